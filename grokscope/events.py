@@ -1,0 +1,251 @@
+"""The events a run is made of, and their JSON: one schema for `--json`, for the file and for every reader.
+
+An event says what happened, past tense. The log adds the envelope (`v`, `run`, `seq`, `time`); see `grokscope.runs.log`.
+Changing a field is a breaking change and takes a new `SCHEMA_VERSION`; adding one is not.
+"""
+
+import json
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+SCHEMA_VERSION = 1
+
+Number = float | None
+"""A float; None (JSON null) where it was not finite, and then `flags` says which of nan, inf, -inf it was."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Event(Part):
+    """What every event has. `seq` and `time` are set by the log that records it."""
+
+    v: int = SCHEMA_VERSION
+    run: str = ""
+    seq: int = Field(-1, description="position in the run's log, gap-free from 0")
+    time: str = Field("", description="RFC 3339, UTC")
+    step: int | None = Field(None, description="optimizer steps taken")
+    flags: dict[str, str] | None = Field(None, description="fields that were not finite: nan, inf or -inf")
+
+
+class Scores(Part):
+    """One split, scored whole."""
+
+    loss: Number = Field(description="mean cross-entropy over labels, nats")
+    accuracy: float = Field(description="fraction of labels predicted (tokens, teacher-forced)")
+    sequence_accuracy: float = Field(description="fraction of examples with every label predicted")
+
+
+class Spread(Part):
+    """Median and quartiles over the samples of one measurement."""
+
+    median: Number
+    p25: Number
+    p75: Number
+    samples: list[Number]
+
+
+class Rule(Part):
+    """A rule by name; its parameters stand beside the name."""
+
+    name: str
+
+
+class Started(Event):
+    """First, and again where a run is resumed."""
+
+    event: Literal["started"] = "started"
+    config: dict[str, Any]
+    task: str
+    backend: str
+    device: str
+    precision: str
+    parameters: int = Field(description="parameter count")
+    versions: dict[str, str]
+    host: str
+    process: int = Field(description="process id of the trainer")
+    facts: dict[str, int | float | str] = Field(description="what the task says of its data")
+    interventions: list[str] = Field(default_factory=list, description="kinds this trainer offers")
+    resumed_from: int | None = Field(None, description="step of the checkpoint; None for a fresh run")
+
+
+class Trained(Event):
+    event: Literal["trained"] = "trained"
+    loss: Number = Field(description="of the last batch, nats")
+    lr: float
+    gradient_norm: Number = Field(description="of the last batch, before clipping")
+    clipped: bool
+    steps_per_second: Number
+    tokens_per_second: Number = Field(description="tokens of the batch as the task has them, before any sharing")
+
+
+class Evaluated(Event):
+    """Splits other than `train` and `test` stand beside them by name."""
+
+    event: Literal["evaluated"] = "evaluated"
+    train: Scores
+    test: Scores
+    seconds: float
+
+
+class Measured(Event):
+    """The commutator of two gradient steps: medians over the samples, the defect with its quartiles."""
+
+    event: Literal["measured"] = "measured"
+    defect: Spread
+    commutator_norm: Number = Field(description="‖H_B g_A − H_A g_B‖")
+    relative_commutator: Number = Field(description="‖H_B g_A − H_A g_B‖ / (‖H_B g_A‖ + ‖H_A g_B‖), in [0, 1]; "
+                                        "None for finite differences, which do not see the two parts")  # fmt: skip
+    gradient_norm: Number = Field(description="of g_A and g_B, median")
+    gradient_cosine: Number
+    estimator: Literal["exact", "finite-difference"]
+    precision: str
+    eta: Number = Field(None, description="step of the finite difference after adaptation, median; None if exact")
+    floor: Number = Field(description="size of the rounding error in the defect, same unit")
+    below_floor: bool = Field(description="the median does not stand clear of the floor: do not read it")
+    seconds: float
+    blocks: dict[str, Number] | None = Field(None, description="share of ‖commutator‖² by block and by layer")
+
+
+class Observed(Event):
+    event: Literal["observed"] = "observed"
+    signals: dict[str, Number]
+
+
+class Detection(Event):
+    """`step` is the step detected; a rule that asks for persistence could say so only at `confirmed_at`."""
+
+    rule: Rule
+    value: Number = Field(description="the signal at `step`")
+    cadence: int = Field(description="steps between the records the rule saw")
+    confirmed_at: int
+
+
+class Memorized(Detection):
+    event: Literal["memorized"] = "memorized"
+
+
+class Onset(Detection):
+    event: Literal["onset"] = "onset"
+
+
+class Grokked(Detection):
+    event: Literal["grokked"] = "grokked"
+
+
+class Interval(Part):
+    level: float
+    low: Number
+    high: Number
+
+
+class Forecast(Event):
+    event: Literal["forecast"] = "forecast"
+    law: str | None = None
+    grok_step: Number = None
+    interval: Interval | None = None
+    lead_steps: Number = None
+    lead_seconds: Number = None
+    abstained: str | None = Field(None, description="why no projection is made")
+
+
+class Intervened(Event):
+    event: Literal["intervened"] = "intervened"
+    kind: str
+    state: Literal["on", "off", "changed", "applied", "refused"]
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    source: Literal["flag", "control", "schedule"] = "control"
+    norm: Number = None
+    reason: str | None = None
+
+
+class Written(Event):
+    path: str = Field(description="relative to the run directory")
+    bytes: int
+    digest: str = Field(description="SHA-256 of the parameters, little-endian float32")
+
+
+class SnapshotWritten(Written):
+    event: Literal["snapshot"] = "snapshot"
+
+
+class CheckpointWritten(Written):
+    event: Literal["checkpoint"] = "checkpoint"
+
+
+class Notice(Event):
+    reason: str
+
+
+class Paused(Notice):
+    event: Literal["paused"] = "paused"
+
+
+class Resumed(Notice):
+    event: Literal["resumed"] = "resumed"
+
+
+class Diverged(Notice):
+    event: Literal["diverged"] = "diverged"
+
+
+class Warned(Notice):
+    event: Literal["warned"] = "warned"
+
+
+class Finished(Event):
+    event: Literal["finished"] = "finished"
+    status: Literal["completed", "grokked", "stopped", "interrupted", "diverged"]
+    steps: int
+    seconds: float = Field(description="wall time of this process")
+    result: dict[str, Any]
+    parameters_digest: str = Field(description="SHA-256 of the final parameters, little-endian float32")
+
+
+AnyEvent = Annotated[
+    Started | Trained | Evaluated | Measured | Observed | Memorized | Onset | Grokked | Forecast | Intervened
+    | SnapshotWritten | CheckpointWritten | Paused | Resumed | Diverged | Warned | Finished,
+    Field(discriminator="event"),
+]  # fmt: skip
+
+_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a line of a run's log."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_ADAPTER.json_schema(mode="serialization")}
+
+
+def parse(line: str | bytes) -> AnyEvent:
+    """One line to an event. Raises `pydantic.ValidationError` for what the schema does not know."""
+    return _ADAPTER.validate_json(line)
+
+
+def to_json(event: Event) -> str:
+    """An event as one line of JSON, without the newline. What is not finite becomes null and is named in `flags`."""
+    fields = event.model_dump(exclude_none=False)
+    flags: dict[str, str] = {}
+    finite = _finite(fields, "", flags)
+    if flags:
+        finite["flags"] = flags
+    elif finite["flags"] is None:
+        del finite["flags"]
+    head = ("v", "run", "seq", "time", "event", "step")
+    ordered = {name: finite.pop(name) for name in head}
+    if ordered["step"] is None:
+        del ordered["step"]
+    return json.dumps(ordered | finite, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+
+
+def _finite(value: Any, path: str, flags: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item, f"{path}.{key}" if path else key, flags) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item, f"{path}.{index}", flags) for index, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        flags[path] = str(value)
+        return None
+    return value

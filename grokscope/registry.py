@@ -1,0 +1,44 @@
+"""Finds backends and tasks by entry point, and loads them late.
+
+Listing names reads package metadata and imports nothing; getting a spec imports one light module; opening it imports
+the framework.
+"""
+
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, overload
+
+from grokscope.protocols import BackendSpec, TaskSpec
+
+Kind = Literal["backends", "tasks"]
+
+
+class NoSuchPlugin(LookupError):
+    """No plugin of that name; the message lists those there are."""
+
+
+def names(kind: Kind) -> list[str]:
+    """Installed plugins of a kind, sorted."""
+    return sorted(_entry_points(kind))
+
+
+@overload
+def get(kind: Literal["backends"], name: str) -> BackendSpec: ...
+@overload
+def get(kind: Literal["tasks"], name: str) -> TaskSpec: ...
+def get(kind: Kind, name: str) -> BackendSpec | TaskSpec:
+    """The spec of plugin `name`. Raises `NoSuchPlugin`, `TypeError` where the entry point names something else."""
+    found = _entry_points(kind)
+    if name not in found:
+        nearest = get_close_matches(name, found, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise NoSuchPlugin(f"no {kind[:-1]} is called {name!r} (there are: {', '.join(sorted(found))}){hint}")
+    spec = found[name].load()
+    expected = BackendSpec if kind == "backends" else TaskSpec
+    if not isinstance(spec, expected):
+        raise TypeError(f"{found[name].value} is not a {expected.__name__}")
+    return spec
+
+
+def _entry_points(kind: Kind) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"grokscope.{kind}")}

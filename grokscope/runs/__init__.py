@@ -1,0 +1,1 @@
+"""The run directory: event log, snapshots, checkpoints, control inbox, heartbeat."""

@@ -1,0 +1,49 @@
+"""The heartbeat: how a reader tells a live run from a crashed one.
+
+The trainer touches one file every `BEAT_SECONDS` from a thread of its own, also during a long step or while paused. A
+file that has not been touched for `STALE_SECONDS` belongs to a trainer that is gone (or whose machine is).
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+BEAT_SECONDS = 1.0
+STALE_SECONDS = 10.0
+
+
+class Heartbeat:
+    """Touches a file until the block is left; the file says which process on which host."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self.file.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            try:
+                os.utime(self.file)
+            except OSError:  # the directory vanished or the disk is full: the run itself will say so
+                continue
+
+
+def age_seconds(file: Path) -> float | None:
+    """Seconds since the last beat by this machine's clock; None where there never was one."""
+    try:
+        return max(0.0, time.time() - file.stat().st_mtime)
+    except OSError:
+        return None
