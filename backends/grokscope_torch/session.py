@@ -1,0 +1,184 @@
+"""One model, one optimizer state, one device, in PyTorch."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grokscope.examples import Batch
+from grokscope.models import ModelSpec
+from grokscope.parameters import layout
+from grokscope.protocols import (
+    AdamW,
+    Bracket,
+    Device,
+    FloatArray,
+    Precision,
+    Prediction,
+    StepOutcome,
+    TrainingState,
+    Unavailable,
+)
+from grokscope_torch.transformer import PreparedBatch, Transformer
+
+_DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+
+
+class TorchSession:
+    """See `grokscope.protocols.Session`. Deterministic on a CPU with a fixed number of threads."""
+
+    def __init__(
+        self, model: ModelSpec, parameters: FloatArray, *, device: str, precision: Precision, threads: int | None
+    ) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._where = torch.device(_chosen(device, precision))
+        self._layout = layout(model)
+        self._transformer = Transformer(model, self._layout, self._where)
+        self._dtype = _DTYPES[precision]
+        self.precision: Precision = precision
+        self._check(parameters)
+        self._theta = self.asarray(parameters).requires_grad_()
+        self._optimizer = torch.optim.AdamW([self._theta], fused=True)
+        self.restore(TrainingState(0, parameters, np.zeros_like(parameters), np.zeros_like(parameters)))
+
+    @property
+    def device(self) -> str:
+        return self._where.type
+
+    @property
+    def parameters(self) -> Tensor:
+        return self._theta.detach()
+
+    def asarray(self, values: FloatArray, precision: Precision | None = None) -> Tensor:
+        dtype = _DTYPES[precision or self.precision]
+        if dtype == torch.float64 and self._where.type == "mps":
+            raise Unavailable("MPS has no float64: measure in float32, or with --device cpu")
+        return torch.tensor(values, dtype=dtype, device=self._where)
+
+    def tonumpy(self, array: Tensor) -> FloatArray:
+        result: FloatArray = array.detach().cpu().numpy().copy()
+        return result
+
+    def prepare(self, batch: Batch) -> PreparedBatch:
+        return self._transformer.prepare(batch)
+
+    def gradient(self, theta: Tensor, batch: PreparedBatch) -> tuple[Tensor, Tensor]:
+        point = theta.detach().requires_grad_()
+        loss = self._loss(point, batch)
+        return loss.detach(), torch.autograd.grad(loss, point)[0]
+
+    def hessian_vector_product(self, theta: Tensor, batch: PreparedBatch, vector: Tensor) -> Tensor:
+        point = theta.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self._loss(point, batch), point, create_graph=True)
+        return torch.autograd.grad(gradient, point, grad_outputs=vector)[0]
+
+    def bracket(self, theta: Tensor, batch_a: PreparedBatch, batch_b: PreparedBatch) -> Bracket:
+        """Both gradients keep their graphs: the products repeat neither a forward nor a backward pass."""
+        point = theta.detach().requires_grad_()
+        (gradient_a,) = torch.autograd.grad(self._loss(point, batch_a), point, create_graph=True)
+        (gradient_b,) = torch.autograd.grad(self._loss(point, batch_b), point, create_graph=True)
+        detached_a, detached_b = gradient_a.detach(), gradient_b.detach()
+        (product_b,) = torch.autograd.grad(gradient_b, point, grad_outputs=detached_a)
+        (product_a,) = torch.autograd.grad(gradient_a, point, grad_outputs=detached_b)
+        return Bracket(detached_a, detached_b, product_b, product_a)
+
+    def predict(self, theta: Tensor, batch: PreparedBatch) -> Prediction:
+        with torch.inference_mode():
+            losses, logits = self._transformer.losses(theta, batch)
+            return Prediction(self.tonumpy(losses), logits.argmax(dim=1).cpu().numpy())
+
+    def step(self, batch: PreparedBatch, optimizer: AdamW) -> StepOutcome:
+        loss = self._loss(self._theta, batch)
+        (gradient,) = torch.autograd.grad(loss, self._theta)
+        return StepOutcome(loss.detach(), self._descend(gradient, optimizer))
+
+    def step_along(self, gradient: Tensor, optimizer: AdamW) -> Tensor:
+        return self._descend(gradient.clone(), optimizer)
+
+    def state(self) -> TrainingState:
+        moments = self._optimizer.state[self._theta]
+        return TrainingState(
+            int(moments["step"].item()),
+            self.tonumpy(self._theta),
+            self.tonumpy(moments["exp_avg"]),
+            self.tonumpy(moments["exp_avg_sq"]),
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        for vector in state[1:]:
+            self._check(vector)
+        with torch.no_grad():
+            self._theta.copy_(self.asarray(state.parameters))
+        self._optimizer.state[self._theta] = {
+            "step": torch.tensor(float(state.step), device=self._where),
+            "exp_avg": self.asarray(state.first_moment),
+            "exp_avg_sq": self.asarray(state.second_moment),
+        }
+
+    def synchronize(self) -> None:
+        if self._where.type == "cuda":
+            torch.cuda.synchronize()
+        elif self._where.type == "mps":
+            torch.mps.synchronize()
+
+    def _loss(self, theta: Tensor, batch: PreparedBatch) -> Tensor:
+        losses, _ = self._transformer.losses(theta, batch)
+        return losses @ batch.weights.to(losses.dtype)
+
+    def _descend(self, gradient: Tensor, optimizer: AdamW) -> Tensor:
+        """Clip `gradient` in place and step along it; returns its norm before clipping."""
+        norm: Tensor = torch.linalg.vector_norm(gradient)
+        if optimizer.clip is not None:
+            gradient.mul_((optimizer.clip / (norm + 1e-6)).clamp(max=1.0))
+        self._theta.grad = gradient
+        self._optimizer.param_groups[0].update(
+            lr=optimizer.lr,
+            betas=(optimizer.beta1, optimizer.beta2),
+            eps=optimizer.epsilon,
+            weight_decay=optimizer.wd,
+        )
+        self._optimizer.step()
+        self._theta.grad = None
+        return norm
+
+    def _check(self, vector: FloatArray) -> None:
+        if vector.shape != (self._layout.size,):
+            raise ValueError(f"the model has {self._layout.size} parameters, not {vector.shape}")
+
+
+def devices() -> Sequence[Device]:
+    """The devices PyTorch sees, best first."""
+    found = []
+    if torch.cuda.is_available():
+        found.append(Device("cuda", torch.cuda.get_device_name(), ("float32", "float64")))
+    if torch.backends.mps.is_available():
+        found.append(Device("mps", "Apple GPU", ("float32",)))
+    found.append(Device("cpu", f"{torch.get_num_threads()} threads", ("float32", "float64")))
+    return found
+
+
+def details() -> Mapping[str, str]:
+    """Versions and what else matters for speed."""
+    return {
+        "torch": torch.__version__,
+        "threads": str(torch.get_num_threads()),
+        "cuda": str(torch.version.cuda or "not built in"),
+        "vector unit": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _chosen(wanted: str, precision: Precision) -> str:
+    """A device name to PyTorch's. Raises `Unavailable`."""
+    there = {device.name: device for device in devices()}
+    if wanted == "auto":
+        return next(name for name, device in there.items() if precision in device.precisions)
+    name = {"gpu": "cuda" if "cuda" in there else "mps"}.get(wanted, wanted)
+    if name not in there:
+        raise Unavailable(
+            f"PyTorch has no device {wanted!r} here (it has: {', '.join(there)}); choose one with --device"
+        )
+    if precision not in there[name].precisions:
+        raise Unavailable(f"{name} has no {precision}: use --precision float32, or --device cpu")
+    return name
