@@ -1,0 +1,77 @@
+"""From options to modular examples: the table, cut in two, and how much of the test is a mirror of the training set."""
+
+from math import sqrt
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from grokscope.examples import Ints
+from grokscope.models import ModelSpec
+from grokscope.protocols import TaskData
+from grokscope.streams import generator
+from grokscope_modular.tables import Operation, examples, table
+
+WIDTH = 128
+
+
+class Options(BaseModel):
+    """What can be chosen about modular arithmetic."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    operation: Operation = Field("add", description="what is computed of a and b; mul leaves zero operands out")
+    modulus: int = Field(
+        97,
+        ge=2,
+        le=4096,
+        description="n, prime or not; where it is not prime, mul has products that are 0 and is no group",
+    )
+    train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the table that is trained on; the rest tests")
+    split_seed: int | None = Field(None, ge=0, description="seed of the cut; none: the run's own seed, as in the paper")
+
+
+def load(options: Options, seed: int) -> TaskData:
+    """The table of `options.operation`, cut by `options.split_seed` or else by the run's `seed`.
+
+    Raises `ValueError` where a table is too small to be cut.
+    """
+    split_seed = seed if options.split_seed is None else options.split_seed
+    rows = table(options.operation, options.modulus)
+    train_size = int(options.train_fraction * len(rows))
+    if not 0 < train_size < len(rows):
+        raise ValueError(
+            f"{options.operation} modulo {options.modulus} has {len(rows)} pairs: a training fraction of "
+            f"{options.train_fraction:g} leaves {train_size} for training and {len(rows) - train_size} for the test"
+        )
+    order = generator(split_seed, "split").permutation(len(rows))
+    train, test = rows[order[:train_size]], rows[order[train_size:]]
+    model = ModelSpec(
+        "encoder",
+        vocabulary=options.modulus,
+        context=2,
+        classes=options.modulus,
+        width=WIDTH,
+        layers=2,
+        heads=4,
+        feed_forward=256,
+        position_std=1 / sqrt(WIDTH),
+        identical_layers=True,
+    )
+    facts: dict[str, int | float | str] = {
+        "pairs": len(rows),
+        "train_examples": len(train),
+        "test_examples": len(test),
+        "test_in_train": 0,
+        "test_mirrored_in_train": _mirrored(train, test, options.modulus),
+        "distinct_answers": len(np.unique(rows[:, 2])),
+        "largest_answer_share": float(np.bincount(test[:, 2]).max() / len(test)),
+        "split_seed": split_seed,
+    }
+    return TaskData(examples(train), {"test": examples(test)}, model, facts)
+
+
+def _mirrored(train: Ints, test: Ints, modulus: int) -> int:
+    """Test pairs (a, b) with (b, a) and the same answer in training: a symmetric model knows these."""
+    known = (train[:, 1] * modulus + train[:, 0]) * modulus + train[:, 2]
+    asked = (test[:, 0] * modulus + test[:, 1]) * modulus + test[:, 2]
+    return int(np.isin(asked, known).sum())

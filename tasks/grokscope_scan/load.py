@@ -1,0 +1,145 @@
+"""From options to SCAN examples: which file, which of its lines, and what a reader should know about them."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from grokscope.examples import Ints
+from grokscope.models import ModelSpec
+from grokscope.protocols import TaskData
+from grokscope.streams import generator
+from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS, Pair, encode, parse
+from grokscope_scan.official import Split, content, file_name
+
+HELD_OUT = 5
+"""One command in this many is held out of a training file that comes without a test file: the share of `simple`."""
+
+
+class Options(BaseModel):
+    """What can be chosen about SCAN."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    split: Split = Field("simple", description="official split: which commands are for training, which for the test")
+    train: Path | None = Field(
+        None,
+        description="a training file of your own in SCAN format; without a `test` file, one in five of its distinct "
+        "commands is held out as the test",
+    )
+    test: Path | None = Field(None, description="a test file of your own in SCAN format")
+    train_size: int | None = Field(
+        2048, ge=0, description="training lines, drawn without replacement, at most what the file has; 0: all of them"
+    )
+    test_size: int | None = Field(
+        None, ge=0, description="test lines, drawn without replacement, at most what the file has; 0 or none: all"
+    )
+    data_seed: int = Field(0, ge=0, description="seed of these draws, the same for all runs of a study")
+
+
+class File(NamedTuple):
+    """The lines of one file, and how to name it."""
+
+    name: str
+    digest: str
+    pairs: list[Pair]
+
+
+def load(options: Options, seed: int) -> TaskData:
+    """SCAN as `options` say; the run's `seed` changes nothing.
+
+    Raises `ValueError` for a file that cannot be read or has a line that is not SCAN's.
+    """
+    train_file, test_file = _files(options)
+    train = _drawn(train_file.pairs, options.train_size, generator(options.data_seed, "split"))
+    test = _drawn(test_file.pairs, options.test_size, generator(options.data_seed, "split", index=1))
+    longest_command = max(len(pair.command) for pair in (*train, *test))
+    longest_actions = max(len(pair.actions) for pair in (*train, *test))
+    model = ModelSpec(
+        "encoder-decoder",
+        vocabulary=len(COMMAND_WORDS),
+        context=max(11, longest_command),
+        classes=len(ACTION_WORDS),
+        width=256,
+        layers=3,
+        heads=4,
+        feed_forward=512,
+        target_vocabulary=len(ACTION_WORDS),
+        target_context=max(50, longest_actions + 1),
+        source_padding_attended=True,
+    )
+    trained_length = max(len(pair.actions) for pair in train)
+    facts: dict[str, int | float | str] = {
+        "train_file": train_file.name,
+        "train_sha256": train_file.digest,
+        "train_lines": len(train_file.pairs),
+        "train_examples": len(train),
+        "train_distinct": len(set(train)),
+        "test_file": test_file.name,
+        "test_sha256": test_file.digest,
+        "test_lines": len(test_file.pairs),
+        "test_examples": len(test),
+        "test_in_train": _count_in(test, train),
+        "test_longer_than_train": sum(len(pair.actions) > trained_length for pair in test),
+        "longest_command": longest_command,
+        "longest_actions": longest_actions,
+    }
+    return TaskData(encode(train), {"test": encode(test)}, model, facts)
+
+
+def _files(options: Options) -> tuple[File, File]:
+    train = _own(options.train) if options.train else _official(file_name(options.split, "train"))
+    if options.test:
+        return train, _own(options.test)
+    if options.train:
+        return _held_out(train, options.data_seed)
+    return train, _official(file_name(options.split, "test"))
+
+
+def _official(name: str) -> File:
+    raw = content(name)
+    return File(name, sha256(raw).hexdigest(), parse(raw.decode().splitlines(), name))
+
+
+def _own(path: Path) -> File:
+    try:
+        raw = path.expanduser().read_bytes()
+        lines = raw.decode().splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file in UTF-8") from None
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    if not lines:
+        raise ValueError(f"{path} is empty")
+    return File(str(path), sha256(raw).hexdigest(), parse(lines, str(path)))
+
+
+def _held_out(file: File, data_seed: int) -> tuple[File, File]:
+    """A file in two, no command in both."""
+    commands = sorted({pair.command for pair in file.pairs})
+    if len(commands) < HELD_OUT:
+        raise ValueError(
+            f"{file.name} has {len(commands)} distinct commands, too few to hold one in {HELD_OUT} out: "
+            "name a test file (task.test)"
+        )
+    order = generator(data_seed, "split", index=2).permutation(len(commands))
+    held = {commands[place] for place in order[: len(commands) // HELD_OUT]}
+    train = [pair for pair in file.pairs if pair.command not in held]
+    test = [pair for pair in file.pairs if pair.command in held]
+    return file._replace(pairs=train), File(f"held out of {file.name}", file.digest, test)
+
+
+def _drawn(pairs: Sequence[Pair], size: int | None, random: np.random.Generator) -> list[Pair]:
+    """`size` of `pairs`; a smaller draw is the beginning of a larger one. All, in order, where size is 0 or None."""
+    if not size or size >= len(pairs):
+        return list(pairs)
+    chosen: Ints = random.permutation(len(pairs))[:size]
+    return [pairs[place] for place in chosen]
+
+
+def _count_in(test: Sequence[Pair], train: Sequence[Pair]) -> int:
+    known = set(train)
+    return sum(pair in known for pair in test)

@@ -1,0 +1,31 @@
+"""Settings by name for SCAN."""
+
+from collections.abc import Mapping
+from typing import Any
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {
+        "train.steps": 60_000,
+        "train.batch_size": 256,
+        "train.stop_after_grok": 1000,
+        "optimizer.lr": 1e-4,
+        "optimizer.wd": 1.0,
+        "evaluate.every": 500,
+        "measure.every": 500,
+        "measure.samples": 5,
+    },
+    "quick": {
+        "task.test_size": 1000,
+        "model.width": 64,
+        "model.layers": 2,
+        "model.feed_forward": 128,
+        "train.steps": 6000,
+        "train.batch_size": 128,
+        "train.stop_after_grok": 500,
+        "optimizer.lr": 1e-3,
+        "optimizer.wd": 1.0,
+        "evaluate.every": 100,
+        "measure.every": 100,
+        "measure.samples": 3,
+    },
+}
