@@ -48,8 +48,13 @@ class Examples:
             raise ValueError("target and target_lengths come together")
         if self.labels.shape != read.shape:
             raise ValueError(f"labels {self.labels.shape} do not stand beside tokens {read.shape}")
-        if len(self) and (min(self.source_lengths.min(), lengths.min()) < 1 or lengths.max() > read.shape[1]):
-            raise ValueError("lengths lie between 1 and the width of the rectangle")
+        if not len(self.source) == len(self.source_lengths) == len(read) == len(lengths):
+            raise ValueError("every example has a source, a length and labels")
+        for tokens, extent in ((self.source, self.source_lengths), (read, lengths)):
+            if len(self) and (extent.min() < 1 or extent.max() > tokens.shape[1]):
+                raise ValueError("lengths lie between 1 and the width of the rectangle")
+        if (self.labels != IGNORED)[np.arange(read.shape[1]) >= lengths[:, None]].any():
+            raise ValueError("labels beyond the end of a sequence are IGNORED")
 
     def __len__(self) -> int:
         return len(self.source)
@@ -167,12 +172,14 @@ class Packer:
         if examples.target is not None and examples.target_lengths is not None:
             sides.append(("target", examples.target, examples.target_lengths,
                           model.target_vocabulary, model.target_context))  # fmt: skip
-        for side, tokens, lengths, vocabulary, context in sides:
+        for side, padded, lengths, vocabulary, context in sides:
+            tokens = _blank(padded, lengths)
             if len(tokens) and (lengths.max() > context or tokens.max() >= vocabulary or tokens.min() < 0):
                 raise ValueError(f"{side} does not fit the model: longest {lengths.max()} of {context}, "
-                                 f"largest token {tokens.max()} of {vocabulary}")  # fmt: skip
-        if len(examples) and examples.labels.max() >= model.classes:
-            raise ValueError(f"label {examples.labels.max()} does not fit {model.classes} classes")
+                                 f"tokens {tokens.min()} to {tokens.max()} of {vocabulary}")  # fmt: skip
+        labels = examples.labels[examples.labels != IGNORED]
+        if len(labels) and not 0 <= labels.min() <= labels.max() < model.classes:
+            raise ValueError(f"labels {labels.min()} to {labels.max()} do not fit {model.classes} classes")
 
     def _shared(self, tokens: Ints, lengths: Ints, source_ids: Ints, *, source: bool) -> "_SharedNodes":
         """Number the nodes of a stream over all examples, equal work having equal numbers."""
@@ -221,7 +228,7 @@ class Packer:
             last, number = self._stream(self._last, rows)
             source, target = last, None
         else:
-            ids, first, source_of_target = np.unique(self._source_ids[rows], return_index=True, return_inverse=True)
+            _, first, source_of_target = np.unique(self._source_ids[rows], return_index=True, return_inverse=True)
             source, _ = self._stream(self._source, rows[first])
             target, number = self._stream(self._last, rows)
             last = target
@@ -264,7 +271,7 @@ class Packer:
                 continue
             batch = self._pack(piece, self._multiplicities[self._example_ids[piece]])
             numbers = self._reads.numbers[piece]
-            present, place = np.unique(numbers[numbers >= 0], return_inverse=True)
+            place = np.unique(numbers[numbers >= 0], return_inverse=True)[1]
             read_of = np.full(numbers.shape, -1)
             read_of[numbers >= 0] = place
             yield Chunk(batch, read_of, self._multiplicities[self._example_ids[piece]])

@@ -3,7 +3,6 @@
 A command stands as its words. The decoder reads `<SOS>` and the actions, and is asked for the actions and `<EOS>`.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -22,7 +21,6 @@ PAD, SOS, EOS = 0, 1, 2
 
 _COMMANDS = {word: token for token, word in enumerate(COMMAND_WORDS) if token > EOS}
 _ACTIONS = {word: token for token, word in enumerate(ACTION_WORDS) if token > EOS}
-_LINE = re.compile(r"IN: (\S+(?: \S+)*) OUT: (\S+(?: \S+)*)")
 
 
 class Pair(NamedTuple):
@@ -40,11 +38,12 @@ def parse(lines: Iterable[str], source: str) -> list[Pair]:
     pairs = []
     for number, line in enumerate(lines, 1):
         where = f"{source}, line {number}"
-        match = _LINE.fullmatch(line)
-        if match is None:
+        command, separator, actions = line.partition(" OUT: ")
+        if not (separator and command.startswith("IN: ") and command[4:].strip() and actions.strip()):
             raise ValueError(f"{where}: expected 'IN: command OUT: ACTIONS', found {_shortened(line)!r}")
-        command, actions = match.groups()
-        pairs.append(Pair(_tokens(command, _COMMANDS, "command", where), _tokens(actions, _ACTIONS, "action", where)))
+        pairs.append(
+            Pair(_tokens(command[4:], _COMMANDS, "command", where), _tokens(actions, _ACTIONS, "action", where))
+        )
     return pairs
 
 
@@ -61,7 +60,7 @@ def encode(pairs: Sequence[Pair]) -> Examples:
 
 def _tokens(words: str, known: dict[str, int], kind: str, where: str) -> tuple[int, ...]:
     try:
-        return tuple([known[word] for word in words.split(" ")])
+        return tuple([known[word] for word in words.split()])
     except KeyError as unknown:
         raise ValueError(f"{where}: unknown {kind} {unknown}, SCAN has {', '.join(known)}") from None
 

@@ -31,11 +31,11 @@ class Options(BaseModel):
         "commands is held out as the test",
     )
     test: Path | None = Field(None, description="a test file of your own in SCAN format")
-    train_size: int | None = Field(
+    train_size: int = Field(
         2048, ge=0, description="training lines, drawn without replacement, at most what the file has; 0: all of them"
     )
-    test_size: int | None = Field(
-        None, ge=0, description="test lines, drawn without replacement, at most what the file has; 0 or none: all"
+    test_size: int = Field(
+        0, ge=0, description="test lines, drawn without replacement, at most what the file has; 0: all of them"
     )
     data_seed: int = Field(0, ge=0, description="seed of these draws, the same for all runs of a study")
 
@@ -107,7 +107,7 @@ def _official(name: str) -> File:
 def _own(path: Path) -> File:
     try:
         raw = path.expanduser().read_bytes()
-        lines = raw.decode().splitlines()
+        lines = raw.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a text file in UTF-8") from None
     except OSError as error:
@@ -132,8 +132,8 @@ def _held_out(file: File, data_seed: int) -> tuple[File, File]:
     return file._replace(pairs=train), File(f"held out of {file.name}", file.digest, test)
 
 
-def _drawn(pairs: Sequence[Pair], size: int | None, random: np.random.Generator) -> list[Pair]:
-    """`size` of `pairs`; a smaller draw is the beginning of a larger one. All, in order, where size is 0 or None."""
+def _drawn(pairs: Sequence[Pair], size: int, random: np.random.Generator) -> list[Pair]:
+    """`size` of `pairs`; a smaller draw is the beginning of a larger one. All, in order, where size is 0."""
     if not size or size >= len(pairs):
         return list(pairs)
     chosen: Ints = random.permutation(len(pairs))[:size]
