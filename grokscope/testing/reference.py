@@ -1,0 +1,498 @@
+"""A backend in plain NumPy, for tests: slow, and simple enough to be believed.
+
+Sequences stand in padded rectangles, nothing is shared, every operation carries its own pullback. Hessian-vector
+products take a complex step (Squire & Trapp 1998): the gradient at θ + i h v has imaginary part h H v + O(h³), and
+since nothing is subtracted h may be so small that the result is exact to rounding.
+
+Strict where a framework is lenient: arrays must be flat, of the right size and of one dtype.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope.examples import IGNORED, Batch, Examples, Ints, Stream
+from grokscope.models import LAYER_NORM_EPSILON, ModelSpec
+from grokscope.parameters import Layout, layout
+from grokscope.protocols import (
+    AdamW,
+    BackendSpec,
+    Bracket,
+    Device,
+    FloatArray,
+    Precision,
+    Prediction,
+    StepOutcome,
+    TrainingState,
+    Unavailable,
+)
+
+Numbers = NDArray[Any]
+"""Real, or complex during a complex step."""
+
+COMPLEX_STEP = {np.dtype(np.float64): 1e-20, np.dtype(np.float32): 1e-10}
+
+
+# --- a batch, written out ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """One stream, padded at the end."""
+
+    tokens: Ints
+    """[sequences, length]"""
+    key_lengths: Ints
+    """[sequences]: nobody attends to positions from here on"""
+
+
+@dataclass(frozen=True)
+class PaddedBatch:
+    """A batch with nothing shared and nothing left out but labels that are none."""
+
+    source: Rectangle
+    target: Rectangle | None
+    source_of_target: Ints | None
+    """[target sequences]"""
+    reads: Ints
+    """[reads], positions in the flattened rectangle that is read out"""
+    labels: Ints
+    """[reads]"""
+    weights: NDArray[np.float64]
+    """[reads], sum 1"""
+
+
+def padded_examples(examples: Examples, model: ModelSpec) -> PaddedBatch:
+    """The examples as they stand, one sequence each: the definition that a packed batch must agree with."""
+    source = np.where(np.arange(examples.source.shape[1]) < examples.source_lengths[:, None], examples.source, 0)
+    if model.source_padding_attended:
+        source = np.pad(source, ((0, 0), (0, model.context - source.shape[1])))
+    target = None
+    if examples.target is not None and examples.target_lengths is not None:
+        target = Rectangle(examples.target, examples.target_lengths)
+    labels = examples.labels.ravel()
+    reads = np.flatnonzero(labels != IGNORED)
+    return PaddedBatch(
+        source=Rectangle(source, examples.source_lengths),
+        target=target,
+        source_of_target=None if target is None else np.arange(len(examples)),
+        reads=reads,
+        labels=labels[reads],
+        weights=np.full(len(reads), 1 / len(reads)),
+    )
+
+
+def padded_batch(batch: Batch) -> PaddedBatch:
+    """A packed batch, written out."""
+
+    def rectangle(stream: Stream) -> Rectangle:
+        return Rectangle(stream.tokens[stream.rectangle], stream.key_lengths)
+
+    return PaddedBatch(
+        source=rectangle(batch.source),
+        target=None if batch.target is None else rectangle(batch.target),
+        source_of_target=batch.source_of_target,
+        reads=batch.last.home[batch.outputs][batch.reads],
+        labels=batch.labels,
+        weights=batch.weights,
+    )
+
+
+# --- the tape ---------------------------------------------------------------------------------------------------------
+
+
+class Variable:
+    """A value on a tape."""
+
+    def __init__(self, value: Numbers, tape: "Tape") -> None:
+        self.value = value
+        self.tape = tape
+        self.gradient: Numbers | None = None
+
+    def __add__(self, other: "Variable") -> "Variable":
+        return self.tape.record(self.value + other.value, (self, other), lambda g: (g, g))
+
+
+class Tape:
+    """Operations in the order in which they were done."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[Variable, Sequence[Variable], Callable[[Numbers], Sequence[Numbers]]]] = []
+
+    def record(
+        self, value: Numbers, inputs: Sequence[Variable], pullback: Callable[[Numbers], Sequence[Numbers]]
+    ) -> Variable:
+        """`pullback` maps the gradient at the value to the gradients at the inputs."""
+        output = Variable(value, self)
+        self.entries.append((output, inputs, pullback))
+        return output
+
+    def backward(self, output: Variable) -> None:
+        """Leave the gradient of the scalar `output` at every variable it depends on."""
+        output.gradient = np.ones_like(output.value)
+        for result, inputs, pullback in reversed(self.entries):
+            if result.gradient is None:
+                continue
+            for variable, gradient in zip(inputs, pullback(result.gradient), strict=True):
+                variable.gradient = gradient if variable.gradient is None else variable.gradient + gradient
+
+
+def rows(table: Variable, index: Ints) -> Variable:
+    """`table[index]`: [n, d] and [...] -> [..., d]"""
+
+    def pullback(g: Numbers) -> Sequence[Numbers]:
+        gradient = np.zeros_like(table.value)
+        np.add.at(gradient, index, g)
+        return (gradient,)
+
+    return table.tape.record(table.value[index], (table,), pullback)
+
+
+def columns(x: Variable, start: int, stop: int) -> Variable:
+    """`x[..., start:stop]`"""
+
+    def pullback(g: Numbers) -> Sequence[Numbers]:
+        gradient = np.zeros_like(x.value)
+        gradient[..., start:stop] = g
+        return (gradient,)
+
+    return x.tape.record(x.value[..., start:stop], (x,), pullback)
+
+
+def linear(x: Variable, weight: Variable, bias: Variable) -> Variable:
+    """[..., into], [out, into], [out] -> [..., out]"""
+
+    def pullback(g: Numbers) -> Sequence[Numbers]:
+        flat = g.reshape(-1, g.shape[-1])
+        return g @ weight.value, flat.T @ x.value.reshape(-1, x.value.shape[-1]), flat.sum(axis=0)
+
+    return x.tape.record(x.value @ weight.value.T + bias.value, (x, weight, bias), pullback)
+
+
+def layer_norm(x: Variable, weight: Variable, bias: Variable) -> Variable:
+    centred = x.value - x.value.mean(axis=-1, keepdims=True)
+    scale = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
+    normal = centred * scale
+
+    def pullback(g: Numbers) -> Sequence[Numbers]:
+        flat, at_normal = g.reshape(-1, g.shape[-1]), g * weight.value
+        mean = at_normal.mean(axis=-1, keepdims=True)
+        along = (at_normal * normal).mean(axis=-1, keepdims=True)
+        at_weight = (flat * normal.reshape(flat.shape)).sum(axis=0)
+        return scale * (at_normal - mean - normal * along), at_weight, flat.sum(axis=0)
+
+    return x.tape.record(normal * weight.value + bias.value, (x, weight, bias), pullback)
+
+
+def gelu(x: Variable) -> Variable:
+    """The exact one, x Φ(x)."""
+    below = 0.5 * (1 + erf(x.value / math.sqrt(2)))
+    density = np.exp(-0.5 * x.value * x.value) / math.sqrt(2 * math.pi)
+    return x.tape.record(x.value * below, (x,), lambda g: (g * (below + x.value * density),))
+
+
+def erf(x: Numbers) -> Numbers:
+    """Exact on the real axis, to first order in the imaginary part beside it: what a complex step needs."""
+    real = np.frompyfunc(math.erf, 1, 1)(x.real).astype(x.real.dtype)
+    if not np.iscomplexobj(x):
+        return np.asarray(real)
+    return np.asarray(real + 1j * x.imag * (2 / math.sqrt(math.pi)) * np.exp(-x.real * x.real), dtype=x.dtype)
+
+
+def attention(q: Variable, k: Variable, v: Variable, heads: int, visible: NDArray[np.bool_]) -> Variable:
+    """[sequences, queries, d] and twice [sequences, keys, d] -> [sequences, queries, d]
+
+    `visible` broadcasts to [sequences, queries, keys]; every query sees a key.
+    """
+
+    def split(x: Numbers) -> Numbers:
+        return x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2)
+
+    def join(x: Numbers) -> Numbers:
+        return x.swapaxes(1, 2).reshape(x.shape[0], x.shape[2], -1)
+
+    queries, keys, values = split(q.value), split(k.value), split(v.value)
+    scale = 1 / math.sqrt(queries.shape[-1])
+    scores = np.where(visible[:, None], queries @ keys.swapaxes(-1, -2) * scale, -np.inf)
+    weights = np.exp(scores - scores.real.max(axis=-1, keepdims=True))
+    weights = weights / weights.sum(axis=-1, keepdims=True)
+
+    def pullback(g: Numbers) -> Sequence[Numbers]:
+        g = split(g)
+        at_weights = g @ values.swapaxes(-1, -2)
+        at_scores = weights * (at_weights - (at_weights * weights).sum(axis=-1, keepdims=True)) * scale
+        return join(at_scores @ keys), join(at_scores.swapaxes(-1, -2) @ queries), join(weights.swapaxes(-1, -2) @ g)
+
+    return q.tape.record(join(weights @ values), (q, k, v), pullback)
+
+
+def cross_entropy(logits: Variable, labels: Ints, weights: Numbers) -> tuple[Variable, Numbers]:
+    """The weighted sum of the losses, and the losses [reads].
+
+    In margin form, log(1 + Σ_{j≠y} exp(z_j − z_y)): no difference of nearly equal numbers, however small the loss.
+    """
+    z, each = logits.value, np.arange(len(labels))
+    others = z - z[each, labels][:, None]
+    others[each, labels] = -np.inf
+    top = np.maximum(others.real.max(axis=-1), 0)
+    sums = np.exp(others - top[:, None]).sum(axis=-1)
+    # Where the label wins, top is 0 and log1p keeps every digit; elsewhere exp(-top) is the label's own term.
+    losses = np.where(top > 0, top + np.log(sums + np.exp(-top)), np.log1p(sums))
+
+    def pullback(g: Numbers) -> Sequence[Numbers]:
+        gradient = np.exp(others - losses[:, None])
+        gradient[each, labels] = -gradient.sum(axis=-1)
+        return (gradient * weights[:, None] * g,)
+
+    return logits.tape.record(np.asarray((losses * weights).sum()), (logits,), pullback), losses
+
+
+# --- the transformer --------------------------------------------------------------------------------------------------
+
+
+class Transformer:
+    """One forward pass on padded rectangles."""
+
+    def __init__(self, model: ModelSpec, tensors: Mapping[str, Variable]) -> None:
+        self.model = model
+        self.tensors = tensors
+
+    def logits(self, batch: PaddedBatch) -> Variable:
+        """[sequences, length, classes]"""
+        if batch.target is None or batch.source_of_target is None:
+            x = self.embedded("", batch.source)
+            for layer in range(self.model.layers):
+                x = self.encoder_layer(f"encoder.layers.{layer}", x, batch.source, causal=self.model.causal)
+        else:
+            x = self.decoded(batch.source, batch.target, batch.source_of_target)
+        return self.linear("head", self.norm("ln", x))
+
+    def decoded(self, source: Rectangle, target: Rectangle, source_of_target: Ints) -> Variable:
+        memory = self.embedded("src_", source)
+        for layer in range(self.model.layers):
+            memory = self.encoder_layer(f"transformer.encoder.layers.{layer}", memory, source, causal=False)
+        memory = self.norm("transformer.encoder.norm", memory)
+        memory = rows(memory, source_of_target)
+        if self.model.source_padding_attended:
+            seen = np.ones((1, 1, source.tokens.shape[1]), dtype=bool)
+        else:
+            seen = visible(source, causal=False)[source_of_target, :1]
+        x = self.embedded("tgt_", target)
+        for layer in range(self.model.layers):
+            prefix = f"transformer.decoder.layers.{layer}"
+            x = x + self.attended(f"{prefix}.self_attn", self.norm(f"{prefix}.norm1", x), None, visible(target, True))
+            x = x + self.attended(f"{prefix}.multihead_attn", self.norm(f"{prefix}.norm2", x), memory, seen)
+            x = x + self.fed_forward(prefix, self.norm(f"{prefix}.norm3", x))
+        return self.norm("transformer.decoder.norm", x)
+
+    def encoder_layer(self, prefix: str, x: Variable, rectangle: Rectangle, *, causal: bool) -> Variable:
+        seen = visible(rectangle, causal)
+        x = x + self.attended(f"{prefix}.self_attn", self.norm(f"{prefix}.norm1", x), None, seen)
+        return x + self.fed_forward(prefix, self.norm(f"{prefix}.norm2", x))
+
+    def embedded(self, side: str, rectangle: Rectangle) -> Variable:
+        positions = np.broadcast_to(np.arange(rectangle.tokens.shape[1]), rectangle.tokens.shape)
+        tokens = rows(self.tensors[f"{side}tok_emb.weight"], rectangle.tokens)
+        return tokens + rows(self.tensors[f"{side}pos_emb.weight"], positions)
+
+    def attended(self, prefix: str, x: Variable, memory: Variable | None, seen: NDArray[np.bool_]) -> Variable:
+        width, weight, bias = self.model.width, self.tensors[f"{prefix}.in_proj_weight"], f"{prefix}.in_proj_bias"
+        from_x = linear(x, weight, self.tensors[bias])
+        from_memory = from_x if memory is None else linear(memory, weight, self.tensors[bias])
+        q = columns(from_x, 0, width)
+        k, v = columns(from_memory, width, 2 * width), columns(from_memory, 2 * width, 3 * width)
+        return self.linear(f"{prefix}.out_proj", attention(q, k, v, self.model.heads, seen))
+
+    def fed_forward(self, prefix: str, x: Variable) -> Variable:
+        return self.linear(f"{prefix}.linear2", gelu(self.linear(f"{prefix}.linear1", x)))
+
+    def linear(self, prefix: str, x: Variable) -> Variable:
+        return linear(x, self.tensors[f"{prefix}.weight"], self.tensors[f"{prefix}.bias"])
+
+    def norm(self, prefix: str, x: Variable) -> Variable:
+        return layer_norm(x, self.tensors[f"{prefix}.weight"], self.tensors[f"{prefix}.bias"])
+
+
+def visible(rectangle: Rectangle, causal: bool) -> NDArray[np.bool_]:
+    """Which key each query attends to, [sequences, queries, keys]. Queries beyond a sequence's end see what the last
+    one sees: nobody reads them."""
+    length = rectangle.tokens.shape[1]
+    keys = np.arange(length) < rectangle.key_lengths[:, None]
+    order = np.tril(np.ones((length, length), dtype=bool)) if causal else np.ones((length, length), dtype=bool)
+    return np.asarray(keys[:, None, :] & order)
+
+
+# --- loss, gradient, curvature ----------------------------------------------------------------------------------------
+
+
+def _forward(model: ModelSpec, where: Layout, theta: Numbers, batch: PaddedBatch) -> tuple[
+    dict[str, Variable], Variable, Variable, Numbers
+]:  # fmt: skip
+    """Parameters on a tape, logits [reads, classes], loss, losses [reads]."""
+    tape = Tape()
+    tensors = {name: Variable(value, tape) for name, value in where.unflatten(theta).items()}
+    everywhere = Transformer(model, tensors).logits(batch)
+    flat = tape.record(
+        everywhere.value.reshape(-1, model.classes), (everywhere,), lambda g: (g.reshape(everywhere.value.shape),)
+    )
+    logits = rows(flat, batch.reads)
+    loss, losses = cross_entropy(logits, batch.labels, batch.weights.astype(theta.real.dtype))
+    return tensors, logits, loss, losses
+
+
+def loss_and_gradient(model: ModelSpec, theta: Numbers, batch: PaddedBatch) -> tuple[Any, Any]:
+    """Loss in nats, and its gradient [size]. Complex where `theta` is."""
+    where = layout(model)
+    tensors, _, loss, _ = _forward(model, where, theta, batch)
+    loss.tape.backward(loss)
+    gradient = np.zeros_like(theta)
+    for parameter in where:
+        piece = tensors[parameter.name].gradient
+        if piece is not None:
+            gradient[parameter.offset : parameter.stop] = piece.ravel()
+    return loss.value[()], gradient
+
+
+def hessian_vector_product(model: ModelSpec, theta: FloatArray, batch: PaddedBatch, vector: FloatArray) -> FloatArray:
+    """H v, [size], exact to rounding."""
+    step = COMPLEX_STEP[theta.dtype]
+    shifted: Numbers = theta + 1j * (step * vector)
+    product: FloatArray = loss_and_gradient(model, shifted, batch)[1].imag / step
+    return product
+
+
+def losses_and_logits(model: ModelSpec, theta: FloatArray, batch: PaddedBatch) -> tuple[FloatArray, FloatArray]:
+    """[reads], nats, and [reads, classes]"""
+    _, logits, _, losses = _forward(model, layout(model), theta, batch)
+    return losses, logits.value
+
+
+def adamw(state: TrainingState, gradient: FloatArray, optimizer: AdamW) -> tuple[TrainingState, Any]:
+    """One optimizer step as `AdamW` defines it, and the norm of the gradient before clipping."""
+    norm = np.sqrt(gradient @ gradient)
+    if optimizer.clip is not None:
+        gradient = gradient * min(1.0, optimizer.clip / (float(norm) + 1e-6))
+    step = state.step + 1
+    first = optimizer.beta1 * state.first_moment + (1 - optimizer.beta1) * gradient
+    second = optimizer.beta2 * state.second_moment + (1 - optimizer.beta2) * gradient**2
+    direction = first / (1 - optimizer.beta1**step) / (
+        np.sqrt(second / (1 - optimizer.beta2**step)) + optimizer.epsilon
+    )  # fmt: skip
+    theta = (1 - optimizer.lr * optimizer.wd) * state.parameters - optimizer.lr * direction
+    return TrainingState(step, theta, first, second), norm
+
+
+# --- the backend ------------------------------------------------------------------------------------------------------
+
+
+class ReferenceSession:
+    """`grokscope.protocols.Session` in NumPy."""
+
+    device = "cpu"
+    precision: Precision
+
+    def __init__(self, model: ModelSpec, parameters: FloatArray, precision: Precision) -> None:
+        self.model = model
+        self.precision = precision
+        self.size = layout(model).size
+        self.restore(TrainingState(0, parameters, np.zeros_like(parameters), np.zeros_like(parameters)))
+
+    @property
+    def parameters(self) -> FloatArray:
+        return _frozen(self._state.parameters)
+
+    def asarray(self, values: FloatArray, precision: Precision | None = None) -> FloatArray:
+        if np.ndim(values) != 1:
+            raise ValueError(f"a vector is flat, not {np.shape(values)}")
+        return values.astype(precision or self.precision)
+
+    def tonumpy(self, array: FloatArray) -> FloatArray:
+        copy: FloatArray = np.array(array)
+        return copy
+
+    def prepare(self, batch: Batch) -> PaddedBatch:
+        return padded_batch(batch)
+
+    def gradient(self, theta: FloatArray, batch: PaddedBatch) -> tuple[Any, FloatArray]:
+        loss, gradient = loss_and_gradient(self.model, self._checked(theta), batch)
+        return loss, _frozen(gradient)
+
+    def hessian_vector_product(self, theta: FloatArray, batch: PaddedBatch, vector: FloatArray) -> FloatArray:
+        self._checked(theta, vector)
+        return _frozen(hessian_vector_product(self.model, theta, batch, vector))
+
+    def bracket(self, theta: FloatArray, batch_a: PaddedBatch, batch_b: PaddedBatch) -> Bracket:
+        gradient_a, gradient_b = self.gradient(theta, batch_a)[1], self.gradient(theta, batch_b)[1]
+        return Bracket(
+            gradient_a,
+            gradient_b,
+            self.hessian_vector_product(theta, batch_b, gradient_a),
+            self.hessian_vector_product(theta, batch_a, gradient_b),
+        )
+
+    def predict(self, theta: FloatArray, batch: PaddedBatch) -> Prediction:
+        losses, logits = losses_and_logits(self.model, self._checked(theta), batch)
+        return Prediction(losses, logits.argmax(axis=-1))
+
+    def step(self, batch: PaddedBatch, optimizer: AdamW) -> StepOutcome:
+        loss, gradient = self.gradient(self._state.parameters, batch)
+        return StepOutcome(loss, self.step_along(gradient, optimizer))
+
+    def step_along(self, gradient: FloatArray, optimizer: AdamW) -> Any:
+        self._state, norm = adamw(self._state, self._checked(gradient, self._state.parameters), optimizer)
+        return norm
+
+    def state(self) -> TrainingState:
+        step, *arrays = self._state
+        return TrainingState(step, *(array.copy() for array in arrays))
+
+    def restore(self, state: TrainingState) -> None:
+        step, *arrays = state
+        self._state = TrainingState(step, *(self._checked(self.asarray(array)) for array in arrays))
+
+    def synchronize(self) -> None:
+        """NumPy never keeps anybody waiting."""
+
+    def _checked(self, *arrays: FloatArray) -> FloatArray:
+        """The first of them. Raises `TypeError` or `ValueError` unless all are flat, of this size and of one dtype."""
+        for array in arrays:
+            if not isinstance(array, np.ndarray) or array.dtype not in COMPLEX_STEP or array.dtype != arrays[0].dtype:
+                kinds = ", ".join(str(getattr(array, "dtype", type(array))) for array in arrays)
+                raise TypeError(f"flat vectors are NumPy arrays of one floating dtype, not {kinds}")
+            if array.shape != (self.size,):
+                raise ValueError(f"a flat vector of this model has shape ({self.size},), not {array.shape}")
+        return arrays[0]
+
+
+def _frozen(array: FloatArray) -> FloatArray:
+    """A view that nobody can write to: whoever changes a vector in place is found out here."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _open(
+    model: ModelSpec,
+    parameters: FloatArray,
+    *,
+    device: str = "auto",
+    precision: Precision = "float32",
+    threads: int | None = None,
+) -> ReferenceSession:
+    if device not in ("auto", "cpu"):
+        raise Unavailable(f"the NumPy reference knows no device {device!r}: choose cpu")
+    return ReferenceSession(model, parameters, precision)
+
+
+SPEC = BackendSpec(
+    name="reference",
+    summary="Plain NumPy, for tests",
+    install="pip install grokscope",
+    devices=lambda: [Device("cpu", f"NumPy {np.__version__}", ("float32", "float64"))],
+    open=_open,
+    details=lambda: {"numpy": np.__version__},
+)
