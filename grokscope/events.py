@@ -1,6 +1,6 @@
 """The events a run is made of, and their JSON: one schema for `--json`, for the file and for every reader.
 
-An event says what happened, past tense. The log adds the envelope (`v`, `run`, `seq`, `time`); see `grokscope.runs.log`.
+An event says what happened, past tense; `grokscope.runs.log` adds its envelope (`v`, `run`, `seq`, `time`).
 Changing a field is a breaking change and takes a new `SCHEMA_VERSION`; adding one is not.
 """
 

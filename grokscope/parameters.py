@@ -65,7 +65,7 @@ class Layout:
         """Slices of the flat vector by block and, inside the layers, by layer: `attention`, `encoder.0`, …"""
         slices: dict[str, list[tuple[int, int]]] = {}
         for parameter in self.parameters:
-            keys = [parameter.block]
+            keys: list[str] = [parameter.block]
             if parameter.layer is not None:
                 keys.append(f"{parameter.stack}.{parameter.layer}")
             for key in keys:

@@ -78,7 +78,7 @@ class Commutator:
 
     @property
     def below_floor(self) -> bool:
-        """Whether the median defect does not stand clear of rounding: it is less than twice the floor, or not finite."""
+        """Whether the median defect drowns in rounding: it is less than twice the floor, or not finite."""
         return not self.quartiles()[1] >= 2 * self.floor
 
 

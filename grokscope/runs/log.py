@@ -45,7 +45,7 @@ class EventLog:
         self.seq = 0
 
     def truncate(self, seq: int) -> list[dict[str, Any]]:
-        """Keep the events before `seq` and go on from there; returns them. Raises `ValueError` where some are missing."""
+        """Keep the events before `seq`, go on from there, return them. Raises `ValueError` where some are missing."""
         kept: list[dict[str, Any]] = []
         length = 0
         with self.file.open("rb") as lines:

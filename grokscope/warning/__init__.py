@@ -1,0 +1,1 @@
+"""From signals to detections: memorization, onset, grokking, each by a named rule."""

@@ -1,0 +1,261 @@
+"""RunConfig: every number a run depends on. TOML in, TOML out; running the resolved file again repeats the run.
+
+Settings come in layers, the later ones winning: defaults < preset < file < `GROKSCOPE_*` variables < flags. A layer is
+a mapping of dotted keys (`optimizer.lr`) to values.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from grokscope.models import ModelSpec
+from grokscope.protocols import AdamW, Precision, TaskSpec
+
+
+class ConfigError(ValueError):
+    """A setting that does not exist or cannot have this value; one sentence for a person."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ModelSection(Section):
+    """Sizes that differ from the task's own; None leaves the task's."""
+
+    width: int | None = Field(None, ge=1)
+    layers: int | None = Field(None, ge=1)
+    heads: int | None = Field(None, ge=1)
+    feed_forward: int | None = Field(None, ge=1)
+    identical_layers: bool | None = None
+    source_padding_attended: bool | None = None
+
+
+class OptimizerSection(Section):
+    """AdamW, decoupled decay on every parameter."""
+
+    lr: float = Field(1e-3, gt=0)
+    wd: float = Field(1.0, ge=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.98, ge=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+    clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 turns clipping off")
+
+
+class TrainSection(Section):
+    seed: int = Field(42, ge=0, description="of initialization, batches, probes, and the split where the task says so")
+    steps: int = Field(20_000, ge=0)
+    batch_size: int = Field(512, ge=1, description="examples drawn with replacement")
+    stop_after_grok: int = Field(1000, ge=-1, description="steps to go on after grokking; -1: to the end")
+
+
+class EvaluateSection(Section):
+    every: int = Field(100, ge=1, description="steps")
+
+
+class MeasureSection(Section):
+    every: int = Field(100, ge=1, description="steps")
+    samples: int = Field(5, ge=1, description="pairs of batches (K)")
+    estimator: Literal["exact", "finite-difference", "off"] = "exact"
+    precision: Literal["run", "float32", "float64"] = Field(
+        "run", description="of the probe; run: that of the training"
+    )
+    eta: float = Field(1e-3, gt=0, description="step of the finite difference, before adaptation")
+    baseline_samples: int = Field(15, ge=1, description="pairs of batches at step 0, against which onset is judged")
+    blocks: bool = Field(False, description="shares by block and layer too")
+
+
+class LogSection(Section):
+    every: int = Field(20, ge=1, description="steps between `trained` events")
+
+
+class DetectSection(Section):
+    memorization: float = Field(0.99, gt=0, le=1, description="training accuracy that counts as memorized")
+    onset: Literal["persistent", "paper", "paper-slow"] = "persistent"
+    grokking: str = Field("", description="name of one of the task's criteria; empty: its default")
+
+
+class SnapshotSection(Section):
+    every: int = Field(0, ge=0, description="steps; 0: none but those asked for")
+
+
+class CheckpointSection(Section):
+    every: int = Field(500, ge=1, description="steps")
+
+
+class BackendSection(Section):
+    name: str = "auto"
+    device: str = "auto"
+    precision: Precision = "float32"
+    threads: int | None = Field(None, ge=1, description="absent: the backend's choice. Bits depend on it")
+
+
+class RunConfig(Section):
+    """All of it. `task.name` names the plugin; what else `[task]` may hold is the plugin's own model."""
+
+    task: dict[str, Any]
+    preset: str = "paper"
+    model: ModelSection = ModelSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    train: TrainSection = TrainSection()
+    evaluate: EvaluateSection = EvaluateSection()
+    measure: MeasureSection = MeasureSection()
+    log: LogSection = LogSection()
+    detect: DetectSection = DetectSection()
+    snapshot: SnapshotSection = SnapshotSection()
+    checkpoint: CheckpointSection = CheckpointSection()
+    backend: BackendSection = BackendSection()
+
+    @property
+    def adamw(self) -> AdamW:
+        section = self.optimizer
+        return AdamW(section.lr, section.wd, section.beta1, section.beta2, section.epsilon, section.clip or None)
+
+    def model_of(self, model: ModelSpec) -> ModelSpec:
+        """The task's model with this run's sizes. Raises `ConfigError`."""
+        changes = {name: value for name, value in self.model.model_dump().items() if value is not None}
+        try:
+            return replace(model, **changes)
+        except ValueError as problem:
+            raise ConfigError(f"[model]: {problem}") from None
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(_without_none(self.model_dump()))
+
+
+def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -> tuple[RunConfig, BaseModel]:
+    """A configuration and the task's options from a preset and `layers` of dotted keys, the later ones winning.
+
+    Raises `ConfigError`, naming the nearest known key where one is unknown.
+    """
+    if preset not in task.presets:
+        raise ConfigError(f"{task.name} has no preset {preset!r}; it has: {', '.join(task.presets)}")
+    known = known_keys(task)
+    settings: dict[str, Any] = {"preset": preset, "task.name": task.name}
+    for layer in (task.presets[preset], *layers):
+        for key, value in layer.items():
+            settings[_checked(key, known)] = value
+    if settings["task.name"] != task.name:
+        raise ConfigError(f"the configuration is for {settings['task.name']}, not for {task.name}")
+    nested = _nested(settings)
+    try:
+        options = task.options.model_validate({k: v for k, v in nested["task"].items() if k != "name"})
+        nested["task"] = {"name": task.name, **options.model_dump(mode="json")}
+        config = RunConfig.model_validate(nested)
+    except ValidationError as problem:
+        raise ConfigError(_sentence(problem)) from None
+    if config.detect.grokking and config.detect.grokking not in task.criteria:
+        raise ConfigError(f"detect.grokking is one of {', '.join(task.criteria)}, not {config.detect.grokking!r}")
+    return config, options
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """A TOML file as a layer of dotted keys. Raises `ConfigError`."""
+    try:
+        with file.open("rb") as source:
+            return _dotted(tomllib.load(source))
+    except OSError as problem:
+        raise ConfigError(f"cannot read {file}: {problem.strerror}") from None
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigError(f"{file} is not TOML: {problem}") from None
+
+
+def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """`section.key=value` texts as a layer; values are TOML, and bare words are strings. Raises `ConfigError`."""
+    layer = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes section.key=value, not {assignment!r}")
+        layer[key.strip()] = _value(text.strip())
+    return layer
+
+
+def read_environment(task: TaskSpec, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """`GROKSCOPE_<SECTION>_<KEY>` and the short names of flags (`GROKSCOPE_LR`, `GROKSCOPE_BACKEND`, …) as a layer."""
+    variables = {f"GROKSCOPE_{key.replace('.', '_').upper()}": key for key in known_keys(task)}
+    variables |= {f"GROKSCOPE_{flag.replace('-', '_').upper()}": key for flag, key in FLAGS.items()}
+    return {key: _value(environment[name]) for name, key in variables.items() if environment.get(name)}
+
+
+FLAGS: Mapping[str, str] = {
+    "backend": "backend.name",
+    "device": "backend.device",
+    "precision": "backend.precision",
+    "lr": "optimizer.lr",
+    "wd": "optimizer.wd",
+    "seed": "train.seed",
+    "steps": "train.steps",
+    "batch-size": "train.batch_size",
+    "eval-every": "evaluate.every",
+    "measure-every": "measure.every",
+    "samples": "measure.samples",
+    "estimator": "measure.estimator",
+}
+"""Flags of the commands that train, and the keys they set."""
+
+
+def known_keys(task: TaskSpec) -> list[str]:
+    """Every dotted key a configuration of `task` may hold."""
+    keys = ["preset", "task.name", *(f"task.{name}" for name in task.options.model_fields)]
+    for section, info in RunConfig.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+            keys += [f"{section}.{name}" for name in info.annotation.model_fields]
+    return keys
+
+
+def _checked(key: str, known: list[str]) -> str:
+    if key not in known:
+        nearest = get_close_matches(key, known, n=1, cutoff=0.4)
+        hint = f"; the nearest is {nearest[0]}" if nearest else ""
+        raise ConfigError(f"there is no setting {key!r}{hint}")
+    return key
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            layer |= _dotted(value, f"{prefix}{key}.")
+        else:
+            layer[prefix + key] = value
+    return layer
+
+
+def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in settings.items():
+        section, _, name = key.rpartition(".")
+        if section:
+            nested.setdefault(section, {})[name] = value
+        else:
+            nested[name] = value
+    return nested
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
+
+
+def _sentence(problem: ValidationError) -> str:
+    first = problem.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r})"

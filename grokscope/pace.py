@@ -1,0 +1,58 @@
+"""How fast a run goes, and how long it will take."""
+
+import time
+
+from grokscope.config import RunConfig
+
+
+class Pace:
+    """Times the training steps apart from what is done between them.
+
+    A GPU works on after a step returns; its time is caught where the loss is read, at every `trained` event.
+    """
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        """Tokens of the batches since the last reading"""
+        self.evaluating = 0.0
+        """Seconds of the last evaluation"""
+        self.measuring = 0.0
+        """Seconds of the last measurement, as if it had had the usual number of samples"""
+        self._training = 0.0
+        self._since = 0.0
+        self._steps = 0
+        self._seconds_per_step: float | None = None
+
+    def start(self) -> None:
+        """A training step begins."""
+        self._since = time.perf_counter()
+
+    def stop(self) -> None:
+        """It has ended."""
+        self._training += time.perf_counter() - self._since
+        self._steps += 1
+
+    def read(self) -> tuple[float, float]:
+        """Training steps and tokens a second since the last reading."""
+        seconds = max(self._training, 1e-9)
+        speeds = self._steps / seconds, self.tokens / seconds
+        self._seconds_per_step = seconds / max(self._steps, 1)
+        self.tokens, self._steps, self._training = 0, 0, 0.0
+        return speeds
+
+    def remaining_seconds(self, config: RunConfig, step: int) -> float | None:
+        """Until the last step, evaluations and measurements included; None before the first reading."""
+        if self._seconds_per_step is None:
+            return None
+        per_step = self._seconds_per_step + self.evaluating / config.evaluate.every
+        if config.measure.estimator != "off":
+            per_step += self.measuring / config.measure.every
+        return per_step * (config.train.steps - step)
+
+
+def duration(seconds: float) -> str:
+    """Rounded for a person: `45 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    for limit, size, unit in ((90, 1, "s"), (90 * 60, 60, "min"), (36 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.1f} {unit}" if unit == "h" else f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.1f} days"

@@ -1,0 +1,352 @@
+"""The loop, and nothing but the loop.
+
+A trainer takes one session through training and tells what happened as events. All that it records at a step is
+recorded before the step is left; checkpoints are written there too, so that resuming continues exactly behind them.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from grokscope.config import RunConfig
+from grokscope.evaluation import PreparedSplit
+from grokscope.events import (
+    CheckpointWritten,
+    Diverged,
+    Evaluated,
+    Event,
+    Finished,
+    Intervened,
+    Observed,
+    Paused,
+    Resumed,
+    Scores,
+    SnapshotWritten,
+    Started,
+    Trained,
+    Warned,
+)
+from grokscope.examples import Packer
+from grokscope.geometry.commutator import norm
+from grokscope.pace import Pace, duration
+from grokscope.parameters import initial_parameters, layout
+from grokscope.probe import Probe
+from grokscope.protocols import Array, Prepared, Session, StepOutcome, TaskData, TaskSpec
+from grokscope.runs import inbox
+from grokscope.runs.directory import RunDirectory
+from grokscope.runs.log import EventLog
+from grokscope.runs.snapshots import parameters_digest, write_checkpoint, write_snapshot
+from grokscope.streams import generator
+from grokscope.warning.watch import Watch
+
+Status = Literal["completed", "grokked", "stopped", "interrupted", "diverged"]
+Listener = Callable[[Event, str], None]
+"""Called with every event as recorded, and its line of JSON."""
+
+LONG_RUN_SECONDS = 30 * 60
+PAUSED_POLL_SECONDS = 0.05
+INBOX_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a run's first event says beside its configuration."""
+
+    backend: str
+    versions: dict[str, str]
+    host: str
+    process: int
+    resumed_from: int | None
+    seconds_before: float = 0.0
+
+
+class Trainer:
+    """One run in one process."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        task: TaskSpec,
+        data: TaskData,
+        session: Session,
+        directory: RunDirectory,
+        log: EventLog,
+        circumstances: Circumstances,
+        listeners: Iterable[Listener] = (),
+    ) -> None:
+        self.config = config
+        self.task = task
+        self.data = data
+        self.session = session
+        self.directory = directory
+        self.log = log
+        self.circumstances = circumstances
+        self.listeners = list(listeners)
+        self.model = config.model_of(data.model)
+        self.layout = layout(self.model)
+        self.train = Packer(data.train, self.model)
+        self.splits = {name: Packer(split, self.model) for name, split in data.splits.items()}
+        self.probe = Probe(config, self.train, session, self.layout)
+        self.watch = Watch(config, task)
+        self.interrupted = False
+        """Set (by a signal handler) to stop at the end of the step, with a checkpoint."""
+        self._step = session.state().step
+        self._started = time.monotonic()
+        self._stopped = False
+        self._paused = False
+        self._steps_while_paused = 0
+        self._inbox_read = -math.inf
+        self._checkpointed: int | None = None
+        self._outcome: StepOutcome | None = None
+        self._pace = Pace()
+        self._length_known = circumstances.resumed_from is not None
+
+    def run(self, recorded: Iterable[dict[str, Any]] = ()) -> Status:
+        """Train to the end. `recorded` are the events that a resumed run has already, up to its checkpoint."""
+        self._record_start()
+        resumed = self.circumstances.resumed_from is not None
+        for event in recorded:
+            self.watch.replay(event)
+        self._evaluations = {
+            name: PreparedSplit(packer.whole, self.session) for name, packer in self._all_splits().items()
+        }
+        self._start = self.session.asarray(initial_parameters(self.model, self.config.train.seed))
+        while True:
+            if not resumed:
+                self._record_step()
+            resumed = False
+            status = self._status_at_boundary()
+            if status is not None:
+                return self._finish(status)
+            self._train_step()
+
+    # --- one step ---------------------------------------------------------------------------------------------------
+
+    def _train_step(self) -> None:
+        config, session = self.config, self.session
+        batch = self._training_batch()
+        self._pace.start()
+        self._outcome = session.step(batch, config.adamw)
+        self._step += 1
+        if self._step % config.log.every == 0 or self._step == config.train.steps:
+            self._record_trained()
+        self._pace.stop()
+
+    def _training_batch(self) -> Prepared:
+        random = generator(self.config.train.seed, "batch", self._step)
+        rows = random.integers(len(self.train.examples), size=self.config.train.batch_size)
+        self._pace.tokens += int(self.data.train.source_lengths[rows].sum())
+        if self.data.train.target_lengths is not None:
+            self._pace.tokens += int(self.data.train.target_lengths[rows].sum())
+        return self.session.prepare(self.train.batch(rows))
+
+    def _record_trained(self) -> None:
+        assert self._outcome is not None
+        loss, gradient_norm = float(self._outcome.loss), float(self._outcome.gradient_norm)
+        steps_per_second, tokens_per_second = self._pace.read()
+        clip = self.config.adamw.clip
+        self._emit(
+            Trained(
+                step=self._step,
+                loss=loss,
+                lr=self.config.optimizer.lr,
+                gradient_norm=gradient_norm,
+                clipped=clip is not None and gradient_norm > clip,
+                steps_per_second=steps_per_second,
+                tokens_per_second=tokens_per_second,
+            )
+        )
+        self._warn_of_a_long_run()
+
+    def _record_step(self) -> None:
+        """Everything that is due at the current step, before it is left."""
+        config, step = self.config, self._step
+        last = step >= self._last_step()
+        if config.measure.estimator != "off" and (step % config.measure.every == 0 or last):
+            measured = self.probe.measure(step)
+            self._pace.measuring = measured.seconds * config.measure.samples / len(measured.defect.samples)
+            self._emit(measured)
+        if step % config.evaluate.every == 0 or last:
+            self._evaluate()
+        if config.snapshot.every and step % config.snapshot.every == 0:
+            self._snapshot()
+
+    def _evaluate(self) -> None:
+        started = time.perf_counter()
+        theta = self.session.parameters
+        scores: dict[str, Scores] = {name: split.scores(theta) for name, split in self._evaluations.items()}
+        seconds = time.perf_counter() - started
+        self._pace.evaluating = seconds
+        self._emit(Evaluated(step=self._step, seconds=seconds, **scores))
+        self._emit(Observed(step=self._step, signals=self._signals(theta)))
+
+    def _signals(self, theta: Array) -> dict[str, float | None]:
+        """The signals that cost nothing; every one of them is a rival of the defect."""
+        signals: dict[str, float | None] = {
+            "weight_norm": norm(theta),
+            "distance_from_start": norm(theta - self._start),
+            "decay_time": self._step * self.config.optimizer.lr * self.config.optimizer.wd,
+        }
+        if self._outcome is not None:
+            signals["gradient_norm"] = float(self._outcome.gradient_norm)
+        return signals
+
+    # --- between steps ----------------------------------------------------------------------------------------------
+
+    def _status_at_boundary(self) -> Status | None:
+        """What ends the run at this step, if anything does; obeys the inbox, and writes checkpoints when due."""
+        if self._outcome is not None and self._is_record_step() and not math.isfinite(float(self._outcome.loss)):
+            self._emit(Diverged(step=self._step, reason=f"loss is {float(self._outcome.loss)}"))
+            return "diverged"
+        self._obey_inbox()
+        if self.interrupted:
+            return "interrupted"
+        if self._stopped:
+            return "stopped"
+        if self._step >= self._last_step():
+            return "grokked" if self._step < self.config.train.steps else "completed"
+        if self._step % self.config.checkpoint.every == 0 and self._step:
+            self._checkpoint()
+        return None
+
+    def _is_record_step(self) -> bool:
+        """Whether the loss is looked at here: reading it makes a GPU wait, so not at every step."""
+        config, step = self.config, self._step
+        everies = (config.log.every, config.evaluate.every, config.checkpoint.every)
+        return any(step % every == 0 for every in everies) or step == config.train.steps
+
+    def _last_step(self) -> int:
+        wait = self.config.train.stop_after_grok
+        grokked = self.watch.grokked
+        if wait < 0 or grokked is None:
+            return self.config.train.steps
+        return min(self.config.train.steps, grokked.confirmed_at + wait)
+
+    def _obey_inbox(self) -> None:
+        """Read the inbox now and then; while paused, stay here."""
+        if self._steps_while_paused:
+            self._steps_while_paused -= 1
+        now = time.monotonic()
+        if not self._paused and now - self._inbox_read < INBOX_POLL_SECONDS:
+            return
+        while True:
+            self._inbox_read = time.monotonic()
+            for command in inbox.receive(self.directory.control):
+                self._obey(command)
+            if self.interrupted or self._stopped or not self._paused or self._steps_while_paused:
+                return
+            time.sleep(PAUSED_POLL_SECONDS)
+
+    def _obey(self, command: inbox.Command | str) -> None:
+        if isinstance(command, str):
+            self._emit(Warned(step=self._step, reason=command))
+            return
+        match command.action:
+            case "pause" if not self._paused:
+                self._paused = True
+                self._emit(Paused(step=self._step, reason="asked for through the control inbox"))
+            case "resume" if self._paused:
+                self._paused, self._steps_while_paused = False, 0
+                self._emit(Resumed(step=self._step, reason="asked for through the control inbox"))
+            case "step" if self._paused:
+                self._steps_while_paused += command.count
+            case "stop":
+                self._stopped = True
+            case "snapshot":
+                self._snapshot()
+            case "intervene":
+                reason = "this trainer offers no interventions"
+                kind = command.kind or "unnamed"
+                self._emit(Intervened(step=self._step, kind=kind, state="refused", reason=reason))
+            case refused:
+                state = "paused" if self._paused else "running"
+                self._emit(Warned(step=self._step, reason=f"{refused} was refused: the run is {state}"))
+
+    def _warn_of_a_long_run(self) -> None:
+        """Once, after the first steps: nobody should find out after an hour that it takes a day."""
+        remaining = self._pace.remaining_seconds(self.config, self._step)
+        if remaining is None or self._length_known:
+            return
+        self._length_known = True
+        if remaining > LONG_RUN_SECONDS:
+            other = "" if self.config.preset == "quick" else "; `--preset quick` shows the whole story in minutes"
+            reason = f"{self.config.train.steps} steps will take about {duration(remaining)} on this machine{other}"
+            self._emit(Warned(step=self._step, reason=reason))
+
+    # --- what is written ---------------------------------------------------------------------------------------------
+
+    def _checkpoint(self) -> None:
+        if self._checkpointed == self._step:
+            return
+        self.log.flush()
+        state = self.session.state()
+        file = write_checkpoint(
+            self.directory.checkpoints,
+            state,
+            self.model,
+            seq=self.log.seq,
+            seconds=self._seconds(),
+            backend=self.circumstances.backend,
+        )
+        self._checkpointed = self._step
+        digest = parameters_digest(state.parameters)
+        path = str(file.relative_to(self.directory.path))
+        self._emit(CheckpointWritten(step=self._step, path=path, bytes=file.stat().st_size, digest=digest))
+
+    def _snapshot(self) -> None:
+        parameters = self.session.tonumpy(self.session.parameters)
+        file = write_snapshot(self.directory.snapshots, self._step, self.model, parameters)
+        digest = parameters_digest(parameters)
+        path = str(file.relative_to(self.directory.path))
+        self._emit(SnapshotWritten(step=self._step, path=path, bytes=file.stat().st_size, digest=digest))
+
+    def _finish(self, status: Status) -> Status:
+        if status != "diverged":
+            self._checkpoint()
+        digest = parameters_digest(self.session.tonumpy(self.session.parameters))
+        self._emit(
+            Finished(
+                step=self._step,
+                status=status,
+                steps=self._step,
+                seconds=self._seconds(),
+                result=self.watch.result(),
+                parameters_digest=digest,
+            )
+        )
+        self.log.flush()
+        return status
+
+    def _seconds(self) -> float:
+        return self.circumstances.seconds_before + time.monotonic() - self._started
+
+    def _record_start(self) -> None:
+        about = self.circumstances
+        self._emit(
+            Started(
+                step=self._step,
+                config=self.config.model_dump(mode="json"),
+                task=self.task.name,
+                backend=about.backend,
+                device=self.session.device,
+                precision=self.session.precision,
+                parameters=self.layout.size,
+                versions=about.versions,
+                host=about.host,
+                process=about.process,
+                facts=dict(self.data.facts),
+                resumed_from=about.resumed_from,
+            )
+        )
+
+    def _emit(self, event: Event) -> None:
+        recorded, line = self.log.write(event)
+        for listener in self.listeners:
+            listener(recorded, line)
+        for detection in self.watch.see(recorded):
+            self._emit(detection)
+
+    def _all_splits(self) -> dict[str, Packer]:
+        return {"train": self.train, **self.splits}
