@@ -80,6 +80,7 @@ class Trained(Event):
     clipped: bool
     steps_per_second: Number
     tokens_per_second: Number = Field(description="tokens of the batch as the task has them, before any sharing")
+    seconds_left: Number = Field(None, description="to the last step at this pace; less if the run groks and stops")
 
 
 class Evaluated(Event):

@@ -92,7 +92,8 @@ class Trainer:
         self.watch = Watch(config, task)
         self.interrupted = False
         """Set (by a signal handler) to stop at the end of the step, with a checkpoint."""
-        self._step = session.state().step
+        self.step = session.state().step
+        """Optimizer steps taken."""
         self._started = time.monotonic()
         self._stopped = False
         self._paused = False
@@ -129,13 +130,13 @@ class Trainer:
         batch = self._training_batch()
         self._pace.start()
         self._outcome = session.step(batch, config.adamw)
-        self._step += 1
-        if self._step % config.log.every == 0 or self._step == config.train.steps:
+        self.step += 1
+        if self.step % config.log.every == 0 or self.step == config.train.steps:
             self._record_trained()
         self._pace.stop()
 
     def _training_batch(self) -> Prepared:
-        random = generator(self.config.train.seed, "batch", self._step)
+        random = generator(self.config.train.seed, "batch", self.step)
         rows = random.integers(len(self.train.examples), size=self.config.train.batch_size)
         self._pace.tokens += int(self.data.train.source_lengths[rows].sum())
         if self.data.train.target_lengths is not None:
@@ -149,20 +150,21 @@ class Trainer:
         clip = self.config.adamw.clip
         self._emit(
             Trained(
-                step=self._step,
+                step=self.step,
                 loss=loss,
                 lr=self.config.optimizer.lr,
                 gradient_norm=gradient_norm,
                 clipped=clip is not None and gradient_norm > clip,
                 steps_per_second=steps_per_second,
                 tokens_per_second=tokens_per_second,
+                seconds_left=self._pace.remaining_seconds(self.config, self.step),
             )
         )
         self._warn_of_a_long_run()
 
     def _record_step(self) -> None:
         """Everything that is due at the current step, before it is left."""
-        config, step = self.config, self._step
+        config, step = self.config, self.step
         last = step >= self._last_step()
         if config.measure.estimator != "off" and (step % config.measure.every == 0 or last):
             measured = self.probe.measure(step)
@@ -179,15 +181,15 @@ class Trainer:
         scores: dict[str, Scores] = {name: split.scores(theta) for name, split in self._evaluations.items()}
         seconds = time.perf_counter() - started
         self._pace.evaluating = seconds
-        self._emit(Evaluated(step=self._step, seconds=seconds, **scores))
-        self._emit(Observed(step=self._step, signals=self._signals(theta)))
+        self._emit(Evaluated(step=self.step, seconds=seconds, **scores))
+        self._emit(Observed(step=self.step, signals=self._signals(theta)))
 
     def _signals(self, theta: Array) -> dict[str, float | None]:
         """The signals that cost nothing; every one of them is a rival of the defect."""
         signals: dict[str, float | None] = {
             "weight_norm": norm(theta),
             "distance_from_start": norm(theta - self._start),
-            "decay_time": self._step * self.config.optimizer.lr * self.config.optimizer.wd,
+            "decay_time": self.step * self.config.optimizer.lr * self.config.optimizer.wd,
         }
         if self._outcome is not None:
             signals["gradient_norm"] = float(self._outcome.gradient_norm)
@@ -198,22 +200,22 @@ class Trainer:
     def _status_at_boundary(self) -> Status | None:
         """What ends the run at this step, if anything does; obeys the inbox, and writes checkpoints when due."""
         if self._outcome is not None and self._is_record_step() and not math.isfinite(float(self._outcome.loss)):
-            self._emit(Diverged(step=self._step, reason=f"loss is {float(self._outcome.loss)}"))
+            self._emit(Diverged(step=self.step, reason=f"loss is {float(self._outcome.loss)}"))
             return "diverged"
         self._obey_inbox()
         if self.interrupted:
             return "interrupted"
         if self._stopped:
             return "stopped"
-        if self._step >= self._last_step():
-            return "grokked" if self._step < self.config.train.steps else "completed"
-        if self._step % self.config.checkpoint.every == 0 and self._step:
+        if self.step >= self._last_step():
+            return "grokked" if self.step < self.config.train.steps else "completed"
+        if self.step % self.config.checkpoint.every == 0 and self.step:
             self._checkpoint()
         return None
 
     def _is_record_step(self) -> bool:
         """Whether the loss is looked at here: reading it makes a GPU wait, so not at every step."""
-        config, step = self.config, self._step
+        config, step = self.config, self.step
         everies = (config.log.every, config.evaluate.every, config.checkpoint.every)
         return any(step % every == 0 for every in everies) or step == config.train.steps
 
@@ -241,15 +243,15 @@ class Trainer:
 
     def _obey(self, command: inbox.Command | str) -> None:
         if isinstance(command, str):
-            self._emit(Warned(step=self._step, reason=command))
+            self._emit(Warned(step=self.step, reason=command))
             return
         match command.action:
             case "pause" if not self._paused:
                 self._paused = True
-                self._emit(Paused(step=self._step, reason="asked for through the control inbox"))
+                self._emit(Paused(step=self.step, reason="asked for through the control inbox"))
             case "resume" if self._paused:
                 self._paused, self._steps_while_paused = False, 0
-                self._emit(Resumed(step=self._step, reason="asked for through the control inbox"))
+                self._emit(Resumed(step=self.step, reason="asked for through the control inbox"))
             case "step" if self._paused:
                 self._steps_while_paused += command.count
             case "stop":
@@ -259,26 +261,26 @@ class Trainer:
             case "intervene":
                 reason = "this trainer offers no interventions"
                 kind = command.kind or "unnamed"
-                self._emit(Intervened(step=self._step, kind=kind, state="refused", reason=reason))
+                self._emit(Intervened(step=self.step, kind=kind, state="refused", reason=reason))
             case refused:
                 state = "paused" if self._paused else "running"
-                self._emit(Warned(step=self._step, reason=f"{refused} was refused: the run is {state}"))
+                self._emit(Warned(step=self.step, reason=f"{refused} was refused: the run is {state}"))
 
     def _warn_of_a_long_run(self) -> None:
         """Once, after the first steps: nobody should find out after an hour that it takes a day."""
-        remaining = self._pace.remaining_seconds(self.config, self._step)
+        remaining = self._pace.remaining_seconds(self.config, self.step)
         if remaining is None or self._length_known:
             return
         self._length_known = True
         if remaining > LONG_RUN_SECONDS:
             other = "" if self.config.preset == "quick" else "; `--preset quick` shows the whole story in minutes"
             reason = f"{self.config.train.steps} steps will take about {duration(remaining)} on this machine{other}"
-            self._emit(Warned(step=self._step, reason=reason))
+            self._emit(Warned(step=self.step, reason=reason))
 
     # --- what is written ---------------------------------------------------------------------------------------------
 
     def _checkpoint(self) -> None:
-        if self._checkpointed == self._step:
+        if self._checkpointed == self.step:
             return
         self.log.flush()
         state = self.session.state()
@@ -290,17 +292,17 @@ class Trainer:
             seconds=self._seconds(),
             backend=self.circumstances.backend,
         )
-        self._checkpointed = self._step
+        self._checkpointed = self.step
         digest = parameters_digest(state.parameters)
         path = str(file.relative_to(self.directory.path))
-        self._emit(CheckpointWritten(step=self._step, path=path, bytes=file.stat().st_size, digest=digest))
+        self._emit(CheckpointWritten(step=self.step, path=path, bytes=file.stat().st_size, digest=digest))
 
     def _snapshot(self) -> None:
         parameters = self.session.tonumpy(self.session.parameters)
-        file = write_snapshot(self.directory.snapshots, self._step, self.model, parameters)
+        file = write_snapshot(self.directory.snapshots, self.step, self.model, parameters)
         digest = parameters_digest(parameters)
         path = str(file.relative_to(self.directory.path))
-        self._emit(SnapshotWritten(step=self._step, path=path, bytes=file.stat().st_size, digest=digest))
+        self._emit(SnapshotWritten(step=self.step, path=path, bytes=file.stat().st_size, digest=digest))
 
     def _finish(self, status: Status) -> Status:
         if status != "diverged":
@@ -308,9 +310,9 @@ class Trainer:
         digest = parameters_digest(self.session.tonumpy(self.session.parameters))
         self._emit(
             Finished(
-                step=self._step,
+                step=self.step,
                 status=status,
-                steps=self._step,
+                steps=self.step,
                 seconds=self._seconds(),
                 result=self.watch.result(),
                 parameters_digest=digest,
@@ -326,7 +328,7 @@ class Trainer:
         about = self.circumstances
         self._emit(
             Started(
-                step=self._step,
+                step=self.step,
                 config=self.config.model_dump(mode="json"),
                 task=self.task.name,
                 backend=about.backend,

@@ -1,0 +1,5 @@
+"""`python -m grokscope`: the same as `grokscope`."""
+
+from grokscope.cli.main import main
+
+main()

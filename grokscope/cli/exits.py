@@ -1,0 +1,70 @@
+"""Exit codes, and which error means which."""
+
+import sys
+from enum import IntEnum
+
+import typer
+
+
+class ExitCode(IntEnum):
+    FINISHED = 0
+    """Whether the run grokked is in its result, not in the code."""
+    FAULT = 1
+    """A fault of ours, a disk that is full, or a `doctor --verify` past its tolerance."""
+    USAGE = 2
+    """A flag, a setting or a configuration file is wrong."""
+    NO_RUN = 3
+    """No such run, or one that cannot be read."""
+    DIVERGED = 4
+    """Training reached a loss that is not finite."""
+    NOT_GROKKED = 5
+    """`--fail-on not-grokked` was asked for, and it did not grok."""
+    UNAVAILABLE = 6
+    """The backend or device is not there; the message says how to install it."""
+    INTERRUPTED = 130
+    """Ctrl-C, after writing a checkpoint."""
+    TERMINATED = 143
+    """SIGTERM or a closed terminal, after writing a checkpoint."""
+
+
+def exit_code_of(error: BaseException) -> ExitCode | None:
+    """The code of an error that a user can do something about; None for a fault of ours."""
+    from grokscope.config import ConfigError
+    from grokscope.protocols import Unavailable
+    from grokscope.registry import NoSuchPlugin
+    from grokscope.runs.directory import BadRunName, NoSuchRun
+    from grokscope.runs.log import RunBusy, RunUnwritable
+    from grokscope.runs.snapshots import Unreadable
+
+    meanings: list[tuple[tuple[type[BaseException], ...], ExitCode]] = [
+        ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
+        ((NoSuchRun, Unreadable), ExitCode.NO_RUN),
+        ((Unavailable,), ExitCode.UNAVAILABLE),
+        ((ConfigError, NoSuchPlugin, BadRunName, RunBusy), ExitCode.USAGE),
+        ((RunUnwritable,), ExitCode.FAULT),
+    ]
+    return next((code for kinds, code in meanings if isinstance(error, kinds)), None)
+
+
+def complain(sentence: str) -> None:
+    """One sentence on stderr."""
+    typer.echo(f"grokscope: {sentence}", err=True)
+
+
+def leave(error: BaseException) -> int:
+    """Say what went wrong in one sentence, and return the code to exit with."""
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()  # whoever read us has gone: nothing is left to say, also not by the interpreter
+        return ExitCode.FINISHED
+    code = exit_code_of(error)
+    if code is None:
+        complain(f"internal error: {type(error).__name__}: {error} (run again with --debug to see where)")
+        return ExitCode.FAULT
+    complain("interrupted" if isinstance(error, KeyboardInterrupt) else _sentence(error))
+    return code
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and len(error.args) == 2:
+        return str(error.args[1])
+    return str(error.args[0]) if error.args else str(error)
