@@ -22,6 +22,7 @@ from grokscope_dyck import SPEC as DYCK
 from grokscope_modular import SPEC as MODULAR
 
 Value = tuple[object, ...]
+NOTHING: Value = ()
 
 VOCABULARY, CLASSES, LONGEST = 3, 3, 5
 MODELS = [
@@ -60,7 +61,7 @@ def plain_reads(model: ModelSpec, examples: Examples, row: int) -> list[tuple[Va
     """(value, label) of every label of one example, by the definition of the model."""
     source = examples.source[row, : examples.source_lengths[row]].tolist()
     if examples.target is None or examples.target_lengths is None:
-        tokens, context = source, ()
+        tokens, context = source, NOTHING
     else:
         tokens = examples.target[row, : examples.target_lengths[row]].tolist()
         context = memory(model, source)
@@ -74,7 +75,7 @@ def plain_reads(model: ModelSpec, examples: Examples, row: int) -> list[tuple[Va
 
 def sequence(stream: Stream, row: int, length: int) -> list[int]:
     """The tokens of a packed sequence, looked up as a backend looks them up."""
-    return stream.tokens[stream.rectangle[row, :length]].tolist()
+    return [int(token) for token in stream.tokens[stream.rectangle[row, :length]]]
 
 
 def packed_memory(model: ModelSpec, stream: Stream, row: int) -> Value:
@@ -91,11 +92,12 @@ def packed_memory(model: ModelSpec, stream: Stream, row: int) -> Value:
 
 def packed_values(model: ModelSpec, batch: Batch) -> dict[int, Value]:
     """The value of every node that is read, from what stands around its home."""
-    stream, values = batch.last, {}
+    stream = batch.last
+    values: dict[int, Value] = {}
     for node in batch.outputs:
         row, position = divmod(int(stream.home[node]), stream.rectangle.shape[1])
         tokens = sequence(stream, row, max(position + 1, int(stream.key_lengths[row])))
-        context: Value = ()
+        context = NOTHING
         if batch.source_of_target is not None:
             context = packed_memory(model, batch.source, int(batch.source_of_target[row]))
         values[int(node)] = (attended(model, tokens, position, source=batch.target is None), context)

@@ -44,7 +44,7 @@ def test_long_draws_do_not_run_into_the_next_step() -> None:
 def test_steps_are_uncorrelated() -> None:
     """Five standard errors of a correlation of 20,000 normal pairs."""
     rows = np.stack([generator(3, "batch", step).normal(size=20_000) for step in range(4)])
-    correlations = np.corrcoef(rows)[np.triu_indices(4, 1)]
+    correlations = np.asarray(np.corrcoef(rows))[np.triu_indices(4, 1)]
     assert np.abs(correlations).max() < 5 / 20_000**0.5
 
 
@@ -59,6 +59,7 @@ def test_order_of_use_does_not_matter() -> None:
 
 def test_large_numbers_are_welcome_and_negative_ones_are_not() -> None:
     generator(2**70, "batch", 2**62, 2**62).random()
-    for arguments in ((-1, "batch", 0, 0), (0, "batch", -1, 0), (0, "batch", 0, -1)):
+    negative: list[tuple[int, Purpose, int, int]] = [(-1, "batch", 0, 0), (0, "batch", -1, 0), (0, "batch", 0, -1)]
+    for arguments in negative:
         with pytest.raises(ValueError, match="at least 0"):
-            generator(*arguments)  # type: ignore[arg-type]
+            generator(*arguments)

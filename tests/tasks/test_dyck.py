@@ -30,6 +30,12 @@ def load(**options: object) -> TaskData:
     return SPEC.load(SPEC.options(**options), 0)
 
 
+def fact(data: TaskData, name: str) -> float:
+    value = data.facts[name]
+    assert not isinstance(value, str)
+    return value
+
+
 def words(examples: Examples) -> list[str]:
     return [
         "".join("(" if token == OPEN else ")" for token in row[:length])
@@ -89,11 +95,11 @@ def test_statistics_are_the_paper_s() -> None:
     lengths = np.concatenate([data.splits["test"].source_lengths for data in draws])
     assert lengths.mean() == pytest.approx(13, abs=0.15)
     assert (lengths.min(), lengths.max()) == (2, 24)
-    in_train = [data.facts["test_in_train"] for data in draws]
+    in_train = [fact(data, "test_in_train") for data in draws]
     assert 1000 < min(in_train) <= np.mean(in_train) <= max(in_train) < 1600
     assert 1150 < np.mean(in_train) < 1400
-    assert min(data.facts["train_distinct"] for data in draws) >= 33
-    assert 0.49 < np.mean([data.facts["test_prefixes_in_train"] for data in draws]) < 0.54
+    assert min(fact(data, "train_distinct") for data in draws) >= 33
+    assert 0.49 < np.mean([fact(data, "test_prefixes_in_train") for data in draws]) < 0.54
 
 
 def test_the_model_is_the_paper_s() -> None:
@@ -108,11 +114,11 @@ def test_the_model_is_the_paper_s() -> None:
 def test_facts_are_what_they_say() -> None:
     data = load(test_size=400)
     train, test = words(data.train), words(data.splits["test"])
-    assert data.facts["train_distinct"] == len(set(train))
-    assert data.facts["test_in_train"] == sum(word in train for word in test)
+    assert fact(data, "train_distinct") == len(set(train))
+    assert fact(data, "test_in_train") == sum(word in train for word in test)
     seen = {word[:stop] for word in train for stop in range(1, 25)}
     asked = [word[:stop] in seen for word in test for stop in range(1, len(word) + 1)]
-    assert data.facts["test_prefixes_in_train"] == pytest.approx(np.mean(asked))
+    assert fact(data, "test_prefixes_in_train") == pytest.approx(np.mean(asked))
 
 
 def test_labels_are_depths() -> None:
@@ -129,20 +135,20 @@ def test_longer_sequences_fit_the_paper_s_table() -> None:
     longer = data.splits["ood"]
     assert (longer.source_lengths == 24).all()
     assert longer.labels.max() <= 12
-    assert data.facts["ood_cut_at_context"] == 200
-    assert data.facts["ood_positions_untrained"] == 0
-    assert 0.1 < data.facts["ood_depths_untrained_at_position"] < 0.3
+    assert fact(data, "ood_cut_at_context") == 200
+    assert fact(data, "ood_positions_untrained") == 0
+    assert 0.1 < fact(data, "ood_depths_untrained_at_position") < 0.3
     assert not set(words(longer)) & {word for word in words(data.splits["test"]) if len(word) == 24}
 
 
 def test_longer_sequences_are_whole_where_the_table_allows() -> None:
     data = load(context=48)
     longer = data.splits["ood"]
-    assert data.facts["ood_cut_at_context"] == 0
+    assert fact(data, "ood_cut_at_context") == 0
     assert (longer.source_lengths.min(), longer.source_lengths.max()) == (26, 48)
     assert (longer.labels[np.arange(200), longer.source_lengths - 1] == 0).all()
     assert longer.labels.max() <= 12
-    assert 0.2 < data.facts["ood_positions_untrained"] < 0.5
+    assert 0.2 < fact(data, "ood_positions_untrained") < 0.5
 
 
 def test_more_pairs_make_a_larger_model() -> None:
