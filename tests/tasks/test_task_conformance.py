@@ -120,7 +120,7 @@ def test_a_broken_task_is_found(name: str, tmp_path: Path) -> None:
     Suite.spec = spec
     suite = Suite()
     test = getattr(suite, f"test_{method}")
-    arguments = {"data": lambda: suite._load(0), "tmp_path": lambda: tmp_path}
+    arguments: dict[str, Callable[[], Any]] = {"data": lambda: suite._load(0), "tmp_path": lambda: tmp_path}
     wanted = test.__code__.co_varnames[1 : test.__code__.co_argcount]
     with pytest.raises((AssertionError, ValueError, pytest.fail.Exception)):
         test(**{argument: arguments[argument]() for argument in wanted})
