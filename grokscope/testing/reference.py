@@ -394,6 +394,7 @@ class ReferenceSession:
 
     device = "cpu"
     precision: Precision
+    _state: TrainingState
 
     def __init__(self, model: ModelSpec, parameters: FloatArray, precision: Precision) -> None:
         self.model = model
@@ -411,8 +412,7 @@ class ReferenceSession:
         return values.astype(precision or self.precision)
 
     def tonumpy(self, array: FloatArray) -> FloatArray:
-        copy: FloatArray = np.array(array)
-        return copy
+        return array.copy()
 
     def prepare(self, batch: Batch) -> PaddedBatch:
         return padded_batch(batch)

@@ -1,0 +1,140 @@
+"""Writes the golden points that ship: `python -m grokscope.testing.make_golden`.
+
+One tiny model per task, trained in plain NumPy until its loss has fallen but not vanished, and what the NumPy
+reference computes there in float64. No backend has a part in it; that PyTorch's own `nn.Transformer` modules agree is a
+test.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope import registry
+from grokscope.examples import Examples, Packer
+from grokscope.models import ModelSpec
+from grokscope.parameters import initial_parameters, layout
+from grokscope.protocols import AdamW, TaskData, TaskSpec
+from grokscope.streams import generator
+from grokscope.testing import reference
+from grokscope.verify import PACKAGED, GoldenPoint, verify
+
+SEED = 1
+OPTIMIZER = AdamW(lr=3e-3, wd=1.0)
+BATCH = 16
+QUANTITIES = ("loss_a", "loss_b", "grad_norm_a", "grad_norm_b", "grad_cosine", "commutator_norm",
+              "hvp_norm_b_on_grad_a", "hvp_norm_a_on_grad_b", "defect_exact")  # fmt: skip
+
+Tensors = dict[str, NDArray[Any]]
+
+
+def write(folder: Path = PACKAGED) -> None:
+    """All packaged golden points, into `folder`."""
+    folder.mkdir(exist_ok=True)
+    _write(folder, "dyck", 60, _dyck, {"max_pairs": 6, "train_size": 400})
+    _write(folder, "modular", 100, _modular, {"modulus": 13})
+    _write(folder, "scan", 60, _scan, {})
+
+
+def _write(
+    folder: Path,
+    name: str,
+    steps: int,
+    described: Callable[[TaskSpec, ModelSpec], dict[str, Any]],
+    options: Mapping[str, Any],
+) -> None:
+    task = registry.get("tasks", name)
+    data = task.load(task.options.model_validate(options), SEED)
+    model, examples = _shrunk(data)
+    session = reference.SPEC.open(model, initial_parameters(model, SEED))
+    packer = Packer(examples, model)
+    for step in range(steps):
+        rows = generator(SEED, "batch", step).integers(0, len(examples), 2 * BATCH)
+        session.step(session.prepare(packer.batch(rows)), OPTIMIZER)
+    parameters = session.state().parameters
+    a, b = (examples.take(generator(SEED, "probe", index=i).integers(0, len(examples), BATCH)) for i in range(2))
+    tensors: Tensors = {f"weights/{key}": value for key, value in layout(model).unflatten(parameters).items()}
+    tensors |= {f"batch_{side}/{key}": value.astype(np.int16) for side, batch in (("a", a), ("b", b))
+                for key, value in _columns(name, batch).items()}  # fmt: skip
+    stem = f"{name}-tiny-seed{SEED}-step{steps}"
+    np.savez_compressed(folder / f"{stem}.npz", allow_pickle=False, **tensors)
+    facts = {
+        "task": f"{name}-tiny",
+        "seed": SEED,
+        "step": steps,
+        "model": described(task, model),
+        "parameters": parameters.size,
+        "expected": _expected(GoldenPoint(stem, model, parameters, a, b, dict.fromkeys(QUANTITIES, 1.0))),
+    }
+    (folder / f"{stem}.json").write_text(json.dumps(facts, indent=1, allow_nan=False) + "\n")
+
+
+def _expected(point: GoldenPoint) -> dict[str, float]:
+    session = reference.SPEC.open(point.model, point.parameters, precision="float64")
+    return {check.quantity: check.found for check in verify(point, session)}
+
+
+def _shrunk(data: TaskData) -> tuple[ModelSpec, Examples]:
+    """A tiny model of the task's kind, and the training examples that fit it: the shorter ones."""
+    examples = data.train
+    model = replace(data.model, width=16, heads=2, feed_forward=24)
+    if examples.target_lengths is None:
+        return model, examples
+    longest = 14
+    short = examples.take(np.flatnonzero(examples.target_lengths <= longest))
+    assert short.target is not None
+    short = replace(short, target=short.target[:, :longest], labels=short.labels[:, :longest])
+    return replace(model, layers=1, target_context=longest), short
+
+
+def _columns(name: str, batch: Examples) -> Tensors:
+    """A batch under the names that golden points of its task have."""
+    if name == "modular":
+        return {"a": batch.source[:, 0], "b": batch.source[:, 1], "target": batch.labels[:, 0]}
+    if name == "dyck":
+        return {"tokens": batch.source, "depths": batch.labels}
+    assert batch.target is not None
+    return {"commands": batch.source, "actions_in": batch.target, "actions_out": batch.labels}
+
+
+def _architecture(model: ModelSpec) -> dict[str, Any]:
+    return {"d_model": model.width, "layers": model.layers, "heads": model.heads, "d_ff": model.feed_forward,
+            "activation": "gelu (erf)"}  # fmt: skip
+
+
+def _dyck(task: TaskSpec, model: ModelSpec) -> dict[str, Any]:
+    return _architecture(model) | {
+        "vocab": model.vocabulary,
+        "classes": model.classes,
+        "context": model.context,
+        "norm": "pre-norm + final",
+        "causal": True,
+    }
+
+
+def _modular(task: TaskSpec, model: ModelSpec) -> dict[str, Any]:
+    return _architecture(model) | {
+        "modulus": model.vocabulary,
+        "operation": "add",
+        "norm": "pre-norm + final",
+        "readout": "first position",
+        "causal": False,
+    }
+
+
+def _scan(task: TaskSpec, model: ModelSpec) -> dict[str, Any]:
+    return _architecture(model) | {
+        "norm": "pre-norm; encoder and decoder each end in a LayerNorm, plus one before the head",
+        "command_vocab": {token: index for index, token in enumerate(task.vocabulary["source"])},
+        "action_vocab": {token: index for index, token in enumerate(task.vocabulary["target"])},
+        "max_command": model.context,
+        "max_actions": model.target_context,
+    }
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,181 @@
+"""Golden points: real weights and batches with the answers of float64 arithmetic, and how near a backend comes to them.
+
+Three small ones ship with the package (`grokscope/testing/golden`), so that `grokscope doctor --verify` works on any
+machine: float32 arithmetic is not trusted, it is measured where it will be used.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope.examples import IGNORED, Examples, Packer
+from grokscope.geometry.commutator import bracket, dot, norm
+from grokscope.models import ModelSpec
+from grokscope.parameters import layout
+from grokscope.protocols import FloatArray, Precision, Session
+
+PACKAGED = Path(__file__).parent / "testing" / "golden"
+
+TOLERANCES: Mapping[Precision, float] = {"float64": 1e-6, "float32": 1e-3}
+"""Largest relative error of any quantity, on any backend."""
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class GoldenPoint:
+    """A model somewhere in training, two batches, and what is true there."""
+
+    name: str
+    model: ModelSpec
+    parameters: FloatArray
+    """[size], float32"""
+    examples_a: Examples
+    examples_b: Examples
+    expected: Mapping[str, float]
+    """Quantities by name, as in `verify`"""
+
+
+class Check(NamedTuple):
+    """One quantity of a golden point."""
+
+    quantity: str
+    expected: float
+    found: float
+    relative_error: float
+
+
+def points(folder: Path = PACKAGED) -> list[str]:
+    """Names of the golden points in `folder`, sorted. Raises `FileNotFoundError` where there is none."""
+    names = sorted(path.stem for path in folder.glob("*.npz") if path.with_suffix(".json").exists())
+    if not names:
+        raise FileNotFoundError(f"{folder} holds no golden point (NAME.npz beside NAME.json)")
+    return names
+
+
+def load(folder: Path, name: str) -> GoldenPoint:
+    """The golden point `name`. Raises `FileNotFoundError`, and `ValueError` where its task or a weight is unknown."""
+    facts = json.loads((folder / f"{name}.json").read_text())
+    with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
+        tensors = {key: file[key] for key in file}
+    family = str(facts["task"]).partition("-")[0]
+    if family not in _FAMILIES:
+        raise ValueError(f"{name} is of task {facts['task']!r}; known are {', '.join(sorted(_FAMILIES))}")
+    model_of, examples_of = _FAMILIES[family]
+    model = model_of(facts["model"])
+    return GoldenPoint(
+        name=name,
+        model=model,
+        parameters=layout(model).flatten(_under("weights", tensors)),
+        examples_a=examples_of(_under("batch_a", tensors)),
+        examples_b=examples_of(_under("batch_b", tensors)),
+        expected={key: value for key, value in facts["expected"].items() if isinstance(value, float)},
+    )
+
+
+def verify(point: GoldenPoint, session: Session) -> list[Check]:
+    """Every expected quantity beside what a session on `point.model` computes, by the exact estimator.
+
+    Losses (nats), gradient norms and their cosine, the norms of H_B g_A and H_A g_B, of their difference, and the
+    defect. Raises `ValueError` where the point expects something else.
+    """
+    theta = session.asarray(point.parameters)
+    batch_a, batch_b = (
+        session.prepare(Packer(examples, point.model).batch(np.arange(len(examples))))
+        for examples in (point.examples_a, point.examples_b)
+    )
+    parts = bracket(session, theta, batch_a, batch_b)
+    norm_a, norm_b = norm(parts.gradient_a), norm(parts.gradient_b)
+    commutator_norm = norm(parts.hvp_b_on_grad_a - parts.hvp_a_on_grad_b)
+    found = {
+        "loss_a": float(session.gradient(theta, batch_a)[0]),
+        "loss_b": float(session.gradient(theta, batch_b)[0]),
+        "grad_norm_a": norm_a,
+        "grad_norm_b": norm_b,
+        "grad_cosine": dot(parts.gradient_a, parts.gradient_b) / (norm_a * norm_b),
+        "hvp_norm_b_on_grad_a": norm(parts.hvp_b_on_grad_a),
+        "hvp_norm_a_on_grad_b": norm(parts.hvp_a_on_grad_b),
+        "commutator_norm": commutator_norm,
+        "defect_exact": commutator_norm / (norm_a * norm_b),
+    }
+    if unknown := point.expected.keys() - found.keys():
+        raise ValueError(f"{point.name} expects {', '.join(sorted(unknown))}: nothing here computes that")
+    return [
+        Check(quantity, expected, found[quantity], abs(found[quantity] - expected) / abs(expected))
+        for quantity, expected in point.expected.items()
+    ]
+
+
+def worst(checks: Sequence[Check]) -> Check:
+    """The check with the largest error; one that is not a number is the worst of all."""
+    return max(checks, key=lambda check: np.inf if np.isnan(check.relative_error) else check.relative_error)
+
+
+def _under(prefix: str, tensors: Tensors) -> dict[str, NDArray[Any]]:
+    """Tensors called `prefix/name`, by name."""
+    # A modular model's position table is a bare parameter in the files, and an embedding here.
+    renamed = {"pos_emb": "pos_emb.weight"}
+    inside = {key.removeprefix(f"{prefix}/"): value for key, value in tensors.items() if key.startswith(f"{prefix}/")}
+    return {renamed.get(key, key): value for key, value in inside.items()}
+
+
+def _sizes(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "width": facts["d_model"],
+        "layers": facts["layers"],
+        "heads": facts["heads"],
+        "feed_forward": facts["d_ff"],
+    }
+
+
+def _dyck_model(facts: Mapping[str, Any]) -> ModelSpec:
+    return ModelSpec("decoder", facts["vocab"], facts["context"], facts["classes"], **_sizes(facts))
+
+
+def _dyck_examples(batch: Tensors) -> Examples:
+    labels = batch["depths"].astype(np.int64)
+    last_read = labels.shape[1] - (labels[:, ::-1] != IGNORED).argmax(axis=1)
+    return Examples(batch["tokens"].astype(np.int64), last_read, labels)
+
+
+def _modular_model(facts: Mapping[str, Any]) -> ModelSpec:
+    return ModelSpec("encoder", facts["modulus"], 2, facts["modulus"], **_sizes(facts))
+
+
+def _modular_examples(batch: Tensors) -> Examples:
+    tokens = np.stack([batch["a"], batch["b"]], axis=1).astype(np.int64)
+    labels = np.full(tokens.shape, IGNORED)
+    labels[:, 0] = batch["target"]
+    return Examples(tokens, np.full(len(tokens), 2), labels)
+
+
+def _scan_model(facts: Mapping[str, Any]) -> ModelSpec:
+    actions = len(facts["action_vocab"])
+    return ModelSpec(
+        "encoder-decoder",
+        vocabulary=len(facts["command_vocab"]),
+        context=facts["max_command"],
+        classes=actions,
+        target_vocabulary=actions,
+        target_context=facts["max_actions"],
+        source_padding_attended=True,
+        **_sizes(facts),
+    )
+
+
+def _scan_examples(batch: Tensors) -> Examples:
+    source, target = batch["commands"].astype(np.int64), batch["actions_in"].astype(np.int64)
+    labels = batch["actions_out"].astype(np.int64)
+    return Examples(source, (source != 0).sum(axis=1), labels, target, (target != 0).sum(axis=1))
+
+
+_FAMILIES: Mapping[str, tuple[Callable[[Mapping[str, Any]], ModelSpec], Callable[[Tensors], Examples]]] = {
+    "dyck": (_dyck_model, _dyck_examples),
+    "modular": (_modular_model, _modular_examples),
+    "scan": (_scan_model, _scan_examples),
+}
