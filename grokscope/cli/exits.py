@@ -14,7 +14,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     """A flag, a setting or a configuration file is wrong."""
     NO_RUN = 3
-    """No such run, or one that cannot be read."""
+    """No such run, one that cannot be read, or one that has no trainer to talk to."""
     DIVERGED = 4
     """Training reached a loss that is not finite."""
     NOT_GROKKED = 5
@@ -33,15 +33,16 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     from grokscope.protocols import Unavailable
     from grokscope.registry import NoSuchPlugin
     from grokscope.runs.directory import BadRunName, NoSuchRun
-    from grokscope.runs.log import RunBusy, RunUnwritable
+    from grokscope.runs.log import RunBusy
+    from grokscope.runs.request import NotListening
     from grokscope.runs.snapshots import Unreadable
 
     meanings: list[tuple[tuple[type[BaseException], ...], ExitCode]] = [
         ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
-        ((NoSuchRun, Unreadable), ExitCode.NO_RUN),
+        ((NoSuchRun, Unreadable, NotListening), ExitCode.NO_RUN),
         ((Unavailable,), ExitCode.UNAVAILABLE),
         ((ConfigError, NoSuchPlugin, BadRunName, RunBusy), ExitCode.USAGE),
-        ((RunUnwritable,), ExitCode.FAULT),
+        ((OSError,), ExitCode.FAULT),
     ]
     return next((code for kinds, code in meanings if isinstance(error, kinds)), None)
 
@@ -65,6 +66,6 @@ def leave(error: BaseException) -> int:
 
 
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and len(error.args) == 2:
-        return str(error.args[1])
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error.args[0]) if error.args else str(error)

@@ -2,18 +2,28 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
 
-from grokscope.cli.exits import complain, leave
+from grokscope.cli.command import Command
+from grokscope.cli.doctor import doctor
+from grokscope.cli.exits import ExitCode, complain, leave
+from grokscope.cli.plugins import backends, schema, tasks
 from grokscope.cli.run import run
+from grokscope.cli.runs import control, export, ls
+from grokscope.cli.show import show
+
+# Typer ≥ 0.17 brings a Click of its own; the classes that it raises are found through the ones that it offers.
+_ClickException: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="grokscope",
     help="Watch a small transformer grok: the commutator defect measured right, live, in a terminal.",
-    no_args_is_help=True,
+    invoke_without_command=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -29,6 +39,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", envvar="GROKSCOPE_DEBUG")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
@@ -36,30 +47,41 @@ def options(
 ) -> None:
     if debug:
         os.environ["GROKSCOPE_DEBUG"] = "1"
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(ExitCode.USAGE)
 
 
-app.command()(run)
+for command in (run, ls, show, export, control, backends, schema, doctor):
+    app.command(cls=Command)(command)
+app.add_typer(tasks)
 
 
 def main() -> None:
     """Run the command line and exit with one of `ExitCode`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter gets another one, not a traceback
+            stream.reconfigure(errors="replace")
     arguments = sys.argv[1:]
     if "--debug" in arguments:  # accepted anywhere on the line, for that is where one adds it after a failure
         arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="grokscope", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as asked:
-        asked.show()
-        code = 2
-    except click.ClickException as wrong:
-        where = f" (see `{wrong.ctx.command_path} --help`)" if isinstance(wrong, click.UsageError) and wrong.ctx else ""
-        complain(f"{wrong.format_message().rstrip('.')}{where}")
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
+    except _ClickException as wrong:
+        complain(_usage(wrong))
+        code = ExitCode.USAGE
+    except (typer.Abort, KeyboardInterrupt):
         complain("interrupted")
-        code = 130
+        code = ExitCode.INTERRUPTED
     except Exception as error:
         if os.environ.get("GROKSCOPE_DEBUG"):
             raise
         code = leave(error)
     sys.exit(code or 0)
+
+
+def _usage(wrong: Any) -> str:
+    """What Click has to say, and where to read more."""
+    context = getattr(wrong, "ctx", None)
+    where = f" (see `{context.command_path} --help`)" if context else ""
+    return f"{wrong.format_message().rstrip('.')}{where}"

@@ -1,0 +1,96 @@
+"""`grokscope doctor`: whether grokscope works on this machine, and whether its arithmetic can be trusted."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from grokscope.cli.exits import ExitCode, complain
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+
+
+def doctor(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Golden points for --verify; default: those that ship.")
+    ] = None,
+    *,
+    verify: Annotated[bool, typer.Option("--verify", help="Check the arithmetic against golden points.")] = False,
+    backend: Annotated[str, typer.Option(help="For --verify: torch, mlx, any plugin, or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="For --verify: auto, cpu, cuda, mps or gpu.")] = "auto",
+    precision: Annotated[
+        Literal["float32", "float64"] | None, typer.Option(help="For --verify; default: all that the device has.")
+    ] = None,
+    runs: RunsFolder = DEFAULT_RUNS,
+    json: AsJson = False,
+) -> None:
+    """Say what grokscope finds on this machine; with --verify, measure its arithmetic.
+
+    --verify computes loss, gradients and commutator at golden points, and exits with 1 where a relative error is past
+    1e-6 in float64 or 1e-3 in float32.
+    """
+    if verify:
+        _verify(folder, backend, device, precision, json)
+    elif folder is not None:
+        raise typer.BadParameter("a folder of golden points is read only with --verify", param_hint="DIR")
+    else:
+        _examine(runs, json)
+
+
+def _examine(runs: Path, json: bool) -> None:
+    from grokscope.cli.output import say, say_json
+    from grokscope.cli.plugins import say_backends
+    from grokscope.machine import about_this_machine, automatic_backend, surveyed_backends
+
+    about, surveys, chosen = about_this_machine(runs), surveyed_backends(), automatic_backend()
+    if json:
+        say_json({**about, "backends": [survey.to_dict() for survey in surveys], "auto": chosen})
+    else:
+        terminal, folder = about["terminal"], about["runs"]
+        say(f"grokscope {about['grokscope']}, Python {about['python']}, {about['platform']}")
+        say(f"processors {about['processors']}")
+        say(f"terminal   {terminal['columns']} x {terminal['lines']}, {terminal['kind'] or 'no TERM'}, "
+            f"{terminal['encoding']}")  # fmt: skip
+        say(f"runs       {folder['path']}: {folder['problem'] or 'writable'}, {folder['free_bytes'] / 1e9:.1f} GB free")
+        say_backends(surveys, chosen)
+    if chosen is None:
+        complain("no backend works here; install what is missing")
+        raise typer.Exit(ExitCode.UNAVAILABLE)
+    if about["runs"]["problem"]:
+        complain(f"{about['runs']['problem']}; choose another folder with --runs")
+        raise typer.Exit(ExitCode.FAULT)
+
+
+def _verify(
+    folder: Path | None, backend: str, device: str, precision: Literal["float32", "float64"] | None, json: bool
+) -> None:
+    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.machine import verified_points
+    from grokscope.verify import PACKAGED
+
+    try:
+        verified = list(verified_points(folder or PACKAGED, backend, device, precision))
+    except (FileNotFoundError, ValueError) as problem:
+        raise typer.BadParameter(str(problem), param_hint="DIR") from None
+    if json:
+        say_json([point.to_dict() for point in verified])
+    else:
+        first = verified[0]
+        say(f"{first.backend} on {first.device}, {len({point.point for point in verified})} golden points")
+        columns = ["point", "precision", "quantity", "error", "", "allowed", "expected", "found"]
+        rows = [
+            [
+                point.point, point.precision, check.quantity, f"{check.relative_error:.1e}",
+                "ok" if check.relative_error <= point.tolerance else "PAST", f"{point.tolerance:.0e}",
+                f"{check.expected:.6g}", f"{check.found:.6g}",
+            ]
+            for point in verified for check in point.checks
+        ]  # fmt: skip
+        say_table(columns, rows, numeric=["error", "allowed", "expected", "found"])
+    past = [point for point in verified if not point.within]
+    if past:
+        point = past[0]
+        complain(
+            f"{len(past)} of {len(verified)} are past the tolerance, {point.point} in {point.precision} by its "
+            f"{point.worst.quantity}: this backend does not compute the commutator right here"
+        )
+        raise typer.Exit(ExitCode.FAULT)

@@ -1,0 +1,103 @@
+"""stdout and its one owner. It carries data only, and a reader who leaves early is no error."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+import typer
+
+from grokscope.cli.exits import ExitCode
+
+NARROWEST = 20
+"""Columns of the narrowest window that is laid out for."""
+UNBOUNDED = 10_000
+"""Columns of what is no window."""
+
+
+def say(text: str) -> None:
+    """Text and a newline on stdout."""
+    with _to_stdout() as out:
+        out.write(text + "\n")
+
+
+def say_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    say(json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2))
+
+
+def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:
+    """A table as wide as it likes; where a window is narrower, its last columns give way.
+
+    Columns named in `numeric` are flush right.
+    """
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+
+    shown = len(columns)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else UNBOUNDED)
+
+    def table() -> Table:
+        laid_out = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for name in columns[:shown]:
+            laid_out.add_column(name, justify="right" if name in numeric else "left", no_wrap=True)
+        for row in rows:
+            laid_out.add_row(*row[:shown])
+        return laid_out
+
+    width = max(console.width, NARROWEST)
+    while shown > 1 and Measurement.get(console, console.options.update(width=UNBOUNDED), table()).maximum > width:
+        shown -= 1
+    with console.capture() as captured:
+        console.print(table(), crop=False)
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+@contextmanager
+def written_to(file: Path | None) -> Iterator[TextIO]:
+    """`file`, opened for writing, or stdout where there is none."""
+    if file is None:
+        with _to_stdout() as out:
+            yield out
+        return
+    try:
+        out = file.open("w", encoding="utf-8", newline="")
+    except OSError as problem:
+        raise typer.BadParameter(f"cannot write {file}: {problem.strerror}", param_hint="-o") from None
+    with out:
+        yield out
+
+
+@contextmanager
+def _to_stdout() -> Iterator[TextIO]:
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget_stdout()
+        raise typer.Exit(ExitCode.FINISHED) from None
+
+
+def forget_stdout() -> None:
+    """Nobody reads stdout any more: what its buffer still holds would break the pipe once more at exit."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def number(value: float | None, form: Callable[[float], str] = "{:.4g}".format) -> str:
+    """A number for a table; a dash where there is none."""
+    return "-" if value is None else form(value)
+
+
+def count(value: int | None) -> str:
+    """A whole number with separators; a dash where there is none."""
+    return "-" if value is None else f"{value:,}"
+
+
+def percent(fraction: float | None) -> str:
+    """`97.3 %`; a dash where there is none."""
+    return "-" if fraction is None else f"{100 * fraction:.1f} %"

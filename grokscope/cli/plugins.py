@@ -1,0 +1,129 @@
+"""`grokscope tasks`, `backends` and `schema`: what there is to run, on what, and what comes out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from grokscope.cli.command import Command
+from grokscope.cli.shared import AsJson
+
+if TYPE_CHECKING:
+    from grokscope.machine import Surveyed
+    from grokscope.protocols import TaskSpec
+
+tasks = typer.Typer(name="tasks", help="List the tasks, or export a data set.", rich_markup_mode=None)
+
+
+@tasks.callback(invoke_without_command=True)
+def list_tasks(context: typer.Context, json: AsJson = False) -> None:
+    """List the tasks, or export a data set."""
+    if context.invoked_subcommand is None:
+        _list_tasks(json)
+
+
+def _list_tasks(json: bool) -> None:
+    from grokscope import registry
+    from grokscope.cli.output import say, say_json
+
+    specs = [registry.get("tasks", name) for name in registry.names("tasks")]
+    if json:
+        say_json([_task(spec) for spec in specs])
+        return
+    for spec in specs:
+        say(f"{spec.name}: {spec.summary}")
+        say(f"  presets   {', '.join(spec.presets)}")
+        say(f"  grokked   {', '.join(f'{name}{_star(spec, name)}' for name in spec.criteria)} of {spec.metric}")
+        say(f"  settings  {', '.join(f'task.{name}' for name in spec.options.model_fields)}")
+        say(f"  source    {spec.source}")
+
+
+def _star(spec: "TaskSpec", criterion: str) -> str:
+    return " (default)" if criterion == spec.default_criterion else ""
+
+
+def _task(spec: "TaskSpec") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "source": spec.source,
+        "metric": spec.metric,
+        "presets": spec.presets,
+        "criteria": {name: asdict(criterion) for name, criterion in spec.criteria.items()},
+        "default_criterion": spec.default_criterion,
+        "options": spec.options.model_json_schema()["properties"],
+        "exports": spec.export is not None,
+    }
+
+
+@tasks.command("export", cls=Command)
+def export_task(
+    task: Annotated[str, typer.Argument(help="A task that comes as files: scan.")],
+    *,
+    split: Annotated[str, typer.Option(help="Which split.")] = "simple",
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")] = Path(),
+) -> None:
+    """Write a task's own data files, byte for byte as they were published. Their paths go to stdout."""
+    from grokscope import registry
+    from grokscope.cli.output import say
+
+    spec = registry.get("tasks", task)
+    if spec.export is None:
+        raise typer.BadParameter(f"{task} is generated and has no files of its own")
+    try:
+        written = spec.export(split, output)
+    except ValueError as problem:
+        raise typer.BadParameter(str(problem), param_hint="--split") from None
+    for path in written:
+        say(str(path))
+
+
+def backends(*, json: AsJson = False) -> None:
+    """List the backends: devices, precisions and versions, or what to install. Imports their frameworks."""
+    from grokscope.cli.output import say_json
+    from grokscope.machine import automatic_backend, surveyed_backends
+
+    surveys, chosen = surveyed_backends(), automatic_backend()
+    if json:
+        say_json([{**survey.to_dict(), "auto": survey.name == chosen} for survey in surveys])
+    else:
+        say_backends(surveys, chosen)
+
+
+def say_backends(surveys: "list[Surveyed]", chosen: str | None) -> None:
+    """Backends for a person, and which one `auto` takes and why."""
+    from grokscope.cli.output import say
+    from grokscope.machine import SUITABILITY
+
+    for survey in surveys:
+        say(f"{survey.name}: {survey.summary}")
+        for device in survey.devices:
+            say(f"  device    {device.name} ({device.description}): {', '.join(device.precisions)}")
+        if survey.details:
+            say(f"  details   {', '.join(f'{name} {value}' for name, value in survey.details.items())}")
+        if survey.missing:
+            say(f"  missing   {survey.missing}")
+        if survey.name == chosen:
+            say(f"  auto      takes this one: {SUITABILITY.get(survey.preference, 'it suits best')}")
+
+
+def schema(
+    *,
+    config: Annotated[
+        str | None, typer.Option(metavar="TASK", help="Of a configuration file for this task instead.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of events: of each line that `--json` prints and events.jsonl holds."""
+    from grokscope import events, registry
+    from grokscope.cli.output import say_json
+    from grokscope.config import RunConfig
+
+    if config is None:
+        say_json(events.schema())
+        return
+    described = RunConfig.model_json_schema()
+    described["properties"]["task"] = registry.get("tasks", config).options.model_json_schema()
+    described["properties"]["task"]["properties"]["name"] = {"const": config}
+    say_json(described)

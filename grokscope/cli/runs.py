@@ -1,0 +1,160 @@
+"""`grokscope ls`, `export` and `control`: the runs there are, their numbers, and a word to their trainers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from grokscope.cli.exits import ExitCode, complain
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder
+
+if TYPE_CHECKING:
+    from grokscope.runs.inbox import Command
+
+
+def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
+    """List runs, the one last written to first."""
+    from grokscope.cli.output import say_json
+    from grokscope.runs.directory import runs_in
+    from grokscope.runs.state import read_state, summary
+
+    states = [read_state(directory) for directory in runs_in(runs)]
+    listed = [(state.word, summary(state, metric_of(state.last.get("started", {}).get("task")))) for state in states]
+    if json:
+        say_json([run for _, run in listed])
+    elif listed:
+        _say_runs(listed)
+    else:
+        complain(f"there are no runs in {runs}; `grokscope run modular --preset quick` makes one")
+
+
+def metric_of(task: str | None) -> str:
+    """The headline metric of a task; accuracy where its plugin is not installed."""
+    from grokscope import registry
+
+    return registry.get("tasks", task).metric if task in registry.names("tasks") else "accuracy"
+
+
+def _say_runs(listed: list[tuple[str, dict[str, Any]]]) -> None:
+    from grokscope.cli.output import count, number, percent, say_table
+
+    columns = ["name", "state", "step", "of", "grokked", "train", "test", "defect", "task", "last word"]
+    rows = [
+        [
+            run["name"], word, count(run["step"]), count(run["steps"]), count(run["grokked_step"]),
+            percent(run["train"]), percent(run["test"]), number(run["defect"]), run["task"] or "-",
+            _age(run["written"]),
+        ]
+        for word, run in listed
+    ]  # fmt: skip
+    say_table(columns, rows, numeric=columns[2:8])
+
+
+def _age(time: str | None) -> str:
+    from datetime import UTC, datetime
+
+    from grokscope.pace import duration
+
+    if time is None:
+        return "-"
+    return f"{duration(max(0.0, (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()))} ago"
+
+
+def export(
+    run: RunName,
+    *,
+    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, a row a step (the default).")] = False,
+    json: Annotated[bool, typer.Option("--json", help="A JSON array, an object a step.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of stdout.")] = None,
+    events: Annotated[
+        str | None, typer.Option(help="Kinds of events, with commas; default: trained,evaluated,measured,observed.")
+    ] = None,
+    runs: RunsFolder = DEFAULT_RUNS,
+) -> None:
+    """Write a run's numbers as one wide table.
+
+    One row a step, one column a signal: defect.median, train.accuracy, test.accuracy, trained.loss,
+    measured.gradient_norm, signals.weight_norm and so on. Cells that a step does not have are empty (null in JSON).
+    """
+    from grokscope.cli.output import written_to
+    from grokscope.runs.directory import find_run
+    from grokscope.runs.log import read
+    from grokscope.runs.table import RECURRING, wide_table
+
+    if csv and json:
+        raise typer.BadParameter("--csv or --json, not both")
+    kinds = _kinds(events) if events else RECURRING
+    table = wide_table(read(find_run(run, runs).events), kinds)
+    with written_to(output) as out:
+        if json:
+            table.write_json(out)
+        else:
+            table.write_csv(out)
+
+
+def _kinds(text: str) -> list[str]:
+    from grokscope.runs.table import known_kinds
+
+    asked = [kind.strip() for kind in text.split(",")]
+    unknown = [kind for kind in asked if kind not in known_kinds()]
+    if unknown:
+        raise typer.BadParameter(f"there is no event {unknown[0]!r}; there are: {', '.join(known_kinds())}")
+    return asked
+
+
+Action = Literal["pause", "resume", "step", "stop", "snapshot", "intervene"]
+
+
+def control(
+    run: RunName,
+    action: Annotated[Action, typer.Argument(help="What to ask for.")],
+    kind: Annotated[str | None, typer.Argument(help="Which intervention, for `intervene`.")] = None,
+    state: Annotated[Literal["on", "off"] | None, typer.Argument(help="For `intervene`.")] = None,
+    *,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the intervention; repeatable."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Steps to take, for `step` while paused.")] = 1,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the trainer's answer.")] = 10.0,
+    runs: RunsFolder = DEFAULT_RUNS,
+    json: AsJson = False,
+) -> None:
+    """Ask the trainer of a live run for something, and say what it answered."""
+    from grokscope.runs.directory import find_run
+    from grokscope.runs.request import ask
+    from grokscope.runs.state import read_state
+
+    command = _command(action, kind, state, setting or [], count)
+    answer = ask(read_state(find_run(run, runs)), command, wait_seconds=wait)
+    if answer.event is None:
+        where = "has taken the command" if answer.taken else "has not read its inbox; the command waits there"
+        complain(f"no answer within {wait:g} s: the trainer {where}")
+        raise typer.Exit(ExitCode.FAULT)
+    _say_answer(answer.event, json)
+    if not answer.obeyed:
+        raise typer.Exit(ExitCode.USAGE)
+
+
+def _command(action: Action, kind: str | None, state: Any, assignments: list[str], count: int) -> "Command":
+    from grokscope.config import read_assignments
+    from grokscope.runs.inbox import Command
+
+    if action == "intervene":
+        if kind is None or state is None:
+            raise typer.BadParameter("which intervention, and on or off? `control RUN intervene KIND on`")
+        return Command(action=action, kind=kind, state=state, parameters=read_assignments(assignments))
+    if kind is not None or assignments:
+        raise typer.BadParameter(f"`{action}` takes nothing behind it: {kind or assignments[0]!r} is too much")
+    return Command(action=action, count=count)
+
+
+def _say_answer(event: dict[str, Any], json: bool) -> None:
+    from grokscope.cli.output import say, say_json
+
+    if json:
+        say_json(event)
+        return
+    about = event.get("reason") or event.get("path") or event.get("status") or event.get("state")
+    word = f"{event['kind']} {event['state']}" if event["event"] == "intervened" else event["event"]
+    say(f"{event['run']}: {word} at step {event['step']:,}: {about}")

@@ -1,0 +1,164 @@
+"""`grokscope show`: one run, and what every known rule says of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder
+
+if TYPE_CHECKING:
+    from grokscope.runs.directory import RunDirectory
+    from grokscope.runs.state import RunState
+    from grokscope.warning.review import Cost, Finding
+
+SPARKS = 60
+
+
+def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
+    """Show one run: its settings, its last values, where its time went, and what every known rule found.
+
+    Detections are recomputed from the log, by all rules: which one is chosen decides the lead time.
+    """
+    from grokscope.cli.output import say_json
+    from grokscope.cli.runs import metric_of
+    from grokscope.runs.directory import NoSuchRun, find_run
+    from grokscope.runs.log import read
+    from grokscope.runs.state import read_state, summary
+    from grokscope.warning.review import cost
+
+    directory = find_run(run, runs)
+    state = read_state(directory)
+    if "started" not in state.last:
+        raise NoSuchRun(f"{directory.events} holds no run: its first event is missing")
+    events = list(read(directory.events))
+    findings, spent = _findings(state, events), cost(events)
+    defects = [event["defect"]["median"] for event in events if event["event"] == "measured"]
+    if not json:
+        _say_all(state, findings, spent, [defect for defect in defects if defect])
+        return
+    say_json(
+        {
+            **summary(state, metric_of(state.last["started"]["task"])),
+            "events": state.events,
+            "config": state.config,
+            "about": {key: state.last["started"].get(key) for key in _ABOUT},
+            "detections": [asdict(finding) for finding in findings],
+            "cost_seconds": asdict(spent),
+            "last": {kind: state.last[kind] for kind in _RECURRING if kind in state.last},
+            "files": _files(directory),
+        }
+    )
+
+
+_ABOUT = ("backend", "device", "precision", "parameters", "versions", "host", "facts", "resumed_from")
+_RECURRING = ("trained", "evaluated", "measured", "observed", "forecast", "finished")
+
+
+def _findings(state: "RunState", events: list[dict[str, Any]]) -> "list[Finding]":
+    """By the rules of the run's task, or where its plugin is not installed by those that need no task."""
+    from grokscope import registry
+    from grokscope.warning.review import review
+
+    detect, task = state.config["detect"], state.last["started"]["task"]
+    options: dict[str, Any] = {"onset": detect["onset"], "memorization": detect["memorization"]}
+    if task not in registry.names("tasks"):
+        return review(events, {}, criterion=detect["grokking"], **options)
+    spec = registry.get("tasks", task)
+    criterion = detect["grokking"] or spec.default_criterion
+    return review(events, spec.criteria, criterion=criterion, metric=spec.metric, **options)
+
+
+def _say_all(state: "RunState", findings: "list[Finding]", spent: "Cost", defects: list[float]) -> None:
+    from grokscope.cli.display import sparkline
+    from grokscope.cli.output import count, number, say, say_table
+
+    for line in _settings(state):
+        say(line)
+    say("")
+    columns = ["found", "rule", "step", "confirmed", "lead", "value"]
+    rows = [
+        [
+            f"{finding.kind}{' *' if finding.default else ''}", finding.rule, count(finding.step),
+            count(finding.confirmed_at), count(finding.lead_steps), number(finding.value),
+        ]
+        for finding in findings
+    ]  # fmt: skip
+    say_table(columns, rows, numeric=columns[2:])
+    say("* the rules this run acted on; lead: steps to grokking by that rule")
+    say("")
+    for line in _readings(state):
+        say(line)
+    if defects:
+        say(f"defect       {sparkline(defects, SPARKS)} {min(defects):.3g} to {max(defects):.3g}, log scale")
+    say(f"time         {_time(spent)}")
+    files = _files(state.directory)
+    say(
+        f"files        {files['path']}: {files['bytes']:,} bytes, {len(files['snapshots'])} snapshots, "
+        f"{len(files['checkpoints'])} checkpoints"
+    )
+
+
+def _settings(state: "RunState") -> list[str]:
+    started, config = state.last["started"], state.config
+    task, train, optimizer = config["task"], config["train"], config["optimizer"]
+    measure = config["measure"]
+    resumed = "" if started.get("resumed_from") is None else f", resumed from step {started['resumed_from']:,}"
+    return [
+        f"{state.directory.name}: {state.word}, step {state.step or 0:,} of {train['steps']:,}{resumed}",
+        f"task         {task['name']} ({_listed({key: value for key, value in task.items() if key != 'name'})})",
+        f"model        {started['parameters']:,} parameters"
+        + "".join(f", {name} {value}" for name, value in config["model"].items() if value is not None),
+        f"where        {started['backend']} {started['device']} {started['precision']} on {started['host']}",
+        f"training     preset {config['preset']}, lr {optimizer['lr']:g}, wd {optimizer['wd']:g}, "
+        f"batch {train['batch_size']}, seed {train['seed']}",
+        f"measuring    {measure['estimator']}, {measure['samples']} samples every {measure['every']} steps; "
+        f"evaluating every {config['evaluate']['every']}",
+    ]
+
+
+def _readings(state: "RunState") -> list[str]:
+    from grokscope.cli.output import number, percent
+
+    lines = []
+    if "trained" in state.last:
+        trained = state.last["trained"]
+        speed = number(trained["steps_per_second"], "{:.3g}".format)
+        lines.append(f"trained      step {trained['step']:,}: loss {number(trained['loss'])}, {speed} steps/s")
+    if "evaluated" in state.last:
+        evaluated = state.last["evaluated"]
+        scores = [
+            f"{split} {percent(value['accuracy'])} (whole examples {percent(value['sequence_accuracy'])}, "
+            f"loss {number(value['loss'])})"
+            for split, value in evaluated.items()
+            if isinstance(value, Mapping) and "accuracy" in value
+        ]
+        lines.append(f"evaluated    step {evaluated['step']:,}: {', '.join(scores)}")
+    if "measured" in state.last:
+        measured = state.last["measured"]
+        low, middle, high = (number(measured["defect"][name]) for name in ("p25", "median", "p75"))
+        below = ", below its rounding floor" if measured["below_floor"] else ""
+        lines.append(f"measured     step {measured['step']:,}: defect {middle} [{low}, {high}]{below}")
+    return lines
+
+
+def _time(spent: "Cost") -> str:
+    from grokscope.pace import duration
+    from grokscope.warning.review import shares
+
+    parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares(spent).items())
+    return f"{duration(spent.total)}: {parts}"
+
+
+def _files(directory: "RunDirectory") -> dict[str, Any]:
+    from grokscope.runs.state import bytes_in
+
+    return {
+        "path": str(directory.path),
+        "snapshots": sorted(path.name for path in directory.snapshots.glob("*.safetensors")),
+        "checkpoints": sorted(path.name for path in directory.checkpoints.glob("*.safetensors")),
+        "bytes": bytes_in(directory.path),
+    }
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)

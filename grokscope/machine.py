@@ -1,0 +1,182 @@
+"""What this machine offers: backends and their devices, which one `auto` takes, and how exactly they compute."""
+
+import math
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grokscope import __version__, registry
+from grokscope.config import RunConfig
+from grokscope.launch import available_backend
+from grokscope.protocols import BackendSpec, Device, Precision, Unavailable
+from grokscope.verify import TOLERANCES, Check, load, points, verify, worst
+
+SUITABILITY = {2: "this machine's own", 1: "works well here", 0: "merely works here"}
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A backend as this machine has it."""
+
+    name: str
+    summary: str
+    devices: tuple[Device, ...]
+    """Best first; empty where it does not work"""
+    details: dict[str, str]
+    preference: int
+    missing: str | None
+    """What to do about it where it does not work; None where it does"""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "available": self.missing is None,
+            "devices": [
+                {"name": device.name, "description": device.description, "precisions": list(device.precisions)}
+                for device in self.devices
+            ],
+            "details": self.details,
+            "preference": self.preference,
+            "missing": self.missing,
+        }
+
+
+def surveyed_backends() -> list[Surveyed]:
+    """Every installed backend, the one that `auto` tries first at the top. Imports their frameworks."""
+    return sorted(map(_survey, registry.names("backends")), key=lambda survey: -survey.preference)
+
+
+def _survey(name: str) -> Surveyed:
+    summary, preference = "", 0
+    try:
+        spec = registry.get("backends", name)
+        summary, preference = spec.summary, spec.preference()
+        return Surveyed(name, summary, tuple(spec.devices()), dict(spec.details()), preference, None)
+    except Unavailable as problem:
+        missing = str(problem)
+    except Exception as problem:  # anybody's plugin may be broken in any way, and this is where one looks then
+        missing = f"broken: {type(problem).__name__}: {problem}"
+    return Surveyed(name, summary, (), {}, preference, missing)
+
+
+def automatic_backend() -> str | None:
+    """The backend that `auto` takes; None where it takes none."""
+    try:
+        return available_backend(RunConfig(task={}))[0].name
+    except Exception:  # as above: `surveyed_backends` says what is wrong
+        return None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A golden point as one backend computes it in one precision."""
+
+    point: str
+    backend: str
+    device: str
+    precision: Precision
+    checks: tuple[Check, ...]
+    """By quantity"""
+
+    @property
+    def worst(self) -> Check:
+        return worst(self.checks)
+
+    @property
+    def tolerance(self) -> float:
+        return TOLERANCES[self.precision]
+
+    @property
+    def within(self) -> bool:
+        """Whether every relative error is; one that is not a number is not."""
+        return self.worst.relative_error <= self.tolerance
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: what is not finite is None."""
+        checks = [{name: _finite(value) for name, value in check._asdict().items()} for check in self.checks]
+        return {
+            "point": self.point,
+            "backend": self.backend,
+            "device": self.device,
+            "precision": self.precision,
+            "tolerance": self.tolerance,
+            "within": self.within,
+            "checks": checks,
+        }
+
+
+def verified_points(folder: Path, backend: str, device: str, precision: Precision | None) -> Iterator[Verified]:
+    """Every golden point in `folder`, in the precision asked for or in each that the device has.
+
+    Raises `Unavailable`, `registry.NoSuchPlugin`, `FileNotFoundError` where there are no points, `ValueError` for
+    points of a kind that is not known here.
+    """
+    names = points(folder)
+    asked = RunConfig.model_validate({"task": {}, "backend": {"name": backend, "device": device}})
+    spec, _ = available_backend(asked)
+    for each in [precision] if precision else _precisions(spec, device):
+        for name in names:
+            point = load(folder, name)
+            session = spec.open(point.model, point.parameters, device=device, precision=each)
+            yield Verified(name, spec.name, session.device, each, tuple(verify(point, session)))
+
+
+def _finite(value: float | str) -> float | str | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _precisions(spec: BackendSpec, device: str) -> list[Precision]:
+    """The precisions of a device, the sharpest first; of all devices where any will do."""
+    offered = {
+        precision
+        for found in spec.devices()
+        if device in {"auto", found.name}
+        for precision in found.precisions
+    }  # fmt: skip
+    return sorted(offered, reverse=True) or ["float32"]
+
+
+def about_this_machine(runs: Path) -> dict[str, Any]:
+    """Everything beside the backends that decides whether and how grokscope works here."""
+    size = shutil.get_terminal_size()
+    return {
+        "grokscope": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "terminal": {
+            "stdout": sys.stdout.isatty(),
+            "stderr": sys.stderr.isatty(),
+            "kind": os.environ.get("TERM", ""),
+            "columns": size.columns,
+            "lines": size.lines,
+            "encoding": sys.stdout.encoding,
+        },
+        "runs": {"path": str(runs.absolute()), "problem": unwritable(runs), "free_bytes": _free(runs)},
+    }
+
+
+def unwritable(folder: Path) -> str | None:
+    """Why no run could be written into `folder`, which need not exist yet; None where one could."""
+    nearest = _nearest(folder)
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return None
+    except OSError as problem:
+        return f"cannot write in {nearest}: {problem.strerror}"
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(_nearest(folder)).free
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the first one above it that exists."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())

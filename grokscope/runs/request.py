@@ -1,0 +1,86 @@
+"""Asking a trainer for something, and waiting for what it says.
+
+The trainer is the only one who knows what became of a command: the answer is an event in its log.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from grokscope.runs.inbox import Command, send
+from grokscope.runs.log import Tail, decode
+from grokscope.runs.state import RunState
+
+POLL_SECONDS = 0.05
+
+_ANSWERS = {
+    "pause": "paused",
+    "resume": "resumed",
+    "step": "paused",
+    "stop": "finished",
+    "snapshot": "snapshot",
+    "intervene": "intervened",
+}
+
+
+class NotListening(LookupError):
+    """Nobody reads the run's inbox: it is finished, its trainer is gone, or has not come yet."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a command."""
+
+    event: dict[str, Any] | None
+    """What the trainer said; None where it has said nothing in time"""
+    obeyed: bool
+    taken: bool = True
+    """Whether the trainer has at least taken it out of its inbox"""
+
+
+def ask(
+    state: RunState, command: Command, *, wait_seconds: float, clock: Callable[[], float] = time.monotonic
+) -> Answer:
+    """Send `command` and wait for the trainer's answer, at most `wait_seconds`.
+
+    Raises `NotListening`, `OSError`.
+    """
+    if not state.listens:
+        raise NotListening(_nobody(state))
+    directory = state.directory
+    tail = Tail(directory.events)
+    while tail.lines()[0]:  # what is there already answers nothing
+        continue
+    sent = send(directory.control, command)
+    until = clock() + wait_seconds
+    while clock() < until:
+        for event in _new_events(tail):
+            answer = _answer(command, event)
+            if answer is not None:
+                return answer
+        time.sleep(POLL_SECONDS)
+    return Answer(None, obeyed=False, taken=not sent.exists())
+
+
+def _new_events(tail: Tail) -> list[dict[str, Any]]:
+    return [event for event in map(decode, tail.lines()[0]) if event is not None]
+
+
+def _answer(command: Command, event: dict[str, Any]) -> Answer | None:
+    kind, reason = event["event"], str(event.get("reason", ""))
+    if kind == _ANSWERS[command.action]:
+        refused = event.get("state") == "refused"
+        return Answer(event, not refused) if command.kind in (None, event.get("kind")) else None
+    if kind == "finished" or (kind == "warned" and reason.startswith(f"{command.action} was refused")):
+        return Answer(event, False)
+    return None
+
+
+def _nobody(state: RunState) -> str:
+    name = state.directory.name
+    if state.condition == "finished":
+        return f"{name} is {state.word}: nobody reads its inbox; `grokscope run --resume {name}` goes on with it"
+    if state.condition == "crashed":
+        return f"the trainer of {name} is gone; `grokscope run --resume {name}` goes on from its checkpoint"
+    return f"{name} has not started yet: nobody reads its inbox"
