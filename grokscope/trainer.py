@@ -230,6 +230,8 @@ class Trainer:
         """Read the inbox now and then; while paused, stay here."""
         if self._steps_while_paused:
             self._steps_while_paused -= 1
+            if not self._steps_while_paused:
+                self._emit(Paused(step=self.step, reason="the steps asked for are taken"))
         now = time.monotonic()
         if not self._paused and now - self._inbox_read < INBOX_POLL_SECONDS:
             return
