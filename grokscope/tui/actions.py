@@ -1,0 +1,174 @@
+"""Every action and its keys, once: bindings, footer, help, palette and the user's key map are made from here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something a person can ask for. `name` is what the key map calls it."""
+
+    name: str
+    keys: str
+    label: str
+    """One or two words, for the footer."""
+    help: str
+    """A sentence, for the help and the palette."""
+    where: str = "watch"
+    """The screen it belongs to; `everywhere` for the application's own."""
+    group: str = "View"
+    footer: bool = False
+    run: str = ""
+    """Textual's action string; by default the application's action of this name."""
+
+    @property
+    def binding(self) -> Binding:
+        """For Textual; its id is what a key map overrides."""
+        return Binding(
+            self.keys, self.run or f"app.{self.name}", self.label, show=self.footer, id=self.name, tooltip=self.help
+        )
+
+
+_RUN, _VIEW, _REPLAY, _SAVE, _APP = "Run", "View", "Replay", "Save", "grokscope"
+
+ACTIONS: tuple[Action, ...] = (
+    Action("help", "question_mark,f1", "Help", "Show all keys", "everywhere", _APP, True),
+    Action("detach", "q", "Detach", "Leave; the run goes on", "everywhere", _APP, True),
+    Action("theme", "t", "Theme", "Next theme: dark, light, high contrast, colour-blind safe", "everywhere", _APP),
+    Action("ascii", "A", "ASCII", "Draw with ASCII characters only, or not", "everywhere", _APP),
+    Action("save_svg", "v", "Save SVG", "Save what is on the screen as an SVG picture", "everywhere", _SAVE),
+    Action("save_csv", "d", "Save CSV", "Save the curves of this run as CSV", "everywhere", _SAVE),
+    Action("pause", "space", "Pause", "Pause or resume the run; in a replay, stop or play", "watch", _RUN, True),
+    Action("step", "s", "Step", "Take one training step while paused", "watch", _RUN),
+    Action("steps", "S", "Steps…", "Take several training steps while paused", "watch", _RUN),
+    Action("snapshot", "w", "Snapshot", "Ask the trainer to write a snapshot", "watch", _RUN),
+    Action("stop", "X", "Stop…", "Stop the run, after asking", "watch", _RUN, True),
+    Action(
+        "chart", "c", "Chart", "The full chart: axes, cursor, other quantities, overlaid runs", "watch", _VIEW, True
+    ),
+    Action("log_scale", "l,y", "Log", "Logarithmic or linear scale", "watch", _VIEW, True),
+    Action("runs", "r", "Runs", "Pick a run, or up to six to overlay", "watch", _VIEW, True),
+    Action(
+        "zoom",
+        "z,enter",
+        "Zoom",
+        "Give the focused panel the whole screen, or take it back",
+        "watch",
+        _VIEW,
+        run="zoom",
+    ),
+    Action("filter_events", "slash", "Filter", "Filter the event log", "watch", _VIEW, run="filter_events"),
+    Action("next_panel", "tab,j,down", "Next", "Focus the next panel", "watch", _VIEW, run="app.focus_next"),
+    Action(
+        "previous_panel",
+        "shift+tab,k,up",
+        "Previous",
+        "Focus the previous panel",
+        "watch",
+        _VIEW,
+        run="app.focus_previous",
+    ),
+    Action("panel_defect", "1", "Defect", "Focus the commutator defect", "watch", _VIEW, run="panel('defect')"),
+    Action("panel_curves", "2", "Curves", "Focus accuracy and loss", "watch", _VIEW, run="panel('curves')"),
+    Action("panel_signals", "3", "Signals", "Focus the signals", "watch", _VIEW, run="panel('signals')"),
+    Action("panel_forecast", "4", "Forecast", "Focus the forecast", "watch", _VIEW, run="panel('forecast')"),
+    Action("panel_treat", "5", "Interventions", "Focus the interventions", "watch", _VIEW, run="panel('treat')"),
+    Action("panel_events", "6", "Events", "Focus the event log", "watch", _VIEW, run="panel('events')"),
+    Action("replay", "p", "Replay", "Replay the run from its start, or return to its present", "watch", _REPLAY),
+    Action("slower", "left_square_bracket", "Slower", "Replay more slowly", "watch", _REPLAY),
+    Action("faster", "right_square_bracket", "Faster", "Replay faster, up to 1000x", "watch", _REPLAY),
+    Action(
+        "back", "comma,left,h", "Back", "Scrub back by a hundredth of the run", "watch", _REPLAY, run="app.scrub(-0.01)"
+    ),
+    Action(
+        "forward",
+        "full_stop,right",
+        "Forward",
+        "Scrub on by a hundredth of the run",
+        "watch",
+        _REPLAY,
+        run="app.scrub(0.01)",
+    ),
+    Action("to_start", "home", "Start", "Scrub to the start", "watch", _REPLAY, run="app.scrub(-1)"),
+    Action("to_end", "end", "End", "Scrub to the end", "watch", _REPLAY, run="app.scrub(1)"),
+    Action("chart_close", "escape,c", "Close", "Back to the panels", "chart", _VIEW, True, run="close"),
+    Action("chart_log", "l,y", "Log", "Logarithmic or linear scale", "chart", _VIEW, True, run="app.log_scale"),
+    Action("chart_next", "right_square_bracket", "Next", "The next quantity", "chart", _VIEW, True, run="quantity(1)"),
+    Action(
+        "chart_previous", "left_square_bracket", "Previous", "The previous quantity", "chart", _VIEW, run="quantity(-1)"
+    ),
+    Action("cursor_left", "left,h", "Left", "Cursor one sample back", "chart", _VIEW, run="cursor(-1)"),
+    Action("cursor_right", "right,L", "Right", "Cursor one sample on", "chart", _VIEW, run="cursor(1)"),
+    Action(
+        "mark_next",
+        "w",
+        "Next mark",
+        "Cursor to the next detection or intervention",
+        "chart",
+        _VIEW,
+        True,
+        run="mark(1)",
+    ),
+    Action("mark_previous", "b", "Previous mark", "Cursor to the mark before", "chart", _VIEW, run="mark(-1)"),
+    Action("chart_band", "g", "Band", "Show or hide the quartile band", "chart", _VIEW, True, run="band"),
+    Action(
+        "zoom_in", "plus,equals_sign,k,up", "Zoom in", "Fewer steps around the cursor", "chart", _VIEW, run="zoom(0.5)"
+    ),
+    Action("zoom_out", "minus,j,down", "Zoom out", "More steps around the cursor", "chart", _VIEW, run="zoom(2)"),
+    Action("zoom_all", "0", "All", "The whole run", "chart", _VIEW, True, run="zoom(0)"),
+    Action("runs_close", "escape,h", "Back", "Back to the run", "runs", _VIEW, True, run="close"),
+    Action("runs_open", "enter,l", "Open", "Watch the run under the cursor", "runs", _VIEW, True, run="open"),
+    Action(
+        "runs_overlay",
+        "space,o",
+        "Overlay",
+        "Overlay this run on the chart, up to six, or not",
+        "runs",
+        _VIEW,
+        True,
+        run="overlay",
+    ),
+    Action(
+        "runs_filter",
+        "slash,f",
+        "Filter",
+        "Filter: words, lr<1e-3, wd=1, state=crashed",
+        "runs",
+        _VIEW,
+        True,
+        run="filter",
+    ),
+    Action("runs_down", "j", "Down", "Next run", "runs", _VIEW, run="move(1)"),
+    Action("runs_up", "k", "Up", "Previous run", "runs", _VIEW, run="move(-1)"),
+    Action("runs_refresh", "f5", "Refresh", "Look for runs again", "runs", _VIEW, run="refresh_runs"),
+)
+
+
+def bindings(where: str) -> list[BindingType]:
+    """The bindings of one screen."""
+    return [action.binding for action in ACTIONS if action.where == where]
+
+
+def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys of an action under the user's key map."""
+    return tuple(key.strip() for key in keymap.get(action.name, action.keys).split(","))
+
+
+def unknown_names(keymap: Mapping[str, str]) -> list[str]:
+    """Names in a key map that no action has."""
+    known = {action.name for action in ACTIONS}
+    return sorted(name for name in keymap if name not in known)
+
+
+_PRINTED = {
+    "question_mark": "?", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]", "comma": ",",
+    "full_stop": ".", "plus": "+", "minus": "-", "equals_sign": "=", "escape": "esc", "left": "←", "right": "→",
+    "up": "↑", "down": "↓",
+}  # fmt: skip
+
+
+def printed(keys: tuple[str, ...]) -> str:
+    """Keys as they are printed on a keyboard."""
+    return " ".join(_PRINTED.get(key, key) for key in keys)

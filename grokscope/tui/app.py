@@ -1,0 +1,455 @@
+"""The application: readers in, moments out to the screens, and whatever the person asks back into the inbox."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import ClassVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.filter import LineFilter
+from textual.message import Message
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.theme import Theme
+from textual.timer import Timer
+
+from grokscope.runs.directory import RunDirectory
+from grokscope.runs.inbox import Command
+from grokscope.tui import themes
+from grokscope.tui.actions import ACTIONS, bindings, printed
+from grokscope.tui.ascii import Ascii
+from grokscope.tui.control import Requests, ask
+from grokscope.tui.export import free_name, write_csv
+from grokscope.tui.liveness import State
+from grokscope.tui.moment import Moment, Overlay
+from grokscope.tui.reader import Reader, Snapshot, Trainer
+from grokscope.tui.replay import Player, as_known_at, fitting_speed
+from grokscope.tui.screens.base import RunScreen
+from grokscope.tui.screens.chart import ChartScreen
+from grokscope.tui.screens.dialogs import Ask, Confirm
+from grokscope.tui.screens.help import HelpScreen
+from grokscope.tui.screens.runs import RunsScreen
+from grokscope.tui.screens.watch import WatchScreen
+from grokscope.tui.settings import Settings, read_settings
+from grokscope.tui.text import count, plain
+from grokscope.tui.widgets.transport import Transport
+from grokscope.tui.widgets.treatments import Treatments
+
+REDRAW_SECONDS = 0.25
+MAX_OVERLAYS = 6
+
+
+class Refreshed(Message):
+    """A reader has a newer snapshot. Only the newest matters, so a waiting one is replaced."""
+
+    def __init__(self, reader: Reader, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.reader = reader
+        self.snapshot = snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Refreshed) and message.reader is self.reader
+
+
+class GrokscopeApp(App[None]):
+    """Watches one run at a time."""
+
+    TITLE = "grokscope"
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
+        f"styles/{name}.tcss" for name in ("app", "watch", "chart", "runs", "dialogs")
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("everywhere")
+    ENABLE_COMMAND_PALETTE = True
+
+    ascii_mode: reactive[bool] = reactive(False)
+    player: reactive[Player | None] = reactive[Player | None](None)
+    requests: reactive[Requests] = reactive(Requests)
+    log_scale: reactive[bool] = reactive(True)
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        *,
+        settings: Settings | None = None,
+        theme: str = "",
+        trainer: Trainer | None = None,
+        trainer_errors: Path | None = None,
+        replaying: bool = False,
+        pick: bool = False,
+        follow: bool = True,
+    ) -> None:
+        super().__init__()
+        self.run_directory = run
+        self.settings = read_settings() if settings is None else settings
+        self._trainer, self._trainer_errors = trainer, trainer_errors
+        self._replay_at_once, self._pick, self._follow = replaying, pick, follow
+        self._ascii_filter = Ascii()
+        self.snapshot = Snapshot()
+        self.overlays: dict[Path, Snapshot] = {}
+        self._readers: dict[Path, Reader] = {}
+        self._ticker: Timer | None = None
+        for known in themes.THEMES:
+            self.register_theme(known)
+        wanted = theme or self.settings.theme or themes.DEFAULT
+        self.theme = wanted if wanted in self.available_themes else themes.DEFAULT
+        self.ascii_mode = self.settings.ascii
+        self._unknown_theme = "" if self.theme == wanted else wanted
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        no_color = getattr(self, "no_color", False)
+        return {name: theme for name, theme in super().available_themes.items() if themes.allowed(name, no_color)}
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {f"series-{index}": colour for index, colour in enumerate(themes.OKABE_ITO, start=1)}
+
+    def get_line_filters(self) -> list[LineFilter]:
+        filters = list(super().get_line_filters())
+        return [*filters, self._ascii_filter] if self.ascii_mode else filters
+
+    def get_default_screen(self) -> Screen[None]:
+        return WatchScreen()
+
+    def on_mount(self) -> None:
+        self.set_keymap(self.settings.keys)
+        for problem in self.settings.problems:
+            self.notify(problem, severity="warning", markup=False)
+        if self._unknown_theme:
+            self.notify(f"no theme {self._unknown_theme!r} here; using {self.theme}", severity="warning", markup=False)
+        self._ticker = self.set_interval(REDRAW_SECONDS, self._tick, pause=True)
+        self.open_run(self.run_directory)
+        if self._pick:
+            self.action_runs()
+
+    def on_unmount(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+
+    def open_run(self, run: RunDirectory) -> None:
+        """Watch `run` instead of the one before."""
+        if run.path != self.run_directory.path:
+            self._trainer = self._trainer_errors = None
+            self._replay_at_once = False
+        before = self._readers.pop(self.run_directory.path, None)
+        if before is not None:
+            before.close()
+        self.run_directory = run
+        self.snapshot, self.player, self.requests = Snapshot(), None, Requests()
+        self._read(run, self._trainer)
+        self.show()
+
+    def _read(self, run: RunDirectory, trainer: Trainer | None = None) -> None:
+        reader: Reader
+
+        def publish(snapshot: Snapshot) -> None:
+            self.post_message(Refreshed(reader, snapshot))
+
+        reader = Reader(run, publish, trainer)
+        self._readers[run.path] = reader
+        if self._follow:
+            reader.start()
+        else:
+            reader.poll()
+
+    @on(Refreshed)
+    def _refreshed(self, message: Refreshed) -> None:
+        path = message.reader.run.path
+        if self._readers.get(path) is not message.reader:
+            return
+        if path != self.run_directory.path:
+            self.overlays[path] = message.snapshot
+        else:
+            self._announce(self.snapshot, message.snapshot)
+            self.snapshot = message.snapshot
+            self.requests = self.requests.unanswered(self.snapshot.view)
+            if self._replay_at_once and message.snapshot.view.events:
+                self._replay_at_once = False
+                self.action_replay()
+        self.show()
+
+    def _announce(self, before: Snapshot, now: Snapshot) -> None:
+        """Say that something was detected, when it is news and not history."""
+        if (
+            self.player is not None
+            or not before.view.events
+            or now.reloads != before.reloads
+            or before.loading is not None
+        ):
+            return
+        for found in now.view.detected:
+            if before.view.detection(found.name) is None:
+                self.notify(f"{found.name} at step {count(found.step)}", title=plain(now.view.run), markup=False)
+
+    def moment(self) -> Moment:
+        """What is to be seen now."""
+        whole, state = self.snapshot.view, self.snapshot.state
+        view = whole
+        if self.player is not None:
+            view, state = as_known_at(whole, self.player.step(whole)), State.RECORDED
+        overlays = tuple(
+            Overlay(path.name, snapshot.view)
+            for path, snapshot in self.overlays.items()
+            if path != self.run_directory.path
+        )
+        return Moment(
+            name=self.run_directory.name,
+            view=view,
+            whole=whole,
+            state=state,
+            loading=self.snapshot.loading,
+            player=self.player,
+            requests=self.requests,
+            overlays=overlays,
+            waiting=self._waiting(),
+            log_scale=self.log_scale,
+        )
+
+    def show(self) -> None:
+        """Give the present moment to the screens."""
+        if not self.is_running:
+            return
+        now = self.moment()
+        for screen in self.screen_stack:
+            if isinstance(screen, RunScreen):
+                screen.moment = now
+
+    def _waiting(self) -> str:
+        """Why nothing is there yet."""
+        if self.snapshot.view.events:
+            return ""
+        code = self._trainer.poll() if self._trainer is not None else None
+        if code is None:
+            return "waiting for the run to begin" if self._trainer else "waiting for the first event"
+        return f"the trainer ended with code {code} before it wrote anything: {self._last_error()}"
+
+    def _last_error(self) -> str:
+        try:
+            text = self._trainer_errors.read_text(errors="replace") if self._trainer_errors else ""
+        except OSError:
+            text = ""
+        lines = [line for line in text.splitlines() if line.strip()]
+        return plain(lines[-1]) if lines else "it left no message"
+
+    def _tick(self) -> None:
+        """Move a playing replay on."""
+        if self.player is not None and self.player.playing:
+            self.player = self.player.advanced(REDRAW_SECONDS, self.snapshot.view)
+
+    def watch_player(self, player: Player | None) -> None:
+        if self._ticker is not None:
+            if player is not None and player.playing:
+                self._ticker.resume()
+            else:
+                self._ticker.pause()
+        self.show()
+
+    def watch_log_scale(self) -> None:
+        self.show()
+
+    def watch_requests(self) -> None:
+        self.show()
+
+    def watch_ascii_mode(self) -> None:
+        self.refresh_css(animate=False)
+
+    # What the person asks of the run.
+
+    def command(self, command: Command) -> None:
+        """Put a command into the inbox, if anybody reads it."""
+        if self.player is not None:
+            self.notify("this is a replay; `p` returns to the present", severity="warning", markup=False)
+        elif not self.snapshot.state.listens:
+            self.notify(f"nobody listens: the run is {self.snapshot.state.word}", severity="warning", markup=False)
+        else:
+            try:
+                request = ask(self.run_directory.control, command, self.snapshot.view)
+            except OSError as problem:
+                self.notify(f"cannot reach the trainer: {problem.strerror}", severity="error", markup=False)
+                return
+            self.requests = self.requests.plus(request).unanswered(self.snapshot.view)
+
+    def action_pause(self) -> None:
+        if self.player is not None:
+            again = self.player.seconds >= self.snapshot.view.elapsed
+            self.player = replace(
+                self.player, playing=not self.player.playing, seconds=0.0 if again else self.player.seconds
+            )
+        elif self.snapshot.state is State.FINISHED:
+            self.action_replay()
+        else:
+            self.command(Command(action="resume" if self.snapshot.view.phase == "paused" else "pause"))
+
+    def action_step(self) -> None:
+        self._take_steps(1)
+
+    def action_steps(self) -> None:
+        def asked(answer: str | None) -> None:
+            if answer and answer.isdigit() and int(answer) > 0:
+                self._take_steps(int(answer))
+
+        self.push_screen(Ask("How many steps?", "100"), asked)
+
+    def _take_steps(self, steps: int) -> None:
+        if self.snapshot.view.phase != "paused" and self.player is None and self.snapshot.state.listens:
+            self.notify("steps are taken while paused: pause first", severity="warning", markup=False)
+            return
+        self.command(Command(action="step", count=steps))
+
+    def action_snapshot(self) -> None:
+        self.command(Command(action="snapshot"))
+
+    def action_stop(self) -> None:
+        if self.player is not None or not self.snapshot.state.listens:
+            self.command(Command(action="stop"))  # says why not
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.command(Command(action="stop"))
+
+        name = plain(self.run_directory.name, 50)
+        self.push_screen(
+            Confirm(f"Stop {name}?", "It writes a checkpoint and ends; `grokscope run --resume` goes on from there."),
+            answered,
+        )
+
+    @on(Treatments.Asked)
+    def _treat(self, asked: Treatments.Asked) -> None:
+        state = "on" if asked.on else "off"
+        self.command(Command(action="intervene", kind=asked.kind, state=state, parameters=dict(asked.parameters)))
+        self.show()
+
+    # Replay.
+
+    def action_replay(self) -> None:
+        if self.player is not None:
+            self.player = None
+        elif len(self.snapshot.view.clock) < 2:
+            self.notify("nothing to replay yet", severity="warning")
+        else:
+            self.player = Player(speed=fitting_speed(self.snapshot.view))
+
+    def action_slower(self) -> None:
+        if self.player is not None:
+            self.player = self.player.slower()
+
+    def action_faster(self) -> None:
+        if self.player is not None:
+            self.player = self.player.faster()
+
+    def action_scrub(self, fraction: float) -> None:
+        """Move a replay; begin one, stopped at the present, where none is on."""
+        player = self.player or Player(self.snapshot.view.elapsed, fitting_speed(self.snapshot.view), False)
+        if len(self.snapshot.view.clock) >= 2:
+            self.player = player.moved(fraction, self.snapshot.view)
+
+    @on(Transport.Sought)
+    def _sought(self, sought: Transport.Sought) -> None:
+        if self.player is not None:
+            self.player = replace(self.player, seconds=sought.fraction * self.snapshot.view.elapsed)
+
+    # Screens and files.
+
+    def action_log_scale(self) -> None:
+        self.log_scale = not self.log_scale
+
+    def action_chart(self) -> None:
+        self.push_screen(ChartScreen())
+        self.show()
+
+    def action_runs(self) -> None:
+        self.push_screen(RunsScreen(self.run_directory.path.parent, tuple(self.overlays)))
+
+    @on(RunsScreen.Opened)
+    def _opened(self, opened: RunsScreen.Opened) -> None:
+        self.open_run(opened.run)
+
+    @on(RunsScreen.Overlaid)
+    def _overlaid(self, overlaid: RunsScreen.Overlaid) -> None:
+        path = overlaid.run.path
+        if path in self.overlays:
+            del self.overlays[path]
+            reader = self._readers.pop(path, None) if path != self.run_directory.path else None
+            if reader is not None:
+                reader.close()
+        elif len(self.overlays) >= MAX_OVERLAYS:
+            self.notify(f"at most {MAX_OVERLAYS} runs on one chart", severity="warning")
+        else:
+            self.overlays[path] = Snapshot()
+            if path not in self._readers:
+                self._read(overlaid.run)
+        overlaid.screen.overlays = tuple(self.overlays)
+        self.show()
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen(self.settings.keys))
+
+    def action_detach(self) -> None:
+        self.exit()
+
+    def action_theme(self) -> None:
+        names = [theme.name for theme in themes.THEMES]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+        self.notify(f"theme {self.theme}", timeout=1.5)
+
+    def action_ascii(self) -> None:
+        self.ascii_mode = not self.ascii_mode
+
+    def action_save_svg(self) -> None:
+        file = free_name(Path.cwd(), plain(self.run_directory.name, 60), ".svg")
+        self._saved(file, lambda: file.write_text(self.export_screenshot(title="grokscope"), encoding="utf-8"))
+
+    def action_save_csv(self) -> None:
+        file = free_name(Path.cwd(), plain(self.run_directory.name, 60), ".csv")
+        self._saved(file, lambda: write_csv(self.snapshot.view, file))
+
+    def _saved(self, file: Path, write: "object") -> None:
+        try:
+            write()  # type: ignore[operator]
+        except OSError as problem:
+            self.notify(f"cannot write {file.name}: {problem.strerror}", severity="error", markup=False)
+        else:
+            self.notify(f"wrote {file.name}", markup=False)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every action that means something here."""
+        where = {WatchScreen: "watch", ChartScreen: "chart", RunsScreen: "runs"}.get(type(screen), "")
+        for action in ACTIONS:
+            if action.where in {where, "everywhere"}:
+                keys = printed(tuple(action.keys.split(",")))
+                run = action.run or f"app.{action.name}"
+                yield SystemCommand(f"{action.label} ({keys})", action.help, lambda run=run: screen.run_action(run))
+        for name in self.available_themes:
+            yield SystemCommand(f"Theme {name}", "Use this theme", lambda name=name: setattr(self, "theme", name))
+
+
+def watch(
+    run_directory: Path,
+    *,
+    trainer: Trainer | None = None,
+    trainer_errors: Path | None = None,
+    theme: str = "",
+    ascii_mode: bool = False,
+    replaying: bool = False,
+    pick: bool = False,
+) -> None:
+    """Watch a run in this terminal until the person leaves; the run goes on.
+
+    The directory need not hold anything yet. `trainer` is the process started for this run, if the caller started one,
+    and `trainer_errors` the file its stderr goes to: should it die before its first event, the last line is shown.
+    """
+    settings = read_settings()
+    if ascii_mode:
+        settings = replace(settings, ascii=True)
+    GrokscopeApp(
+        RunDirectory(run_directory),
+        settings=settings,
+        theme=theme,
+        trainer=trainer,
+        trainer_errors=trainer_errors,
+        replaying=replaying,
+        pick=pick,
+    ).run()

@@ -1,0 +1,104 @@
+"""What the watcher asked of the trainer, and what became of it.
+
+The trainer is the only one who knows: a request stands as `requested` until an event answers it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from grokscope.runs.inbox import Command, send
+from grokscope.tui.view import View
+
+_ANSWERS = {
+    "pause": {"paused", "finished"},
+    "resume": {"resumed", "finished"},
+    "stop": {"finished"},
+    "snapshot": {"snapshot", "finished"},
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command that was sent, and how many events the run had then."""
+
+    command: Command
+    after: int
+
+    @property
+    def word(self) -> str:
+        kind = f" {self.command.kind} {self.command.state}" if self.command.kind else ""
+        return self.command.action + kind
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Everything asked and not answered yet."""
+
+    open: tuple[Request, ...] = ()
+
+    def plus(self, request: Request) -> "Requests":
+        return Requests((*self.open, request))
+
+    def unanswered(self, view: View) -> "Requests":
+        """Those that the run has said nothing about."""
+        left = tuple(request for request in self.open if not answered(request, view))
+        return self if len(left) == len(self.open) else Requests(left)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An intervention as the trainer acknowledged it."""
+
+    kind: str
+    word: str = "off"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    times: int = 0
+
+    @property
+    def on(self) -> bool:
+        return self.word in {"on", "changed", "applied"}
+
+
+def ask(inbox: Path, command: Command, view: View) -> Request:
+    """Put a command into the inbox. Raises `OSError`."""
+    send(inbox, command)
+    return Request(command, view.events)
+
+
+def answered(request: Request, view: View) -> bool:
+    if request.command.action == "intervene":
+        return any(answer.seq >= request.after and answer.kind == request.command.kind for answer in view.treated) or (
+            _refusal(request, view) is not None
+        )
+    wanted = _ANSWERS.get(request.command.action)
+    if wanted is None:  # nothing answers a step
+        return True
+    lines = [*view.notable[-50:], *(line for lines in view.regular.values() for line in lines[-50:])]
+    said = any(line.seq >= request.after and line.event in wanted for line in lines)
+    return said or _refusal(request, view) is not None
+
+
+def _refusal(request: Request, view: View) -> str | None:
+    """The warning that speaks of this request, if there is one."""
+    about = request.command.kind or request.command.action
+    for line in reversed(view.notable[-50:]):
+        if line.seq >= request.after and line.event == "warned" and about in line.text:
+            return line.text
+    return None
+
+
+def standing(kind: str, view: View, requests: Requests) -> Standing:
+    """How one kind of intervention stands: what the trainer said last, and whether something is asked of it now."""
+    answers = [answer for answer in view.treated if answer.kind == kind]
+    applied = sum(answer.state == "applied" for answer in answers)
+    known = Standing(kind, times=applied)
+    if answers:
+        last = answers[-1]
+        known = Standing(kind, last.state, last.parameters, last.reason, applied)
+    asked = [request for request in requests.open if request.command.kind == kind]
+    if asked:
+        return Standing(kind, "requested", asked[-1].command.parameters or known.parameters, "", applied)
+    return known

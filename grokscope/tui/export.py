@@ -1,0 +1,38 @@
+"""A run's curves as CSV, and the screen as SVG."""
+
+import csv
+from datetime import datetime
+from pathlib import Path
+
+from grokscope.tui.view import View
+
+_COMPANIONS = {"defect": ("defect", "defect.p25", "defect.p75", "defect.floor", "defect.below_floor")}
+
+
+def write_csv(view: View, file: Path) -> int:
+    """Every curve of the view, one column each, one line a step; returns the number of lines. Raises `OSError`."""
+    table: dict[float, dict[str, float]] = {}
+    names: list[str] = []
+    for name, series in sorted(view.series.items()):
+        columns = _COMPANIONS.get(name, (name,))
+        names += columns
+        for row in series.rows:
+            table.setdefault(row[0], {}).update(zip(columns, row[1:], strict=False))
+    with file.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(["step", *names])
+        for step in sorted(table):
+            cells = (table[step].get(name) for name in names)
+            writer.writerow([int(step), *("" if cell is None or cell != cell else repr(float(cell)) for cell in cells)])
+    return len(table)
+
+
+def free_name(folder: Path, stem: str, ending: str) -> Path:
+    """A file in `folder` that is not there yet."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    file = folder / f"{stem}-{stamp}{ending}"
+    number = 2
+    while file.exists():
+        file = folder / f"{stem}-{stamp}-{number}{ending}"
+        number += 1
+    return file

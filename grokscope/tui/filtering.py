@@ -1,0 +1,81 @@
+"""Picking runs by words and by configuration: `lr<1e-3 wd=1 modular state=crashed`.
+
+Every term must hold. `name<value`, `<=`, `>`, `>=`, `=`, `!=` and `name~text` (contains) speak of a setting (any dotted
+path or its last part), of `task`, `backend`, `state`, `step` and the like; any other term must occur in the run's name,
+task or backend.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grokscope.tui.text import setting
+
+_TERM = re.compile(r"([A-Za-z_][\w.]*)(<=|>=|!=|<|>|=|~)(.*)")
+_ORDER: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    name: str
+    relation: str
+    value: str
+
+    def holds(self, facts: Mapping[str, Any]) -> bool:
+        found = setting(facts, self.name)
+        if found is None:
+            return self.relation == "!="
+        if self.relation == "~":
+            return self.value.lower() in str(found).lower()
+        if self.relation in _ORDER:
+            left, right = _number(found), _number(self.value)
+            return left is not None and right is not None and _ORDER[self.relation](left, right)
+        return _equal(found, self.value) == (self.relation == "=")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """All conditions and words of one line of text."""
+
+    conditions: tuple[Condition, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Filter":
+        """Total: what is not a condition is a word; a condition without a value yet is left out while it is typed."""
+        conditions, words = [], []
+        for term in text.split():
+            match = _TERM.fullmatch(term)
+            if match is None:
+                words.append(term.lower())
+            elif match[3]:
+                conditions.append(Condition(match[1], match[2], match[3]))
+        return cls(tuple(conditions), tuple(words))
+
+    def holds(self, name: str, facts: Mapping[str, Any]) -> bool:
+        """Whether a run of this name and with these facts (its configuration among them) is meant."""
+        described = " ".join([name, *(str(facts.get(key, "")) for key in ("task", "backend", "state"))]).lower()
+        return all(word in described for word in self.words) and all(
+            condition.holds(facts) for condition in self.conditions
+        )
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _equal(found: Any, wanted: str) -> bool:
+    left, right = _number(found), _number(wanted)
+    if left is not None and right is not None and not isinstance(found, bool):
+        return left == right
+    return str(found).lower() == wanted.lower()

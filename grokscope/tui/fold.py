@@ -1,0 +1,190 @@
+"""The fold: a view and an event give the next view. Pure, total, and the only place that knows what events mean.
+
+Replaying a log through `fold` is the model of the whole TUI. What cannot be understood is counted in
+`View.problems`, never raised.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from grokscope.events import SCHEMA_VERSION
+from grokscope.tui.columns import MAX_CURVES, REGULAR, samples
+from grokscope.tui.series import Rows, Series
+from grokscope.tui.text import plain
+from grokscope.tui.view import (
+    DETECTIONS,
+    KEPT_NOTABLE,
+    KEPT_REGULAR,
+    NOTHING,
+    Detected,
+    LogLine,
+    Treated,
+    View,
+)
+from grokscope.tui.wording import rule_words, step_of, whole
+
+Event = Mapping[str, Any]
+
+NEWER = "written by a newer grokscope: what this one does not know is left out"
+UNKNOWN = "events of an unknown kind, shown in the log only"
+UNREADABLE = "lines that could not be read"
+GAP = "events missing from the log"
+CROWDED = f"more than {MAX_CURVES} curves; the rest is left out"
+
+
+def fold(view: View, event: Event) -> View:
+    """The view after `event`."""
+    view = _envelope(view, event)
+    kind = event["event"]
+    if kind in REGULAR:
+        view = sampled(replace(view, latest={**view.latest, kind: event}), event)
+    return logged(_MEANING.get(kind, _nothing_more)(view, event), event, kind)
+
+
+def unreadable(view: View, lines: int = 1) -> View:
+    """The view after lines that are no events."""
+    return noticed(view, UNREADABLE, lines)
+
+
+def noticed(view: View, problem: str, times: int = 1) -> View:
+    return replace(view, problems={**view.problems, problem: view.problems.get(problem, 0) + times})
+
+
+def sampled(view: View, event: Event) -> View:
+    """The curves longer by what `event` holds."""
+    series = dict(view.series)
+    for name, row in samples(event):
+        known = series.get(name)
+        if known is None:
+            if len(series) >= MAX_CURVES:
+                return noticed(replace(view, series=series), CROWDED)
+            known = Series.empty(len(row))
+        series[name] = known.append(row)
+    return replace(view, series=series)
+
+
+def extended(view: View, name: str, rows: Rows) -> View:
+    """One curve longer by many samples."""
+    known = view.series.get(name)
+    if known is None:
+        if len(view.series) >= MAX_CURVES:
+            return noticed(view, CROWDED)
+        known = Series.empty(rows.shape[1])
+    return replace(view, series={**view.series, name: known.extend(rows)})
+
+
+def logged(view: View, event: Event | bytes, kind: str) -> View:
+    """The log longer by an event or its line; of every kind only so many are kept."""
+    if kind in REGULAR:
+        kept = (*view.regular.get(kind, ())[-KEPT_REGULAR + 1 :], LogLine(event))
+        return replace(view, regular={**view.regular, kind: kept})
+    return replace(view, notable=(*view.notable[-KEPT_NOTABLE + 1 :], LogLine(event)))
+
+
+def seconds_of(event: Event) -> float | None:
+    """The time stamp as seconds since 1970."""
+    try:
+        return datetime.fromisoformat(str(event.get("time"))).timestamp()
+    except ValueError:
+        return None
+
+
+def _envelope(view: View, event: Event) -> View:
+    version, step = event.get("v"), step_of(event)
+    if isinstance(version, int) and version > SCHEMA_VERSION and NEWER not in view.problems:
+        view = noticed(view, NEWER)
+    dated_back = event["event"] in DETECTIONS  # their step is when it happened, not how far the run is
+    return _clocked(
+        replace(
+            view,
+            events=max(view.events, whole(event.get("seq")) + 1),
+            run=view.run or plain(event.get("run", "")),
+            step=view.step if step is None or dated_back else max(view.step, step),
+        ),
+        event,
+    )
+
+
+def _clocked(view: View, event: Event) -> View:
+    """The clock advanced. It stands still between a run's sessions: `started` sets its origin anew."""
+    now = seconds_of(event)
+    if now is None:
+        return view
+    if event["event"] == "started" or view.clock_origin is None:
+        view = replace(view, clock_origin=now - view.elapsed)
+    elapsed = max(view.elapsed, now - (view.clock_origin or 0.0))
+    return replace(view, elapsed=elapsed, clock=view.clock.append((float(view.step), elapsed)))
+
+
+def _nothing_more(view: View, event: Event) -> View:
+    return view if event["event"] in REGULAR or event["event"] in _SILENT else noticed(view, UNKNOWN)
+
+
+def _started(view: View, event: Event) -> View:
+    return replace(view, started=event, phase="running", phase_reason="", finished=NOTHING)
+
+
+def _phase(phase: str) -> Callable[[View, Event], View]:
+    def changed(view: View, event: Event) -> View:
+        return replace(view, phase=phase, phase_reason=plain(event.get("reason", "")))
+
+    return changed
+
+
+def _finished(view: View, event: Event) -> View:
+    return replace(view, phase="finished", phase_reason=plain(event.get("status", ""), 24), finished=event)
+
+
+def _detected(view: View, event: Event) -> View:
+    rule = event.get("rule")
+    value = event.get("value")
+    found = Detected(
+        name=event["event"],
+        step=step_of(event) or 0,
+        confirmed_at=whole(event.get("confirmed_at", event.get("step"))),
+        rule=rule_words(rule) if isinstance(rule, Mapping) else plain(rule),
+        value=float(value) if isinstance(value, int | float) else None,
+        elapsed=view.elapsed,
+    )
+    others = tuple(known for known in view.detected if known.name != found.name)
+    return replace(view, detected=(*others, found))
+
+
+def _forecast(view: View, event: Event) -> View:
+    return replace(view, forecasts=(*view.forecasts[-KEPT_REGULAR + 1 :], event))
+
+
+def _intervened(view: View, event: Event) -> View:
+    parameters, norm = event.get("parameters"), event.get("norm")
+    treated = Treated(
+        seq=whole(event.get("seq")),
+        step=step_of(event),
+        kind=plain(event.get("kind", ""), 24),
+        state=plain(event.get("state", ""), 24),
+        parameters=parameters if isinstance(parameters, Mapping) else NOTHING,
+        source=plain(event.get("source", ""), 24),
+        reason=plain(event.get("reason") or ""),
+        norm=float(norm) if isinstance(norm, int | float) else None,
+    )
+    return replace(view, treated=(*view.treated[-KEPT_REGULAR + 1 :], treated))
+
+
+def _snapshot(view: View, event: Event) -> View:
+    return replace(view, snapshots=(*view.snapshots[-KEPT_REGULAR + 1 :], step_of(event) or 0))
+
+
+_SILENT = {"checkpoint", "diverged", "warned"}
+_MEANING: dict[str, Callable[[View, Event], View]] = {
+    "started": _started,
+    "paused": _phase("paused"),
+    "resumed": _phase("running"),
+    "finished": _finished,
+    "memorized": _detected,
+    "onset": _detected,
+    "grokked": _detected,
+    "forecast": _forecast,
+    "intervened": _intervened,
+    "snapshot": _snapshot,
+}

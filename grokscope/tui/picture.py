@@ -1,0 +1,33 @@
+"""A run as a picture: the TUI itself, drawn without a terminal."""
+
+import asyncio
+from pathlib import Path
+
+from grokscope.runs.directory import RunDirectory
+from grokscope.tui.app import GrokscopeApp
+from grokscope.tui.settings import Settings
+
+
+def picture(run: RunDirectory, width: int, height: int, *, theme: str = "", screen: str = "watch") -> str:
+    """SVG of the dashboard (or of the full chart, `screen="chart"`)."""
+    return asyncio.run(_picture(run, width, height, theme, screen))
+
+
+async def _picture(run: RunDirectory, width: int, height: int, theme: str, screen: str) -> str:
+    app = GrokscopeApp(run, settings=Settings(), theme=theme, follow=False)
+    async with app.run_test(size=(width, height)) as pilot:
+        await pilot.pause()
+        if screen == "chart":
+            app.action_chart()
+        app.set_focus(None)
+        await pilot.pause()
+        await pilot.pause()
+        return app.export_screenshot(title="grokscope")
+
+
+def write_picture(run: RunDirectory, file: Path, size: str, theme: str = "") -> None:
+    """Write the dashboard as SVG. Raises `ValueError` for a size that is none, `OSError`."""
+    width, sign, height = size.lower().partition("x")
+    if not (sign and width.isdigit() and height.isdigit() and 1 <= int(width) <= 500 and 1 <= int(height) <= 200):
+        raise ValueError(f"{size!r} is no size: write columns x lines, like 160x45")
+    file.write_text(picture(run, int(width), int(height), theme=theme), encoding="utf-8")

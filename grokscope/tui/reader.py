@@ -1,0 +1,172 @@
+"""The reader: a thread that follows one run's directory and publishes frozen snapshots of it.
+
+It polls (no file watching, so network filesystems are fine), at most four times a second, and publishes only what
+changed. A long log is shown at a glance first and read through in the background.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from grokscope.runs.directory import RunDirectory
+from grokscope.runs.heartbeat import age_seconds
+from grokscope.runs.log import Tail
+from grokscope.tui.bulk import Discontinued, Folder, preview
+from grokscope.tui.liveness import Signs, State, process_lives, state
+from grokscope.tui.view import View
+
+POLL_SECONDS = 0.25
+BLOCK_BYTES = 1 << 22
+GLANCE_BYTES = 1 << 24
+"""A log longer than this is shown at a glance before it is read."""
+
+
+class Trainer(Protocol):
+    """A process that was started for this run: `subprocess.Popen` is one."""
+
+    def poll(self) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A run as the reader sees it now."""
+
+    view: View = field(default_factory=View)
+    state: State = State.WAITING
+    loading: float | None = None
+    """Fraction of a long log read so far; None once all of it is."""
+    reloads: int = 0
+    """How often the log was found rewritten and read again."""
+
+
+class Reader:
+    """Follows a run until closed. `publish` is called from the reader's thread."""
+
+    def __init__(
+        self, run: RunDirectory, publish: Callable[[Snapshot], object], trainer: Trainer | None = None
+    ) -> None:
+        self.run = run
+        self._publish = publish
+        self._trainer = trainer
+        self._tail = Tail(run.events)
+        self._folder = Folder()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name=f"reader of {run.name}", daemon=True)
+        self._snapshot = Snapshot()
+        self._published: Snapshot | None = None
+        self._beat: tuple[float, float] | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop following, and wait for the thread."""
+        self._over.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._over.is_set():
+            self.poll()
+            self._over.wait(POLL_SECONDS)
+
+    def poll(self) -> Snapshot:
+        """Read what has come, publish it if it says anything new, and return it."""
+        exists = self._read()
+        signs = Signs(exists, self._silence(), self._alive(self._snapshot.view))
+        self._set(replace(self._snapshot, state=state(self._snapshot.view, signs)))
+        return self._snapshot
+
+    def _set(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        if snapshot != self._published:
+            self._published = snapshot
+            self._publish(snapshot)
+
+    def _read(self) -> bool:
+        """Fold everything the log holds by now; False where there is no log any more."""
+        try:
+            size = self.run.events.stat().st_size
+            if self._tail.offset == 0 and size > GLANCE_BYTES:
+                self._set(replace(self._snapshot, view=preview(self.run.events), loading=0.0))
+                self._load(size)
+            else:
+                self._catch_up()
+        except FileNotFoundError:
+            return self._snapshot.view.phase == "waiting"  # it was never there: that is waiting, not vanishing
+        except OSError:
+            return False
+        return True
+
+    def _catch_up(self) -> None:
+        view = self._snapshot.view
+        fresh = view.events == 0
+        while True:
+            lines, truncated = self._tail.lines(BLOCK_BYTES)
+            if truncated:
+                return self._again(lines)
+            if not lines:
+                break
+            try:
+                view = self._folder.fold(view, lines, forgiving=fresh)
+            except Discontinued:
+                return self._again([])
+        if view is not self._snapshot.view:
+            self._snapshot = replace(self._snapshot, view=view)
+        return None
+
+    def _again(self, lines: list[bytes]) -> None:
+        """The log was rewritten (a resume cuts off what came after its checkpoint): start over."""
+        if not lines:
+            self._tail = Tail(self.run.events)
+        view = self._folder.fold(View(), lines)
+        self._snapshot = replace(self._snapshot, view=view, reloads=self._snapshot.reloads + 1)
+        while True:
+            lines, truncated = self._tail.lines(BLOCK_BYTES)
+            if truncated or not lines:
+                break
+            self._snapshot = replace(self._snapshot, view=self._folder.fold(self._snapshot.view, lines))
+
+    def _load(self, size: int) -> None:
+        """Read a long log from its start; the glance stays on screen until all is there."""
+        view, shown = View(), time.monotonic()
+        while not self._over.is_set():
+            lines, _ = self._tail.lines(BLOCK_BYTES)
+            if not lines:
+                break
+            view = self._folder.fold(view, lines)
+            if time.monotonic() - shown > POLL_SECONDS:
+                shown = time.monotonic()
+                self._set(replace(self._snapshot, loading=min(1.0, self._tail.offset / size)))
+            self._over.wait(0.001)  # let the screen have its turn
+        self._snapshot = replace(self._snapshot, view=view, loading=None)
+
+    def _silence(self) -> float | None:
+        """Seconds without a heartbeat, by this machine's clock or by what was seen here, whichever is kinder.
+
+        A file server's clock may be off."""
+        age = age_seconds(self.run.heartbeat)
+        if age is None:
+            self._beat = None
+            return None
+        now = time.monotonic()
+        stamp = self.run.heartbeat.stat().st_mtime if self.run.heartbeat.exists() else 0.0
+        if self._beat is None:
+            self._beat = (stamp, now - age)
+        elif stamp != self._beat[0]:
+            self._beat = (stamp, now)
+        return min(age, now - self._beat[1])
+
+    def _alive(self, view: View) -> bool | None:
+        if self._trainer is not None and self._trainer.poll() is not None:
+            return False
+        return process_lives(view.started)
+
+
+def read_whole(run: RunDirectory) -> Snapshot:
+    """A run as it stands, read once. Raises `FileNotFoundError` where there is none."""
+    run.events.stat()
+    reader = Reader(run, lambda snapshot: None)
+    return reader.poll()

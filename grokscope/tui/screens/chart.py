@@ -1,0 +1,212 @@
+"""The full chart: one quantity with axes, a cursor that reads it out, and up to six other runs over it."""
+
+from typing import ClassVar
+
+import numpy as np
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widgets import Footer, Static
+
+from grokscope.tui.actions import bindings
+from grokscope.tui.screens.base import RunScreen
+from grokscope.tui.text import count, number, plain
+from grokscope.tui.view import View
+from grokscope.tui.widgets.axes import Axes, Line, Picture
+from grokscope.tui.widgets.chart import GLYPHS, Mark, marks_of
+from grokscope.tui.widgets.signals import signals_of, title
+
+_LINEAR = ("accuracy", "cosine")
+
+
+def quantities(view: View) -> dict[str, tuple[str, ...]]:
+    """What can be charted: a title and its curves."""
+    found: dict[str, tuple[str, ...]] = {"commutator defect": ("defect",)}
+    found["accuracy"] = ("train.accuracy", "test.accuracy")
+    found["loss"] = ("train.loss", "test.loss")
+    found |= {title(name): (name,) for name, _ in signals_of(view)}
+    found["loss of the batch"] = ("trained.loss",)
+    return found
+
+
+class ChartScreen(RunScreen):
+    BINDINGS: ClassVar[list[BindingType]] = bindings("chart")
+
+    at: reactive[int] = reactive(0)
+    """Which quantity."""
+    at_step: reactive[float | None] = reactive[float | None](None)
+    """Where the cursor is; None: at the newest sample."""
+    window: reactive[tuple[float, float] | None] = reactive[tuple[float, float] | None](None)
+    banded: reactive[bool] = reactive(True)
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="heading")
+        yield Static("", id="readout")
+        yield Axes()
+        yield Static("", id="legend")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def watch_moment(self) -> None:
+        self._draw()
+
+    def watch_at(self) -> None:
+        self._draw()
+
+    def watch_at_step(self) -> None:
+        self._draw()
+
+    def watch_window(self) -> None:
+        self._draw()
+
+    def watch_banded(self) -> None:
+        self._draw()
+
+    @property
+    def quantity(self) -> str:
+        names = list(quantities(self.moment.whole))
+        return names[self.at % len(names)]
+
+    def _lines(self) -> tuple[Line, ...]:
+        """The run's own curves, then the overlaid ones."""
+        names = quantities(self.moment.whole)[self.quantity]
+        several = len(names) > 1
+        own = [
+            Line(
+                title(name) if not several else name.partition(".")[0],
+                self.moment.view.curve(name).rows,
+                f"series-{index}",
+            )
+            for index, name in enumerate(names, start=1)
+        ]
+        own[0] = Line(own[0].name, own[0].rows, own[0].colour, self.banded and names[0] == "defect")
+        over = [
+            Line(plain(overlay.name, 40), overlay.view.curve(names[-1]).rows, f"series-{1 + (len(names) + index) % 6}")
+            for index, overlay in enumerate(self.moment.overlays)
+        ]
+        return tuple(line for line in (*own, *over) if len(line.rows))
+
+    def _whole_window(self, lines: tuple[Line, ...]) -> tuple[float, float]:
+        return 0.0, max([self.moment.horizon, *(float(line.rows[-1, 0]) for line in lines)])
+
+    def _log(self) -> bool:
+        return self.moment.log_scale and not self.quantity.endswith(_LINEAR)
+
+    def _draw(self) -> None:
+        if not self.query("#legend"):
+            return
+        lines = self._lines()
+        marks = marks_of(self.moment.view)
+        picture = Picture(lines, marks, self.window or self._whole_window(lines), self._log(), self.at_step)
+        self.query_one(Axes).show(picture)
+        self.query_one("#heading", Static).update(self._heading())
+        self.query_one("#readout", Static).update(self._readout(lines, marks))
+        self.query_one("#legend", Static).update(_legend(lines, marks))
+
+    def _heading(self) -> Content:
+        names = quantities(self.moment.whole)
+        place = f"{list(names).index(self.quantity) + 1} of {len(names)}"
+        scale = "log" if self._log() else "linear"
+        name = plain(self.moment.name, 60)
+        return Content.assemble(
+            (f" {self.quantity}", "bold $primary"), (f"  {place} · {scale} · {name}", "$foreground 65%")
+        )
+
+    def _readout(self, lines: tuple[Line, ...], marks: tuple[Mark, ...]) -> Content:
+        """What the curves say at the cursor."""
+        step = self.at_step if self.at_step is not None else self.moment.horizon
+        parts: list[Content | tuple[str, str] | str] = [(f" step {count(step)} ", "bold")]
+        for line in lines:
+            row = _at(line, step)
+            if row is not None:
+                spread = (
+                    f" [{number(row[2])}, {number(row[3])}]" if line.name.endswith("defect") and len(row) > 3 else ""
+                )
+                parts.append((f"  {line.name} ", f"${line.colour}"))
+                parts.append((f"{number(row[1], 4)}{spread}", "bold"))
+                if len(row) > 5 and row[5] > 0:
+                    parts.append((" below floor", "$warning"))
+        here = [mark for mark in marks if mark.step == step]
+        parts += [(f"  {GLYPHS[mark.kind]} {mark.text or mark.kind}", "bold $accent") for mark in here]
+        return Content.assemble(*parts)
+
+    def _samples(self) -> np.ndarray:
+        lines = self._lines()
+        return lines[0].rows[:, 0] if lines else np.empty(0)
+
+    def action_quantity(self, by: int) -> None:
+        self.at = (self.at + by) % len(quantities(self.moment.whole))
+
+    def action_cursor(self, by: int) -> None:
+        """Move by samples; past the newest one the cursor rests there and follows."""
+        steps = self._samples()
+        if not len(steps):
+            return
+        if self.at_step is None:
+            self.at_step = float(steps[-1] if by < 0 else steps[0])
+            return
+        index = int(np.searchsorted(steps, self.at_step)) + by
+        self.at_step = float(steps[min(max(index, 0), len(steps) - 1)])
+
+    def action_mark(self, by: int) -> None:
+        steps = [mark.step for mark in marks_of(self.moment.view)]
+        here = self.at_step if self.at_step is not None else (-1.0 if by > 0 else float("inf"))
+        beyond = [step for step in steps if (step > here if by > 0 else step < here)]
+        if beyond:
+            self.at_step = beyond[0] if by > 0 else beyond[-1]
+
+    def action_band(self) -> None:
+        self.banded = not self.banded
+
+    def action_zoom(self, factor: float) -> None:
+        """Show `factor` times as many steps around the cursor; 0: all of them."""
+        whole = self._whole_window(self._lines())
+        if factor == 0:
+            self.window, self.at_step = None, None
+            return
+        left, right = self.window or whole
+        middle = self.at_step if self.at_step is not None else (left + right) / 2
+        half = max(1.0, (right - left) * factor / 2)
+        low, high = max(whole[0], middle - half), min(whole[1], middle + half)
+        self.window = None if (low, high) == whole else (low, high)
+
+    def action_close(self) -> None:
+        """Step out of the cursor, then out of the screen."""
+        if self.at_step is not None:
+            self.at_step = None
+        else:
+            self.dismiss()
+
+    def on_click(self, event: events.Click) -> None:
+        axes = self.query_one(Axes)
+        if axes.region.contains(event.screen_x, event.screen_y):
+            steps = self._samples()
+            wanted = axes.step_at(event.screen_x - axes.region.x)
+            if len(steps):
+                self.at_step = float(steps[int(np.abs(steps - wanted).argmin())])
+
+    def on_mouse_scroll_down(self) -> None:
+        self.action_zoom(1.5)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_zoom(1 / 1.5)
+
+
+def _at(line: Line, step: float) -> np.ndarray | None:
+    index = int(np.searchsorted(line.rows[:, 0], step, side="right"))
+    row: np.ndarray | None = line.rows[index - 1] if index else None
+    return row
+
+
+def _legend(lines: tuple[Line, ...], marks: tuple[Mark, ...]) -> Content:
+    parts: list[Content | tuple[str, str] | str] = [" "]
+    for line in lines:
+        parts += [("━━ ", f"${line.colour}"), f"{line.name}   "]
+    for mark in marks:
+        colour = {"memorized": 4, "onset": 5, "grokked": 3, "treated": 6}[mark.kind]
+        parts += [(f"{GLYPHS[mark.kind]} ", f"$series-{colour}"), f"{mark.text or mark.kind} {count(mark.step)}   "]
+    return Content.assemble(*parts)

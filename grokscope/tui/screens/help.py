@@ -1,0 +1,64 @@
+"""The help: every action with its keys as they are now, made from the one table."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from grokscope.tui.actions import ACTIONS, keys_of, printed
+
+_SCREENS = {"watch": "A run", "chart": "The full chart", "runs": "The runs", "everywhere": "Everywhere"}
+
+_GLOSSARY = """
+● running  ‖ paused  ✓ finished  ? stale (no heartbeat)  ✗ crashed  ∅ gone  ▶ replay
+▲ memorized  ◆ onset of the defect  ★ grokked  ✚ intervention
+The line is the median over the samples of a measurement, the shade its quartiles; dotted and grey: below the
+rounding floor, do not read it. Charts keep the smallest and the largest value of every column, however long the run.
+A key map stands in tui.toml in your configuration directory, by the names in brackets:  [keys]  pause = "p"
+"""
+
+
+class HelpScreen(ModalScreen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "leave", "Close"),
+        Binding("j", "down", show=False),
+        Binding("k", "up", show=False),
+    ]
+
+    def __init__(self, keymap: Mapping[str, str]) -> None:
+        super().__init__()
+        self._keymap = keymap
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as scroll:
+            scroll.border_title = "grokscope: keys (esc closes)"
+            yield Static(help_content(self._keymap))
+
+    def action_leave(self) -> None:
+        self.dismiss()
+
+    def action_down(self) -> None:
+        self.query_one(VerticalScroll).scroll_down()
+
+    def action_up(self) -> None:
+        self.query_one(VerticalScroll).scroll_up()
+
+
+def help_content(keymap: Mapping[str, str]) -> Content:
+    """All actions by screen."""
+    parts: list[Content | tuple[str, str] | str] = []
+    for where, title in _SCREENS.items():
+        parts.append((f"\n{title}\n", "bold $primary"))
+        for action in ACTIONS:
+            if action.where == where:
+                parts.append((f"  {printed(keys_of(action, keymap)):<14}", "bold"))
+                parts.append(action.help)
+                parts.append((f"  [{action.name}]\n", "$foreground 45%"))
+    parts.append(("\nWhat you see\n", "bold $primary"))
+    parts.append(_GLOSSARY.strip())
+    return Content.assemble(*parts)

@@ -1,0 +1,152 @@
+"""The runs: pick one, filter them by words or configuration, overlay up to six."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Input, Static
+
+from grokscope.runs.directory import RunDirectory
+from grokscope.tui.actions import bindings
+from grokscope.tui.filtering import Filter
+from grokscope.tui.summaries import Summary, summaries
+from grokscope.tui.text import count, percent, plain
+
+_COLUMNS = ("", "run", "state", "task", "backend", "lr", "wd", "seed", "step", "test", "onset", "grok")
+_REFRESH_SECONDS = 5.0
+
+
+class RunsScreen(Screen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
+    AUTO_FOCUS = "DataTable"
+
+    overlays: reactive[tuple[Path, ...]] = reactive(())
+    found: reactive[tuple[Summary, ...]] = reactive(())
+
+    class Opened(Message):
+        """The person wants to watch this run."""
+
+        def __init__(self, run: RunDirectory) -> None:
+            super().__init__()
+            self.run = run
+
+    class Overlaid(Message):
+        """The person wants this run on the chart, or off it."""
+
+        def __init__(self, screen: "RunsScreen", run: RunDirectory) -> None:
+            super().__init__()
+            self.screen = screen
+            self.run = run
+
+    def __init__(self, folder: Path, overlays: tuple[Path, ...] = ()) -> None:
+        super().__init__()
+        self.folder = folder
+        self.set_reactive(RunsScreen.overlays, overlays)
+        self._shown: list[Summary] = []
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="title", markup=False)
+        yield Input(placeholder="filter: modular lr<1e-3 wd=1 state=finished", id="filter", compact=True)
+        yield DataTable(cursor_type="row", zebra_stripes=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(DataTable).add_columns(*_COLUMNS)
+        self.look()
+        self.set_interval(_REFRESH_SECONDS, self.look)
+
+    @work(thread=True, exclusive=True)
+    def look(self) -> None:
+        """Read the heads and tails of all runs, in a thread."""
+        found = tuple(summaries(self.folder))
+        self.app.call_from_thread(setattr, self, "found", found)
+
+    def watch_found(self) -> None:
+        self._fill()
+
+    def watch_overlays(self) -> None:
+        self._fill()
+
+    @on(Input.Changed, "#filter")
+    def _filtering(self) -> None:
+        self._fill()
+
+    @on(Input.Submitted, "#filter")
+    def _filtered(self) -> None:
+        self.query_one(DataTable).focus()
+
+    def _fill(self) -> None:
+        if not self.query(DataTable) or not self.query_one(DataTable).columns:
+            return
+        chosen = Filter.parse(self.query_one("#filter", Input).value)
+        table = self.query_one(DataTable)
+        under = self._under_cursor()
+        self._shown = [item for item in self.found if chosen.holds(item.run.name, item.facts)]
+        table.clear()
+        for item in self._shown:
+            table.add_row(*self._cells(item))
+        paths = [item.run.path for item in self._shown]
+        if under is not None and under.run.path in paths:
+            table.move_cursor(row=paths.index(under.run.path))
+        said = f" {len(self._shown)} of {len(self.found)} runs"
+        overlaid = f" · {len(self.overlays)} overlaid" if self.overlays else ""
+        self.query_one("#title", Static).update(said + overlaid)
+
+    def _cells(self, item: Summary) -> list[Text]:
+        view = item.view
+        steps = {found.name: count(found.step) for found in view.detected}
+        cells = [
+            "✚" if item.run.path in self.overlays else " ",
+            plain(item.run.name, 60),
+            f"{item.state.glyph} {item.state.word}",
+            plain(view.started.get("task", ""), 20),
+            plain(view.started.get("backend", ""), 12),
+            *(item.setting(name) for name in ("lr", "wd", "seed")),
+            count(view.step),
+            percent(view.curve("test.accuracy").last),
+            steps.get("onset", ""),
+            steps.get("grokked", ""),
+        ]
+        return [Text(cell) for cell in cells]
+
+    def _under_cursor(self) -> Summary | None:
+        row = self.query_one(DataTable).cursor_row
+        return self._shown[row] if 0 <= row < len(self._shown) else None
+
+    @on(DataTable.RowSelected)
+    def _selected(self) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        item = self._under_cursor()
+        if item is not None:
+            self.post_message(self.Opened(item.run))
+            self.dismiss()
+
+    def action_overlay(self) -> None:
+        item = self._under_cursor()
+        if item is not None:
+            self.post_message(self.Overlaid(self, item.run))
+
+    def action_filter(self) -> None:
+        self.query_one("#filter").focus()
+
+    def action_move(self, rows: int) -> None:
+        table = self.query_one(DataTable)
+        table.move_cursor(row=table.cursor_row + rows)
+
+    def action_refresh_runs(self) -> None:
+        self.look()
+
+    def action_close(self) -> None:
+        """Step out of the filter, then out of the screen."""
+        if self.query_one("#filter").has_focus:
+            self.query_one(DataTable).focus()
+        else:
+            self.dismiss()

@@ -1,0 +1,115 @@
+"""The dashboard: a run at a glance."""
+
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.widget import Widget
+from textual.widgets import Footer, Input
+
+from grokscope.tui.actions import bindings
+from grokscope.tui.moment import Moment
+from grokscope.tui.screens.base import RunScreen
+from grokscope.tui.widgets.chart import AccuracyChart, Chart, DefectChart, LossChart
+from grokscope.tui.widgets.drawn import ShowsMoment
+from grokscope.tui.widgets.event_log import EventLog
+from grokscope.tui.widgets.forecast import Forecast
+from grokscope.tui.widgets.notices import Notices
+from grokscope.tui.widgets.run_line import RunLine
+from grokscope.tui.widgets.signals import Signals
+from grokscope.tui.widgets.transport import Transport
+from grokscope.tui.widgets.treatments import Treatments
+
+_PANELS = {
+    "defect": "#defect",
+    "curves": "#accuracy",
+    "signals": "#signals",
+    "forecast": "#forecast",
+    "treat": "#treat",
+    "events": "#events",
+}
+_SHOWN: tuple[type[ShowsMoment], ...] = (RunLine, Chart, Forecast, Treatments, Signals, EventLog, Notices, Transport)
+_BESIDE = ("forecast", "treat", "events")
+
+_WIDE, _TALL = 120, 34
+_WIDTHS = [(0, "-slim"), (56, "-narrow"), (_WIDE, "-wide")]
+_HEIGHTS = [(0, "-low"), (16, "-middling"), (_TALL, "-tall")]
+
+
+class WatchScreen(RunScreen):
+    BINDINGS: ClassVar[list[BindingType]] = bindings("watch")
+    AUTO_FOCUS = "#defect"
+    HORIZONTAL_BREAKPOINTS = _WIDTHS
+    VERTICAL_BREAKPOINTS = _HEIGHTS
+
+    def compose(self) -> ComposeResult:
+        yield RunLine()
+        with Container(id="body"):
+            yield DefectChart(id="defect")
+            with Container(id="curves"):
+                yield AccuracyChart(id="accuracy")
+                yield LossChart(id="loss")
+            yield Signals(id="signals")
+            with Container(id="side"):
+                yield Forecast(id="forecast", classes="-chosen")
+                yield Treatments(id="treat")
+                yield EventLog(id="events")
+        yield Input(placeholder="words of the event log, -word to leave out; esc ends", id="event-filter", compact=True)
+        yield Notices()
+        yield Transport()
+        yield Footer(compact=True, show_command_palette=False)
+
+    def watch_moment(self, moment: Moment) -> None:
+        for kind in _SHOWN:
+            for panel in self.query(kind):
+                panel.moment = moment
+
+    def on_mount(self) -> None:
+        self.watch_moment(self.moment)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Where all fits, the side stands beside the charts; else it shares the last line with the signals."""
+        spacious = event.size.width >= _WIDE and event.size.height >= _TALL
+        body, side = self.query_one("#body"), self.query_one("#side")
+        body.move_child(side, after="#defect" if spacious else "#signals")
+
+    def action_panel(self, name: str) -> None:
+        """Focus a panel; where there is room for one of those beside the charts, it becomes the one shown."""
+        if name in _BESIDE:
+            for other in _BESIDE:
+                self.query_one(f"#{other}").set_class(other == name, "-chosen")
+        self.query_one(_PANELS[name]).focus()
+
+    def action_zoom(self) -> None:
+        """Give the focused panel the whole screen, or take it back."""
+        if self.maximized is not None:
+            self.minimize()
+        elif isinstance(self.focused, Widget):
+            self.maximize(self.focused)
+
+    def action_filter_events(self) -> None:
+        self.action_panel("events")
+        entry = self.query_one("#event-filter", Input)
+        entry.add_class("-open")
+        entry.focus()
+
+    @on(Input.Changed, "#event-filter")
+    def _filtering(self, event: Input.Changed) -> None:
+        self.query_one(EventLog).wanted = event.value
+
+    @on(Input.Submitted, "#event-filter")
+    def _filtered(self, event: Input.Submitted) -> None:
+        event.input.set_class(bool(event.value), "-open")
+        self.query_one(EventLog).focus()
+
+    def key_escape(self) -> None:
+        """Step out of whatever is open."""
+        entry = self.query_one("#event-filter", Input)
+        if entry.has_class("-open"):
+            entry.value = ""
+            entry.remove_class("-open")
+            self.query_one(EventLog).focus()
+        elif self.maximized is not None:
+            self.minimize()

@@ -1,0 +1,111 @@
+"""One quantity over the steps of a run, in bounded memory and without losing a peak.
+
+A `Series` is immutable: appending returns another one that shares what it can. Once it holds more than `2 * CAPACITY`
+samples it keeps, of every interval of steps, the samples with the smallest and the largest value: real samples, so that
+the envelope of a million points is exact at the resolution of any screen.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+CAPACITY = 8192
+_TAIL = 128
+
+Rows = NDArray[np.float64]
+
+
+def extremes(rows: Rows, buckets: int) -> Rows:
+    """The rows with the smallest and the largest second column, in each of `buckets` equal intervals of the first.
+
+    rows: [n, width], ascending in column 0. A bucket whose values are all NaN keeps one row, so that a gap stays a gap.
+    """
+    if len(rows) <= 2 * buckets:
+        return rows
+    steps, values = rows[:, 0], rows[:, 1]
+    span = steps[-1] - steps[0]
+    if not span > 0:
+        return rows[[int(np.nanargmin(values)), int(np.nanargmax(values))]] if not np.isnan(values).all() else rows[:1]
+    bucket = np.minimum(((steps - steps[0]) / span * buckets).astype(np.int64), buckets - 1)
+    edges = np.flatnonzero(np.diff(bucket, prepend=-1))
+    sizes = np.diff(edges, append=len(rows))
+    chosen = []
+    for extreme, ignored in ((np.minimum, np.inf), (np.maximum, -np.inf)):
+        known = np.where(np.isnan(values), ignored, values)
+        hits = np.flatnonzero(known == np.repeat(extreme.reduceat(known, edges), sizes))
+        chosen.append(hits[np.diff(bucket[hits], prepend=-1) != 0])  # the first of equals
+    keep: Rows = rows[np.union1d(*chosen)]
+    return keep
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Samples (step, value, companions …), ascending in step."""
+
+    head: Rows
+    tail: tuple[tuple[float, ...], ...] = ()
+    seen: int = field(default=0)
+    """How many samples were ever put in; more than are kept once it has been thinned."""
+
+    @classmethod
+    def empty(cls, width: int = 2) -> "Series":
+        return cls(np.empty((0, width)))
+
+    def append(self, row: tuple[float, ...]) -> "Series":
+        """One more sample."""
+        tail = (*self.tail, row)
+        if len(tail) < _TAIL:
+            return Series(self.head, tail, self.seen + 1)
+        return Series(_thinned(np.concatenate([self.head, np.array(tail)])), (), self.seen + 1)
+
+    def extend(self, rows: Rows) -> "Series":
+        """Many more samples at once, [n, width]."""
+        return Series(_thinned(np.concatenate([self.rows, rows])), (), self.seen + len(rows))
+
+    @cached_property
+    def rows(self) -> Rows:
+        """All kept samples, [n, width]."""
+        return np.concatenate([self.head, np.array(self.tail)]) if self.tail else self.head
+
+    @property
+    def steps(self) -> Rows:
+        return self.rows[:, 0]
+
+    @property
+    def values(self) -> Rows:
+        return self.rows[:, 1]
+
+    @property
+    def last(self) -> float:
+        """The newest value; NaN where there is none."""
+        if self.tail:
+            return self.tail[-1][1]
+        return float(self.head[-1, 1]) if len(self.head) else float("nan")
+
+    def until(self, step: float) -> "Series":
+        """What was known at `step`."""
+        rows = self.rows
+        end = int(np.searchsorted(rows[:, 0], step, side="right"))
+        return self if end == len(rows) else Series(rows[:end], (), end)
+
+    def at(self, step: float) -> tuple[float, ...] | None:
+        """The last sample at or before `step`."""
+        rows = self.rows
+        end = int(np.searchsorted(rows[:, 0], step, side="right"))
+        return tuple(float(value) for value in rows[end - 1]) if end else None
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.tail)
+
+
+def _thinned(rows: Rows) -> Rows:
+    return extremes(rows, CAPACITY // 2) if len(rows) > 2 * CAPACITY else rows
+
+
+def joined(rows: Iterable[tuple[float, ...]], width: int = 2) -> Series:
+    """A series of these samples."""
+    listed = list(rows)
+    return Series.empty(width).extend(np.array(listed, dtype=float).reshape(len(listed), width))

@@ -1,0 +1,57 @@
+"""The user's own settings: `tui.toml` in the configuration directory.
+
+theme = "grokscope-light"
+ascii = false
+
+[keys]
+pause = "p"
+replay = "P"
+"""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+
+from grokscope.tui.actions import unknown_names
+
+
+@dataclass(frozen=True)
+class Settings:
+    theme: str = ""
+    ascii: bool = False
+    keys: dict[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    """Sentences about what in the file could not be used."""
+
+
+def settings_file() -> Path:
+    return user_config_path("grokscope") / "tui.toml"
+
+
+def read_settings(file: Path | None = None) -> Settings:
+    """The settings; a file that is missing is empty, one that is wrong is a problem and not an error."""
+    file = file or settings_file()
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, ValueError) as problem:
+        return Settings(problems=(f"{file.name} cannot be read: {str(problem).splitlines()[0]}",))
+    return _settings(table, file.name)
+
+
+def _settings(table: dict[str, Any], name: str) -> Settings:
+    problems = []
+    keys = table.get("keys", {})
+    if not isinstance(keys, dict) or not all(isinstance(key, str) for key in keys.values()):
+        problems.append(f'{name}: [keys] must hold action = "key"')
+        keys = {}
+    unknown = unknown_names(keys)
+    if unknown:
+        problems.append(f"{name}: no such action: {', '.join(unknown)}; the help lists their names")
+    theme, plain = table.get("theme", ""), table.get("ascii", False)
+    usable = {action: key for action, key in keys.items() if action not in unknown}
+    return Settings(str(theme), plain is True, usable, tuple(problems))

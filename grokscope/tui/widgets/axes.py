@@ -1,0 +1,146 @@
+"""The full chart: textual-plot with a logarithmic axis, the quartile band, marks and a cursor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from textual.color import Color
+from textual_plot import AxisFormatter, HiResMode, NumericAxisFormatter, PlotWidget
+
+from grokscope.tui.raster import Floats, limits
+from grokscope.tui.series import Rows, extremes
+from grokscope.tui.text import number, short
+from grokscope.tui.widgets.chart import Mark
+
+_MARK_COLOURS = {"memorized": "series-4", "onset": "series-5", "grokked": "series-3", "treated": "series-6"}
+
+
+class Powers(AxisFormatter):
+    """Ticks of an axis that holds log10 of its values: decades, and 2 and 5 between them where those are few."""
+
+    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
+        low, high = int(np.floor(min_)), int(np.ceil(max_))
+        every = max(1, int(np.ceil((high - low) / max_ticks)))
+        decades = [float(power) for power in range(low, high + 1, every) if min_ <= power <= max_]
+        if len(decades) >= 3:
+            return decades
+        finer = [power + float(np.log10(digit)) for power in range(low, high + 1) for digit in (1, 2, 5)]
+        return [tick for tick in finer if min_ <= tick <= max_] or [min_, max_]
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        values = [10**tick for tick in ticks]
+        return [short(value) if 1e-3 <= value < 1e6 else number(value, 2) for value in values]
+
+
+class Steps(NumericAxisFormatter):
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        return [f"{tick:,.0f}" if float(tick).is_integer() else f"{tick:,.4g}" for tick in ticks]
+
+
+class Values(NumericAxisFormatter):
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        return [number(tick) for tick in ticks]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve of the full chart. rows: [n, 2 or more]; columns 2 and 3 are the quartiles where `band`."""
+
+    name: str
+    rows: Rows
+    colour: str
+    """A theme variable."""
+    band: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything the chart shows."""
+
+    lines: tuple[Line, ...]
+    marks: tuple[Mark, ...]
+    window: tuple[float, float]
+    log: bool
+    cursor: float | None
+
+
+class Axes(PlotWidget, can_focus=False):
+    """Draws a picture; the screen has the keys."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_pan_and_zoom=False)
+        self.margin_top = 0
+        self.picture: Picture | None = None
+
+    def show(self, picture: Picture) -> None:
+        """Draw `picture`, if it is not drawn already."""
+        if picture is not self.picture:
+            self.picture = picture
+            self._redraw()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._redraw()
+
+    def on_resize(self) -> None:
+        self._redraw()
+
+    def _redraw(self) -> None:
+        picture = self.picture
+        if picture is None or not self.query("#legend"):
+            return
+        with self.app.batch_update():
+            self.clear()
+            self._set_axes(picture)
+            for line in picture.lines:
+                self._draw(line, picture)
+            for mark in picture.marks:
+                if picture.window[0] <= mark.step <= picture.window[1]:
+                    self.add_v_line(mark.step, self._colour(_MARK_COLOURS[mark.kind]))
+            if picture.cursor is not None:
+                self.add_v_line(picture.cursor, self._colour("foreground"))
+
+    def _set_axes(self, picture: Picture) -> None:
+        left, right = picture.window
+        self.set_x_formatter(Steps())
+        self.set_xlimits(left, right if right > left else left + 1)
+        shown = [line.rows[(line.rows[:, 0] >= left) & (line.rows[:, 0] <= right)] for line in picture.lines]
+        values = [
+            rows[:, 1:4].ravel() if line.band else rows[:, 1] for rows, line in zip(shown, picture.lines, strict=True)
+        ]
+        bottom, top = limits(np.concatenate(values) if values else np.empty(0), picture.log)
+        self.set_y_formatter(Powers() if picture.log else Values())
+        self.set_ylimits(*(float(edge) for edge in _drawn(np.array([bottom, top]), picture.log)))
+        self.set_xlabel("step")
+
+    def _draw(self, line: Line, picture: Picture) -> None:
+        left, right = picture.window
+        inside = line.rows[(line.rows[:, 0] >= left) & (line.rows[:, 0] <= right)]
+        rows = extremes(inside, max(16, self.size.width)) if len(inside) else inside
+        colour = self._colour(line.colour)
+        if line.band and rows.shape[1] > 3 and len(rows):
+            zigzag = np.repeat(rows[:, 0], 2), _drawn(rows[:, 2:4].ravel(), picture.log)
+            self.plot(*zigzag, line_style=self._soft(colour), hires_mode=HiResMode.BRAILLE)
+        if len(rows) == 1:
+            self.scatter(rows[:, 0], _drawn(rows[:, 1], picture.log), marker="•", marker_style=colour)
+        elif len(rows):
+            self.plot(rows[:, 0], _drawn(rows[:, 1], picture.log), line_style=colour, hires_mode=HiResMode.BRAILLE)
+
+    def _colour(self, variable: str) -> str:
+        return str(self.app.theme_variables.get(variable, "white"))
+
+    def _soft(self, colour: str) -> str:
+        _, base = self.background_colors
+        return base.blend(Color.parse(colour), 0.35).hex
+
+    def step_at(self, x: int) -> float:
+        """The step under a column of this widget."""
+        width: int = self.query_one("#plot").size.width
+        left, right = self.picture.window if self.picture else (0.0, 1.0)
+        across = float(x - self.margin_left - 1) / max(1, width - 3)
+        return left + min(1.0, max(0.0, across)) * (right - left)
+
+
+def _drawn(values: Floats, log: bool) -> Floats:
+    """Values as the axis holds them; what a log axis cannot show becomes NaN, which the plot leaves out."""
+    return np.log10(np.where(values > 0, values, np.nan)) if log else values

@@ -1,0 +1,275 @@
+"""Small charts of curves over steps: the commutator defect with its band and marks, accuracy, loss."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from grokscope.tui.moment import Moment
+from grokscope.tui.raster import Canvas, Floats, Scale, limits
+from grokscope.tui.series import Series
+from grokscope.tui.text import number, percent, short
+from grokscope.tui.view import View
+from grokscope.tui.widgets.drawn import Drawn, Inks
+
+GLYPHS = {"memorized": "▲", "onset": "◆", "grokked": "★", "treated": "✚"}
+_GUTTER = 7
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A step that matters."""
+
+    step: float
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart."""
+
+    series: Series
+    ink: str
+    band: bool = False
+    """Columns 2 and 3 of the series are its quartiles."""
+    flagged: bool = False
+    """Column 5 says which samples do not stand clear of the rounding floor."""
+
+
+def marks_of(view: View) -> tuple[Mark, ...]:
+    """Detections and interventions as marks, in order of step."""
+    found = [Mark(float(item.step), item.name) for item in view.detected]
+    found += [
+        Mark(float(item.step), "treated", f"{item.kind} {item.state}")
+        for item in view.treated
+        if item.step is not None and item.state in {"on", "off", "applied", "changed"}
+    ]
+    return tuple(sorted(found, key=lambda mark: mark.step))
+
+
+def plot(
+    width: int, height: int, curves: Iterable[Curve], scale: Scale, marks: tuple[Mark, ...], inks: Inks
+) -> list[Strip]:
+    """Curves with axis labels at the left and steps and marks below; both go where there is no room for them."""
+    gutter = _GUTTER if width >= 36 else 0
+    foot = 1 if height >= 4 else 0
+    canvas = Canvas(max(width - gutter, 1), max(height - foot, 1))
+    drawn = list(curves)
+    for index, curve in enumerate(drawn):
+        _draw(canvas, curve, scale, index)
+    ticks = _ticks(scale, canvas.height)
+    columns = {column: mark for mark in marks if (column := _column(mark.step, scale, canvas.width)) is not None}
+    lines = []
+    for y in range(canvas.height):
+        label = f"{ticks[y]:>{gutter - 1}} " if gutter and y in ticks else " " * gutter
+        cells = _cells(canvas, y, drawn, columns, y in ticks, inks)
+        lines.append(Strip([Segment(label, inks["axis"]), *cells]))
+    if foot:
+        lines.append(Strip([Segment(" " * gutter), *_foot(canvas.width, scale, columns, inks)]))
+    return lines
+
+
+def _draw(canvas: Canvas, curve: Curve, scale: Scale, owner: int) -> None:
+    rows = curve.series.rows
+    across = scale.across(rows[:, 0])
+    if curve.band and rows.shape[1] > 3:
+        canvas.band(across, scale.up(rows[:, 2]), scale.up(rows[:, 3]))
+    up = scale.up(rows[:, 1])
+    if curve.flagged and rows.shape[1] > 5:
+        below = rows[:, 5] > 0
+        canvas.line(across[below], up[below], -2, sparse=True)
+        clear: Floats = np.where(below, np.nan, up)
+        canvas.line(across, clear, owner)
+    else:
+        canvas.line(across, up, owner)
+
+
+def _cells(
+    canvas: Canvas, y: int, curves: list[Curve], columns: dict[int, Mark], tick: bool, inks: Inks
+) -> list[Segment]:
+    """One line of cells as segments."""
+    styles = {index: inks[curve.ink] for index, curve in enumerate(curves)} | {-2: inks["muted"]}
+    grid, band = inks["grid"], inks.band
+    on_band = Style(bgcolor=band.bgcolor)
+    segments: list[Segment] = []
+    for x in range(canvas.width):
+        upper, lower = canvas.shade[2 * y, x], canvas.shade[2 * y + 1, x]
+        glyph = canvas.glyph(y, x)
+        if glyph != " ":
+            style = styles[int(canvas.owner[y, x])]
+            segments.append(Segment(glyph, style + on_band if upper or lower else style))
+        elif upper and lower:
+            segments.append(_under(columns.get(x), inks, on_band) or Segment(" ", on_band))
+        elif upper or lower:
+            segments.append(Segment("▀" if upper else "▄", Style(color=band.color)))
+        else:
+            segments.append(_under(columns.get(x), inks) or Segment("┈" if tick else " ", grid))
+    return list(Segment.simplify(segments))
+
+
+def _under(mark: Mark | None, inks: Inks, on: Style | None = None) -> Segment | None:
+    if mark is None:
+        return None
+    return Segment("┊", inks[mark.kind] + on if on else inks[mark.kind])
+
+
+def _column(step: float, scale: Scale, width: int) -> int | None:
+    across = float(scale.across(np.array([step]))[0])
+    return min(int(across * width), width - 1) if 0 <= across <= 1 else None
+
+
+def _ticks(scale: Scale, height: int) -> dict[int, str]:
+    """Labels by line: the decades of a log axis, round values of a linear one."""
+    if height < 2:
+        return {}
+    values = _decades(scale) if scale.log else _round_values(scale, max(2, height // 3))
+    lines: dict[int, str] = {}
+    for value in values:
+        up = float(scale.up(np.array([value]))[0])
+        if -0.01 <= up <= 1.01:
+            line = round((1 - up) * (height - 1))
+            if all(abs(line - other) > 1 for other in lines):
+                lines[line] = short(value) if abs(value) >= 1e-3 or value == 0 else number(value, 1)
+    return lines
+
+
+def _decades(scale: Scale) -> list[float]:
+    low, high = int(np.floor(np.log10(scale.bottom))), int(np.ceil(np.log10(scale.top)))
+    inside = [10.0**power for power in range(low, high + 1) if scale.bottom <= 10.0**power <= scale.top]
+    if len(inside) >= 2:
+        return inside
+    finer = [digit * 10.0**power for power in range(low, high + 1) for digit in (1, 2, 5)]
+    return [value for value in finer if scale.bottom <= value <= scale.top]
+
+
+def _round_values(scale: Scale, most: int) -> list[float]:
+    span = scale.top - scale.bottom
+    rough = span / most
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough * 0.999)
+    first = np.ceil(scale.bottom / step - 1e-9)
+    return [float(step * (first + index)) for index in range(int(span / step) + 2)]
+
+
+def _foot(width: int, scale: Scale, columns: dict[int, Mark], inks: Inks) -> list[Segment]:
+    """The line under a chart: its marks by glyph and step, and the steps at its ends where room is left."""
+    cells = [" "] * width
+    styles = [inks["axis"]] * width
+
+    def put(at: int, text: str, style: Style, apart: int = 1) -> bool:
+        near = cells[max(0, at - apart) : at + len(text) + apart]
+        if at < 0 or at + len(text) > width or any(cell != " " for cell in near):
+            return False
+        cells[at : at + len(text)] = list(text)
+        styles[at : at + len(text)] = [style] * len(text)
+        return True
+
+    for x, mark in columns.items():
+        cells[x], styles[x] = GLYPHS[mark.kind], inks[mark.kind]
+    for x, mark in sorted(columns.items()):
+        text = short(mark.step)
+        if not put(x + 1, text, inks[mark.kind], apart=0):
+            put(x - len(text), text, inks[mark.kind], apart=0)
+    right = short(scale.right)
+    put(width - len(right), right, inks["axis"])
+    put(0, short(scale.left), inks["axis"])
+    return list(Segment.simplify(Segment(cell, style) for cell, style in zip(cells, styles, strict=True)))
+
+
+class Chart(Drawn, can_focus=True):
+    """A chart panel. Subclasses say which curves, on what scale."""
+
+    ALLOW_MAXIMIZE = True
+
+    def curves(self, view: View) -> list[Curve]:
+        raise NotImplementedError
+
+    def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
+        raise NotImplementedError
+
+    def headline(self, moment: Moment) -> tuple[str, str]:
+        """Title and subtitle of the panel."""
+        raise NotImplementedError
+
+    def watch_moment(self, old: Moment, new: Moment) -> None:
+        self.border_title, self.border_subtitle = self.headline(new)
+        if self._drawn_from(old) != self._drawn_from(new):
+            self.redraw()
+
+    def _drawn_from(self, moment: Moment) -> tuple[object, ...]:
+        """What the picture depends on; while it is the same nothing is drawn again."""
+        seen = tuple((id(curve.series), len(curve.series)) for curve in self.curves(moment.view))
+        return (*seen, moment.horizon, moment.log_scale, marks_of(moment.view))
+
+    def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
+        curves = [curve for curve in self.curves(self.moment.view) if len(curve.series)]
+        if not curves:
+            return [Strip([Segment(" nothing measured yet", inks["muted"])])]
+        return plot(width, height, curves, self.scale(self.moment, curves), marks_of(self.moment.view), inks)
+
+
+class DefectChart(Chart):
+    """The commutator defect with its quartile band, the whole history."""
+
+    def curves(self, view: View) -> list[Curve]:
+        return [Curve(view.curve("defect"), "series-1", band=True, flagged=True)]
+
+    def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
+        whole = moment.whole.curve("defect").rows if moment.player else curves[0].series.rows
+        shown = whole[:, 1:4].ravel()
+        bottom, top = limits(shown, moment.log_scale)
+        return Scale(0.0, moment.horizon, bottom, top, moment.log_scale)
+
+    def headline(self, moment: Moment) -> tuple[str, str]:
+        rows = moment.view.curve("defect").rows
+        title = "1 commutator defect"
+        if not len(rows):
+            return title, ""
+        _, median, p25, p75, floor, below = rows[-1]
+        value = f"{number(median)} \\[{number(p25)}, {number(p75)}]"
+        latest = moment.view.latest.get("measured", {})
+        how = {"exact": "exact", "finite-difference": "finite difference"}.get(str(latest.get("estimator")), "")
+        low = "  BELOW FLOOR" if below > 0 else ""
+        said = f"floor {number(float(floor))}" if np.isfinite(floor) else ""
+        scale = "log" if moment.log_scale else "linear"
+        return f"{title}  {value}{low}", " · ".join(filter(None, (how, said, scale)))
+
+
+class AccuracyChart(Chart):
+    """Accuracy of both splits, 0 to 1."""
+
+    def curves(self, view: View) -> list[Curve]:
+        return [Curve(view.curve("train.accuracy"), "series-1"), Curve(view.curve("test.accuracy"), "series-2")]
+
+    def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
+        return Scale(0.0, moment.horizon, -0.02, 1.02)
+
+    def headline(self, moment: Moment) -> tuple[str, str]:
+        return "2 accuracy", _pair(moment.view, "accuracy")
+
+
+class LossChart(Chart):
+    """Loss of both splits."""
+
+    def curves(self, view: View) -> list[Curve]:
+        return [Curve(view.curve("train.loss"), "series-1"), Curve(view.curve("test.loss"), "series-2")]
+
+    def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
+        shown = np.concatenate([curve.series.values for curve in self.curves(moment.whole)])
+        bottom, top = limits(shown, moment.log_scale)
+        return Scale(0.0, moment.horizon, bottom, top, moment.log_scale)
+
+    def headline(self, moment: Moment) -> tuple[str, str]:
+        return "loss", _pair(moment.view, "loss")
+
+
+def _pair(view: View, what: str) -> str:
+    """The newest value of both splits, in the inks of their curves: legend and read-out in one."""
+    say = percent if what == "accuracy" else number
+    found = [(split, view.curve(f"{split}.{what}")) for split in ("train", "test")]
+    inks = {"train": "$series-1", "test": "$series-2"}
+    return "  ".join(f"[{inks[split]}]━ {split} {say(series.last)}[/]" for split, series in found if len(series))

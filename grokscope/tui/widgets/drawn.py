@@ -1,0 +1,98 @@
+"""A widget that draws its own lines, with inks from the style sheet."""
+
+from functools import cached_property
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from grokscope.tui.moment import Moment
+
+INKS = (
+    *(f"series-{index}" for index in range(1, 7)),
+    "spark",
+    "axis",
+    "grid",
+    "muted",
+    "memorized",
+    "onset",
+    "grokked",
+    "treated",
+    "plain",
+    "strong",
+    "good",
+    "warn",
+    "bad",
+)
+
+
+class ShowsMoment(Widget):
+    """A widget that is given moments and shows them."""
+
+    moment: reactive[Moment] = reactive(Moment, layout=False)
+
+
+class Inks:
+    """The styles of one widget under the theme of the moment."""
+
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
+
+    def __getitem__(self, name: str) -> Style:
+        return Style(color=self._widget.get_component_rich_style(f"ink--{name}").color)
+
+    @cached_property
+    def band(self) -> Style:
+        """Foreground and background of shaded cells."""
+        colour = self._widget.get_component_styles("ink--band").color
+        _, base = self._widget.background_colors
+        shade = (base + colour).rich_color
+        return Style(color=shade, bgcolor=shade)
+
+
+class Drawn(ShowsMoment):
+    """Its subclasses say what its lines are; this one keeps them until something changes."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*(f"ink--{ink}" for ink in INKS), "ink--band"}
+
+    _lines: list[Strip] | None = None
+
+    def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
+        """At most `height` lines of at most `width` cells."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draw again soon."""
+        self._lines = None
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        self._lines = None
+        super().notify_style_update()
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.content_size
+        if self._lines is None:
+            self._lines = self.draw(width, height, Inks(self)) if width > 0 and height > 0 else []
+        base = self.rich_style
+        line = self._lines[y] if y < len(self._lines) else Strip.blank(width)
+        return line.adjust_cell_length(width).apply_style(base)
+
+
+def strip(*parts: tuple[str, Style] | str) -> Strip:
+    """A line of styled pieces."""
+    return Strip([Segment(part) if isinstance(part, str) else Segment(*part) for part in parts])
+
+
+def between(left: Strip, right: Strip, width: int) -> Strip:
+    """Two pieces at the two ends of a line; the left one is cut where there is not room for both."""
+    room = width - right.cell_length - 1
+    if room < 8:
+        return left.crop(0, width)
+    return Strip.join([left.adjust_cell_length(room), Strip([Segment(" ")]), right])

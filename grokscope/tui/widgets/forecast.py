@@ -1,0 +1,117 @@
+"""Forecast: what was detected, the lead so far, and a projection where the run makes one."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.style import Style
+from textual.strip import Strip
+
+from grokscope.tui.moment import Moment
+from grokscope.tui.text import MISSING, count, duration, leaves, number, plain
+from grokscope.tui.view import DETECTIONS, Detected, View
+from grokscope.tui.widgets.chart import GLYPHS
+from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+
+_SAID = {"v", "run", "seq", "time", "event", "step", "law", "grok_step", "interval", "lead_steps", "lead_seconds"}
+Line = tuple[str, str, str]
+"""Label, value and the ink of the value."""
+
+
+class Forecast(Drawn, can_focus=True):
+    ALLOW_MAXIMIZE = True
+
+    def watch_moment(self, old: Moment, new: Moment) -> None:
+        self.border_title = "4 forecast"
+        if list(lines(old.view)) != list(lines(new.view)):
+            self.redraw()
+
+    def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
+        drawn: list[Strip] = []
+        for label, value, ink in lines(self.moment.view):
+            style = inks[ink]
+            if not label:
+                drawn += [strip((f" {part}", style)) for part in wrapped(value, width - 1)]
+                continue
+            glyph = f"{GLYPHS.get(label, ' ')} "
+            mark = style if label in GLYPHS else inks["plain"]
+            drawn.append(strip(" ", (glyph, mark), (f"{label:<10}", inks["muted"]), (value, style + Style(bold=True))))
+        return drawn[:height]
+
+
+def lines(view: View) -> Iterator[Line]:
+    """What the panel says, most important first."""
+    for name in DETECTIONS:
+        found = view.detection(name)
+        yield name, _found(found) if found else MISSING, name if found else "muted"
+    yield from _lead(view)
+    newest = view.forecasts[-1] if view.forecasts else None
+    if newest is None:
+        yield "", "no projection: this trainer makes none", "muted"
+    elif newest.get("abstained"):
+        yield "", f"no projection: {plain(newest['abstained'])}", "muted"
+    else:
+        yield from _projection(newest)
+
+
+def _found(found: Detected) -> str:
+    late = f" (known at {count(found.confirmed_at)})" if found.confirmed_at != found.step else ""
+    return f"{count(found.step)}{late}"
+
+
+def _lead(view: View) -> Iterator[Line]:
+    onset, grokked = view.detection("onset"), view.detection("grokked")
+    if onset is None:
+        return
+    if grokked is None:
+        yield (
+            "lead",
+            f"{count(view.step - onset.step)} steps, {duration(_between(view, onset.step, view.step))}",
+            "strong",
+        )
+        yield "", "since onset, and not grokked yet", "muted"
+        return
+    seconds = duration(_between(view, onset.step, grokked.step))
+    lead = grokked.step - onset.step
+    if lead <= 0:
+        yield "lead", "none", "strong"
+        yield "", f"onset is dated {count(-lead)} steps after grokking", "warn"
+        return
+    yield "lead", f"{count(lead)} steps, {seconds}", "strong"
+    known = grokked.step - onset.confirmed_at
+    if known < 0:
+        yield "", f"onset was known only {count(-known)} steps after grokking", "warn"
+    elif known != lead:
+        yield "", f"{count(known)} steps from where onset was known", "muted"
+
+
+def _between(view: View, start: float, end: float) -> float | None:
+    first, last = view.clock.at(start), view.clock.at(end)
+    return max(0.0, last[1] - (first[1] if first else 0.0)) if last else None
+
+
+def _projection(event: Mapping[str, Any]) -> Iterator[Line]:
+    yield "grok step", number(event.get("grok_step"), 6), "strong"
+    interval = event.get("interval")
+    if isinstance(interval, Mapping):
+        level = interval.get("level")
+        sure = f" ({level:.0%})" if isinstance(level, float) else ""
+        yield "interval", f"{number(interval.get('low'), 6)} – {number(interval.get('high'), 6)}{sure}", "plain"
+    seconds = event.get("lead_seconds")
+    wall = duration(seconds) if isinstance(seconds, int | float) else MISSING
+    yield "lead", f"{number(event.get('lead_steps'), 6)} steps, {wall}", "plain"
+    yield "law", plain(event.get("law") or MISSING, 60), "plain"
+    for path, value in leaves({key: item for key, item in event.items() if key not in _SAID}):
+        if value is not None:
+            yield path[:10], number(value) if isinstance(value, float) else plain(value, 80), "muted"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Words in lines of at most `width`."""
+    result, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            result.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*result, line] if line else result

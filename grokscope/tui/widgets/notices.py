@@ -1,0 +1,37 @@
+"""Notices: what a reader should know about what it sees. Nothing is shown where there is nothing to say."""
+
+from textual.strip import Strip
+
+from grokscope.tui.liveness import State
+from grokscope.tui.moment import Moment
+from grokscope.tui.text import count, plain
+from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+
+
+def notices(moment: Moment) -> list[str]:
+    """Sentences, the most urgent first."""
+    said = []
+    if moment.state is State.GONE:
+        said.append("the run directory has vanished; showing what was read")
+    if moment.state is State.CRASHED:
+        said.append("the trainer is gone without a last word; `grokscope run --resume` goes on from its checkpoint")
+    if moment.state is State.STALE:
+        said.append("no heartbeat: the trainer, its machine or the connection to its disk hangs")
+    if moment.loading is not None:
+        said.append(f"reading the log, {moment.loading:.0%}: until then the curves are samples of it")
+    said += [text if times == 1 else f"{count(times)} {text}" for text, times in moment.whole.problems.items()]
+    warned = [line.text for line in moment.view.notable[-50:] if line.event in {"warned", "diverged"}]
+    if warned:
+        said.append(f"warning: {plain(warned[-1], 300)}")
+    return said
+
+
+class Notices(Drawn):
+    def watch_moment(self, old: Moment, new: Moment) -> None:
+        said = notices(new)
+        self.display = bool(said)
+        if said != notices(old):
+            self.redraw()
+
+    def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
+        return [strip(("! ", inks["bad"]), (" · ".join(notices(self.moment)), inks["warn"]))]

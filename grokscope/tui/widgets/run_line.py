@@ -1,0 +1,105 @@
+"""The run line: which run this is, on what, in which state, how far."""
+
+from rich.style import Style
+from textual.strip import Strip
+
+from grokscope.tui.liveness import State
+from grokscope.tui.moment import Moment
+from grokscope.tui.text import count, duration, number, plain, setting, short
+from grokscope.tui.widgets.drawn import Drawn, Inks, between, strip
+
+_STATE_INKS = {
+    State.WAITING: "muted",
+    State.RUNNING: "good",
+    State.PAUSED: "warn",
+    State.FINISHED: "good",
+    State.STALE: "warn",
+    State.CRASHED: "bad",
+    State.GONE: "bad",
+    State.RECORDED: "strong",
+}
+
+
+class RunLine(Drawn):
+    """Two lines at the top; one where the screen is low."""
+
+    def watch_moment(self, old: Moment, new: Moment) -> None:
+        if _shown(old) != _shown(new):
+            self.redraw()
+
+    def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
+        moment = self.moment
+        first = between(self._who(inks), self._how_far(inks, width), width)
+        second = between(
+            strip((" " + described(moment), inks["muted"])), progress(moment, max(10, width // 5), inks), width
+        )
+        return [first, second][:height]
+
+    def _who(self, inks: Inks) -> Strip:
+        moment = self.moment
+        ink = inks[_STATE_INKS[moment.state]] + Style(bold=True)
+        pieces: list[tuple[str, Style] | str] = [(f" {moment.state.glyph} {moment.state.word}", ink)]
+        reason = moment.view.phase_reason if moment.view.phase == "finished" else ""
+        if reason and reason != "completed":
+            pieces.append((f" ({reason})", inks["muted"]))
+        asked = [request.word for request in moment.requests.open if request.command.action != "intervene"]
+        if asked:
+            pieces.append((f" {', '.join(asked)} requested…", inks["warn"]))
+        pieces.append(("  " + plain(moment.name, 100), inks["strong"] + Style(bold=True)))
+        return strip(*pieces)
+
+    def _how_far(self, inks: Inks, width: int) -> Strip:
+        moment = self.moment
+        total = moment.total
+        said = f"step {count(moment.view.step)}" + (f" of {count(total)}" if total else "")
+        pace = moment.view.curve("trained.steps_per_second").last
+        if width >= 72 and pace == pace and moment.state in {State.RUNNING, State.PAUSED, State.STALE}:
+            said += f" · {number(pace)} steps/s"
+        left = time_left(moment)
+        if width >= 100 and left is not None:
+            said += f" · {duration(left)} left"
+        elif width >= 100 and moment.view.elapsed:
+            said += f" · {duration(moment.view.elapsed)}"
+        return strip((said + " ", inks["plain"]))
+
+
+def _shown(moment: Moment) -> tuple[object, ...]:
+    pace = number(moment.view.curve("trained.steps_per_second").last)
+    view = moment.view
+    return (moment.name, moment.state, moment.requests, view.step, pace, view.phase, view.started, int(view.elapsed))
+
+
+def described(moment: Moment) -> str:
+    """Task, backend and the settings that matter most, in one line."""
+    started, config = moment.whole.started, moment.whole.config
+    if not started:
+        return moment.waiting or "waiting for the first event"
+    where = " ".join(plain(started.get(key, ""), 20) for key in ("backend", "device", "precision"))
+    parts = [plain(started.get("task", "?"), 30), where]
+    for name, path in (("lr", "optimizer.lr"), ("wd", "optimizer.wd"), ("seed", "train.seed")):
+        value = setting(config, path, setting(config, name))
+        if value is not None:
+            parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {plain(value, 20)}")
+    parameters = started.get("parameters")
+    if isinstance(parameters, int):
+        parts.append(f"{short(parameters)} parameters")
+    return " · ".join(parts)
+
+
+def time_left(moment: Moment) -> float | None:
+    """Seconds to the last step at the present pace; None where nobody can say."""
+    pace = moment.view.curve("trained.steps_per_second").last
+    if moment.total is None or not pace > 0 or moment.state is not State.RUNNING:
+        return None
+    return max(0.0, (moment.total - moment.view.step) / pace)
+
+
+def progress(moment: Moment, width: int, inks: Inks) -> Strip:
+    """A bar of the steps done."""
+    if not moment.total:
+        return strip("")
+    done = min(1.0, moment.view.step / moment.total)
+    filled = round(done * width)
+    return strip(
+        ("━" * filled, inks["series-1"]), ("━" * (width - filled), inks["grid"]), (f" {done:4.0%} ", inks["plain"])
+    )

@@ -1,0 +1,89 @@
+"""Signals: one sparkline each, with the newest value."""
+
+import numpy as np
+from textual.reactive import reactive
+from textual.strip import Strip
+
+from grokscope.tui.moment import Moment
+from grokscope.tui.raster import Scale, limits, spark
+from grokscope.tui.series import Series
+from grokscope.tui.text import number, plain
+from grokscope.tui.view import View
+from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+
+_FIRST = ("commutator_norm", "relative_commutator", "gradient_norm", "signals.weight_norm", "signals.pc1")
+_HIDDEN = ("train.", "test.", "trained.", "defect")
+_NAMES = {"gradient_norm": "gradient norm (probe)", "gradient_cosine": "gradient cosine"}
+_SIGNED = ("cosine",)
+
+
+def signals_of(view: View) -> list[tuple[str, Series]]:
+    """Every signal there is: the well-known ones first, then the others by name, block shares last."""
+    shown = {name: curve for name, curve in view.series.items() if not name.startswith(_HIDDEN) and "." not in name}
+    shown |= {name: curve for name, curve in view.series.items() if name.startswith("signals.")}
+    blocks = {name: curve for name, curve in view.series.items() if name.startswith("blocks.")}
+    first = [name for name in _FIRST if name in shown]
+    known = [curve for name, curve in (shown | blocks).items() if np.isfinite(curve.last)]
+    if not known and not shown:
+        return []
+    others = sorted(name for name in shown if name not in first)
+    return [(name, (shown | blocks)[name]) for name in (*first, *others, *sorted(blocks))]
+
+
+def title(name: str) -> str:
+    """`signals.weight_norm` as `weight norm`."""
+    origin, _, last = name.rpartition(".")
+    words = _NAMES.get(name, last.replace("_", " "))
+    return plain(f"share of {words}" if origin == "blocks" else words, 24)
+
+
+class Signals(Drawn, can_focus=True):
+    """As many sparklines as there is room for; scroll with the arrow keys for the others."""
+
+    first: reactive[int] = reactive(0)
+
+    ALLOW_MAXIMIZE = True
+
+    def watch_moment(self, old: Moment, new: Moment) -> None:
+        self.border_title = "3 signals"
+        if old.view.series is not new.view.series or old.log_scale != new.log_scale or old.horizon != new.horizon:
+            self.redraw()
+
+    def watch_first(self) -> None:
+        self.redraw()
+
+    def on_mouse_scroll_down(self) -> None:
+        self.first = min(self.first + 1, max(0, len(signals_of(self.moment.view)) - 1))
+
+    def on_mouse_scroll_up(self) -> None:
+        self.first = max(0, self.first - 1)
+
+    def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
+        signals = signals_of(self.moment.view)
+        self.border_subtitle = f"{len(signals)} in all" if len(signals) > height else ""
+        if not signals:
+            return [strip((" no signals yet", inks["muted"]))]
+        shown = signals[self.first :] if len(signals) > height else signals
+        tall = max(1, min(3, height // len(shown)))
+        lines: list[Strip] = []
+        for name, curve in shown:
+            if len(lines) + tall > height:
+                break
+            lines += self._row(name, curve, width, tall, inks)
+        return lines
+
+    def _row(self, name: str, curve: Series, width: int, tall: int, inks: Inks) -> list[Strip]:
+        label = min(22, max(10, width // 4))
+        room = width - label - 10
+        log = self.moment.log_scale and not name.endswith(_SIGNED)
+        bottom, top = limits(curve.values, log)
+        scale = Scale(0.0, self.moment.horizon, bottom, top, log)
+        drawn = spark(scale.across(curve.steps), scale.up(curve.values), room, tall)
+        ink = inks["spark"]
+        lines = []
+        for row, text in enumerate(drawn):
+            last = row == tall - 1
+            name_part = f" {title(name):<{label - 1}.{label - 1}}" if last else " " * label
+            value = f"{number(curve.last):>9} " if last else " " * 10
+            lines.append(strip((name_part, inks["plain"]), (text, ink), (value, inks["strong"])))
+        return lines

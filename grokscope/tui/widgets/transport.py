@@ -1,0 +1,49 @@
+"""The transport bar of a replay: playing or not, how fast, where; click to go there."""
+
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+
+from grokscope.tui.moment import Moment
+from grokscope.tui.text import duration
+from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+
+
+class Transport(Drawn):
+    class Sought(Message):
+        """The person wants the replay at this fraction of the run."""
+
+        def __init__(self, fraction: float) -> None:
+            super().__init__()
+            self.fraction = fraction
+
+    def watch_moment(self, old: Moment, new: Moment) -> None:
+        self.display = new.player is not None
+        if old.player != new.player or old.whole.elapsed != new.whole.elapsed:
+            self.redraw()
+
+    def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
+        player, whole = self.moment.player, self.moment.whole
+        if player is None:
+            return []
+        word = "playing" if player.playing else "stopped"
+        left = f" {'▶' if player.playing else '‖'} replay {word} {player.speed:g}x "
+        right = f" {duration(player.seconds)} of {duration(whole.elapsed)} "
+        self._bar = (len(left), max(4, width - len(left) - len(right)))
+        done = round(self._bar[1] * min(1.0, player.seconds / max(whole.elapsed, 1e-9)))
+        done = min(done, self._bar[1] - 1)
+        return [
+            strip(
+                (left, inks["strong"]),
+                ("━" * done, inks["series-1"]),
+                ("●", inks["strong"]),
+                ("━" * (self._bar[1] - done - 1), inks["grid"]),
+                (right, inks["muted"]),
+            )
+        ]
+
+    _bar = (0, 1)
+
+    def on_click(self, event: events.Click) -> None:
+        start, length = self._bar
+        self.post_message(self.Sought(min(1.0, max(0.0, (event.x - start) / length))))

@@ -1,0 +1,144 @@
+"""Interventions: one toggle a kind, parameters editable in place, and the state the trainer acknowledged."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widgets import Checkbox, Input, Static
+
+from grokscope.tui.control import Standing, standing
+from grokscope.tui.moment import Moment
+from grokscope.tui.text import count, plain, said
+from grokscope.tui.view import Treated
+from grokscope.tui.widgets.drawn import ShowsMoment
+
+_GLYPHS = {"requested": "…", "refused": "✗", "off": "○", "on": "●", "changed": "●", "applied": "●"}
+
+
+class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
+    """What the run's trainer offers to do to it."""
+
+    ALLOW_MAXIMIZE = True
+
+    class Asked(Message):
+        """The person wants an intervention on or off, with these parameters."""
+
+        def __init__(self, kind: str, on: bool, parameters: Mapping[str, Any]) -> None:
+            super().__init__()
+            self.kind = kind
+            self.on = on
+            self.parameters = parameters
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.border_title = "5 interventions"
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="none")
+        yield Static("", id="history")
+
+    async def watch_moment(self, old: Moment, new: Moment) -> None:
+        if not self.query("#history"):
+            return
+        kinds = kinds_of(new)
+        if [row.kind for row in self.query(Row)] != list(kinds):
+            await self.query(Row).remove()
+            await self.mount(*(Row(kind) for kind in kinds), after="#none")
+        for row in self.query(Row):
+            row.standing = standing(row.kind, new.view, new.requests)
+        offers = bool(kinds)
+        self.query_one("#none").display = not offers
+        self.query_one("#none", Static).update(
+            Content("this run's trainer offers no interventions" if new.whole.started else "")
+        )
+        self.query_one("#history", Static).update(Content("\n".join(map(told, reversed(new.view.treated[-20:])))))
+
+    @on(Checkbox.Changed)
+    def _toggled(self, event: Checkbox.Changed) -> None:
+        event.stop()
+        row = event.checkbox.parent
+        if isinstance(row, Row) and event.value != row.standing.on:
+            self.post_message(self.Asked(row.kind, event.value, row.parameters))
+
+    @on(Input.Submitted)
+    def _edited(self, event: Input.Submitted) -> None:
+        event.stop()
+        row = event.input.parent
+        if isinstance(row, Row):
+            self.post_message(self.Asked(row.kind, True, row.parameters))
+
+
+class Row(Horizontal):
+    """One kind: toggle, state in words, parameters."""
+
+    standing: reactive[Standing] = reactive(lambda: Standing(""), layout=False)
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def compose(self) -> ComposeResult:
+        yield Checkbox(Content(self.kind), compact=True)
+        yield Static("", classes="state")
+        yield Input(placeholder="name=value …", compact=True)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return parse_parameters(self.query_one(Input).value)
+
+    def on_mount(self) -> None:
+        self.watch_standing(Standing(self.kind), self.standing)
+
+    def watch_standing(self, old: Standing, new: Standing) -> None:
+        if not self.query(Checkbox):
+            return
+        checkbox = self.query_one(Checkbox)
+        with checkbox.prevent(Checkbox.Changed):
+            checkbox.value = new.on
+        times = f" {count(new.times)}x" if new.times else ""
+        words = f"{_GLYPHS.get(new.word, ' ')} {new.word}{times}" + (f": {new.reason}" if new.reason else "")
+        self.query_one(".state", Static).update(Content(words))
+        self.set_class(new.word == "requested", "-requested")
+        self.set_class(new.word == "refused", "-refused")
+        entry = self.query_one(Input)
+        if new.parameters != old.parameters and not entry.has_focus:
+            entry.value = " ".join(f"{key}={value}" for key, value in new.parameters.items())
+
+
+def kinds_of(moment: Moment) -> tuple[str, ...]:
+    """Kinds offered, and any that the run has spoken of."""
+    told_of = [answer.kind for answer in moment.whole.treated]
+    return tuple(dict.fromkeys(plain(kind, 24) for kind in (*moment.whole.offers, *told_of)))
+
+
+def parse_parameters(text: str) -> dict[str, Any]:
+    """`scale=0.1 every=10` as a table: numbers, true and false where they read so, words otherwise."""
+    return {
+        name: _value(value) for name, sign, value in (part.partition("=") for part in text.split()) if sign and name
+    }
+
+
+def _value(text: str) -> Any:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            value = kind(text)
+        except ValueError:
+            continue
+        return value if math.isfinite(value) else text
+    return text
+
+
+def told(answer: Treated) -> str:
+    """One line of history."""
+    step = count(answer.step) if answer.step is not None else ""
+    parameters = f" {said(answer.parameters)}" if answer.parameters else ""
+    reason = f": {answer.reason}" if answer.reason else ""
+    return f"{step:>9} {answer.kind} {answer.state}{parameters} ({answer.source}){reason}"
