@@ -57,6 +57,7 @@ ACTIONS: tuple[Action, ...] = (
         "Give the focused panel the whole screen, or take it back",
         "watch",
         _VIEW,
+        True,
         run="zoom",
     ),
     Action("filter_events", "slash", "Filter", "Filter the event log", "watch", _VIEW, run="filter_events"),
@@ -76,7 +77,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("panel_forecast", "4", "Forecast", "Focus the forecast", "watch", _VIEW, run="panel('forecast')"),
     Action("panel_treat", "5", "Interventions", "Focus the interventions", "watch", _VIEW, run="panel('treat')"),
     Action("panel_events", "6", "Events", "Focus the event log", "watch", _VIEW, run="panel('events')"),
-    Action("replay", "p", "Replay", "Replay the run from its start, or return to its present", "watch", _REPLAY),
+    Action("replay", "p", "Replay", "Replay the run from its start, or return to its present", "watch", _REPLAY, True),
     Action("slower", "left_square_bracket", "Slower", "Replay more slowly", "watch", _REPLAY),
     Action("faster", "right_square_bracket", "Faster", "Replay faster, up to 1000x", "watch", _REPLAY),
     Action(

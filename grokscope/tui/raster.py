@@ -112,7 +112,8 @@ class Canvas:
         bottom = np.interp(filled, *_envelope(x, low[known], np.minimum)) * self.height * 2
         top = np.interp(filled, *_envelope(x, high[known], np.maximum)) * self.height * 2
         rows = np.arange(self.height * 2)[::-1, None]
-        self.shade[:, filled] |= (rows + 0.5 >= bottom - 0.5) & (rows + 0.5 <= top + 0.5)
+        middle = np.floor((bottom + top) / 2)
+        self.shade[:, filled] |= ((rows + 0.5 >= bottom) & (rows + 0.5 <= top)) | (rows == middle)
 
     def glyph(self, y: int, x: int) -> str:
         """The braille character of a cell, or a space."""

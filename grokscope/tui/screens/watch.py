@@ -73,7 +73,7 @@ class WatchScreen(RunScreen):
         """Where all fits, the side stands beside the charts; else it shares the last line with the signals."""
         spacious = event.size.width >= _WIDE and event.size.height >= _TALL
         body, side = self.query_one("#body"), self.query_one("#side")
-        body.move_child(side, after="#defect" if spacious else "#signals")
+        body.move_child(side, after=self.query_one("#defect" if spacious else "#signals"))
 
     def action_panel(self, name: str) -> None:
         """Focus a panel; where there is room for one of those beside the charts, it becomes the one shown."""

@@ -44,6 +44,9 @@ def lines(view: View) -> Iterator[Line]:
         found = view.detection(name)
         yield name, _found(found) if found else MISSING, name if found else "muted"
     yield from _lead(view)
+    turn = _result(view).get("test_loss_turn_step")
+    if isinstance(turn, int):
+        yield "", f"for comparison, test loss turned at step {count(turn)}", "muted"
     newest = view.forecasts[-1] if view.forecasts else None
     if newest is None:
         yield "", "no projection: this trainer makes none", "muted"
@@ -51,6 +54,11 @@ def lines(view: View) -> Iterator[Line]:
         yield "", f"no projection: {plain(newest['abstained'])}", "muted"
     else:
         yield from _projection(newest)
+
+
+def _result(view: View) -> Mapping[str, Any]:
+    result = view.finished.get("result")
+    return result if isinstance(result, Mapping) else {}
 
 
 def _found(found: Detected) -> str:

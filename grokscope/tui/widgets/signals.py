@@ -73,7 +73,7 @@ class Signals(Drawn, can_focus=True):
         return lines
 
     def _row(self, name: str, curve: Series, width: int, tall: int, inks: Inks) -> list[Strip]:
-        label = min(22, max(10, width // 4))
+        label = min(24, max(16, width // 4))
         room = width - label - 10
         log = self.moment.log_scale and not name.endswith(_SIGNED)
         bottom, top = limits(curve.values, log)
@@ -83,7 +83,7 @@ class Signals(Drawn, can_focus=True):
         lines = []
         for row, text in enumerate(drawn):
             last = row == tall - 1
-            name_part = f" {title(name):<{label - 1}.{label - 1}}" if last else " " * label
+            name_part = f" {plain(title(name), label - 2):<{label - 1}}" if last else " " * label
             value = f"{number(curve.last):>9} " if last else " " * 10
             lines.append(strip((name_part, inks["plain"]), (text, ink), (value, inks["strong"])))
         return lines

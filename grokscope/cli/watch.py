@@ -1,0 +1,42 @@
+"""`grokscope watch`: the TUI on a live or finished run, on the bundled demo, or as a picture."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder
+
+
+def watch(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="A run's name, a unique prefix, a path, or `latest` (the default)."),
+    ] = None,
+    runs: RunsFolder = DEFAULT_RUNS,
+    demo: Annotated[bool, typer.Option("--demo", help="Replay a recorded run that comes with grokscope.")] = False,
+    replay: Annotated[bool, typer.Option("--replay", help="Begin at the run's start.")] = False,
+    pick: Annotated[bool, typer.Option("--pick", help="Begin with the list of runs.")] = False,
+    theme: Annotated[str, typer.Option("--theme", help="grokscope-dark, -light, -contrast, -okabe-ito …")] = "",
+    ascii_mode: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
+    export_svg: Annotated[
+        Path | None, typer.Option("--export-svg", metavar="FILE", help="Write a picture instead of opening the TUI.")
+    ] = None,
+    size: Annotated[str, typer.Option("--size", metavar="WxH", help="Of the picture, in cells.")] = "160x45",
+) -> None:
+    """Watch a run: live, finished or crashed. Leaving never touches the training."""
+    from grokscope.runs.directory import RunDirectory, find_run
+    from grokscope.tui.demo import DEMO
+
+    directory = RunDirectory(DEMO) if demo else find_run(run or "latest", runs)
+    if export_svg is not None:
+        from grokscope.tui.picture import write_picture
+
+        try:
+            write_picture(directory, export_svg, size, theme)
+        except ValueError as wrong:
+            raise typer.BadParameter(str(wrong)) from None
+        return
+    from grokscope.tui.app import watch as open_tui
+
+    open_tui(directory.path, theme=theme, ascii_mode=ascii_mode, replaying=demo or replay, pick=pick)
