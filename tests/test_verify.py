@@ -3,13 +3,12 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 from grokscope.examples import IGNORED, Examples
 from grokscope.models import LAYER_NORM_EPSILON
@@ -21,13 +20,6 @@ SHARED = Path(__file__).parents[2] / "shared" / "golden"
 EVERYWHERE = [(PACKAGED, name) for name in points()] + (
     [(SHARED, name) for name in points(SHARED)] if SHARED.is_dir() else []
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """NumPy's threads waiting for each other cost ten times what they gain here."""
-    with threadpool_limits(1):
-        yield
 
 
 def test_one_point_a_task_ships() -> None:

@@ -87,7 +87,9 @@ def _shrunk(data: TaskData) -> tuple[ModelSpec, Examples]:
     longest = 14
     short = examples.take(np.flatnonzero(examples.target_lengths <= longest))
     assert short.target is not None
-    short = replace(short, target=short.target[:, :longest], labels=short.labels[:, :longest])
+    # Padding is attended to: a source stands in the model's full width, as in the paper's batches.
+    source = np.pad(short.source, ((0, 0), (0, model.context - short.source.shape[1])))
+    short = replace(short, source=source, target=short.target[:, :longest], labels=short.labels[:, :longest])
     return replace(model, layers=1, target_context=longest), short
 
 

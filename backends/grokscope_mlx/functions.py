@@ -1,0 +1,84 @@
+"""exp, erf and softmax in the precision of their argument.
+
+MLX 0.32 computes `exp` and `erf` of float64 arrays in float32 on a CPU (ml-explore/mlx#3047), and with them its
+softmax, sigmoid and logsumexp. Float32 takes the native functions; float64 takes `power`, which is exact to rounding,
+and a polynomial.
+"""
+
+import math
+from typing import cast
+
+import mlx.core as mx
+import numpy as np
+
+_BEYOND = 6.0
+"""erf is 1 to float64 rounding from here on."""
+
+
+def exp(x: mx.array) -> mx.array:
+    """e to the x, elementwise."""
+    if x.dtype != mx.float64:
+        return mx.exp(x)
+    return mx.power(mx.array(math.e, dtype=mx.float64), x)
+
+
+def softmax(x: mx.array) -> mx.array:
+    """Along the last axis."""
+    if x.dtype != mx.float64:
+        return mx.softmax(x, axis=-1)
+    powers = exp(x - mx.stop_gradient(mx.max(x, axis=-1, keepdims=True)))
+    return powers / mx.sum(powers, axis=-1, keepdims=True)
+
+
+def erf(x: mx.array) -> mx.array:
+    """The error function, elementwise."""
+    if x.dtype != mx.float64:
+        return mx.erf(x)
+    return cast(mx.array, _erf_float64(x))
+
+
+def gelu(x: mx.array) -> mx.array:
+    """x Φ(x), the exact one."""
+    return 0.5 * x * (1 + erf(x / math.sqrt(2)))
+
+
+def log_sum_exp(x: mx.array) -> mx.array:
+    """log Σ exp along the last axis."""
+    top = mx.stop_gradient(mx.max(x, axis=-1, keepdims=True))
+    return mx.log(mx.sum(exp(x - top), axis=-1)) + top[..., 0]
+
+
+def softplus(x: mx.array) -> mx.array:
+    """log(1 + exp(x)), every digit of it where x is far below 0."""
+    positive = x > 0
+    return mx.where(positive, x, 0) + mx.log1p(exp(mx.where(positive, -x, x)))
+
+
+def _scaled_complement() -> list[float]:
+    """exp(x²) erfc(x) for x in [0, 6] as a polynomial in u = (2 x − 3) / (x + 3), highest power first.
+
+    u runs from -1 to 1, and in it the function is almost linear (after Shepherd & Laframboise 1981):
+    degree 19 gives erf to 1e-15.
+    """
+    u = np.polynomial.chebyshev.chebpts1(20)
+    values = [math.exp(x * x) * math.erfc(x) for x in 3 * (1 + u) / (2 - u)]
+    chebyshev = np.polynomial.chebyshev.chebfit(u, values, 19)
+    return [float(c) for c in np.polynomial.chebyshev.cheb2poly(chebyshev)[::-1]]
+
+
+_COEFFICIENTS = _scaled_complement()
+
+
+@mx.custom_function
+def _erf_float64(x: mx.array) -> mx.array:
+    size = mx.minimum(mx.abs(x), _BEYOND)
+    u = (2 * size - 3) / (size + 3)
+    polynomial = mx.full(x.shape, _COEFFICIENTS[0], dtype=x.dtype)
+    for coefficient in _COEFFICIENTS[1:]:
+        polynomial = polynomial * u + coefficient
+    return mx.sign(x) * (1 - exp(-size * size) * polynomial)
+
+
+@_erf_float64.vjp
+def _erf_float64_vjp(x: mx.array, cotangent: mx.array, _: mx.array) -> mx.array:
+    return cotangent * (2 / math.sqrt(math.pi)) * exp(-x * x)

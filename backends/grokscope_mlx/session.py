@@ -1,0 +1,234 @@
+"""One model, one optimizer state, one device, in MLX."""
+
+import math
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import mlx.core as mx
+import numpy as np
+
+from grokscope.examples import Batch
+from grokscope.models import ModelSpec
+from grokscope.parameters import layout
+from grokscope.protocols import (
+    AdamW,
+    Bracket,
+    Device,
+    FloatArray,
+    Precision,
+    Prediction,
+    StepOutcome,
+    TrainingState,
+    Unavailable,
+)
+from grokscope_mlx.buckets import bucketed
+from grokscope_mlx.transformer import PreparedBatch, Transformer
+
+_DTYPES: dict[Precision, mx.Dtype] = {"float32": mx.float32, "float64": mx.float64}
+
+
+class Moving(NamedTuple):
+    """What a step changes, [size] each."""
+
+    theta: mx.array
+    first_moment: mx.array
+    second_moment: mx.array
+
+
+class MLXSession:
+    """See `grokscope.protocols.Session`. Deterministic on a CPU.
+
+    Opening a session makes its device MLX's default: plain arithmetic on its vectors happens there. `threads` is not
+    MLX's to set: it computes on one thread, beside those that the linear algebra library took when it was loaded.
+    """
+
+    def __init__(
+        self, model: ModelSpec, parameters: FloatArray, *, device: str, precision: Precision, threads: int | None
+    ) -> None:
+        self.device = _chosen(device, precision)
+        self.precision: Precision = precision
+        mx.set_default_device(mx.gpu if self.device == "gpu" else mx.cpu)
+        self._layout = layout(model)
+        self._transformer = Transformer(model, self._layout, mx.float32 if self.device == "gpu" else mx.float64)
+        self._compiles = compiles(self.device)
+        self._stepped = mx.compile(self._step_of) if self._compiles else self._step_of
+        self._descended = mx.compile(descended) if self._compiles else descended
+        self.restore(TrainingState(0, parameters, np.zeros_like(parameters), np.zeros_like(parameters)))
+
+    @property
+    def parameters(self) -> mx.array:
+        return self._moving.theta
+
+    def asarray(self, values: FloatArray, precision: Precision | None = None) -> mx.array:
+        dtype = _DTYPES[precision or self.precision]
+        if dtype == mx.float64 and self.device == "gpu":
+            raise Unavailable("MLX has no float64 on a GPU: measure in float32, or with --device cpu")
+        return mx.array(values, dtype=dtype)
+
+    def tonumpy(self, array: mx.array) -> FloatArray:
+        result: FloatArray = np.array(array)
+        return result
+
+    def prepare(self, batch: Batch) -> PreparedBatch:
+        return self._transformer.prepare(bucketed(batch) if self._compiles else batch)
+
+    def gradient(self, theta: mx.array, batch: PreparedBatch) -> tuple[mx.array, mx.array]:
+        loss, gradient = mx.value_and_grad(self._loss)(theta, batch)
+        _start(loss, gradient)
+        return loss, gradient
+
+    def hessian_vector_product(self, theta: mx.array, batch: PreparedBatch, vector: mx.array) -> mx.array:
+        """Reverse over reverse: forward-mode does not pass the scatter that an embedding's gradient is."""
+
+        def along(point: mx.array) -> mx.array:
+            gradient: mx.array = mx.grad(self._loss)(point, batch)
+            return gradient @ vector
+
+        product: mx.array = mx.grad(along)(theta)
+        _start(product)
+        return product
+
+    def bracket(self, theta: mx.array, batch_a: PreparedBatch, batch_b: PreparedBatch) -> Bracket:
+        """One graph: the derivatives of g_B(θ_B)·[g_A] + g_A(θ_A)·[g_B], brackets held fixed, are H_B g_A by θ_B and
+        H_A g_B by θ_A, and neither gradient is computed twice."""
+
+        def along(point_a: mx.array, point_b: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+            gradient_a, gradient_b = mx.grad(self._loss)(point_a, batch_a), mx.grad(self._loss)(point_b, batch_b)
+            both = gradient_b @ mx.stop_gradient(gradient_a) + gradient_a @ mx.stop_gradient(gradient_b)
+            return both, gradient_a, gradient_b
+
+        (_, gradient_a, gradient_b), (product_a, product_b) = mx.value_and_grad(along, argnums=(0, 1))(theta, theta)
+        _start(gradient_a, gradient_b, product_b, product_a)
+        return Bracket(gradient_a, gradient_b, product_b, product_a)
+
+    def predict(self, theta: mx.array, batch: PreparedBatch) -> Prediction:
+        losses, logits = self._transformer.losses(theta, batch)
+        classes = mx.argmax(logits, axis=1)
+        count = mx.sum(batch.weights > 0)
+        mx.eval(losses, classes, count)
+        own = slice(int(count))  # the reads behind them are padding
+        return Prediction(self.tonumpy(losses)[own], np.array(classes).astype(np.int64)[own])
+
+    def step(self, batch: PreparedBatch, optimizer: AdamW) -> StepOutcome:
+        state, loss, norm = self._stepped(self._moving, self._numbers(optimizer), batch)
+        self._advance(state, loss, norm)
+        return StepOutcome(loss, norm)
+
+    def step_along(self, gradient: mx.array, optimizer: AdamW) -> mx.array:
+        state, norm = self._descended(self._moving, self._numbers(optimizer), gradient)
+        self._advance(state, norm)
+        return norm
+
+    def state(self) -> TrainingState:
+        return TrainingState(self._step, *(self.tonumpy(vector) for vector in self._moving))
+
+    def restore(self, state: TrainingState) -> None:
+        for vector in state[1:]:
+            if vector.shape != (self._layout.size,):
+                raise ValueError(f"the model has {self._layout.size} parameters, not {vector.shape}")
+        self._step = state.step
+        self._moving = Moving(*(self.asarray(vector) for vector in state[1:]))
+
+    def synchronize(self) -> None:
+        mx.synchronize()
+
+    def _loss(self, theta: mx.array, batch: PreparedBatch) -> mx.array:
+        losses, _ = self._transformer.losses(theta, batch)
+        return losses @ batch.weights.astype(losses.dtype)
+
+    def _step_of(
+        self, moving: Moving, numbers: Sequence[mx.array], batch: PreparedBatch
+    ) -> tuple[Moving, mx.array, mx.array]:
+        loss, gradient = mx.value_and_grad(self._loss)(moving.theta, batch)
+        moved, norm = descended(moving, numbers, gradient)
+        return moved, loss, norm
+
+    def _numbers(self, optimizer: AdamW) -> list[mx.array]:
+        """The numbers of the next step, in the order in which `descended` takes them; arrays, for a Python number
+        that changes would have a compiled step traced again."""
+        step = self._step + 1
+        numbers = (
+            math.inf if optimizer.clip is None else optimizer.clip,
+            optimizer.beta1,
+            1 - optimizer.beta1,
+            optimizer.beta2,
+            1 - optimizer.beta2,
+            1 / (1 - optimizer.beta2**step),
+            optimizer.epsilon,
+            1 - optimizer.lr * optimizer.wd,
+            optimizer.lr / (1 - optimizer.beta1**step),
+        )
+        return [mx.array(number, dtype=_DTYPES[self.precision]) for number in numbers]
+
+    def _advance(self, moved: Moving, *seen: mx.array) -> None:
+        """Start the one evaluation of a step; nobody waits for it here."""
+        _start(*moved, *seen)
+        self._moving = moved
+        self._step += 1
+
+
+def descended(moving: Moving, numbers: Sequence[mx.array], gradient: mx.array) -> tuple[Moving, mx.array]:
+    """One step of AdamW along `gradient` [size], which is clipped first, and the norm that it had."""
+    clip, beta1, rest1, beta2, rest2, correction2, epsilon, decay, rate = numbers
+    norm = mx.sqrt(gradient @ gradient)
+    gradient = gradient * mx.minimum(clip / (norm + 1e-6), 1.0)
+    first = beta1 * moving.first_moment + rest1 * gradient
+    second = beta2 * moving.second_moment + rest2 * (gradient * gradient)
+    theta = decay * moving.theta - rate * first / (mx.sqrt(second * correction2) + epsilon)
+    return Moving(theta, first, second), norm
+
+
+def _start(*arrays: mx.array) -> None:
+    """Begin to evaluate, and do not wait."""
+    mx.async_eval(*arrays)  # type: ignore[no-untyped-call]
+
+
+def compiles(device: str) -> bool:
+    """Whether steps are compiled: on a GPU. On a CPU MLX calls a C++ compiler for seconds and gains nothing."""
+    return device == "gpu"
+
+
+def devices() -> Sequence[Device]:
+    """The devices MLX sees, best first."""
+    found = []
+    if mx.is_available(mx.gpu):
+        found.append(Device("gpu", str(mx.device_info(mx.gpu).get("device_name", "GPU")), ("float32",)))
+    found.append(Device("cpu", linear_algebra(), ("float32", "float64")))
+    return found
+
+
+def details() -> Mapping[str, str]:
+    """Versions and what else matters for speed."""
+    return {
+        "mlx": version("mlx"),
+        "metal": "yes" if mx.metal.is_available() else "no",
+        "linear algebra on the CPU": linear_algebra(),
+        "compiled steps": "yes" if compiles(devices()[0].name) else "no (they would gain nothing on a CPU)",
+    }
+
+
+def linear_algebra(maps: Path = Path("/proc/self/maps")) -> str:
+    """The BLAS that matrix products on the CPU go to: the wheel's, or one put before it with LD_PRELOAD."""
+    if not maps.exists():
+        return "Accelerate"
+    libraries = {Path(line.split()[-1]).name: line.split()[-1] for line in maps.read_text().splitlines() if "/" in line}
+    for name, path in libraries.items():
+        if name.startswith(("libopenblas", "libmkl_rt", "libblis")) and "numpy" not in path:
+            return f"{name} (preloaded)"
+    if any(name.startswith("libblas") and "mlx" in path for name, path in libraries.items()):
+        return "reference BLAS of the wheel (5 to 10 times slower than OpenBLAS: LD_PRELOAD=libopenblas.so.0)"
+    return "unknown"
+
+
+def _chosen(wanted: str, precision: Precision) -> str:
+    """A device name. Raises `Unavailable`."""
+    there = {device.name: device for device in devices()}
+    if wanted == "auto":
+        return next(name for name, device in there.items() if precision in device.precisions)
+    if wanted not in there:
+        raise Unavailable(f"MLX has no device {wanted!r} here (it has: {', '.join(there)}); choose one with --device")
+    if precision not in there[wanted].precisions:
+        raise Unavailable(f"{wanted} has no {precision}: use --precision float32, or --device cpu")
+    return wanted
