@@ -8,9 +8,12 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from grokscope.runs.log import decode
-from grokscope.tui.columns import REGULAR, Reader
-from grokscope.tui.fold import GAP, extended, fold, logged, noticed, sampled, unreadable
+from grokscope.tui.columns import REGULAR, Reader, samples
+from grokscope.tui.fold import GAP, extended, fold, logged, noticed, unreadable
+from grokscope.tui.series import Rows
 from grokscope.tui.view import KEPT_REGULAR, View
 
 WORTHWHILE = 256
@@ -76,15 +79,31 @@ class Folder:
             return view
         older, newest = lines[:-1], lines[-1]
         tables, misfits = self._readers[kind].read(older)
+        parts: dict[str, list[Rows]] = {}
         for table in tables:
             for name, rows in table.items():
-                view = extended(view, name, rows)
+                parts.setdefault(name, []).append(rows)
         for line in misfits:
             event = decode(line)
-            view = unreadable(view) if event is None else sampled(view, event)
+            if event is None:
+                view = unreadable(view)
+                continue
+            for name, row in samples(event):
+                parts.setdefault(name, []).append(np.array([row]))
+        for name, found in parts.items():
+            view = extended(view, name, _in_order(found))
         for line in older[-KEPT_REGULAR + 1 :]:
             view = logged(view, line, kind)
         return self._one_by_one(view, [newest], forgiving=True, contiguous=False)
+
+
+def _in_order(parts: list[Rows]) -> Rows:
+    """Rows of several shapes of line as one table, ascending in step."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = np.concatenate(parts)
+    ordered: Rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    return ordered
 
 
 def preview(file: Path) -> View:

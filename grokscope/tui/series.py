@@ -55,20 +55,29 @@ class Series:
         return cls(np.empty((0, width)))
 
     def append(self, row: tuple[float, ...]) -> "Series":
-        """One more sample."""
+        """One more sample; one without a step, or of a step that is over, is left out."""
+        if not row[0] >= self._reached:
+            return self
         tail = (*self.tail, row)
         if len(tail) < _TAIL:
             return Series(self.head, tail, self.seen + 1)
         return Series(_thinned(np.concatenate([self.head, np.array(tail)])), (), self.seen + 1)
 
     def extend(self, rows: Rows) -> "Series":
-        """Many more samples at once, [n, width]."""
+        """Many more samples at once, [n, width], ascending in step."""
+        rows = rows[rows[:, 0] >= np.fmax.accumulate(np.append(self._reached, rows[:-1, 0]))]
         return Series(_thinned(np.concatenate([self.rows, rows])), (), self.seen + len(rows))
 
     @cached_property
     def rows(self) -> Rows:
         """All kept samples, [n, width]."""
         return np.concatenate([self.head, np.array(self.tail)]) if self.tail else self.head
+
+    @property
+    def _reached(self) -> float:
+        if self.tail:
+            return self.tail[-1][0]
+        return float(self.head[-1, 0]) if len(self.head) else -np.inf
 
     @property
     def steps(self) -> Rows:

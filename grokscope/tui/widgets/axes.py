@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from textual.color import Color
+from textual.reactive import reactive
 from textual_plot import AxisFormatter, HiResMode, NumericAxisFormatter, PlotWidget
 
 from grokscope.tui.raster import Floats, limits
@@ -67,9 +68,10 @@ class Picture:
 class Axes(PlotWidget, can_focus=False):
     """Draws a picture; the screen has the keys."""
 
+    margin_top = reactive(0)
+
     def __init__(self) -> None:
         super().__init__(allow_pan_and_zoom=False)
-        self.margin_top = 0
         self.picture: Picture | None = None
 
     def show(self, picture: Picture) -> None:
@@ -119,8 +121,9 @@ class Axes(PlotWidget, can_focus=False):
         rows = extremes(inside, max(16, self.size.width)) if len(inside) else inside
         colour = self._colour(line.colour)
         if line.band and rows.shape[1] > 3 and len(rows):
-            zigzag = np.repeat(rows[:, 0], 2), _drawn(rows[:, 2:4].ravel(), picture.log)
-            self.plot(*zigzag, line_style=self._soft(colour), hires_mode=HiResMode.BRAILLE)
+            low, high = _drawn(rows[:, 2:4].T, picture.log)
+            zigzag = _zigzag(rows[:, 0], low, high, max(2, self.size.width - 14))
+            self.plot(*zigzag, line_style=self._soft(colour), hires_mode=HiResMode.HALFBLOCK)
         if len(rows) == 1:
             self.scatter(rows[:, 0], _drawn(rows[:, 1], picture.log), marker="•", marker_style=colour)
         elif len(rows):
@@ -144,3 +147,13 @@ class Axes(PlotWidget, can_focus=False):
 def _drawn(values: Floats, log: bool) -> Floats:
     """Values as the axis holds them; what a log axis cannot show becomes NaN, which the plot leaves out."""
     return np.log10(np.where(values > 0, values, np.nan)) if log else values
+
+
+def _zigzag(steps: Floats, low: Floats, high: Floats, columns: int) -> tuple[Floats, Floats]:
+    """A line that fills the band between two curves: up and down once in every column."""
+    known = np.isfinite(low) & np.isfinite(high)
+    if not known.any():
+        return np.empty(0), np.empty(0)
+    across = np.linspace(steps[known][0], steps[known][-1], columns)
+    edges = [np.interp(across, steps[known], edge[known]) for edge in (low, high)]
+    return np.repeat(across, 2), np.stack(edges, axis=1).ravel()

@@ -1,0 +1,108 @@
+"""Numbers, words, filters, ASCII, key map: everything a person reads or types."""
+
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from grokscope.tui.actions import ACTIONS, bindings, keys_of, printed
+from grokscope.tui.ascii import ascii_text
+from grokscope.tui.filtering import Filter
+from grokscope.tui.settings import read_settings
+from grokscope.tui.text import count, duration, number, plain, setting, short
+from grokscope.tui.themes import THEMES, allowed, series_colours
+from grokscope.tui.widgets.treatments import parse_parameters
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (45.23, "45.2"), (0.01234, "0.0123"), (12345.6, "12,346"), (1.23e-7, "1.23e-7"), (2e9, "2e9"),
+        (None, "–"), (float("nan"), "–"), (float("-inf"), "-inf"), (True, "–"), ("x", "–"), (-3.14159, "-3.14"),
+    ],
+)  # fmt: skip
+def test_numbers(value: object, text: str) -> None:
+    assert number(value) == text
+
+
+def test_counts_and_durations() -> None:
+    assert [count(12345), count(float("nan")), count(None)] == ["12,345", "–", "–"]
+    assert [short(900), short(1234), short(40000), short(3.5e6), short(0.25)] == ["900", "1.23k", "40k", "3.5M", "0.25"]
+    assert [duration(value) for value in (5, 65, 3665, 90000, -1, None)] == [
+        "5 s", "1 min 05 s", "1 h 01 min", "1 d 1 h", "–", "–",
+    ]  # fmt: skip
+
+
+def test_foreign_text_is_one_harmless_line() -> None:
+    assert plain("a\x1b[31mb\nc\td‮e") == "a·[31mb c de"
+    assert plain("x" * 300, 10) == "xxxxxxxxx…"
+
+
+def test_settings_are_found_by_their_last_part() -> None:
+    config = {"optimizer": {"lr": 0.1}, "task": {"deep": {"lr": 9}}, "wd": 1}
+    assert setting(config, "lr") == 0.1
+    assert setting(config, "task.deep.lr") == 9
+    assert setting(config, "nothing") is None
+
+
+FACTS = {"task": "modular", "state": "crashed", "config": {"optimizer": {"lr": 1e-3, "wd": 1.0}}, "step": 500}
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("", True), ("modular", True), ("MOD", True), ("scan", False), ("lr<1e-2", True), ("lr<1e-3", False),
+        ("lr<=1e-3 wd=1", True), ("lr=0.001", True), ("wd!=1", False), ("state=crashed", True), ("state~cra", True),
+        ("step>499", True), ("step>many", False), ("nothing=1", False), ("nothing!=1", True), ("lr<", True),
+        ("optimizer.lr>=0.001 run-7", True), ("task<3", False),
+    ],
+)  # fmt: skip
+def test_filters(text: str, holds: bool) -> None:
+    assert Filter.parse(text).holds("run-7", FACTS) is holds
+
+
+def test_ascii_keeps_the_cells() -> None:
+    for text in ("╭─ 1 ⠑⠤⣀ ▁▄█ ● ★ ▲400 ─╮", "naïve 漢字 é", "…–·ß"):
+        plain_text = ascii_text(text)
+        assert plain_text.isascii()
+        assert cell_len(plain_text) == cell_len(text)
+
+
+def test_every_action_has_words_and_its_own_name() -> None:
+    names = [action.name for action in ACTIONS]
+    assert len(set(names)) == len(names)
+    assert all(action.help and action.label and action.keys for action in ACTIONS)
+    for where in ("watch", "chart", "runs", "everywhere"):
+        keys = [key for action in ACTIONS if action.where == where for key in keys_of(action, {})]
+        assert len(set(keys)) == len(keys), where
+        assert bindings(where)
+
+
+def test_the_users_key_map(tmp_path: Path) -> None:
+    file = tmp_path / "tui.toml"
+    assert read_settings(file).problems == ()
+    file.write_text('theme = "grokscope-light"\nascii = true\n[keys]\npause = "p"\ndance = "d"\n')
+    found = read_settings(file)
+    assert (found.theme, found.ascii, found.keys) == ("grokscope-light", True, {"pause": "p"})
+    assert "dance" in found.problems[0]
+    pause = next(action for action in ACTIONS if action.name == "pause")
+    assert printed(keys_of(pause, found.keys)) == "p"
+    file.write_text("[keys\n")
+    assert "cannot be read" in read_settings(file).problems[0]
+    file.write_text("keys = 3\n")
+    assert "must hold" in read_settings(file).problems[0]
+
+
+def test_themes() -> None:
+    assert not allowed("ansi-dark", no_color=True)
+    assert allowed("ansi-dark", no_color=False)
+    for theme in THEMES:
+        assert len(set(series_colours(theme.variables))) == 6
+        assert allowed(theme.name, no_color=True)
+    assert len(series_colours({})) == 6
+
+
+def test_parameters_of_an_intervention() -> None:
+    assert parse_parameters("scale=0.1 every=10 random=true how=fast broken =3 x=inf") == {
+        "scale": 0.1, "every": 10, "random": True, "how": "fast", "x": "inf",
+    }  # fmt: skip
