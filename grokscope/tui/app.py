@@ -99,8 +99,10 @@ class GrokscopeApp(App[None]):
 
     @property
     def available_themes(self) -> dict[str, Theme]:
-        no_color = getattr(self, "no_color", False)
-        return {name: theme for name, theme in super().available_themes.items() if themes.allowed(name, no_color)}
+        known = super().available_themes
+        if not getattr(self, "no_color", False):
+            return known
+        return {name: theme for name, theme in known.items() if themes.allowed(name, no_color=True)}
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {f"series-{index}": colour for index, colour in enumerate(themes.OKABE_ITO, start=1)}

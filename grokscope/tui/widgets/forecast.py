@@ -110,7 +110,7 @@ def _projection(event: Mapping[str, Any]) -> Iterator[Line]:
     yield "law", plain(event.get("law") or MISSING, 60), "plain"
     for path, value in leaves({key: item for key, item in event.items() if key not in _SAID}):
         if value is not None:
-            yield path[:10], number(value) if isinstance(value, float) else plain(value, 80), "muted"
+            yield plain(path, 10), number(value) if isinstance(value, float) else plain(value, 80), "muted"
 
 
 def wrapped(text: str, width: int) -> list[str]:

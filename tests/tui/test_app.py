@@ -1,0 +1,505 @@
+"""Every action, driven by its key; what is written is what stands in the inbox."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Driven
+from textual.pilot import Pilot
+from textual.widgets import Checkbox, DataTable, Input
+from tui_made import Script, whole_run
+
+from grokscope.runs import inbox
+from grokscope.runs.directory import RunDirectory
+from grokscope.tui.actions import ACTIONS
+from grokscope.tui.app import GrokscopeApp
+from grokscope.tui.liveness import State
+from grokscope.tui.screens.chart import ChartScreen
+from grokscope.tui.screens.dialogs import Ask, Confirm
+from grokscope.tui.screens.help import HelpScreen
+from grokscope.tui.screens.runs import RunsScreen
+from grokscope.tui.screens.watch import WatchScreen
+from grokscope.tui.settings import Settings
+from grokscope.tui.widgets.event_log import EventLog
+from grokscope.tui.widgets.notices import notices
+from grokscope.tui.widgets.run_line import RunLine
+from grokscope.tui.widgets.signals import Signals
+from grokscope.tui.widgets.transport import Transport
+from grokscope.tui.widgets.treatments import Row
+
+
+def live(folder: Path, script: Script | None = None) -> tuple[RunDirectory, Script]:
+    script = script or whole_run(finish=False)
+    run = script.write(folder)
+    run.heartbeat.touch()
+    return run, script
+
+
+async def again(app: GrokscopeApp, pilot: Pilot[None], script: Script) -> None:
+    """The trainer has written; the reader reads."""
+    script.write(app.run_directory.path.parent)
+    next(iter(app._readers.values())).poll()
+    await pilot.pause()
+    await pilot.pause()
+
+
+def asked(run: RunDirectory) -> list[dict[str, Any]]:
+    received = inbox.receive(run.control)
+    return [command.model_dump() if isinstance(command, inbox.Command) else {"bad": command} for command in received]
+
+
+async def test_pause_and_resume(tmp_path: Path, driven: Driven) -> None:
+    run, script = live(tmp_path)
+    async with driven(run) as (app, pilot):
+        assert app.snapshot.state is State.RUNNING
+        await pilot.press("space")
+        assert [command["action"] for command in asked(run)] == ["pause"]
+        assert [request.word for request in app.requests.open] == ["pause"]
+        script.add("paused", 3000, reason="asked")
+        await again(app, pilot, script)
+        assert app.snapshot.state is State.PAUSED
+        assert app.requests.open == ()
+        await pilot.press("space")
+        assert [command["action"] for command in asked(run)] == ["resume"]
+
+
+async def test_step_and_steps(tmp_path: Path, driven: Driven) -> None:
+    run, script = live(tmp_path)
+    async with driven(run) as (app, pilot):
+        await pilot.press("s")
+        assert asked(run) == []  # not while running
+        script.add("paused", 3000, reason="asked")
+        await again(app, pilot, script)
+        await pilot.press("s")
+        assert [(command["action"], command["count"]) for command in asked(run)] == [("step", 1)]
+        await pilot.press("S")
+        assert isinstance(app.screen, Ask)
+        await pilot.press("2", "enter")
+        assert [command["count"] for command in asked(run)] == [2]
+        await pilot.press("S", "escape")
+        assert asked(run) == []
+
+
+async def test_stop_asks_first(tmp_path: Path, driven: Driven) -> None:
+    run, script = live(tmp_path)
+    async with driven(run) as (app, pilot):
+        await pilot.press("X")
+        assert isinstance(app.screen, Confirm)
+        await pilot.press("enter", "n")
+        assert asked(run) == []
+        await pilot.press("X", "y")
+        assert [command["action"] for command in asked(run)] == ["stop"]
+        script.add("finished", 3000, status="stopped", steps=3000, seconds=1, result={}, parameters_digest="")
+        await again(app, pilot, script)
+        assert app.snapshot.state is State.FINISHED
+        await pilot.press("X")
+        assert isinstance(app.screen, WatchScreen)
+
+
+async def test_snapshot(tmp_path: Path, driven: Driven) -> None:
+    run, script = live(tmp_path)
+    async with driven(run) as (app, pilot):
+        await pilot.press("w")
+        assert [command["action"] for command in asked(run)] == ["snapshot"]
+        script.add("snapshot", 3000, path="snapshots/step-00003000.safetensors", bytes=5, digest="00")
+        await again(app, pilot, script)
+        assert app.requests.open == ()
+
+
+async def test_nobody_listens_to_a_crashed_run(tmp_path: Path, driven: Driven) -> None:
+    run = whole_run(finish=False).write(tmp_path)
+    async with driven(run) as (app, pilot):
+        assert app.snapshot.state is State.CRASHED
+        await pilot.press("space", "w", "X")
+        assert asked(run) == []
+        assert isinstance(app.screen, WatchScreen)
+        assert any("--resume" in said for said in notices(app.screen.moment))
+
+
+async def test_an_inbox_that_cannot_be_written(tmp_path: Path, driven: Driven) -> None:
+    run, _ = live(tmp_path)
+    run.control.rmdir()
+    run.control.write_text("a file")
+    async with driven(run) as (app, pilot):
+        await pilot.press("space")
+        assert app.requests.open == ()
+
+
+async def test_interventions_as_acknowledged(tmp_path: Path, driven: Driven) -> None:
+    run, script = live(tmp_path, whole_run(finish=False, interventions=["kick", "noise", "project", "penalty"]))
+    async with driven(run, (160, 45)) as (app, pilot):
+        rows = {row.kind: row for row in app.screen.query(Row)}
+        assert list(rows) == ["kick", "noise", "project", "penalty"]
+        kick = rows["kick"]
+        kick.query_one(Input).value = "scale=0.1"
+        kick.query_one(Checkbox).focus()
+        await pilot.press("enter")
+        command = asked(run)[0]
+        assert (command["action"], command["kind"], command["state"]) == ("intervene", "kick", "on")
+        assert command["parameters"] == {"scale": 0.1}
+        await pilot.pause()
+        assert kick.standing.word == "requested"
+        assert not kick.query_one(Checkbox).value
+        script.add("intervened", 3000, kind="kick", state="on", parameters={"scale": 0.1}, source="control")
+        await again(app, pilot, script)
+        assert kick.standing.word == "on"
+        assert kick.query_one(Checkbox).value
+        rows["noise"].query_one(Checkbox).focus()
+        await pilot.press("space")
+        script.add(
+            "intervened", 3000, kind="noise", state="refused", parameters={}, source="control", reason="too loud"
+        )
+        await again(app, pilot, script)
+        assert rows["noise"].standing.reason == "too loud"
+        assert not rows["noise"].query_one(Checkbox).value
+        entry = kick.query_one(Input)
+        entry.focus()
+        entry.value = "scale=0.5"
+        await pilot.press("enter")
+        assert asked(run)[-1]["parameters"] == {"scale": 0.5}
+
+
+async def test_replay_and_scrubbing(tmp_path: Path, driven: Driven) -> None:
+    run = whole_run().write(tmp_path)
+    async with driven(run) as (app, pilot):
+        await pilot.press("p")
+        assert app.player is not None
+        assert app.player.playing
+        assert app.screen.moment.state is State.RECORDED
+        app.player = app.player.advanced(0, app.snapshot.view)
+        await pilot.press("space")
+        assert not app.player.playing
+        app.player = app.player.moved(-1, app.snapshot.view)
+        assert app.screen.moment.view.step == 0
+        await pilot.press("right")
+        assert app.player.seconds == pytest.approx(1.5)
+        assert app.screen.moment.view.step == 30
+        await pilot.press("end")
+        assert app.screen.moment.view.step == 3000
+        await pilot.press("home", "comma")
+        assert app.player.seconds == 0
+        await pilot.press("right_square_bracket")
+        assert app.player.speed == 10
+        await pilot.press(*["right_square_bracket"] * 9)
+        assert app.player.speed == 1000
+        await pilot.press(*["left_square_bracket"] * 9)
+        assert app.player.speed == 1
+        transport = app.screen.query_one(Transport)
+        await pilot.click(transport, offset=(transport.size.width // 2, 0))
+        assert 0.3 < app.player.seconds / app.snapshot.view.elapsed < 0.7
+        await pilot.press("space")
+        app.player = app.player.advanced(1000, app.snapshot.view)
+        assert not app.player.playing
+        await pilot.press("p")
+        assert app.player is None
+        assert app.screen.moment.state is State.FINISHED
+
+
+async def test_space_replays_a_finished_run(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path)) as (app, pilot):
+        await pilot.press("space")
+        assert app.player is not None
+
+
+async def test_replay_at_once(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path), replaying=True) as (app, _pilot):
+        assert app.player is not None
+
+
+async def test_a_replay_sends_nothing(tmp_path: Path, driven: Driven) -> None:
+    run, _ = live(tmp_path)
+    async with driven(run) as (_app, pilot):
+        await pilot.press("p", "w", "s", "X")
+        assert asked(run) == []
+
+
+async def test_panels_zoom_and_scale(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path), (80, 24)) as (app, pilot):
+        for key, panel in zip("123456", ("defect", "accuracy", "signals", "forecast", "treat", "events"), strict=True):
+            await pilot.press(key)
+            assert app.focused is not None
+            assert app.focused.id == panel
+            assert app.focused.display
+        await pilot.press("1", "tab")
+        assert app.focused.id == "accuracy"
+        await pilot.press("k")
+        assert app.focused.id == "defect"
+        await pilot.press("z")
+        assert app.screen.maximized is app.focused
+        await pilot.press("z")
+        assert app.screen.maximized is None
+        await pilot.press("l")
+        assert not app.log_scale
+        await pilot.press("y")
+        assert app.log_scale
+
+
+async def test_the_event_log_filters(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path)) as (app, pilot):
+        log = app.screen.query_one(EventLog)
+        everything = len(log._lines)
+        await pilot.press("slash", *"onset")
+        assert [line.event for line in log._lines] == ["onset"]
+        await pilot.press("enter")
+        assert app.focused is log
+        await pilot.press("escape")
+        assert len(log._lines) == everything
+        log.wanted = "-measured -evaluated -observed -trained"
+        assert {line.event for line in log._lines} == {"started", "memorized", "onset", "grokked", "finished"}
+        log.wanted = "trained"
+        assert len(log._lines) > 100
+
+
+async def test_the_full_chart(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path)) as (app, pilot):
+        await pilot.press("c")
+        screen = app.screen
+        assert isinstance(screen, ChartScreen)
+        await pilot.press("left")
+        assert screen.at_step == 3000
+        await pilot.press("left")
+        assert screen.at_step == 2900
+        await pilot.press("right")
+        assert screen.at_step == 3000
+        await pilot.press("b", "b")
+        assert screen.at_step == 1200
+        assert "1,200" in str(screen.query_one("#readout").render())
+        await pilot.press("w")
+        assert screen.at_step == 2200
+        await pilot.press("plus")
+        assert screen.window == (1450, 2950)
+        await pilot.press("minus", "minus")
+        assert screen.window is None
+        await pilot.press("right_square_bracket")
+        assert screen.quantity == "accuracy"
+        await pilot.press("left_square_bracket")
+        assert screen.quantity == "commutator defect"
+        await pilot.press("g")
+        assert not screen.banded
+        await pilot.press("l")
+        assert not app.log_scale
+        await pilot.click(screen.query_one("Axes"), offset=(60, 10))
+        assert 1000 < (screen.at_step or 0) < 2000
+        await pilot.press("0")
+        assert screen.at_step is None
+        for _ in range(12):
+            await pilot.press("right_square_bracket")
+        await pilot.press("left", "escape")
+        assert app.screen is screen
+        await pilot.press("escape")
+        assert isinstance(app.screen, WatchScreen)
+
+
+async def test_the_runs(tmp_path: Path, driven: Driven) -> None:
+    for index in range(8):
+        whole_run(f"run-{index}", steps=1000 + 100 * index).write(tmp_path)
+    run = RunDirectory(tmp_path / "run-0")
+    async with driven(run) as (app, pilot):
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, RunsScreen)
+        table = screen.query_one(DataTable)
+        assert table.row_count == 8
+        await pilot.press("slash", *"step>1550 lr<1")
+        assert [item.run.name for item in screen._shown] == ["run-7", "run-6"]
+        await pilot.press("escape")
+        assert app.focused is table
+        screen.query_one(Input).value = ""
+        await pilot.pause()
+        for _ in range(7):
+            await pilot.press("space", "j")
+        assert len(app.overlays) == 6
+        await pilot.press("k", "k", "o")
+        assert len(app.overlays) == 5
+        await pilot.press("f5")
+        wanted = screen._shown[table.cursor_row].run
+        await pilot.press("l")
+        await pilot.pause()
+        assert app.run_directory == wanted
+        assert isinstance(app.screen, WatchScreen)
+        await pilot.press("c")
+        await pilot.pause()
+        assert len(app.screen._lines()) > 1
+
+
+async def test_picking_first(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path), pick=True) as (app, pilot):
+        assert isinstance(app.screen, RunsScreen)
+        await pilot.press("escape")
+        assert isinstance(app.screen, WatchScreen)
+
+
+async def test_help_and_detach(tmp_path: Path, driven: Driven) -> None:
+    run, _ = live(tmp_path)
+    async with driven(run) as (app, pilot):
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        text = str(app.screen.query_one("Static").render())
+        assert all(action.help in text and f"[{action.name}]" in text for action in ACTIONS)
+        await pilot.press("j", "k", "escape", "q")
+    assert asked(run) == []
+
+
+async def test_the_palette_has_every_action(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path)) as (app, pilot):
+        for where, keys in (("watch", ()), ("chart", ("c",))):
+            await pilot.press(*keys)
+            offered = {command.help for command in app.get_system_commands(app.screen)}
+            assert {action.help for action in ACTIONS if action.where in {where, "everywhere"}} <= offered
+        before = app.log_scale
+        command = next(item for item in app.get_system_commands(app.screen) if item.title.startswith("Log"))
+        await command.callback()
+        assert app.log_scale is not before
+
+
+async def test_a_key_map_moves_a_key(tmp_path: Path, driven: Driven) -> None:
+    run, _ = live(tmp_path)
+    async with driven(run, settings=Settings(keys={"pause": "u"}, problems=("a problem",))) as (_app, pilot):
+        await pilot.press("space")
+        assert asked(run) == []
+        await pilot.press("u")
+        assert [command["action"] for command in asked(run)] == ["pause"]
+
+
+async def test_saving(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path)) as (_app, pilot):
+        await pilot.press("v", "d", "d")
+        svg = list(tmp_path.glob("made-*.svg"))
+        tables = list(tmp_path.glob("made-*.csv"))
+        assert "<svg" in svg[0].read_text()
+        assert len(tables) == 2
+        head, *rows = tables[0].read_text().splitlines()
+        assert head.startswith("step,")
+        assert "defect.p25" in head
+        assert "test.accuracy" in head
+        assert len(rows) == 151
+        assert rows[0].startswith("0,")
+
+
+async def test_themes_and_ascii(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path)) as (app, pilot):
+        first = app.theme
+        seen = set()
+        for _ in range(5):
+            await pilot.press("t")
+            seen.add(app.theme)
+        assert len(seen) == 5
+        assert app.theme == first
+        await pilot.press("A")
+        await pilot.pause()
+        lines = [strip.text for strip in app.screen._compositor.render_strips()]
+        assert any("commutator defect" in line for line in lines)
+        assert all(line.isascii() for line in lines)
+
+
+async def test_without_colour_ansi_themes_are_refused(
+    tmp_path: Path, driven: Driven, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with driven(whole_run().write(tmp_path), theme="ansi-dark") as (app, _pilot):
+        assert app.no_color
+        assert not any(name.startswith(("ansi", "textual-ansi")) for name in app.available_themes)
+        assert app.theme == "grokscope-dark"
+
+
+class Ended:
+    def __init__(self, code: int | None) -> None:
+        self.code = code
+
+    def poll(self) -> int | None:
+        return self.code
+
+
+async def test_waiting_for_a_run(tmp_path: Path, driven: Driven) -> None:
+    errors = tmp_path / "stderr"
+    errors.write_text("Traceback\ngrokscope: no such [red]preset\n\n")
+    run = RunDirectory(tmp_path / "made")
+    trainer = Ended(None)
+    async with driven(run, trainer=trainer, trainer_errors=errors) as (app, pilot):
+        assert app.screen.moment.waiting == "waiting for the run to begin"
+        trainer.code = 2
+        app.show()
+        await pilot.pause()
+        waiting = app.screen.moment.waiting
+        assert "code 2" in waiting
+        assert waiting.endswith("grokscope: no such [red]preset")
+        await pilot.press("space", "p", "c", "escape", "d")
+        whole_run().write(tmp_path)
+        app._readers[run.path].poll()
+        await pilot.pause()
+        await pilot.pause()
+        assert app.screen.moment.view.step == 3000
+
+
+async def test_a_run_that_vanishes(tmp_path: Path, driven: Driven) -> None:
+    run, _ = live(tmp_path)
+    async with driven(run) as (app, pilot):
+        shutil.rmtree(run.path)
+        app._readers[run.path].poll()
+        await pilot.pause()
+        await pilot.pause()
+        assert app.snapshot.state is State.GONE
+        assert any("vanished" in said for said in notices(app.screen.moment))
+        await pilot.press("space", "r", "escape", "c", "escape")
+
+
+async def test_hostile_text_on_every_screen(tmp_path: Path, driven: Driven) -> None:
+    evil = "[bold red]\x1b[2J[/x] \u202e[link='x"
+    script = whole_run(finish=False, task=evil, backend=evil, device=evil, interventions=[evil])
+    script.add("warned", 1, reason=evil)
+    script.add(evil, 2, note=evil)
+    script.add("observed", 3020, signals={evil: 1.0})
+    script.add("forecast", 3020, law=evil, grok_step=9.0, interval={"level": evil}, evidence={evil: evil})
+    script.add("intervened", 3020, kind=evil, state="refused", parameters={evil: evil}, reason=evil)
+    run, _ = live(tmp_path, script)
+    async with driven(run, (160, 45)) as (app, pilot):
+        for keys in (("1",), ("c",), ("left_square_bracket",) * 3, ("escape",), ("r",), ("escape",), ("p",)):
+            await pilot.press(*keys)
+            await pilot.pause()
+            text = "".join(strip.text for strip in app.screen._compositor.render_strips())
+            assert "\x1b" not in text
+            assert "\u202e" not in text
+
+
+@pytest.mark.parametrize("size", [(20, 5), (1, 1), (40, 12), (80, 24), (200, 60), (300, 16)])
+async def test_every_size(tmp_path: Path, driven: Driven, size: tuple[int, int]) -> None:
+    run, _ = live(tmp_path)
+    async with driven(run, size) as (app, pilot):
+        for keys in (
+            ("z",),
+            ("z",),
+            ("c", "left"),
+            ("escape", "escape"),
+            ("p",),
+            ("question_mark",),
+            ("escape",),
+            ("r",),
+        ):
+            await pilot.press(*keys)
+        await pilot.press("escape")
+        for wide, high in ((160, 45), (20, 5), (80, 24)):
+            await pilot.resize_terminal(wide, high)
+            await pilot.pause()
+        assert app.screen.query_one(RunLine).size.width == 80
+
+
+async def test_nothing_is_drawn_again_when_nothing_changed(tmp_path: Path, driven: Driven) -> None:
+    run, script = live(tmp_path)
+    async with driven(run) as (app, pilot):
+        drawn: list[str] = []
+        for widget in app.screen.query("*"):
+            if hasattr(widget, "redraw"):
+                widget.redraw = partial(drawn.append, type(widget).__name__)
+        app.show()
+        await pilot.pause()
+        assert drawn == []
+        script.trained(3000)
+        await again(app, pilot, script)
+        assert set(drawn) <= {"RunLine", "Signals"}
+        signals = app.screen.query_one(Signals)
+        signals.first = 1
+        assert "Signals" in drawn
