@@ -1,4 +1,4 @@
-"""Golden points: those that ship, those of the neighbourhood where there are any, and how they are read."""
+"""Golden points: what ships, that it is true, and how such files are read. On backends: `backends/test_golden.py`."""
 
 import json
 import math
@@ -16,21 +16,16 @@ from grokscope.parameters import layout
 from grokscope.testing import reference
 from grokscope.verify import PACKAGED, Check, GoldenPoint, load, points, verify, worst
 
-SHARED = Path(__file__).parents[2] / "shared" / "golden"
-EVERYWHERE = [(PACKAGED, name) for name in points()] + (
-    [(SHARED, name) for name in points(SHARED)] if SHARED.is_dir() else []
-)
-
 
 def test_one_point_a_task_ships() -> None:
     assert {name.partition("-")[0] for name in points()} == {"dyck", "modular", "scan"}
     assert sum(path.stat().st_size for path in PACKAGED.iterdir()) < 200_000
 
 
-@pytest.mark.parametrize(("folder", "name"), EVERYWHERE, ids=[name for _, name in EVERYWHERE])
+@pytest.mark.parametrize("name", points())
 @pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-11), ("float32", 1e-5)])
-def test_reference_agrees(folder: Path, name: str, precision: Any, tolerance: float) -> None:
-    point = load(folder, name)
+def test_reference_agrees(name: str, precision: Any, tolerance: float) -> None:
+    point = load(PACKAGED, name)
     checks = verify(point, reference.SPEC.open(point.model, point.parameters, precision=precision))
     assert len(checks) == 9
     assert worst(checks).relative_error < tolerance, worst(checks)

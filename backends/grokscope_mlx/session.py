@@ -172,12 +172,20 @@ class MLXSession:
 def descended(moving: Moving, numbers: Sequence[mx.array], gradient: mx.array) -> tuple[Moving, mx.array]:
     """One step of AdamW along `gradient` [size], which is clipped first, and the norm that it had."""
     clip, beta1, rest1, beta2, rest2, correction2, epsilon, decay, rate = numbers
-    norm = mx.sqrt(gradient @ gradient)
+    norm = mx.sqrt(_sum(gradient * gradient))
     gradient = gradient * mx.minimum(clip / (norm + 1e-6), 1.0)
     first = beta1 * moving.first_moment + rest1 * gradient
     second = beta2 * moving.second_moment + rest2 * (gradient * gradient)
     theta = decay * moving.theta - rate * first / (mx.sqrt(second * correction2) + epsilon)
     return Moving(theta, first, second), norm
+
+
+def _sum(vector: mx.array) -> mx.array:
+    """The sum of [size], row by row: in one go a CPU adds 270,000 float32 squares with an error of 4e-4."""
+    length = math.isqrt(vector.size)
+    rows = vector.size // length
+    whole = vector[: rows * length].reshape(rows, length)
+    return mx.sum(mx.sum(whole, axis=1)) + mx.sum(vector[rows * length :])
 
 
 def _start(*arrays: mx.array) -> None:

@@ -4,15 +4,17 @@ Everything here can be differentiated twice: attention and norms are plain opera
 `mlx.core.fast` have no second derivative on a GPU.
 """
 
+from dataclasses import replace
 from math import sqrt
 from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
 
-from grokscope.examples import Batch, Stream
+from grokscope.examples import Batch, Ints, Stream
 from grokscope.models import LAYER_NORM_EPSILON, ModelSpec
 from grokscope.parameters import Layout
+from grokscope_mlx.buckets import LENGTH
 from grokscope_mlx.functions import gelu, log_sum_exp, softmax, softplus
 
 
@@ -36,9 +38,12 @@ class PreparedBatch(NamedTuple):
 
     source: PreparedStream
     target: PreparedStream | None
-    source_of_target: mx.array | None
+    memory: PreparedStream | None
+    """The source as each target sequence sees it; None without a target"""
     outputs: mx.array | None
     """None where every node is read"""
+    outputs_rectangle: mx.array | None
+    """Which of the outputs stands where, any where nobody reads, flattened; None where every node is read"""
     reads: mx.array | None
     """None where every read node is read once"""
     labels: mx.array
@@ -56,18 +61,21 @@ class Transformer:
         self._shapes = [parameter.shape for parameter in layout]
         self._offsets = [parameter.offset for parameter in layout][1:]
         self._weight_dtype = weight_dtype
-        longest = max(model.context, model.target_context)
+        longest = max(model.context, model.target_context) + LENGTH  # a rectangle may be rounded up
         self._future = mx.array(np.triu(np.ones((longest, longest), dtype=bool), 1))
 
     def prepare(self, batch: Batch) -> PreparedBatch:
         """Move a batch to the device."""
         every_node = np.array_equal(batch.outputs, np.arange(len(batch.last.tokens)))
         every_read = np.array_equal(batch.reads, np.arange(len(batch.outputs)))
+        output_of_node = np.zeros(len(batch.last.tokens), dtype=np.int64)
+        output_of_node[batch.outputs] = np.arange(len(batch.outputs))
         return PreparedBatch(
             source=self._stream(batch.source),
             target=None if batch.target is None else self._stream(batch.target),
-            source_of_target=None if batch.source_of_target is None else _indices(batch.source_of_target),
+            memory=None if batch.source_of_target is None else self._memory(batch.source, batch.source_of_target),
             outputs=None if every_node else _indices(batch.outputs),
+            outputs_rectangle=None if every_node else _indices(output_of_node[batch.last.rectangle.ravel()]),
             reads=None if every_read else _indices(batch.reads),
             labels=_indices(batch.labels),
             is_label=mx.array(batch.labels[:, None] == np.arange(self.model.classes)),
@@ -96,6 +104,13 @@ class Transformer:
             dense=stream.dense,
             hidden_keys=hidden,
         )
+
+    def _memory(self, source: Stream, source_of_target: Ints) -> PreparedStream:
+        rows = replace(
+            source, rectangle=source.rectangle[source_of_target], key_lengths=source.key_lengths[source_of_target]
+        )
+        seen = self._stream(rows)
+        return seen._replace(hidden_keys=None) if self.model.source_padding_attended else seen
 
     def _logits(self, theta: mx.array, batch: PreparedBatch) -> mx.array:
         """Logits of every read node, [read nodes, classes]."""
@@ -158,8 +173,8 @@ class Transformer:
     ) -> mx.array:
         """[nodes, width] -> [sequences * length, width]"""
         mixed = _affine(nodes, weights[f"{name}.in_proj_weight"], weights[f"{name}.in_proj_bias"])
-        heads = self._heads(mixed, stream, 3)
-        return self._attended(heads[0], heads[1], heads[2], hidden)
+        query, key, value = self._heads(mixed, stream, 3)
+        return self._attended(query, key, value, hidden)
 
     def _cross_attention(
         self,
@@ -171,23 +186,18 @@ class Transformer:
         home: mx.array,
     ) -> mx.array:
         """[nodes, width], [source nodes, width] -> [nodes, width]"""
-        target, source = batch.target, batch.source
+        target, source = batch.target, batch.memory
         assert target is not None
-        assert batch.source_of_target is not None
+        assert source is not None
         width = self.model.width
         weight, bias = weights[f"{name}.in_proj_weight"], weights[f"{name}.in_proj_bias"]
         query = _affine(nodes, weight[:width], bias[:width])
-        keys_values = _affine(memory, weight[width:], bias[width:])
-        key, value = (part[batch.source_of_target] for part in self._heads(keys_values, source, 2))
-        hidden = None
-        if source.hidden_keys is not None and not self.model.source_padding_attended:
-            hidden = source.hidden_keys[batch.source_of_target]
-        if home is target.home:
+        key, value = self._heads(_affine(memory, weight[width:], bias[width:]), source, 2)
+        if home is target.home or batch.outputs_rectangle is None:
             (spread,) = self._heads(query, target, 1)
-        else:  # only the nodes that are read are left: put each back at its home
-            flat = mx.zeros((target.sequences * target.length, width), dtype=query.dtype).at[home].add(query)
-            (spread,) = self._split(flat, target, 1)
-        return self._attended(spread, key, value, hidden)[home]
+        else:  # only the nodes that are read are left
+            (spread,) = self._split(query[batch.outputs_rectangle], target, 1)
+        return self._attended(spread, key, value, source.hidden_keys)[home]
 
     def _heads(self, nodes: mx.array, stream: PreparedStream, parts: int) -> list[mx.array]:
         """[nodes, parts * width] -> `parts` times [sequences, heads, length, head width]"""

@@ -198,7 +198,7 @@ class BackendConformance:
 
         def opened(case: Case, parameters: FloatArray | None = None) -> Session:
             start = case.parameters if parameters is None else parameters
-            return place[0].open(case.model, start, device=place[1], precision=precision)
+            return place[0].open(case.model, start, device=place[1], precision=precision, threads=1)
 
         return opened
 
