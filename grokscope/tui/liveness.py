@@ -53,10 +53,12 @@ def state(view: View, signs: Signs) -> State:
     """The state to show. A log that ends in `finished` needs no heartbeat."""
     if not signs.exists:
         return State.GONE
-    if view.phase in {"waiting", "finished"}:
-        return State.WAITING if view.phase == "waiting" else State.FINISHED
+    if view.phase == "finished":
+        return State.FINISHED
     if signs.process_lives is False:
         return State.CRASHED
+    if view.phase == "waiting":
+        return State.WAITING
     if signs.silence is None or signs.silence > STALE_SECONDS:
         lost = signs.silence is None or signs.silence > LOST_SECONDS
         return State.CRASHED if lost and not signs.process_lives else State.STALE

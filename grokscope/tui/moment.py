@@ -8,6 +8,8 @@ from grokscope.tui.replay import Player
 from grokscope.tui.text import setting
 from grokscope.tui.view import View
 
+_SLOW = ("defect", "test.accuracy", "signals.weight_norm")
+
 
 @dataclass(frozen=True)
 class Overlay:
@@ -41,5 +43,10 @@ class Moment:
 
     @property
     def horizon(self) -> float:
-        """The step at the right edge of the charts: in a replay the end of the recording, else the present."""
-        return float(max(self.whole.step if self.player else self.view.step, 1))
+        """The step at the right edge of the charts: in a replay the end of the recording, else the newest sample.
+
+        Not the step of the run: that moves with every batch, and nothing new would be drawn."""
+        if self.player:
+            return float(max(self.whole.step, 1))
+        newest = [curve.steps[-1] for name in _SLOW if len(curve := self.view.curve(name))]
+        return float(max([1.0, *newest] if newest else [1.0, self.view.step]))

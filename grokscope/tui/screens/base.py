@@ -9,4 +9,4 @@ from grokscope.tui.moment import Moment
 class RunScreen(Screen[None]):
     """The app sets `moment`; a screen hands it to its widgets, which draw what changed."""
 
-    moment: reactive[Moment] = reactive(Moment, layout=False)
+    moment: reactive[Moment] = reactive(Moment, repaint=False)

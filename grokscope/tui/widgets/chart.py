@@ -196,7 +196,7 @@ class Chart(Drawn, can_focus=True):
         raise NotImplementedError
 
     def watch_moment(self, old: Moment, new: Moment) -> None:
-        self.border_title, self.border_subtitle = self.headline(new)
+        self.entitle(*self.headline(new))
         if self._drawn_from(old) != self._drawn_from(new):
             self.redraw()
 

@@ -32,7 +32,15 @@ INKS = (
 class ShowsMoment(Widget):
     """A widget that is given moments and shows them."""
 
-    moment: reactive[Moment] = reactive(Moment, layout=False)
+    moment: reactive[Moment] = reactive(Moment, repaint=False)
+
+    def entitle(self, title: str, subtitle: str = "") -> None:
+        """Name the panel; nothing is drawn where the names are those it has."""
+        if (title, subtitle) != self._entitled:
+            self._entitled = (title, subtitle)
+            self.border_title, self.border_subtitle = title, subtitle
+
+    _entitled = ("", "")
 
 
 class Inks:

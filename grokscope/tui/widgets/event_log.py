@@ -46,11 +46,20 @@ class EventLog(ScrollView, ShowsMoment, can_focus=True):
     def __init__(self, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._lines = []
-        self.border_title = "6 events"
+        self.entitle("6 events")
 
     def watch_moment(self, old: Moment, new: Moment) -> None:
-        if old.view.notable is not new.view.notable or old.view.regular is not new.view.regular:
+        if self._kept(old) != self._kept(new):
             self._select()
+
+    def _kept(self, moment: Moment) -> tuple[object, ...]:
+        """What the shown lines are chosen from."""
+        regular = (id(lines) for kind, lines in moment.view.regular.items() if kind not in self._hidden)
+        return (id(moment.view.notable), *regular)
+
+    @property
+    def _hidden(self) -> set[str]:
+        return set() if self.wanted.split() else {"trained"}
 
     def watch_wanted(self) -> None:
         self._select()
@@ -60,10 +69,9 @@ class EventLog(ScrollView, ShowsMoment, can_focus=True):
 
     def _select(self) -> None:
         words = self.wanted.lower().split()
-        hidden = set() if words else {"trained"}
         follow = self.scroll_y >= self.max_scroll_y - 1
-        self._lines = [line for line in self.moment.view.log if line.event not in hidden and fits(line, words)]
-        self.border_subtitle = f"{len(self._lines)} lines" + (" · filtered" if words else "")
+        self._lines = [line for line in self.moment.view.log if line.event not in self._hidden and fits(line, words)]
+        self.entitle("6 events", f"{len(self._lines)} lines" + (" · filtered" if words else ""))
         self.virtual_size = Size(self.size.width, len(self._lines))
         if follow:
             self.call_after_refresh(self.scroll_end, animate=False)

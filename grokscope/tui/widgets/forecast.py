@@ -21,7 +21,7 @@ class Forecast(Drawn, can_focus=True):
     ALLOW_MAXIMIZE = True
 
     def watch_moment(self, old: Moment, new: Moment) -> None:
-        self.border_title = "4 forecast"
+        self.entitle("4 forecast")
         if list(lines(old.view)) != list(lines(new.view)):
             self.redraw()
 

@@ -13,7 +13,7 @@ def notices(moment: Moment) -> list[str]:
     said = []
     if moment.state is State.GONE:
         said.append("the run directory has vanished; showing what was read")
-    if moment.state is State.CRASHED:
+    if moment.state is State.CRASHED and moment.whole.events:
         said.append("the trainer is gone without a last word; `grokscope run --resume` goes on from its checkpoint")
     if moment.state is State.STALE:
         said.append("no heartbeat: the trainer, its machine or the connection to its disk hangs")
@@ -29,7 +29,8 @@ def notices(moment: Moment) -> list[str]:
 class Notices(Drawn):
     def watch_moment(self, old: Moment, new: Moment) -> None:
         said = notices(new)
-        self.display = bool(said)
+        if self.display != bool(said):
+            self.display = bool(said)
         if said != notices(old):
             self.redraw()
 

@@ -66,7 +66,17 @@ class RunLine(Drawn):
 def _shown(moment: Moment) -> tuple[object, ...]:
     pace = number(moment.view.curve("trained.steps_per_second").last)
     view = moment.view
-    return (moment.name, moment.state, moment.requests, view.step, pace, view.phase, view.started, int(view.elapsed))
+    return (
+        moment.name,
+        moment.state,
+        moment.waiting,
+        moment.requests,
+        view.step,
+        pace,
+        view.phase,
+        view.started,
+        int(view.elapsed),
+    )
 
 
 def described(moment: Moment) -> str:
@@ -88,10 +98,13 @@ def described(moment: Moment) -> str:
 
 def time_left(moment: Moment) -> float | None:
     """Seconds to the last step at the present pace; None where nobody can say."""
-    pace = moment.view.curve("trained.steps_per_second").last
-    if moment.total is None or not pace > 0 or moment.state is not State.RUNNING:
+    if moment.total is None or moment.state is not State.RUNNING:
         return None
-    return max(0.0, (moment.total - moment.view.step) / pace)
+    estimated = moment.view.latest.get("trained", {}).get("seconds_left")
+    if isinstance(estimated, int | float):
+        return float(estimated)
+    pace = moment.view.curve("trained.steps_per_second").last
+    return max(0.0, (moment.total - moment.view.step) / pace) if pace > 0 else None
 
 
 def progress(moment: Moment, width: int, inks: Inks) -> Strip:

@@ -37,6 +37,11 @@ def title(name: str) -> str:
     return plain(f"share of {words}" if origin == "blocks" else words, 24)
 
 
+def _drawn_from(moment: Moment) -> tuple[object, ...]:
+    curves = tuple((name, id(curve), len(curve)) for name, curve in signals_of(moment.view))
+    return (*curves, moment.horizon, moment.log_scale)
+
+
 class Signals(Drawn, can_focus=True):
     """As many sparklines as there is room for; scroll with the arrow keys for the others."""
 
@@ -45,9 +50,17 @@ class Signals(Drawn, can_focus=True):
     ALLOW_MAXIMIZE = True
 
     def watch_moment(self, old: Moment, new: Moment) -> None:
-        self.border_title = "3 signals"
-        if old.view.series is not new.view.series or old.log_scale != new.log_scale or old.horizon != new.horizon:
+        self._caption()
+        if _drawn_from(old) != _drawn_from(new):
             self.redraw()
+
+    def _caption(self) -> None:
+        signals = len(signals_of(self.moment.view))
+        self.entitle("3 signals", f"{signals} in all" if signals > self.content_size.height > 0 else "")
+
+    def on_resize(self) -> None:
+        self._caption()
+        super().on_resize()
 
     def watch_first(self) -> None:
         self.redraw()
@@ -60,7 +73,6 @@ class Signals(Drawn, can_focus=True):
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
         signals = signals_of(self.moment.view)
-        self.border_subtitle = f"{len(signals)} in all" if len(signals) > height else ""
         if not signals:
             return [strip((" no signals yet", inks["muted"]))]
         shown = signals[self.first :] if len(signals) > height else signals

@@ -18,8 +18,9 @@ class Transport(Drawn):
             self.fraction = fraction
 
     def watch_moment(self, old: Moment, new: Moment) -> None:
-        self.display = new.player is not None
-        if old.player != new.player or old.whole.elapsed != new.whole.elapsed:
+        if self.display != (new.player is not None):
+            self.display = new.player is not None
+        if old.player != new.player or (new.player and old.whole.elapsed != new.whole.elapsed):
             self.redraw()
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:

@@ -37,7 +37,7 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.border_title = "5 interventions"
+        self.entitle("5 interventions")
 
     def compose(self) -> ComposeResult:
         yield Static("", id="none")
@@ -52,12 +52,13 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
             await self.mount(*(Row(kind) for kind in kinds), after="#none")
         for row in self.query(Row):
             row.standing = standing(row.kind, new.view, new.requests)
-        offers = bool(kinds)
-        self.query_one("#none").display = not offers
-        self.query_one("#none", Static).update(
-            Content("this run's trainer offers no interventions" if new.whole.started else "")
-        )
-        self.query_one("#history", Static).update(Content("\n".join(map(told, reversed(new.view.treated[-20:])))))
+        if old.whole.started is not new.whole.started or bool(kinds_of(old)) is not bool(kinds):
+            self.query_one("#none").display = not kinds
+            said = "this run's trainer offers no interventions" if new.whole.started else ""
+            self.query_one("#none", Static).update(Content(said))
+        if old.view.treated != new.view.treated:
+            history = "\n".join(map(told, reversed(new.view.treated[-20:])))
+            self.query_one("#history", Static).update(Content(history))
 
     @on(Checkbox.Changed)
     def _toggled(self, event: Checkbox.Changed) -> None:
@@ -74,6 +75,14 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
             self.post_message(self.Asked(row.kind, True, row.parameters))
 
 
+class Toggle(Checkbox):
+    """A check box that is empty when it is off, not only of another colour."""
+
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]  # noqa: N802
+        return "X" if self.value else " "
+
+
 class Row(Horizontal):
     """One kind: toggle, state in words, parameters."""
 
@@ -84,7 +93,7 @@ class Row(Horizontal):
         self.kind = kind
 
     def compose(self) -> ComposeResult:
-        yield Checkbox(Content(self.kind), compact=True)
+        yield Toggle(Content(self.kind), compact=True)
         yield Static("", classes="state")
         yield Input(placeholder="name=value …", compact=True)
 
@@ -108,7 +117,7 @@ class Row(Horizontal):
         self.set_class(new.word == "refused", "-refused")
         entry = self.query_one(Input)
         if new.parameters != old.parameters and not entry.has_focus:
-            entry.value = " ".join(f"{key}={value}" for key, value in new.parameters.items())
+            entry.value = " ".join(f"{plain(key)}={plain(value)}" for key, value in new.parameters.items())
 
 
 def kinds_of(moment: Moment) -> tuple[str, ...]:
