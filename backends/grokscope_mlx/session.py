@@ -226,7 +226,7 @@ def linear_algebra(maps: Path = Path("/proc/self/maps")) -> str:
         if name.startswith(("libopenblas", "libmkl_rt", "libblis")) and "numpy" not in path:
             return f"{name} (preloaded)"
     if any(name.startswith("libblas") and "mlx" in path for name, path in libraries.items()):
-        return "reference BLAS of the wheel (5 to 10 times slower than OpenBLAS: LD_PRELOAD=libopenblas.so.0)"
+        return "reference BLAS of the wheel (3 to 6 times slower than OpenBLAS: LD_PRELOAD=libopenblas.so.0)"
     return "unknown"
 
 
