@@ -45,9 +45,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("steps", "S", "Steps…", "Take several training steps while paused", "watch", _RUN),
     Action("snapshot", "w", "Snapshot", "Ask the trainer to write a snapshot", "watch", _RUN),
     Action("stop", "X", "Stop…", "Stop the run, after asking", "watch", _RUN, True),
-    Action(
-        "chart", "c", "Chart", "The full chart: axes, cursor, other quantities, overlaid runs", "watch", _VIEW, True
-    ),
+    Action("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
     Action("log_scale", "l,y", "Log", "Logarithmic or linear scale", "watch", _VIEW, True),
     Action("runs", "r", "Runs", "Pick a run, or up to six to overlay", "watch", _VIEW, True),
     Action(

@@ -1,15 +1,14 @@
-"""The application: readers in, moments out to the screens, and whatever the person asks back into the inbox."""
+"""The application: what a person asks, done; requests of the trainer go to the control inbox."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import ClassVar
 
 from textual import on
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.filter import LineFilter
-from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.theme import Theme
@@ -20,20 +19,19 @@ from grokscope.runs.inbox import Command
 from grokscope.tui import themes
 from grokscope.tui.actions import ACTIONS, bindings, printed
 from grokscope.tui.ascii import Ascii
-from grokscope.tui.control import Requests, ask
+from grokscope.tui.control import ask
 from grokscope.tui.export import free_name, write_csv
+from grokscope.tui.following import FollowingApp
 from grokscope.tui.liveness import State
-from grokscope.tui.moment import Moment, Overlay
-from grokscope.tui.reader import Reader, Snapshot, Trainer
-from grokscope.tui.replay import Player, as_known_at, fitting_speed
-from grokscope.tui.screens.base import RunScreen
+from grokscope.tui.reader import Trainer
+from grokscope.tui.replay import Player, fitting_speed
 from grokscope.tui.screens.chart import ChartScreen
 from grokscope.tui.screens.dialogs import Ask, Confirm
 from grokscope.tui.screens.help import HelpScreen
 from grokscope.tui.screens.runs import RunsScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings, read_settings
-from grokscope.tui.text import count, plain
+from grokscope.tui.text import plain
 from grokscope.tui.widgets.transport import Transport
 from grokscope.tui.widgets.treatments import Treatments
 
@@ -41,20 +39,8 @@ REDRAW_SECONDS = 0.25
 MAX_OVERLAYS = 6
 
 
-class Refreshed(Message):
-    """A reader has a newer snapshot. Only the newest matters, so a waiting one is replaced."""
-
-    def __init__(self, reader: Reader, snapshot: Snapshot) -> None:
-        super().__init__()
-        self.reader = reader
-        self.snapshot = snapshot
-
-    def can_replace(self, message: Message) -> bool:
-        return isinstance(message, Refreshed) and message.reader is self.reader
-
-
-class GrokscopeApp(App[None]):
-    """Watches one run at a time."""
+class GrokscopeApp(FollowingApp):
+    """Follows a run, and does what the person asks: of the trainer, of a replay, of the screen."""
 
     TITLE = "grokscope"
     CSS_PATH: ClassVar[list[str | PurePath]] = [
@@ -64,9 +50,6 @@ class GrokscopeApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
 
     ascii_mode: reactive[bool] = reactive(False)
-    player: reactive[Player | None] = reactive[Player | None](None)
-    requests: reactive[Requests] = reactive(Requests)
-    log_scale: reactive[bool] = reactive(True)
 
     def __init__(
         self,
@@ -80,15 +63,10 @@ class GrokscopeApp(App[None]):
         pick: bool = False,
         follow: bool = True,
     ) -> None:
-        super().__init__()
-        self.run_directory = run
+        super().__init__(run, trainer=trainer, trainer_errors=trainer_errors, follow=follow)
         self.settings = read_settings() if settings is None else settings
-        self._trainer, self._trainer_errors = trainer, trainer_errors
-        self._replay_at_once, self._pick, self._follow = replaying, pick, follow
+        self._replay_at_once, self._pick = replaying, pick
         self._ascii_filter = Ascii()
-        self.snapshot = Snapshot()
-        self.overlays: dict[Path, Snapshot] = {}
-        self._readers: dict[Path, Reader] = {}
         self._ticker: Timer | None = None
         for known in themes.THEMES:
             self.register_theme(known)
@@ -125,115 +103,6 @@ class GrokscopeApp(App[None]):
         if self._pick:
             self.action_runs()
 
-    def on_unmount(self) -> None:
-        for reader in self._readers.values():
-            reader.close()
-
-    def open_run(self, run: RunDirectory) -> None:
-        """Watch `run` instead of the one before."""
-        if run.path != self.run_directory.path:
-            self._trainer = self._trainer_errors = None
-            self._replay_at_once = False
-        before = self._readers.pop(self.run_directory.path, None)
-        if before is not None:
-            before.close()
-        self.run_directory = run
-        self.snapshot, self.player, self.requests = Snapshot(), None, Requests()
-        self._read(run, self._trainer)
-        self.show()
-
-    def _read(self, run: RunDirectory, trainer: Trainer | None = None) -> None:
-        reader: Reader
-
-        def publish(snapshot: Snapshot) -> None:
-            self.post_message(Refreshed(reader, snapshot))
-
-        reader = Reader(run, publish, trainer)
-        self._readers[run.path] = reader
-        if self._follow:
-            reader.start()
-        else:
-            reader.poll()
-
-    @on(Refreshed)
-    def _refreshed(self, message: Refreshed) -> None:
-        path = message.reader.run.path
-        if self._readers.get(path) is not message.reader:
-            return
-        if path != self.run_directory.path:
-            self.overlays[path] = message.snapshot
-        else:
-            self._announce(self.snapshot, message.snapshot)
-            self.snapshot = message.snapshot
-            self.requests = self.requests.unanswered(self.snapshot.view)
-            if self._replay_at_once and message.snapshot.view.events:
-                self._replay_at_once = False
-                self.action_replay()
-        self.show()
-
-    def _announce(self, before: Snapshot, now: Snapshot) -> None:
-        """Say that something was detected, when it is news and not history."""
-        if (
-            self.player is not None
-            or not before.view.events
-            or now.reloads != before.reloads
-            or before.loading is not None
-        ):
-            return
-        for found in now.view.detected:
-            if before.view.detection(found.name) is None:
-                self.notify(f"{found.name} at step {count(found.step)}", title=plain(now.view.run), markup=False)
-
-    def moment(self) -> Moment:
-        """What is to be seen now."""
-        whole, state = self.snapshot.view, self.snapshot.state
-        view = whole
-        if self.player is not None:
-            view, state = as_known_at(whole, self.player.step(whole)), State.RECORDED
-        overlays = tuple(
-            Overlay(path.name, snapshot.view)
-            for path, snapshot in self.overlays.items()
-            if path != self.run_directory.path
-        )
-        return Moment(
-            name=self.run_directory.name,
-            view=view,
-            whole=whole,
-            state=state,
-            loading=self.snapshot.loading,
-            player=self.player,
-            requests=self.requests,
-            overlays=overlays,
-            waiting=self._waiting(),
-            log_scale=self.log_scale,
-        )
-
-    def show(self) -> None:
-        """Give the present moment to the screens."""
-        if not self.is_running:
-            return
-        now = self.moment()
-        for screen in self.screen_stack:
-            if isinstance(screen, RunScreen):
-                screen.moment = now
-
-    def _waiting(self) -> str:
-        """Why nothing is there yet."""
-        if self.snapshot.view.events:
-            return ""
-        code = self._trainer.poll() if self._trainer is not None else None
-        if code is None:
-            return "waiting for the run to begin" if self._trainer else "waiting for the first event"
-        return f"the trainer ended with code {code} before it wrote anything: {self._last_error()}"
-
-    def _last_error(self) -> str:
-        try:
-            text = self._trainer_errors.read_text(errors="replace") if self._trainer_errors else ""
-        except OSError:
-            text = ""
-        lines = [line for line in text.splitlines() if line.strip()]
-        return plain(lines[-1]) if lines else "it left no message"
-
     def _tick(self) -> None:
         """Move a playing replay on."""
         if self.player is not None and self.player.playing:
@@ -247,14 +116,13 @@ class GrokscopeApp(App[None]):
                 self._ticker.pause()
         self.show()
 
-    def watch_log_scale(self) -> None:
-        self.show()
-
-    def watch_requests(self) -> None:
-        self.show()
-
     def watch_ascii_mode(self) -> None:
         self.refresh_css(animate=False)
+
+    def seen_first(self) -> None:
+        if self._replay_at_once:
+            self._replay_at_once = False
+            self.action_replay()
 
     # What the person asks of the run.
 
@@ -366,22 +234,18 @@ class GrokscopeApp(App[None]):
 
     @on(RunsScreen.Opened)
     def _opened(self, opened: RunsScreen.Opened) -> None:
+        self._replay_at_once = False
         self.open_run(opened.run)
 
     @on(RunsScreen.Overlaid)
     def _overlaid(self, overlaid: RunsScreen.Overlaid) -> None:
         path = overlaid.run.path
         if path in self.overlays:
-            del self.overlays[path]
-            reader = self._readers.pop(path, None) if path != self.run_directory.path else None
-            if reader is not None:
-                reader.close()
+            self.without(overlaid.run)
         elif len(self.overlays) >= MAX_OVERLAYS:
             self.notify(f"at most {MAX_OVERLAYS} runs on one chart", severity="warning")
         else:
-            self.overlays[path] = Snapshot()
-            if path not in self._readers:
-                self._read(overlaid.run)
+            self.overlay(overlaid.run)
         overlaid.screen.overlays = tuple(self.overlays)
         self.show()
 
@@ -408,9 +272,9 @@ class GrokscopeApp(App[None]):
         file = free_name(Path.cwd(), plain(self.run_directory.name, 60), ".csv")
         self._saved(file, lambda: write_csv(self.snapshot.view, file))
 
-    def _saved(self, file: Path, write: "object") -> None:
+    def _saved(self, file: Path, write: Callable[[], object]) -> None:
         try:
-            write()  # type: ignore[operator]
+            write()
         except OSError as problem:
             self.notify(f"cannot write {file.name}: {problem.strerror}", severity="error", markup=False)
         else:

@@ -74,21 +74,31 @@ class ChartScreen(RunScreen):
     def _lines(self) -> tuple[Line, ...]:
         """The run's own curves, then the overlaid ones."""
         names = quantities(self.moment.whole)[self.quantity]
-        several = len(names) > 1
         own = [
             Line(
-                title(name) if not several else name.partition(".")[0],
+                self._name_of(name, len(names) > 1),
                 self.moment.view.curve(name).rows,
                 f"series-{index}",
+                self._bands(name),
             )
             for index, name in enumerate(names, start=1)
         ]
-        own[0] = Line(own[0].name, own[0].rows, own[0].colour, self.banded and names[0] == "defect")
         over = [
             Line(plain(overlay.name, 40), overlay.view.curve(names[-1]).rows, f"series-{1 + (len(names) + index) % 6}")
             for index, overlay in enumerate(self.moment.overlays)
         ]
         return tuple(line for line in (*own, *over) if len(line.rows))
+
+    def _bands(self, curve: str) -> bool:
+        return self.banded and curve == "defect"
+
+    def _name_of(self, curve: str, several: bool) -> str:
+        """How one of the run's own curves is called: by its split where there are two, by the run among other runs."""
+        words = curve.partition(".")[0] if several else title(curve)
+        if not self.moment.overlays:
+            return words
+        name = plain(self.moment.name, 40)
+        return f"{name} {words}" if several else name
 
     def _whole_window(self, lines: tuple[Line, ...]) -> tuple[float, float]:
         return 0.0, max([self.moment.horizon, *(float(line.rows[-1, 0]) for line in lines)])
@@ -123,9 +133,7 @@ class ChartScreen(RunScreen):
         for line in lines:
             row = _at(line, step)
             if row is not None:
-                spread = (
-                    f" [{number(row[2])}, {number(row[3])}]" if line.name.endswith("defect") and len(row) > 3 else ""
-                )
+                spread = f" [{number(row[2])}, {number(row[3])}]" if len(row) > 3 else ""
                 parts.append((f"  {line.name} ", f"${line.colour}"))
                 parts.append((f"{number(row[1], 4)}{spread}", "bold"))
                 if len(row) > 5 and row[5] > 0:

@@ -94,7 +94,7 @@ class Axes(PlotWidget, can_focus=False):
         with self.app.batch_update():
             self.clear()
             self._set_axes(picture)
-            for line in picture.lines:
+            for line in reversed(picture.lines):  # the first one on top
                 self._draw(line, picture)
             for mark in picture.marks:
                 if picture.window[0] <= mark.step <= picture.window[1]:
@@ -123,7 +123,7 @@ class Axes(PlotWidget, can_focus=False):
         if line.band and rows.shape[1] > 3 and len(rows):
             low, high = _drawn(rows[:, 2:4].T, picture.log)
             zigzag = _zigzag(rows[:, 0], low, high, max(2, self.size.width - 14))
-            self.plot(*zigzag, line_style=self._soft(colour), hires_mode=HiResMode.HALFBLOCK)
+            self.plot(*zigzag, line_style=self._soft(colour), hires_mode=HiResMode.BRAILLE)
         if len(rows) == 1:
             self.scatter(rows[:, 0], _drawn(rows[:, 1], picture.log), marker="•", marker_style=colour)
         elif len(rows):

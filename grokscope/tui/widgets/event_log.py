@@ -37,8 +37,8 @@ class EventLog(ScrollView, ShowsMoment, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "scroll_down", show=False),
         Binding("k,up", "scroll_up", show=False),
-        Binding("g", "scroll_home", show=False),
-        Binding("G", "scroll_end", show=False),
+        Binding("g,home", "first", show=False),
+        Binding("G,end", "last", show=False),
     ]
 
     _lines: list[LogLine]
@@ -76,6 +76,12 @@ class EventLog(ScrollView, ShowsMoment, can_focus=True):
         if follow:
             self.call_after_refresh(self.scroll_end, animate=False)
         self.refresh()
+
+    def action_first(self) -> None:
+        self.scroll_home(animate=False)
+
+    def action_last(self) -> None:
+        self.scroll_end(animate=False)
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width

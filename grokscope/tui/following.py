@@ -1,0 +1,184 @@
+"""Following runs: their readers, the newest snapshot of each, and the moment that all screens show."""
+
+from pathlib import Path
+
+from textual import on
+from textual.app import App
+from textual.message import Message
+from textual.reactive import reactive
+
+from grokscope.runs.directory import RunDirectory
+from grokscope.tui.control import Requests
+from grokscope.tui.liveness import State
+from grokscope.tui.moment import Moment, Overlay
+from grokscope.tui.reader import Reader, Snapshot, Trainer
+from grokscope.tui.replay import Player, as_known_at
+from grokscope.tui.screens.base import RunScreen
+from grokscope.tui.text import count, plain
+
+
+class Refreshed(Message):
+    """A reader has a newer snapshot. Only the newest matters, so a waiting one is replaced."""
+
+    def __init__(self, reader: Reader, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.reader = reader
+        self.snapshot = snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Refreshed) and message.reader is self.reader
+
+
+class FollowingApp(App[None]):
+    """Follows one run, and others that are drawn over it; gives its screens one frozen moment after the other."""
+
+    player: reactive[Player | None] = reactive[Player | None](None)
+    requests: reactive[Requests] = reactive(Requests)
+    log_scale: reactive[bool] = reactive(True)
+
+    def __init__(
+        self, run: RunDirectory, *, trainer: Trainer | None, trainer_errors: Path | None, follow: bool
+    ) -> None:
+        super().__init__()
+        self.run_directory = run
+        self.snapshot = Snapshot()
+        self.overlays: dict[Path, Snapshot] = {}
+        self._readers: dict[Path, Reader] = {}
+        self._trainer, self._trainer_errors, self._follow = trainer, trainer_errors, follow
+
+    def on_unmount(self) -> None:
+        for reader in self._readers.values():
+            reader.close()
+
+    def open_run(self, run: RunDirectory) -> None:
+        """Watch `run` instead of the one before."""
+        before = self.run_directory
+        if run.path != before.path:
+            self._trainer = self._trainer_errors = None
+        if before.path in self.overlays and run.path != before.path:
+            self.overlays[before.path] = self.snapshot
+        else:
+            self._close(before)
+        self._close(run)
+        self.run_directory = run
+        self.snapshot, self.player, self.requests = Snapshot(), None, Requests()
+        self._read(run, self._trainer)
+        self.show()
+
+    def overlay(self, run: RunDirectory) -> None:
+        """Draw another run over this one."""
+        self.overlays[run.path] = Snapshot()
+        if run.path not in self._readers:
+            self._read(run)
+
+    def without(self, run: RunDirectory) -> None:
+        """Draw it no longer."""
+        del self.overlays[run.path]
+        if run.path != self.run_directory.path:
+            self._close(run)
+
+    def seen_first(self) -> None:
+        """Called when the first events of the run have come."""
+
+    def _close(self, run: RunDirectory) -> None:
+        reader = self._readers.pop(run.path, None)
+        if reader is not None:
+            reader.close()
+
+    def _read(self, run: RunDirectory, trainer: Trainer | None = None) -> None:
+        reader: Reader
+
+        def publish(snapshot: Snapshot) -> None:
+            self.post_message(Refreshed(reader, snapshot))
+
+        reader = Reader(run, publish, trainer)
+        self._readers[run.path] = reader
+        if self._follow:
+            reader.start()
+        else:
+            reader.poll()
+
+    @on(Refreshed)
+    def _refreshed(self, message: Refreshed) -> None:
+        path = message.reader.run.path
+        if self._readers.get(path) is not message.reader:
+            return
+        if path != self.run_directory.path:
+            self.overlays[path] = message.snapshot
+        else:
+            first = not self.snapshot.view.events
+            self._announce(self.snapshot, message.snapshot)
+            self.snapshot = message.snapshot
+            self.requests = self.requests.unanswered(self.snapshot.view)
+            if first and self.snapshot.view.events:
+                self.seen_first()
+        self.show()
+
+    def _announce(self, before: Snapshot, now: Snapshot) -> None:
+        """Say that something was detected, when it is news and not history."""
+        if (
+            self.player is not None
+            or not before.view.events
+            or now.reloads != before.reloads
+            or before.loading is not None
+        ):
+            return
+        for found in now.view.detected:
+            if before.view.detection(found.name) is None:
+                self.notify(f"{found.name} at step {count(found.step)}", title=plain(now.view.run), markup=False)
+
+    def moment(self) -> Moment:
+        """What is to be seen now."""
+        whole, state = self.snapshot.view, self.snapshot.state
+        view = whole
+        if self.player is not None:
+            view, state = as_known_at(whole, self.player.step(whole)), State.RECORDED
+        overlays = tuple(
+            Overlay(path.name, snapshot.view)
+            for path, snapshot in self.overlays.items()
+            if path != self.run_directory.path
+        )
+        return Moment(
+            name=self.run_directory.name,
+            view=view,
+            whole=whole,
+            state=state,
+            loading=self.snapshot.loading,
+            player=self.player,
+            requests=self.requests,
+            overlays=overlays,
+            waiting=self._waiting(),
+            log_scale=self.log_scale,
+        )
+
+    def show(self) -> None:
+        """Give the present moment to the screens."""
+        if not self.is_running:
+            return
+        now = self.moment()
+        for screen in self.screen_stack:
+            if isinstance(screen, RunScreen):
+                screen.moment = now
+
+    def _waiting(self) -> str:
+        """Why nothing is there yet."""
+        if self.snapshot.view.events:
+            return ""
+        code = self._trainer.poll() if self._trainer is not None else None
+        if code is None:
+            return "waiting for the run to begin" if self._trainer else "waiting for the first event"
+        return f"the trainer ended with code {code} before it wrote anything: {self._last_error()}"
+
+    def _last_error(self) -> str:
+        try:
+            text = self._trainer_errors.read_text(errors="replace") if self._trainer_errors else ""
+        except OSError:
+            text = ""
+        lines = [line for line in text.splitlines() if line.strip()]
+        return plain(lines[-1]) if lines else "it left no message"
+
+    def watch_log_scale(self) -> None:
+        self.show()
+
+    def watch_requests(self) -> None:
+        self.show()

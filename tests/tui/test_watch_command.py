@@ -1,0 +1,52 @@
+"""`grokscope watch` from the outside, and the recording that comes with it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from tui_made import whole_run
+from typer.testing import CliRunner
+
+from grokscope.cli.watch import watch
+from grokscope.runs.directory import NoSuchRun, RunDirectory
+from grokscope.tui.demo import DEMO
+from grokscope.tui.liveness import State
+from grokscope.tui.reader import read_whole
+
+APP = typer.Typer()
+APP.command()(watch)
+
+
+def test_a_picture_of_the_latest_run(tmp_path: Path) -> None:
+    whole_run().write(tmp_path / "runs")
+    done = CliRunner().invoke(APP, ["--export-svg", "a.svg", "--size", "80x24", "--theme", "grokscope-contrast"])
+    assert done.exit_code == 0, done.output
+    assert Path("a.svg").read_text().startswith("<svg")
+
+
+def test_a_size_that_is_none(tmp_path: Path) -> None:
+    done = CliRunner().invoke(APP, ["--demo", "--export-svg", "a.svg", "--size", "big"])
+    assert done.exit_code == 2
+    assert not Path("a.svg").exists()
+
+
+def test_no_such_run(tmp_path: Path) -> None:
+    assert isinstance(CliRunner().invoke(APP, ["nothing"]).exception, NoSuchRun)
+
+
+def test_the_demo_is_a_real_run_of_nobodys_machine() -> None:
+    view = read_whole(RunDirectory(DEMO)).view
+    assert read_whole(RunDirectory(DEMO)).state is State.FINISHED
+    assert [found.name for found in view.detected] == ["memorized", "onset", "grokked"]
+    assert view.started["host"] == "demo"
+    assert not view.problems
+    assert (DEMO / "events.jsonl").stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("module", ["grokscope.tui.app", "grokscope.cli.watch"])
+def test_watching_needs_no_framework(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in ('torch', 'mlx', 'scipy') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
