@@ -18,6 +18,9 @@ from grokscope.tui.liveness import Signs, State, process_lives, state
 from grokscope.tui.view import View
 
 POLL_SECONDS = 0.25
+CALM_SECONDS = 1.0
+"""The pause after a snapshot that brought nothing but longer curves: a fast run is watched for a day with a processor to
+spare for other things. What happened (a pause, a detection, a crash) is shown at the next poll."""
 BLOCK_BYTES = 1 << 22
 GLANCE_BYTES = 1 << 24
 """A log longer than this is shown at a glance before it is read."""
@@ -69,8 +72,9 @@ class Reader:
 
     def _follow(self) -> None:
         while not self._over.is_set():
+            before = self._published
             self.poll()
-            self._over.wait(POLL_SECONDS)
+            self._over.wait(CALM_SECONDS if _only_longer(before, self._published) else POLL_SECONDS)
 
     def poll(self) -> Snapshot:
         """Read what has come, publish it if it says anything new, and return it."""
@@ -163,6 +167,13 @@ class Reader:
         if self._trainer is not None and self._trainer.poll() is not None:
             return False
         return process_lives(view.started)
+
+
+def _only_longer(before: Snapshot | None, now: Snapshot | None) -> bool:
+    """Whether a snapshot differs from the one before by regular events alone."""
+    if before is None or now is None or before is now:
+        return False
+    return now.state is before.state and now.view.notable is before.view.notable
 
 
 def read_whole(run: RunDirectory) -> Snapshot:

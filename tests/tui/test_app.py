@@ -239,17 +239,25 @@ async def test_panels_zoom_and_scale(tmp_path: Path, driven: Driven) -> None:
 async def test_the_event_log_filters(tmp_path: Path, driven: Driven) -> None:
     async with driven(whole_run().write(tmp_path)) as (app, pilot):
         log = app.screen.query_one(EventLog)
-        everything = len(log._lines)
+        everything = len(log.chosen)
         await pilot.press("slash", *"onset")
-        assert [line.event for line in log._lines] == ["onset"]
+        assert [line.event for line in log.chosen] == ["onset"]
         await pilot.press("enter")
         assert app.focused is log
         await pilot.press("escape")
-        assert len(log._lines) == everything
+        assert len(log.chosen) == everything
         log.wanted = "-measured -evaluated -observed -trained"
-        assert {line.event for line in log._lines} == {"started", "memorized", "onset", "grokked", "finished"}
+        assert {line.event for line in log.chosen} == {"started", "memorized", "onset", "grokked", "finished"}
         log.wanted = "trained"
-        assert len(log._lines) > 100
+        assert len(log.chosen) > 100
+        await pilot.press("6", "k", "k")
+        assert log.top is not None
+        await pilot.press("g")
+        assert log.top == 0
+        await pilot.press("pagedown", "pageup", "j")
+        assert log.top == 1
+        await pilot.press("G")
+        assert log.top is None
 
 
 async def test_the_full_chart(tmp_path: Path, driven: Driven) -> None:

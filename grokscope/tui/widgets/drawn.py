@@ -48,8 +48,14 @@ class Inks:
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
+        self._known: dict[str, Style] = {}
 
     def __getitem__(self, name: str) -> Style:
+        if name not in self._known:
+            self._known[name] = self._style(name)
+        return self._known[name]
+
+    def _style(self, name: str) -> Style:
         return Style(color=self._widget.get_component_rich_style(f"ink--{name}").color)
 
     @cached_property
@@ -87,10 +93,10 @@ class Drawn(ShowsMoment):
     def render_line(self, y: int) -> Strip:
         width, height = self.content_size
         if self._lines is None:
-            self._lines = self.draw(width, height, Inks(self)) if width > 0 and height > 0 else []
-        base = self.rich_style
-        line = self._lines[y] if y < len(self._lines) else Strip.blank(width)
-        return line.adjust_cell_length(width).apply_style(base)
+            base = self.rich_style
+            drawn = self.draw(width, height, Inks(self)) if width > 0 and height > 0 else []
+            self._lines = [line.adjust_cell_length(width).apply_style(base) for line in drawn]
+        return self._lines[y] if y < len(self._lines) else Strip.blank(width, self.rich_style)
 
 
 def strip(*parts: tuple[str, Style] | str) -> Strip:

@@ -4,15 +4,13 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from grokscope.tui.columns import REGULAR
 from grokscope.tui.moment import Moment
 from grokscope.tui.view import LogLine
-from grokscope.tui.widgets.drawn import INKS, Inks, ShowsMoment
+from grokscope.tui.widgets.drawn import Drawn, Inks
 
 _INKS = {
     "started": "strong",
@@ -28,25 +26,33 @@ _INKS = {
 }
 
 
-class EventLog(ScrollView, ShowsMoment, can_focus=True):
-    wanted: reactive[str] = reactive("")
-    """Words that a line must contain; empty: all but `trained`, which are a curve rather than news."""
+class EventLog(Drawn, can_focus=True):
+    """Scrolls by itself: a scroll view would lay the whole screen out anew for every line that comes, which was more
+    than half of the work of following a run."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*(f"ink--{ink}" for ink in INKS)}
+    wanted: reactive[str] = reactive("", repaint=False)
+    """Words that a line must contain; empty: all but `trained`, which are a curve rather than news."""
+    top: reactive[int | None] = reactive[int | None](None, repaint=False)
+    """The first line shown; None: the end, wherever it is."""
+
     ALLOW_MAXIMIZE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "scroll_down", show=False),
-        Binding("k,up", "scroll_up", show=False),
+        Binding("j,down", "move(1)", show=False),
+        Binding("k,up", "move(-1)", show=False),
+        Binding("pagedown,ctrl+d", "page(1)", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", show=False),
         Binding("g,home", "first", show=False),
         Binding("G,end", "last", show=False),
     ]
 
-    _lines: list[LogLine]
-
     def __init__(self, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._lines = []
-        self.entitle("6 events")
+        self._lines_chosen: list[LogLine] = []
+
+    @property
+    def chosen(self) -> list[LogLine]:
+        """The lines that fit the filter."""
+        return self._lines_chosen
 
     def watch_moment(self, old: Moment, new: Moment) -> None:
         if self._kept(old) != self._kept(new):
@@ -62,34 +68,55 @@ class EventLog(ScrollView, ShowsMoment, can_focus=True):
         return set() if self.wanted.split() else {"trained"}
 
     def watch_wanted(self) -> None:
+        self.top = None
         self._select()
 
-    def on_resize(self) -> None:
-        self._select()
+    def watch_top(self) -> None:
+        self._caption()
+        self.redraw()
+
+    def on_mount(self) -> None:
+        self._caption()
 
     def _select(self) -> None:
         words = self.wanted.lower().split()
-        follow = self.scroll_y >= self.max_scroll_y - 1
-        self._lines = [line for line in self.moment.view.log if line.event not in self._hidden and fits(line, words)]
-        self.entitle("6 events", f"{len(self._lines)} lines" + (" · filtered" if words else ""))
-        self.virtual_size = Size(self.size.width, len(self._lines))
-        if follow:
-            self.call_after_refresh(self.scroll_end, animate=False)
-        self.refresh()
+        log = (line for line in self.moment.view.log if line.event not in self._hidden)
+        self._lines_chosen = [line for line in log if fits(line, words)]
+        self._caption()
+        self.redraw()
+
+    def _caption(self) -> None:
+        count = len(self.chosen)
+        place = f"line {self.top + 1} of {count}" if self.top is not None else f"{count} lines"
+        self.entitle("6 events", place + (" · filtered" if self.wanted.split() else ""))
+
+    @property
+    def _last_top(self) -> int:
+        return max(0, len(self.chosen) - self.content_size.height)
+
+    def action_move(self, by: int) -> None:
+        """Scroll by lines; at the end, follow it."""
+        top = (self._last_top if self.top is None else self.top) + by
+        self.top = None if top >= self._last_top else max(0, top)
+
+    def action_page(self, by: int) -> None:
+        self.action_move(by * max(1, self.content_size.height - 1))
 
     def action_first(self) -> None:
-        self.scroll_home(animate=False)
+        self.action_move(-len(self.chosen))
 
     def action_last(self) -> None:
-        self.scroll_end(animate=False)
+        self.top = None
 
-    def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
-        index = y + int(self.scroll_offset.y)
-        base = self.rich_style
-        if not 0 <= index < len(self._lines):
-            return Strip.blank(width, base)
-        return line_strip(self._lines[index], Inks(self)).adjust_cell_length(width).apply_style(base)
+    def on_mouse_scroll_down(self) -> None:
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.action_move(-3)
+
+    def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
+        top = self._last_top if self.top is None else min(self.top, self._last_top)
+        return [line_strip(line, inks) for line in self.chosen[top : top + height]]
 
 
 def fits(line: LogLine, words: list[str]) -> bool:
