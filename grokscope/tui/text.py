@@ -107,3 +107,15 @@ def said(parameters: Mapping[str, Any]) -> str:
         f"{plain(key)} {number(value) if isinstance(value, float) else plain(value)}"
         for key, value in parameters.items()
     )
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Words in lines of at most `width`."""
+    result, line = [], ""
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > width:
+            result.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return [*result, line] if line else result

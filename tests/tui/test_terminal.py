@@ -33,7 +33,7 @@ class Terminal:
     def __init__(self, folder: Path) -> None:
         self._socket = str(folder / "tmux")
         environment = {**os.environ, "TERM": "xterm-256color", "XDG_CONFIG_HOME": str(folder / "config")}
-        for name in ("NO_COLOR", "TMUX", "GROKSCOPE_RUNS"):
+        for name in ("NO_COLOR", "TMUX", "GROKSCOPE_RUNS", "COLUMNS", "LINES"):
             environment.pop(name, None)
         command = ["new-session", "-d", "-s", "t", "-x", "100", "-y", "30", "-c", str(folder), "sh"]
         subprocess.run(["tmux", "-S", self._socket, "-f", "/dev/null", *command], check=True, env=environment)

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from grokscope.tui.moment import Moment
 from grokscope.tui.raster import Canvas, Floats, Scale, limits
 from grokscope.tui.series import Series
-from grokscope.tui.text import number, percent, short
+from grokscope.tui.text import number, percent, short, wrapped
 from grokscope.tui.view import View
 from grokscope.tui.widgets.drawn import Drawn, Inks
 
@@ -203,12 +203,13 @@ class Chart(Drawn, can_focus=True):
     def _drawn_from(self, moment: Moment) -> tuple[object, ...]:
         """What the picture depends on; while it is the same nothing is drawn again."""
         seen = tuple((id(curve.series), len(curve.series)) for curve in self.curves(moment.view))
-        return (*seen, moment.horizon, moment.log_scale, marks_of(moment.view))
+        return (*seen, moment.waiting, moment.horizon, moment.log_scale, marks_of(moment.view))
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
         curves = [curve for curve in self.curves(self.moment.view) if len(curve.series)]
         if not curves:
-            return [Strip([Segment(" nothing measured yet", inks["muted"])])]
+            said = self.moment.waiting or "nothing measured yet"
+            return [Strip([Segment(f" {line}", inks["muted"])]) for line in wrapped(said, width - 2)]
         return plot(width, height, curves, self.scale(self.moment, curves), marks_of(self.moment.view), inks)
 
 

@@ -7,7 +7,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import MISSING, count, duration, leaves, number, plain
+from grokscope.tui.text import MISSING, count, duration, leaves, number, plain, wrapped
 from grokscope.tui.view import DETECTIONS, Detected, View
 from grokscope.tui.widgets.chart import GLYPHS
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
@@ -111,15 +111,3 @@ def _projection(event: Mapping[str, Any]) -> Iterator[Line]:
     for path, value in leaves({key: item for key, item in event.items() if key not in _SAID}):
         if value is not None:
             yield plain(path, 10), number(value) if isinstance(value, float) else plain(value, 80), "muted"
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """Words in lines of at most `width`."""
-    result, line = [], ""
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > width:
-            result.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    return [*result, line] if line else result
