@@ -147,6 +147,9 @@ def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -
     nested = _nested(settings)
     try:
         options = task.options.model_validate({k: v for k, v in nested["task"].items() if k != "name"})
+    except ValidationError as problem:
+        raise ConfigError(_sentence(problem, "task.")) from None
+    try:
         nested["task"] = {"name": task.name, **options.model_dump(mode="json")}
         config = RunConfig.model_validate(nested)
     except ValidationError as problem:
@@ -255,7 +258,7 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sentence(problem: ValidationError) -> str:
+def _sentence(problem: ValidationError, prefix: str = "") -> str:
     first = problem.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = prefix + ".".join(str(part) for part in first["loc"])
     return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r})"
