@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Driven
+from textual.pilot import Pilot
 from tui_made import whole_run
 
 from grokscope.tui.app import GrokscopeApp
@@ -23,6 +24,13 @@ UPDATE = bool(os.environ.get("GROKSCOPE_UPDATE_PICTURES"))
 
 def characters(app: GrokscopeApp) -> str:
     return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips()) + "\n"
+
+
+async def settled(app: GrokscopeApp, pilot: Pilot[None]) -> None:
+    """Wait until nothing moves: a table measures its columns when it is idle."""
+    before = ""
+    while before != (before := characters(app)):
+        await pilot.pause(0.1)
 
 
 def colours(app: GrokscopeApp) -> str:
@@ -64,7 +72,7 @@ async def test_other_screens(
     async with driven(run, (100, 30)) as (app, pilot):
         await pilot.press(*keys)
         await app.workers.wait_for_complete()
-        await pilot.pause()
+        await settled(app, pilot)
         compare(request.node.callspec.id, characters(app))
 
 
