@@ -53,7 +53,7 @@ def _examine(runs: Path, json: bool) -> None:
         say(f"runs       {folder['path']}: {folder['problem'] or 'writable'}, {folder['free_bytes'] / 1e9:.1f} GB free")
         say_backends(surveys, chosen)
     if chosen is None:
-        complain("no backend works here; install what is missing")
+        complain("`--backend auto` finds nothing that works here; what is missing stands above")
         raise typer.Exit(ExitCode.UNAVAILABLE)
     if about["runs"]["problem"]:
         complain(f"{about['runs']['problem']}; choose another folder with --runs")

@@ -13,6 +13,7 @@ from grokscope.cli.plugins import backends, schema, tasks
 from grokscope.cli.run import run
 from grokscope.cli.runs import control, export, ls
 from grokscope.cli.show import show
+from grokscope.cli.watch import watch
 
 # Typer ≥ 0.17 brings a Click of its own; the classes that it raises are found through the ones that it offers.
 _ClickException: type[Exception] = next(
@@ -52,7 +53,7 @@ def options(
         raise typer.Exit(ExitCode.USAGE)
 
 
-for command in (run, ls, show, export, control, backends, schema, doctor):
+for command in (run, watch, ls, show, export, control, backends, schema, doctor):
     app.command(cls=Command)(command)
 app.add_typer(tasks)
 

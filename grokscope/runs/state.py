@@ -4,6 +4,7 @@ The log says what the trainer did last, but a trainer that was killed cannot wri
 runs (`ls`, `show`, `control`, the TUI) asks here, so that they never disagree.
 """
 
+import json
 import os
 import re
 import socket
@@ -40,20 +41,25 @@ class Signs:
 
 def condition(phase: Phase, signs: Signs) -> Condition:
     """What to say of a run. A log that ends in `finished` needs no heartbeat."""
-    if phase in {"waiting", "finished"}:
+    if phase == "finished":
         return phase
     if signs.process_lives is False:
         return "crashed"
+    if phase == "waiting":
+        return phase
     if signs.silence is None or signs.silence > STALE_SECONDS:
         lost = signs.silence is None or signs.silence > LOST_SECONDS
         return "crashed" if lost and not signs.process_lives else "stale"
     return phase
 
 
-def process_lives(started: Mapping[str, Any]) -> bool | None:
-    """Whether the process that wrote `started` is there; None where it runs on another machine."""
-    process = started.get("process")
-    if started.get("host") != socket.gethostname() or not isinstance(process, int) or process <= 0:
+def process_lives(trainer: Mapping[str, Any]) -> bool | None:
+    """Whether the process that `trainer` names (`process`, `host`) is there; None where it runs on another machine.
+
+    Both the heartbeat and a `started` event name it.
+    """
+    process = trainer.get("process")
+    if trainer.get("host") != socket.gethostname() or not isinstance(process, int) or process <= 0:
         return None
     try:
         os.kill(process, 0)
@@ -130,8 +136,18 @@ def read_state(directory: RunDirectory) -> RunState:
                 lines[kind[1]] = line
     decoded = {kind.decode(): decode(line) for kind, line in lines.items()}
     last = {kind: event for kind, event in decoded.items() if event is not None}
-    signs = Signs(age_seconds(directory.heartbeat), process_lives(last.get("started", {})))
+    trainer = _heart(directory.heartbeat) or last.get("started", {})
+    signs = Signs(age_seconds(directory.heartbeat), process_lives(trainer))
     return RunState(directory, count, last, signs)
+
+
+def _heart(file: Path) -> dict[str, Any] | None:
+    """Whose heartbeat it is: of a resumed run it knows before the log does."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def bytes_in(folder: Path) -> int:

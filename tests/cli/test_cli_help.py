@@ -1,0 +1,169 @@
+"""What `grokscope` says of itself, how fast, and that nothing breaks it: windows, pipes, letters, wrong words."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from cli_process import environment, grokscope
+
+from grokscope.cli.main import app
+
+GOLDEN = Path(__file__).parent / "golden"
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_help_comes_at_once(tmp_path: Path) -> None:
+    """The least of several, for other processes cost time and give none."""
+
+    def seconds() -> float:
+        before = time.perf_counter()
+        assert grokscope("--help", folder=tmp_path).code == 0
+        return time.perf_counter() - before
+
+    assert min(seconds() for _ in range(7)) < 0.3
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]], ids=" ".join)
+def test_help_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+    code = (
+        "import atexit, sys\n"
+        "from grokscope.cli.main import main\n"
+        "heavy = ('torch', 'mlx', 'numpy', 'rich', 'textual', 'scipy')\n"
+        "atexit.register(lambda: print([name for name in heavy if name in sys.modules], file=sys.stderr))\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path, env=environment()
+    )
+    assert done.returncode == 0
+    assert done.stdout
+    assert done.stderr == "[]\n"
+
+
+def test_the_commands_and_their_options_are_a_promise() -> None:
+    """Adding one changes golden/flags.txt; renaming one breaks somebody's script."""
+    lines: list[str] = []
+    _describe(typer.main.get_command(app), "grokscope", lines)
+    text = "\n".join(lines) + "\n"
+    file = GOLDEN / "flags.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        file.write_text(text)
+    assert text == file.read_text(), "set UPDATE_GOLDEN=1 where this is meant"
+
+
+def _describe(command: Any, path: str, lines: list[str]) -> None:
+    for parameter in command.params:
+        if parameter.name in {"install_completion", "show_completion"}:
+            continue
+        if parameter.param_type_name == "argument":
+            lines.append(f"{path} <{parameter.name}>{'' if parameter.required else ' (optional)'}")
+        else:
+            lines.append(f"{path} {' '.join(sorted(parameter.opts))}{'' if parameter.is_flag else ' VALUE'}")
+    lines.extend([] if command.params else [path])
+    for name in sorted(getattr(command, "commands", {})):
+        _describe(command.commands[name], f"{path} {name}", lines)
+
+
+def test_no_command(tmp_path: Path) -> None:
+    done = grokscope(folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "Usage: grokscope" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rum"], "'run'"),
+        (["run", "dyck", "--lr", "x"], "--lr"),
+        (["run", "--frobnicate"], "--frobnicate"),
+        (["show"], "RUN"),
+        (["control", "latest", "jump"], "pause"),
+        (["control", "latest", "pause", "kick"], "kick"),
+        (["control", "latest", "intervene"], "on or off"),
+        (["export", "latest", "--csv", "--json"], "not both"),
+        (["export", "latest", "--events", "graduated"], "graduated"),
+        (["tasks", "export", "dyck"], "no files"),
+        (["tasks", "export", "scan", "--split", "hard"], "addprim_jump"),
+        (["doctor", "somewhere"], "--verify"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_wrong_word_is_one_sentence(tmp_path: Path, arguments: list[str], said: str) -> None:
+    done = grokscope(*arguments, folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert re.fullmatch(r"grokscope: [^\n]+\n", done.err)
+    assert said in done.err
+
+
+def test_debug_shows_the_traceback_of_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ["tasks", "export", "scan", "-o", "file/folder"]
+    assert grokscope(*arguments, folder=tmp_path).err == "grokscope: file/folder: Not a directory\n"
+    assert "Traceback" in grokscope(*arguments, "--debug", folder=tmp_path).err
+
+
+@pytest.mark.parametrize(
+    ("command", "variables"),
+    [
+        *((command, {"COLUMNS": "20"}) for command in COMMANDS),
+        *(("run", {name: value}) for name, value in {"TERM": "dumb", "NO_COLOR": "1", "FORCE_COLOR": "1"}.items()),
+        ("run", {"PYTHONIOENCODING": "ascii"}),
+    ],
+    ids=str,
+)
+def test_help_survives_everything(tmp_path: Path, command: str, variables: dict[str, str]) -> None:
+    done = grokscope(command, "--help", folder=tmp_path, variables=variables)
+    assert done.code == 0
+    assert "Usage:" in done.out
+    assert done.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["schema"], 0), (["tasks", "--json"], 0), (["--help"], 1)], ids=str
+)  # Click prints the help, and has its own opinion of the code
+def test_a_reader_who_leaves_is_no_error(tmp_path: Path, arguments: list[str], code: int) -> None:
+    """The pipe is closed before the first byte is written: harsher than `head -1`."""
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grokscope", *arguments],
+        stdout=writer, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+    os.close(reader)
+    os.close(writer)
+    _, err = process.communicate(timeout=60)
+    assert err == ""
+    assert process.returncode == code
+
+
+@pytest.mark.parametrize(
+    ("variables", "styled"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "COLUMNS": "20"}, True)],
+    ids=str,
+)
+def test_a_table_fits_its_window(made_runs: Path, variables: dict[str, str], styled: bool) -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grokscope", "ls"], stdout=slave, stderr=slave, stdin=slave, cwd=made_runs,
+        env=environment({"COLUMNS": "80", **variables}),
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    try:
+        while data := os.read(master, 1 << 16):
+            shown += data
+    except OSError:  # the other end has closed
+        pass
+    os.close(master)
+    assert process.wait() == 0
+    text = shown.decode()
+    assert ("\x1b[" in text) == styled
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    assert max(map(len, plain)) <= int(variables.get("COLUMNS", "80"))
+    assert any(line.startswith("made") for line in plain)
