@@ -10,18 +10,22 @@ import resource
 import select
 import signal
 import sys
+from importlib import import_module
 from typing import Any
+
+IMPORTED = (
+    "grokscope.cli.display",
+    "grokscope.cli.main",
+    "grokscope.launch",
+    "grokscope_torch.session",
+    "torch._dynamo",  # AdamW's constructor imports it, in 1 s
+)
 
 
 def born() -> dict[str, Any]:
     """Serve requests; returns in each child, with its request."""
-    import grokscope_torch.session
-    import torch._dynamo  # AdamW's constructor imports it, in 1 s
-
-    import grokscope.cli.display
-    import grokscope.cli.main
-    import grokscope.launch  # noqa: F401
-
+    for module in IMPORTED:
+        import_module(module)
     waiting = b""
     _tell(ready=True)
     while True:

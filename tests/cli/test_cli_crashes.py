@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_process import TASKS, Nursery, assert_whole, read_log, tiny, until_logged
+from cli_process import Nursery, assert_whole, read_log, tiny, until_logged
 
 ENDLESS = ("--steps=1000000", "--set=checkpoint.every=20", "--name=a", "--quiet")
 
@@ -94,12 +94,12 @@ def _steps(run: Path) -> list[tuple[str, int]]:
 
 def test_numbers_survive_a_kill(nursery: Nursery, tmp_path: Path) -> None:
     """Not the parameters alone: every loss, accuracy and defect is the one of the uninterrupted run."""
-    arguments = tiny("modular", "--set=checkpoint.every=20", "--quiet", "--steps=60")
-    process = nursery.start(*arguments, "--name=a", "--steps=1000000", folder=tmp_path)
+    arguments = tiny("modular", "--set=checkpoint.every=20", "--quiet", "--steps=200")
+    process = nursery.start(*arguments, "--name=a", folder=tmp_path)
     until_logged(tmp_path / "runs/a", "checkpoint")
     process.kill()
-    assert nursery.run("run", "--resume=a", "--steps=600", folder=tmp_path).code == 0
-    assert nursery.run(*arguments, "--name=b", "--steps=600", folder=tmp_path).code == 0
+    assert nursery.run("run", "--resume=a", folder=tmp_path).code == 0
+    assert nursery.run(*arguments, "--name=b", folder=tmp_path).code == 0
 
     def numbers(name: str) -> list[object]:
         events = read_log(tmp_path / "runs" / name)

@@ -33,7 +33,7 @@ def test_json_is_pure(nursery: Nursery, tmp_path: Path, task: str) -> None:
     assert done.code == 0
     validator = jsonschema.Draft202012Validator(schema())
     for line in done.out.splitlines():
-        event = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} in {line}"))
+        event = json.loads(line, parse_constant=pytest.fail)
         validator.validate(event)
     assert [event["seq"] for event in done.lines] == list(range(len(done.lines)))
     assert done.lines == read_log(tmp_path / "runs/a")
@@ -190,6 +190,14 @@ def test_grokking_ends_a_run(nursery: Nursery, tmp_path: Path) -> None:
     assert events[-1]["steps"] == grokked["confirmed_at"] + 20
     assert events[-1]["result"]["grokked_step"] == grokked["step"]
     assert grokked["rule"]["name"] == "first-0.95"
+    shown = nursery.run("show", "a", "--json", folder=tmp_path).json["detections"]
+    recomputed = {found["kind"]: found for found in shown if found["default"]}
+    for event in events:
+        if event["event"] in {"memorized", "onset", "grokked"}:
+            found = recomputed[event["event"]]
+            assert [found[key] for key in ("step", "confirmed_at", "value")] == [
+                event[key] for key in ("step", "confirmed_at", "value")
+            ]
 
 
 @pytest.mark.parametrize("where", [["--device=cuda"], ["--device=mps"]], ids=str)

@@ -1,0 +1,71 @@
+"""Asking a trainer: which event answers which command."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grokscope.runs.directory import RunDirectory
+from grokscope.runs.inbox import Command, receive
+from grokscope.runs.request import NotListening, ask
+from grokscope.runs.state import RunState, Signs
+
+STARTED = {"event": "started", "seq": 0, "step": 0}
+
+
+def run_state(folder: Path, events: str, **last: dict[str, Any]) -> RunState:
+    directory = RunDirectory(folder)
+    directory.events.write_text(events)
+    return RunState(directory, 1, {"started": STARTED, **last}, Signs(0.0, True))
+
+
+def answered_with(folder: Path, command: Command, *lines: str) -> Any:
+    """What `ask` makes of a trainer that writes these lines when it takes the command."""
+    state = run_state(folder, '{"event":"paused","step":1}\n')
+    moments = iter(range(1000))
+
+    def clock() -> float:
+        if receive(state.directory.control):
+            with state.directory.events.open("a") as log:
+                log.write("".join(line + "\n" for line in lines))
+        return float(next(moments))
+
+    return ask(state, command, wait_seconds=5, clock=clock)
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "obeyed"),
+    [
+        (Command(action="pause"), '{"event":"paused","step":2}', True),
+        (Command(action="stop"), '{"event":"finished","step":2,"status":"stopped"}', True),
+        (Command(action="pause"), '{"event":"finished","step":2,"status":"completed"}', False),
+        (Command(action="resume"), '{"event":"warned","reason":"resume was refused: the run is running"}', False),
+        (Command(action="intervene", kind="kick"), '{"event":"intervened","kind":"kick","state":"refused"}', False),
+        (Command(action="intervene", kind="kick"), '{"event":"intervened","kind":"kick","state":"on"}', True),
+    ],
+)
+def test_answers(tmp_path: Path, command: Command, line: str, obeyed: bool) -> None:
+    answer = answered_with(tmp_path, command, '{"event":"trained","step":2}', line)
+    assert answer.event is not None
+    assert answer.obeyed is obeyed
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (Command(action="pause"), '{"event":"warned","reason":"resume was refused: the run is running"}'),
+        (Command(action="intervene", kind="kick"), '{"event":"intervened","kind":"noise","state":"on"}'),
+        (Command(action="snapshot"), '{"event":"checkpoint","step":2}'),
+    ],
+)
+def test_what_answers_something_else(tmp_path: Path, command: Command, line: str) -> None:
+    answer = answered_with(tmp_path, command, line)
+    assert (answer.event, answer.obeyed, answer.taken) == (None, False, True)
+
+
+def test_nobody_to_ask(tmp_path: Path) -> None:
+    finished = {"event": "finished", "seq": 1, "status": "completed"}
+    state = run_state(tmp_path, "", finished=finished)
+    with pytest.raises(NotListening, match=r"finished \(completed\)"):
+        ask(state, Command(action="pause"), wait_seconds=1)
+    assert not (tmp_path / "control").exists()

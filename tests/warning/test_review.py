@@ -1,0 +1,73 @@
+"""All rules on one log."""
+
+import math
+from typing import Any
+
+import pytest
+
+from grokscope.protocols import GrokCriterion
+from grokscope.warning.review import cost, review, shares
+
+CRITERIA = {"early": GrokCriterion("accuracy", 0.5), "late": GrokCriterion("accuracy", 0.9, 2, "last")}
+
+
+def measured(step: int, defect: float | None) -> dict[str, Any]:
+    return {"event": "measured", "step": step, "defect": {"median": defect, "samples": [defect]}, "below_floor": False}
+
+
+def evaluated(step: int, test: float, loss: float | None = 1.0) -> dict[str, Any]:
+    return {
+        "event": "evaluated", "step": step,
+        "train": {"accuracy": 1.0, "loss": 0.1}, "test": {"accuracy": test, "loss": loss},
+    }  # fmt: skip
+
+
+def found(events: list[dict[str, Any]], **options: Any) -> dict[str, tuple[int | None, int | None]]:
+    findings = review(events, CRITERIA, criterion=options.pop("criterion", "early"), **options)
+    return {finding.rule: (finding.step, finding.lead_steps) for finding in findings}
+
+
+def test_nothing_recorded() -> None:
+    assert set(found([]).values()) == {(None, None)}
+
+
+def test_leads_are_to_the_criterion_that_counts() -> None:
+    events = [evaluated(step, step / 100) for step in range(0, 101, 10)]
+    assert found(events)["train-accuracy"] == (0, 50)
+    assert found(events, criterion="late")["train-accuracy"] == (0, 100)
+    assert found(events, criterion="late")["early"] == (50, 50)
+
+
+def test_a_lead_needs_a_grokked_run() -> None:
+    events = [evaluated(0, 0.1), *(measured(step, 0.2 if step == 0 else 50.0) for step in range(0, 60, 10))]
+    assert found(events)["persistent"] == (10, None)
+
+
+def test_values_that_were_not_finite_are_passed_over() -> None:
+    events = [measured(0, 0.2), measured(10, None), evaluated(10, 0.1, None), measured(20, 50.0)]
+    assert found(events)["persistent"] == (None, None)
+    assert found(events)["test-loss-turn"] == (None, None)
+
+
+def at(second: float, event: dict[str, Any]) -> dict[str, Any]:
+    return {**event, "time": f"2026-01-01T00:00:{second:06.3f}Z"}
+
+
+def test_cost_of_a_run_in_two_processes() -> None:
+    events = [
+        at(0, {"event": "started", "step": 0}),
+        at(2, {"event": "measured", "seconds": 2.0}),
+        at(3, {"event": "trained", "step": 10, "steps_per_second": 10.0}),
+        at(30, {"event": "started", "step": 10}),
+        at(31, {"event": "evaluated", "seconds": 0.5}),
+        at(35, {"event": "trained", "step": 30, "steps_per_second": 5.0}),
+    ]
+    spent = cost(events)
+    assert (spent.total, spent.training, spent.evaluation, spent.measurement) == (8.0, 5.0, 0.5, 2.0)
+    assert spent.other == 0.5
+    assert math.isclose(sum(shares(spent).values()), 1)
+
+
+@pytest.mark.parametrize("events", [[], [at(0, {"event": "started", "step": 0})]], ids=len)
+def test_cost_of_nothing(events: list[dict[str, Any]]) -> None:
+    assert set(shares(cost(events)).values()) == {0.0}
