@@ -15,7 +15,7 @@ from grokscope.cli.runs import control, export, ls
 from grokscope.cli.show import show
 from grokscope.cli.watch import watch
 
-# Typer ≥ 0.17 brings a Click of its own; the classes that it raises are found through the ones that it offers.
+# Newer Typers bring a Click of their own; the classes that it raises are found through the ones that it offers.
 _ClickException: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
