@@ -93,7 +93,9 @@ class Stream:
     @cached_property
     def dense(self) -> bool:
         """Whether the rectangle holds the nodes in order, none shared and none missing: then a reshape will do."""
-        return self.rectangle.size == len(self.tokens) and bool((self.home == np.arange(len(self.tokens))).all())
+        return self.rectangle.size == len(self.tokens) and bool(
+            (self.rectangle.ravel() == np.arange(len(self.tokens))).all()
+        )
 
     @cached_property
     def masked(self) -> bool:

@@ -4,14 +4,14 @@ Everything here can be differentiated twice: attention is plain matrix products,
 backward (pytorch/pytorch#116350).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from grokscope.examples import Batch, Stream
+from grokscope.examples import Batch, Ints, Stream
 from grokscope.models import LAYER_NORM_EPSILON, ModelSpec
 from grokscope.parameters import Layout
 
@@ -38,7 +38,8 @@ class PreparedBatch:
 
     source: PreparedStream
     target: PreparedStream | None
-    source_of_target: Tensor | None
+    memory: PreparedStream | None
+    """The source as each target sequence sees it; None without a target"""
     outputs: Tensor | None
     """None where every node is read"""
     reads: Tensor | None
@@ -67,7 +68,7 @@ class Transformer:
         return PreparedBatch(
             source=self._stream(batch.source),
             target=None if batch.target is None else self._stream(batch.target),
-            source_of_target=None if batch.source_of_target is None else self._tensor(batch.source_of_target),
+            memory=None if batch.source_of_target is None else self._memory(batch.source, batch.source_of_target),
             outputs=None if every_node else self._tensor(batch.outputs),
             reads=None if every_read else self._tensor(batch.reads),
             labels=self._tensor(batch.labels),
@@ -104,6 +105,13 @@ class Transformer:
             dense=stream.dense,
             hidden_keys=hidden,
         )
+
+    def _memory(self, source: Stream, source_of_target: Ints) -> PreparedStream:
+        rows = replace(
+            source, rectangle=source.rectangle[source_of_target], key_lengths=source.key_lengths[source_of_target]
+        )
+        seen = self._stream(rows)
+        return replace(seen, hidden_keys=None) if self.model.source_padding_attended else seen
 
     def _logits(self, theta: Tensor, batch: PreparedBatch) -> Tensor:
         """Logits of every read node, [read nodes, classes]."""
@@ -167,30 +175,26 @@ class Transformer:
     ) -> Tensor:
         """[nodes, width] -> [sequences * length, width]"""
         mixed = functional.linear(nodes, weights[f"{name}.in_proj_weight"], weights[f"{name}.in_proj_bias"])
-        heads = self._heads(mixed, stream, 3)
-        return self._attended(heads[0], heads[1], heads[2], hidden)
+        query, key, value = self._heads(mixed, stream, 3).unbind()
+        return self._attended(query, key, value, hidden)
 
     def _cross_attention(
         self, weights: dict[str, Tensor], name: str, nodes: Tensor, memory: Tensor, batch: PreparedBatch, home: Tensor
     ) -> Tensor:
         """[nodes, width], [source nodes, width] -> [nodes, width]"""
-        target, source = batch.target, batch.source
+        target, source = batch.target, batch.memory
         assert target is not None
-        assert batch.source_of_target is not None
+        assert source is not None
         width = self.model.width
         weight, bias = weights[f"{name}.in_proj_weight"], weights[f"{name}.in_proj_bias"]
         query = functional.linear(nodes, weight[:width], bias[:width])
-        keys_values = functional.linear(memory, weight[width:], bias[width:])
-        key, value = self._heads(keys_values, source, 2)[:, batch.source_of_target]
-        hidden = None
-        if source.hidden_keys is not None and not self.model.source_padding_attended:
-            hidden = source.hidden_keys[batch.source_of_target]
+        key, value = self._heads(functional.linear(memory, weight[width:], bias[width:]), source, 2).unbind()
         if len(nodes) == len(target.tokens):
             spread = self._heads(query, target, 1)[0]
         else:  # only the nodes that are read are left: put each back at its home
             flat = query.new_zeros(target.sequences * target.length, width).index_copy(0, home, query)
             spread = self._split(flat, target, 1)[0]
-        return functional.embedding(home, self._attended(spread, key, value, hidden))
+        return functional.embedding(home, self._attended(spread, key, value, source.hidden_keys))
 
     def _heads(self, nodes: Tensor, stream: PreparedStream, parts: int) -> Tensor:
         """[nodes, parts * width] -> [parts, sequences, heads, length, head width]"""
