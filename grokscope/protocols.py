@@ -2,7 +2,7 @@
 
 A backend knows how to run one model, and nothing of defects, onsets or runs. It works on flat vectors: all parameters
 of a model in one array of its own kind, laid out by `grokscope.parameters`. The core does its mathematics on those
-vectors with operators alone (`+ - * / @ **` and slices), so each formula exists once.
+vectors with operators alone (`+ - * /`, slices and `sum`), so each formula exists once.
 
 A task is data, a model specification and presets, and nothing of training.
 
@@ -157,6 +157,16 @@ class Session(Landscape[Any], Protocol):
         """Wait until the device has done all that was asked of it (for timing)."""
 
 
+class PlainRun(Protocol):
+    """The same training as a script would write it: padded, eager, everything computed. For comparison in `bench`."""
+
+    def step(self, examples: Examples) -> float:
+        """One optimizer step on a batch, duplicates and padding and all; its loss, nats."""
+
+    def accuracy(self, examples: Examples) -> float:
+        """Fraction of labels predicted, every example computed."""
+
+
 @dataclass(frozen=True)
 class Device:
     """One place where a backend can compute."""
@@ -184,6 +194,8 @@ class BackendSpec:
     preference: Callable[[], int] = lambda: 1
     """How well this machine suits the backend, for `--backend auto`, which tries the highest first: 2 where it is the
     machine's own, 1 where it works well, 0 where it merely works. Imports no framework."""
+    plain: "Callable[..., PlainRun] | None" = None
+    """`plain(model, parameters, *, device, optimizer) -> PlainRun`, where the framework has a usual way to write it."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@
 mlx.
 """
 
+import platform
+import sys
 from collections.abc import Mapping, Sequence
 
 from grokscope.models import ModelSpec
@@ -52,6 +54,11 @@ def details() -> Mapping[str, str]:
     return details()
 
 
+def preference() -> int:
+    """MLX is Apple silicon's own; elsewhere its CPU is there for correctness, not for speed."""
+    return 2 if sys.platform == "darwin" and platform.machine() == "arm64" else 0
+
+
 SPEC = BackendSpec(
     name="mlx",
     summary="MLX on Apple's GPU, or the CPU",
@@ -59,4 +66,5 @@ SPEC = BackendSpec(
     devices=devices,
     open=open_session,
     details=details,
+    preference=preference,
 )

@@ -7,7 +7,7 @@ torch.
 from collections.abc import Mapping, Sequence
 
 from grokscope.models import ModelSpec
-from grokscope.protocols import BackendSpec, Device, FloatArray, Precision, Session, Unavailable
+from grokscope.protocols import AdamW, BackendSpec, Device, FloatArray, PlainRun, Precision, Session, Unavailable
 
 _INSTALL = "pip install 'grokscope[torch]'"
 
@@ -43,6 +43,14 @@ def open_session(
     return TorchSession(model, parameters, device=device, precision=precision, threads=threads)
 
 
+def open_plain(model: ModelSpec, parameters: FloatArray, *, device: str, optimizer: AdamW) -> PlainRun:
+    """Training on plain `nn.Transformer*` modules. Raises `Unavailable` without PyTorch."""
+    _check()
+    from grokscope_torch.plain import PlainModules
+
+    return PlainModules(model, parameters, device=device, optimizer=optimizer)
+
+
 def details() -> Mapping[str, str]:
     """Versions and thread count. Raises `Unavailable` without PyTorch."""
     _check()
@@ -58,4 +66,5 @@ SPEC = BackendSpec(
     devices=devices,
     open=open_session,
     details=details,
+    plain=open_plain,
 )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from grokscope.examples import Batch
 from grokscope.models import ModelSpec
@@ -40,7 +41,6 @@ class TorchSession:
         self.precision: Precision = precision
         self._check(parameters)
         self._theta = self.asarray(parameters).requires_grad_()
-        self._optimizer = torch.optim.AdamW([self._theta], fused=True)
         self.restore(TrainingState(0, parameters, np.zeros_like(parameters), np.zeros_like(parameters)))
 
     @property
@@ -98,12 +98,11 @@ class TorchSession:
         return self._descend(gradient.clone(), optimizer)
 
     def state(self) -> TrainingState:
-        moments = self._optimizer.state[self._theta]
         return TrainingState(
-            int(moments["step"].item()),
+            int(self._steps.item()),
             self.tonumpy(self._theta),
-            self.tonumpy(moments["exp_avg"]),
-            self.tonumpy(moments["exp_avg_sq"]),
+            self.tonumpy(self._first_moment),
+            self.tonumpy(self._second_moment),
         )
 
     def restore(self, state: TrainingState) -> None:
@@ -111,11 +110,9 @@ class TorchSession:
             self._check(vector)
         with torch.no_grad():
             self._theta.copy_(self.asarray(state.parameters))
-        self._optimizer.state[self._theta] = {
-            "step": torch.tensor(float(state.step), device=self._where),
-            "exp_avg": self.asarray(state.first_moment),
-            "exp_avg_sq": self.asarray(state.second_moment),
-        }
+        self._steps = torch.tensor(float(state.step), device=self._where)
+        self._first_moment = self.asarray(state.first_moment)
+        self._second_moment = self.asarray(state.second_moment)
 
     def synchronize(self) -> None:
         if self._where.type == "cuda":
@@ -132,15 +129,23 @@ class TorchSession:
         norm: Tensor = torch.linalg.vector_norm(gradient)
         if optimizer.clip is not None:
             gradient.mul_((optimizer.clip / (norm + 1e-6)).clamp(max=1.0))
-        self._theta.grad = gradient
-        self._optimizer.param_groups[0].update(
-            lr=optimizer.lr,
-            betas=(optimizer.beta1, optimizer.beta2),
-            eps=optimizer.epsilon,
-            weight_decay=optimizer.wd,
-        )
-        self._optimizer.step()
-        self._theta.grad = None
+        with torch.no_grad():
+            adamw(  # the function, not the class: that one takes a second to import
+                [self._theta],
+                [gradient],
+                [self._first_moment],
+                [self._second_moment],
+                [],
+                [self._steps],
+                fused=True,
+                amsgrad=False,
+                beta1=optimizer.beta1,
+                beta2=optimizer.beta2,
+                lr=optimizer.lr,
+                weight_decay=optimizer.wd,
+                eps=optimizer.epsilon,
+                maximize=False,
+            )
         return norm
 
     def _check(self, vector: FloatArray) -> None:

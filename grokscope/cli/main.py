@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from grokscope.cli.bench import bench
 from grokscope.cli.command import Command
 from grokscope.cli.doctor import doctor
 from grokscope.cli.exits import ExitCode, complain, leave
@@ -53,7 +54,7 @@ def options(
         raise typer.Exit(ExitCode.USAGE)
 
 
-for command in (run, watch, ls, show, export, control, backends, schema, doctor):
+for command in (run, watch, ls, show, export, control, backends, schema, doctor, bench):
     app.command(cls=Command)(command)
 app.add_typer(tasks)
 

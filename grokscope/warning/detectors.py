@@ -46,7 +46,7 @@ class OnsetRule(Protocol):
 
 @dataclass
 class Memorization:
-    """Training accuracy reaches `threshold` for the first time. (At the paper's weight decay it hovers just below 1.)"""
+    """Training accuracy reaches `threshold` for the first time. (Under strong weight decay it hovers just below 1.)"""
 
     threshold: float = 0.99
     found: bool = False

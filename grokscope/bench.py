@@ -1,0 +1,134 @@
+"""What a step, an evaluation and a measurement cost on this machine, beside one gradient and beside the plain way.
+
+Everything is timed in the same process, in rounds that visit each operation once, so that a machine whose speed drifts
+does so for all of them. Medians are reported.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grokscope.config import RunConfig
+from grokscope.evaluation import PreparedSplit
+from grokscope.examples import Packer
+from grokscope.geometry import commutator
+from grokscope.launch import available_backend
+from grokscope.parameters import initial_parameters
+from grokscope.protocols import TaskSpec
+from grokscope.streams import generator
+
+WARM_UP_STEPS = 3
+PLAIN_TWINS = {"step": "plain step", "evaluation": "plain evaluation"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One operation."""
+
+    operation: str
+    milliseconds: float
+    gradients: float
+    """In units of one gradient of a training batch"""
+    of_plain: float | None
+    """As a fraction of the plain way; None where there is none"""
+    rounds: int
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The costs of one configuration on one device."""
+
+    backend: str
+    device: str
+    details: dict[str, str]
+    parameters: int
+    costs: list[Cost]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "backend": self.backend,
+            "device": self.device,
+            "details": self.details,
+            "parameters": self.parameters,
+            "costs": [vars(cost) for cost in self.costs],
+        }
+
+
+def bench(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) -> Bench:
+    """Time every operation for about `seconds` in all, at least three rounds. Raises `Unavailable`, `ConfigError`."""
+    spec, device = available_backend(config)
+    data = task.load(options, config.train.seed)
+    model = config.model_of(data.model)
+    parameters = initial_parameters(model, config.train.seed)
+    section = config.backend
+    session = spec.open(model, parameters, device=device, precision=section.precision, threads=section.threads)
+    train = Packer(data.train, model)
+    test = PreparedSplit(Packer(data.splits["test"], model).whole, session)
+
+    def rows(index: int) -> Any:
+        random = generator(config.train.seed, "batch", index)
+        return random.integers(len(data.train), size=config.train.batch_size)
+
+    def prepared(index: int) -> Any:
+        return session.prepare(train.batch(rows(index)))
+
+    def sample(estimator: Callable[..., object], index: int) -> None:
+        estimator(
+            session, session.parameters, prepared(2 * index), prepared(2 * index + 1), precision=section.precision
+        )
+
+    operations: dict[str, Callable[[int], object]] = {
+        "gradient": lambda index: session.gradient(session.parameters, prepared(index))[1],
+        "step": lambda index: session.step(prepared(index), config.adamw),
+        "evaluation": lambda index: test.scores(session.parameters),
+        "exact sample": lambda index: sample(commutator.exact, index),
+        "finite-difference sample": lambda index: sample(commutator.finite_difference, index),
+    }
+    if spec.plain is not None:
+        plain = spec.plain(model, parameters, device=session.device, optimizer=config.adamw)
+        operations["plain step"] = lambda index: plain.step(data.train.take(rows(index)))
+        operations["plain evaluation"] = lambda index: plain.accuracy(data.splits["test"])
+    for index in range(WARM_UP_STEPS):
+        operations["step"](index)
+    timings = _timed(operations, session.synchronize, seconds)
+    return Bench(spec.name, session.device, dict(spec.details()), len(parameters), _costs(timings))
+
+
+def _timed(
+    operations: dict[str, Callable[[int], object]], synchronize: Callable[[], None], seconds: float
+) -> dict[str, list[float]]:
+    """Milliseconds of each operation in each round; the first round is left out where there is time for three more."""
+    timings: dict[str, list[float]] = {operation: [] for operation in operations}
+    ends = time.perf_counter() + seconds
+    index = 0
+    while index < 4 or time.perf_counter() < ends:
+        for operation, call in operations.items():
+            synchronize()
+            started = time.perf_counter()
+            result = call(index)
+            if operation == "gradient":
+                float(result[0])  # type: ignore[index]  # a lazy backend has done nothing until it is asked
+            synchronize()
+            timings[operation].append(1e3 * (time.perf_counter() - started))
+        index += 1
+    return {operation: measured[1:] for operation, measured in timings.items()}
+
+
+def _costs(timings: dict[str, list[float]]) -> list[Cost]:
+    medians = {operation: float(np.median(measured)) for operation, measured in timings.items()}
+    costs = []
+    for operation, milliseconds in medians.items():
+        twin = medians.get(PLAIN_TWINS.get(operation, ""))
+        costs.append(
+            Cost(
+                operation,
+                milliseconds,
+                milliseconds / medians["gradient"],
+                None if twin is None else milliseconds / twin,
+                len(timings[operation]),
+            )
+        )
+    return costs
