@@ -16,15 +16,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
     "quick": {
         "task.test_size": 1000,
-        "model.width": 64,
-        "model.feed_forward": 128,
-        "train.steps": 4000,
+        "train.steps": 5000,
         "train.batch_size": 50,
         "train.stop_after_grok": 500,
-        "optimizer.lr": 1e-3,
+        "optimizer.lr": 2e-3,
         "optimizer.wd": 1.0,
         "evaluate.every": 50,
         "measure.every": 50,
         "measure.samples": 3,
+        "measure.baseline_samples": 9,
     },
 }
