@@ -65,8 +65,9 @@ class Commutator:
     precision: Precision
 
     def quartiles(self) -> tuple[float, float, float]:
-        """25th, 50th and 75th percentile of the defect (linear interpolation)."""
-        low, median, high = np.percentile([sample.defect for sample in self.samples], [25, 50, 75])
+        """25th, 50th and 75th percentile of the defect (linear interpolation); nan beside a sample that is infinite."""
+        with np.errstate(invalid="ignore"):
+            low, median, high = np.percentile([sample.defect for sample in self.samples], [25, 50, 75])
         return float(low), float(median), float(high)
 
     def median(self, value: Callable[[CommutatorSample], float | None]) -> float | None:
@@ -82,7 +83,8 @@ class Commutator:
     @property
     def below_floor(self) -> bool:
         """Whether the median defect drowns in rounding: it is less than twice the floor, or not finite."""
-        return not self.quartiles()[1] >= 2 * self.floor
+        median = self.quartiles()[1]
+        return not (math.isfinite(median) and median >= 2 * self.floor)
 
 
 def bracket(landscape: Landscape[Any], theta: Array, batch_a: Any, batch_b: Any) -> Bracket:
