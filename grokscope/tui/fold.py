@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from grokscope.events import SCHEMA_VERSION
+from grokscope.runs.state import Phase
 from grokscope.tui.columns import MAX_CURVES, REGULAR, samples
 from grokscope.tui.series import Rows, Series
 from grokscope.tui.text import plain
@@ -126,7 +127,7 @@ def _started(view: View, event: Event) -> View:
     return replace(view, started=event, phase="running", phase_reason="", finished=NOTHING)
 
 
-def _phase(phase: str) -> Callable[[View, Event], View]:
+def _phase(phase: Phase) -> Callable[[View, Event], View]:
     def changed(view: View, event: Event) -> View:
         return replace(view, phase=phase, phase_reason=plain(event.get("reason", "")))
 

@@ -1,13 +1,8 @@
-"""Whether anybody is still writing a run: its log, its heartbeat and its process, read together."""
+"""How the state of a run looks: a word, a glyph and a colour."""
 
-import os
-import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from grokscope.runs.heartbeat import STALE_SECONDS
+from grokscope.runs.state import Signs, condition
 from grokscope.tui.view import View
 
 
@@ -34,46 +29,6 @@ class State(Enum):
         return self in {State.RUNNING, State.PAUSED, State.STALE}
 
 
-LOST_SECONDS = 60.0
-"""A trainer on another machine that was silent for so long is counted as gone."""
-
-
-@dataclass(frozen=True)
-class Signs:
-    """What the outside of a run says of its trainer."""
-
-    exists: bool = True
-    silence: float | None = None
-    """Seconds since the last heartbeat; None where there never was one."""
-    process_lives: bool | None = None
-    """None where this machine cannot tell."""
-
-
-def state(view: View, signs: Signs) -> State:
-    """The state to show. A log that ends in `finished` needs no heartbeat."""
-    if not signs.exists:
-        return State.GONE
-    if view.phase == "finished":
-        return State.FINISHED
-    if signs.process_lives is False:
-        return State.CRASHED
-    if view.phase == "waiting":
-        return State.WAITING
-    if signs.silence is None or signs.silence > STALE_SECONDS:
-        lost = signs.silence is None or signs.silence > LOST_SECONDS
-        return State.CRASHED if lost and not signs.process_lives else State.STALE
-    return State.PAUSED if view.phase == "paused" else State.RUNNING
-
-
-def process_lives(started: Mapping[str, Any]) -> bool | None:
-    """Whether the process that wrote `started` is there; None where it runs on another machine."""
-    process = started.get("process")
-    if started.get("host") != socket.gethostname() or not isinstance(process, int) or process <= 0:
-        return None
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return None
-    return True
+def state(view: View, signs: Signs, *, exists: bool = True) -> State:
+    """The state to show: what `grokscope.runs.state` says of a run, unless its directory is gone."""
+    return State[condition(view.phase, signs).upper()] if exists else State.GONE

@@ -13,8 +13,9 @@ from typing import Protocol
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.heartbeat import age_seconds
 from grokscope.runs.log import Tail
+from grokscope.runs.state import Signs, process_lives
 from grokscope.tui.bulk import Discontinued, Folder, preview
-from grokscope.tui.liveness import Signs, State, process_lives, state
+from grokscope.tui.liveness import State, state
 from grokscope.tui.view import View
 
 POLL_SECONDS = 0.25
@@ -79,8 +80,8 @@ class Reader:
     def poll(self) -> Snapshot:
         """Read what has come, publish it if it says anything new, and return it."""
         exists = self._read()
-        signs = Signs(exists, self._silence(), self._alive(self._snapshot.view))
-        self._set(replace(self._snapshot, state=state(self._snapshot.view, signs)))
+        signs = Signs(self._silence(), self._alive(self._snapshot.view))
+        self._set(replace(self._snapshot, state=state(self._snapshot.view, signs, exists=exists)))
         return self._snapshot
 
     def _set(self, snapshot: Snapshot) -> None:

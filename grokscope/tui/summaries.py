@@ -8,8 +8,9 @@ from typing import Any
 
 from grokscope.runs.directory import RunDirectory, runs_in
 from grokscope.runs.heartbeat import age_seconds
+from grokscope.runs.state import Signs, process_lives
 from grokscope.tui.bulk import Folder
-from grokscope.tui.liveness import Signs, State, process_lives, state
+from grokscope.tui.liveness import State, state
 from grokscope.tui.text import plain, setting
 from grokscope.tui.view import View
 
@@ -50,7 +51,7 @@ class Summary:
 def summary(run: RunDirectory) -> Summary:
     """Raises `OSError` where the log cannot be read."""
     view = Folder().fold(View(), _ends(run.events))
-    signs = Signs(True, age_seconds(run.heartbeat), process_lives(view.started))
+    signs = Signs(age_seconds(run.heartbeat), process_lives(view.started))
     return Summary(run, state(view, signs), view)
 
 

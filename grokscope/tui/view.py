@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from grokscope.runs.log import decode
+from grokscope.runs.state import Phase
 from grokscope.tui.series import Series
 from grokscope.tui.text import plain
 from grokscope.tui.wording import describe, step_of, whole
@@ -99,7 +100,7 @@ class View:
     """Lines understood so far; also the `seq` expected next."""
     started: Mapping[str, Any] = field(default_factory=_nothing)
     step: int = 0
-    phase: str = "waiting"
+    phase: Phase = "waiting"
     """What the log itself says: waiting, running, paused, finished."""
     phase_reason: str = ""
     finished: Mapping[str, Any] = field(default_factory=_nothing)

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -90,20 +89,6 @@ def test_the_heartbeat_knows_the_trainer_before_the_log_does(tmp_path: Path) -> 
 def test_summary_of_nothing(tmp_path: Path) -> None:
     known = {name: value for name, value in summary(read_state(write(tmp_path))).items() if value is not None}
     assert known == {"name": "a", "path": str(tmp_path / "a"), "state": "waiting", "metric": "accuracy"}
-
-
-def test_the_tui_says_the_same(tmp_path: Path) -> None:
-    """Two pictures of one run never disagree."""
-    from dataclasses import replace
-
-    from grokscope.tui import liveness
-    from grokscope.tui.view import View
-
-    for phase, silence, lives in product(
-        ("waiting", "running", "paused", "finished"), (None, 0.0, 9.0, 11.0, 59.0, 61.0), (None, True, False)
-    ):
-        shown = liveness.state(replace(View(), phase=phase), liveness.Signs(True, silence, lives))
-        assert shown.word == condition(phase, Signs(silence, lives)), (phase, silence, lives)  # type: ignore[arg-type]
 
 
 def test_bytes(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from tui_made import Script, whole_run
 
 from grokscope.runs.directory import RunDirectory
+from grokscope.runs.state import Signs, process_lives
 from grokscope.tui import reader as reading
-from grokscope.tui.liveness import Signs, State, process_lives, state
+from grokscope.tui.liveness import State, state
 from grokscope.tui.reader import Reader, Snapshot, read_whole
 from grokscope.tui.summaries import summaries
 from grokscope.tui.view import View
