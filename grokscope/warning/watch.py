@@ -1,12 +1,14 @@
 """All detectors of one run, fed with its events.
 
-A watch is a fold over the log and nothing more: feeding it the events of a run again brings it to the same state.
+A watch is a fold over the log and nothing more: feeding it the events of a run again brings it to the same state. What
+is not finite is null there, so it is passed over here too.
 """
 
-from typing import Any, TypeVar
+import math
+from typing import Any, TypeGuard, TypeVar
 
 from grokscope.config import RunConfig
-from grokscope.events import Detection, Evaluated, Event, Grokked, Measured, Memorized, Onset, Rule
+from grokscope.events import Detection, Evaluated, Event, Grokked, Measured, Memorized, Number, Onset, Rule
 from grokscope.protocols import TaskSpec
 from grokscope.warning.detectors import DefectRecord, Detected, Grokking, Memorization, TestLossTurn, onset_rule
 
@@ -68,7 +70,8 @@ class Watch:
         train_accuracy = getattr(event.train, self._metric)
         memorized = self._memorization.update(step, train_accuracy)
         grokked = self._grokking.update(step, event.test.model_dump())
-        turned = None if event.test.loss is None else self._turn.update(step, event.test.loss)
+        loss = event.test.loss
+        turned = self._turn.update(step, loss) if _is_finite(loss) else None
         self.memorized = self.memorized or memorized
         self.grokked = self.grokked or grokked
         self.turned = self.turned or turned
@@ -76,14 +79,19 @@ class Watch:
         return [detection for detection in found if detection is not None]
 
     def _see_measured(self, event: Measured) -> list[Detection]:
-        if event.defect.median is None:
+        median = event.defect.median
+        if not _is_finite(median):
             return []
-        samples = [sample for sample in event.defect.samples if sample is not None]
-        record = DefectRecord(event.step or 0, event.defect.median, samples, event.below_floor)
+        samples = [sample for sample in event.defect.samples if _is_finite(sample)]
+        record = DefectRecord(event.step or 0, median, samples, event.below_floor)
         onset = self._onset.update(record)
         self.onset = self.onset or onset
         detection = _event(Onset, onset, self._measure_every)
         return [] if detection is None else [detection]
+
+
+def _is_finite(value: Number) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
 
 
 def _step(detected: Detected | None) -> int | None:
