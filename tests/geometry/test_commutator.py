@@ -337,8 +337,8 @@ def test_quartiles_interpolate() -> None:
 @pytest.mark.parametrize(
     ("defect", "floor", "below"),
     [
-        (0.2, 0.1, False),
-        (0.19, 0.1, True),
+        (0.31, 0.1, False),
+        (0.29, 0.1, True),
         (0.0, 0.0, False),
         (math.nan, 0.1, True),
         (math.inf, 0.1, True),
