@@ -52,6 +52,8 @@ class PlainTransformer(nn.Module):
             if self.model.causal:
                 return self._read_out(self.encoder(nodes, mask=_future(source.shape[1], nodes)))
             return self._read_out(self.encoder(nodes, src_key_padding_mask=_padding(examples.source_lengths, source)))
+        if self.model.source_padding_attended:  # then how much padding there is makes a difference
+            source = functional.pad(source, (0, self.model.context - source.shape[1]))
         target = torch.as_tensor(examples.target, device=device)
         source_padding = _padding(examples.source_lengths, source)
         nodes = self.transformer(
