@@ -7,6 +7,7 @@ metadata, and open in every backend.
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,8 @@ def _write(folder: Path, step: int, tensors: dict[str, FloatArray], about: dict[
             os.fsync(out.fileno())
         return draft.rename(file)
     except OSError as problem:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that took no file may not give one back either
+            draft.unlink()
         raise RunUnwritable(problem.errno, f"cannot write {file}: {problem.strerror}") from problem
 
 
