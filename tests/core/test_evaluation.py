@@ -1,0 +1,70 @@
+"""Scores of a packed split against a plain count, one example after the other."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grokscope.evaluation import PreparedSplit
+from grokscope.events import Scores
+from grokscope.examples import IGNORED, Examples, Packer
+from grokscope.models import ModelSpec
+from grokscope.protocols import FloatArray
+from grokscope.testing import reference
+from grokscope.testing.backends import CASES
+
+
+def plain_scores(model: ModelSpec, theta: FloatArray, examples: Examples) -> Scores:
+    """Padded, nothing shared, each copy of an example computed for itself."""
+    losses, right, whole = [], [], []
+    for row in range(len(examples)):
+        one = reference.padded_examples(examples.take(np.array([row])), model)
+        row_losses, logits = reference.losses_and_logits(model, theta, one)
+        hits = logits.argmax(axis=1) == one.labels
+        losses.extend(row_losses)
+        right.extend(hits)
+        whole.append(hits.all())
+    return Scores(loss=float(np.mean(losses)), accuracy=float(np.mean(right)), sequence_accuracy=float(np.mean(whole)))
+
+
+def answered(case_name: str, theta: FloatArray, share: float) -> Examples:
+    """The case's examples, a share of the labels replaced by what the model itself would say: not all is wrong then."""
+    case = CASES[case_name]
+    labels = case.examples.labels.copy()
+    padded = reference.padded_examples(case.examples, case.model)
+    _, logits = reference.losses_and_logits(case.model, theta, padded)
+    chosen = np.random.default_rng(0).random(len(padded.reads)) < share
+    labels.ravel()[padded.reads[chosen]] = logits.argmax(axis=1)[chosen]
+    examples = case.examples
+    return Examples(examples.source, examples.source_lengths, labels, examples.target, examples.target_lengths)
+
+
+@pytest.mark.parametrize("case_name", CASES)
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 30))
+def test_scores_equal_a_plain_count(case_name: str, seed: int, size: int) -> None:
+    """Rows are drawn with replacement, so that there are duplicates."""
+    case = CASES[case_name]
+    theta = case.parameters.astype(np.float64)
+    every = answered(case_name, theta, share=0.8)
+    examples = every.take(np.random.default_rng(seed).integers(0, len(every), size))
+    session = reference.SPEC.open(case.model, theta, precision="float64")
+    found = PreparedSplit(Packer(examples, case.model).whole, session).scores(session.parameters)
+    expected = plain_scores(case.model, theta, examples)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+    assert found.accuracy == pytest.approx(expected.accuracy, rel=1e-12)
+    assert found.sequence_accuracy == pytest.approx(expected.sequence_accuracy, rel=1e-12)
+
+
+def test_everything_right_and_everything_wrong() -> None:
+    case = CASES["decoder"]
+    theta = case.parameters.astype(np.float64)
+    session = reference.SPEC.open(case.model, theta, precision="float64")
+    right = answered("decoder", theta, share=1.0)
+    scores = PreparedSplit(Packer(right, case.model).whole, session).scores(theta)
+    # Equal nodes with different labels cannot be: a model's own answers do not contradict each other.
+    assert (scores.accuracy, scores.sequence_accuracy) == (1.0, 1.0)
+    labels = np.where(right.labels == IGNORED, IGNORED, (right.labels + 1) % case.model.classes)
+    wrong = Examples(right.source, right.source_lengths, labels)
+    scores = PreparedSplit(Packer(wrong, case.model).whole, session).scores(theta)
+    assert (scores.accuracy, scores.sequence_accuracy) == (0.0, 0.0)

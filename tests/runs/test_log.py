@@ -1,0 +1,156 @@
+"""The event log: one writer, torn lines, truncation, and readers that follow."""
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grokscope.events import SCHEMA_VERSION, Observed, Warned, parse
+from grokscope.runs.log import EventLog, RunBusy, Tail, decode, read
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[EventLog]:
+    opened = EventLog(tmp_path / "events.jsonl", tmp_path / "lock", "mine")
+    yield opened
+    opened.close()
+
+
+def fill(log: EventLog, count: int) -> None:
+    for number in range(count):
+        log.write(Warned(step=number, reason=f"number {number}"))
+
+
+def steps(file: Path) -> list[int]:
+    return [event["step"] for event in read(file)]
+
+
+class TestWriting:
+    def test_envelope(self, log: EventLog) -> None:
+        fill(log, 2)
+        recorded, line = log.write(Warned(step=7, reason="θ"))
+        assert (recorded.v, recorded.run, recorded.seq, recorded.step) == (SCHEMA_VERSION, "mine", 2, 7)
+        assert recorded.time.endswith("Z")
+        assert list(json.loads(line)) == ["v", "run", "seq", "time", "event", "step", "reason"]
+        assert log.file.read_bytes().splitlines()[-1] == line.encode()
+        assert parse(line) == recorded
+
+    def test_what_is_not_finite_becomes_null_and_is_named(self, log: EventLog) -> None:
+        signals = {"a": math.nan, "b": 1.5, "c": math.inf, "d": -math.inf}
+        _, line = log.write(Observed(step=0, signals=signals))
+        event = json.loads(line, parse_constant=pytest.fail)
+        assert event["signals"] == {"a": None, "b": 1.5, "c": None, "d": None}
+        assert event["flags"] == {"signals.a": "nan", "signals.c": "inf", "signals.d": "-inf"}
+
+    def test_one_writer(self, log: EventLog, tmp_path: Path) -> None:
+        with pytest.raises(RunBusy, match="another trainer is writing mine"):
+            EventLog(log.file, tmp_path / "lock", "mine")
+
+    def test_another_process_is_refused_too_until_the_writer_is_gone(self, tmp_path: Path) -> None:
+        script = (
+            "import sys; from pathlib import Path; from grokscope.runs.log import EventLog, RunBusy\n"
+            "folder = Path(sys.argv[1])\n"
+            "try: EventLog(folder / 'events.jsonl', folder / 'lock', 'mine').close()\n"
+            "except RunBusy: sys.exit(7)\n"
+        )
+        process = [sys.executable, "-c", script, str(tmp_path)]
+        log = EventLog(tmp_path / "events.jsonl", tmp_path / "lock", "mine")
+        fill(log, 1)
+        assert subprocess.run(process, check=False).returncode == 7
+        log.close()
+        assert subprocess.run(process, check=False).returncode == 0
+        assert steps(log.file) == [0]
+
+
+class TestTruncation:
+    @pytest.mark.parametrize("kept", [0, 3, 5])
+    def test_goes_on_from_there(self, log: EventLog, kept: int) -> None:
+        fill(log, 5)
+        assert [event["step"] for event in log.truncate(kept)] == list(range(kept))
+        recorded, _ = log.write(Warned(step=99, reason="again"))
+        assert recorded.seq == kept
+        assert steps(log.file) == [*range(kept), 99]
+        assert [event["seq"] for event in read(log.file)] == list(range(kept + 1))
+
+    def test_a_torn_line_goes(self, log: EventLog) -> None:
+        fill(log, 3)
+        log.file.write_bytes(log.file.read_bytes()[:-5])
+        log.truncate(2)
+        fill(log, 1)
+        assert steps(log.file) == [0, 1, 0]
+
+    def test_too_few(self, log: EventLog) -> None:
+        fill(log, 3)
+        log.file.write_bytes(log.file.read_bytes()[:-1])
+        with pytest.raises(ValueError, match="holds 2 events, its checkpoint was written after 3"):
+            log.truncate(3)
+
+
+class TestReading:
+    @given(cut=st.integers(0, 300))
+    def test_torn_anywhere(self, tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+        folder = tmp_path_factory.mktemp("log")
+        log = EventLog(folder / "events.jsonl", folder / "lock", "mine")
+        fill(log, 3)
+        log.close()
+        whole = log.file.read_bytes()
+        lines = whole.splitlines(keepends=True)
+        cut = min(cut, len(whole))
+        log.file.write_bytes(whole[:cut])
+        expected = [index for index in range(3) if sum(map(len, lines[: index + 1])) <= cut]
+        assert steps(log.file) == expected
+
+    def test_what_is_no_event_is_skipped(self, log: EventLog) -> None:
+        fill(log, 1)
+        with log.file.open("ab") as out:
+            out.write(b'[1]\n{"half": \n{"event": 5}\n\xff\xfe\n{"event": "new in another version", "step": 4}\n')
+        assert steps(log.file) == [0, 4]
+
+    @pytest.mark.parametrize("line", [b"", b"null", b'"text"', b"{}", b'{"event": null}', b"\xff"])
+    def test_decode_nothing(self, line: bytes) -> None:
+        assert decode(line) is None
+
+
+class TestTail:
+    def test_only_what_is_new_and_whole(self, log: EventLog) -> None:
+        tail = Tail(log.file)
+        assert tail.lines() == ([], False)
+        fill(log, 2)
+        assert len(tail.lines()[0]) == 2
+        assert tail.lines() == ([], False)
+        with log.file.open("ab") as out:
+            out.write(b'{"event": "warn')
+        assert tail.lines() == ([], False)
+        with log.file.open("ab") as out:
+            out.write(b'ed"}\n')
+        assert tail.lines() == ([b'{"event": "warned"}'], False)
+
+    def test_a_piece_at_a_time(self, log: EventLog) -> None:
+        fill(log, 10)
+        tail = Tail(log.file)
+        size = len(log.file.read_bytes().splitlines()[0]) + 1
+        pieces = [tail.lines(limit=3 * size)[0] for _ in range(5)]
+        assert [len(piece) for piece in pieces] == [3, 3, 3, 1, 0]
+        assert [decode(line)["step"] for piece in pieces for line in piece] == list(range(10))  # type: ignore[index]
+
+    def test_across_truncation(self, log: EventLog) -> None:
+        tail = Tail(log.file)
+        fill(log, 5)
+        tail.lines()
+        log.truncate(2)
+        lines, truncated = tail.lines()
+        assert truncated
+        assert len(lines) == 2
+        fill(log, 1)
+        lines, truncated = tail.lines()
+        assert (len(lines), truncated) == (1, False)
+
+    def test_a_log_that_is_gone(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            Tail(tmp_path / "none").lines()
