@@ -7,6 +7,7 @@ does so for all of them. Medians are reported.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from grokscope.protocols import TaskSpec
 from grokscope.streams import generator
 
 WARM_UP_STEPS = 3
+LEAST_ROUNDS = 3
+QUICK_MILLISECONDS = 300.0
+"""An operation shorter than this is called again, up to ten times a round"""
 PLAIN_TWINS = {"step": "plain step", "evaluation": "plain evaluation"}
 
 
@@ -34,7 +38,7 @@ class Cost:
     """In units of one gradient of a training batch"""
     of_plain: float | None
     """As a fraction of the plain way; None where there is none"""
-    rounds: int
+    calls: int
 
 
 @dataclass(frozen=True)
@@ -100,21 +104,32 @@ def bench(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) ->
 def _timed(
     operations: dict[str, Callable[[int], object]], synchronize: Callable[[], None], seconds: float
 ) -> dict[str, list[float]]:
-    """Milliseconds of each operation in each round; the first round is left out where there is time for three more."""
+    """Milliseconds of each call, after a first round that only warms up. A quick operation is called several times a
+    round, so that its median does not hang on three calls because another one takes seconds."""
     timings: dict[str, list[float]] = {operation: [] for operation in operations}
+    calls = dict.fromkeys(operations, 1)
     ends = time.perf_counter() + seconds
-    index = 0
-    while index < 4 or time.perf_counter() < ends:
+    for round_number in count():
+        if round_number > LEAST_ROUNDS and time.perf_counter() > ends:
+            return timings
         for operation, call in operations.items():
-            synchronize()
-            started = time.perf_counter()
-            result = call(index)
-            if operation == "gradient":
-                float(result[0])  # type: ignore[index]  # a lazy backend has done nothing until it is asked
-            synchronize()
-            timings[operation].append(1e3 * (time.perf_counter() - started))
-        index += 1
-    return {operation: measured[1:] for operation, measured in timings.items()}
+            measured = [
+                _milliseconds(operation, call, synchronize, 10 * round_number + i) for i in range(calls[operation])
+            ]
+            if round_number:
+                timings[operation] += measured
+            calls[operation] = int(np.clip(QUICK_MILLISECONDS / measured[-1], 1, 10))
+    raise AssertionError("count() does not end")
+
+
+def _milliseconds(operation: str, call: Callable[[int], object], synchronize: Callable[[], None], index: int) -> float:
+    synchronize()
+    started = time.perf_counter()
+    result = call(index)
+    if operation == "gradient":
+        float(result[0])  # type: ignore[index]  # a lazy backend has done nothing until it is asked
+    synchronize()
+    return 1e3 * (time.perf_counter() - started)
 
 
 def _costs(timings: dict[str, list[float]]) -> list[Cost]:

@@ -20,7 +20,7 @@ def bench(
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0, help="Time to spend, about; at least four rounds are run.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=0, help="Time to spend, about; at least four rounds.")] = 20.0,
     json: AsJson = False,
 ) -> None:
     """Time a step, a full evaluation, and a sample of the defect by either estimator.
@@ -50,9 +50,9 @@ def bench(
             f"{cost.milliseconds:.4g}",
             f"{cost.gradients:.2f}",
             "" if cost.of_plain is None else f"{cost.of_plain:.2f}",
-            str(cost.rounds),
+            str(cost.calls),
         ]
         for cost in result.costs
     ]
-    columns = ["operation", "ms", "gradients", "of the plain way", "rounds"]
+    columns = ["operation", "ms", "gradients", "of the plain way", "calls"]
     say_table(columns, rows, numeric=columns[1:])
