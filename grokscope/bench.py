@@ -7,7 +7,6 @@ does so for all of them. Medians are reported.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,8 @@ from grokscope.streams import generator
 WARM_UP_STEPS = 3
 LEAST_ROUNDS = 3
 QUICK_MILLISECONDS = 300.0
-"""An operation shorter than this is called again, up to ten times a round"""
+"""An operation shorter than this is called again in the same round"""
+MOST_CALLS = 10
 PLAIN_TWINS = {"step": "plain step", "evaluation": "plain evaluation"}
 
 
@@ -108,18 +108,19 @@ def _timed(
     round, so that its median does not hang on three calls because another one takes seconds."""
     timings: dict[str, list[float]] = {operation: [] for operation in operations}
     calls = dict.fromkeys(operations, 1)
-    ends = time.perf_counter() + seconds
-    for round_number in count():
-        if round_number > LEAST_ROUNDS and time.perf_counter() > ends:
-            return timings
-        for operation, call in operations.items():
-            measured = [
-                _milliseconds(operation, call, synchronize, 10 * round_number + i) for i in range(calls[operation])
-            ]
-            if round_number:
-                timings[operation] += measured
-            calls[operation] = int(np.clip(QUICK_MILLISECONDS / measured[-1], 1, 10))
-    raise AssertionError("count() does not end")
+    index, rounds, ends = 0, 0, time.perf_counter() + seconds
+    while rounds <= LEAST_ROUNDS or time.perf_counter() < ends:
+        for turn in range(MOST_CALLS):
+            for operation, call in operations.items():
+                if turn < calls[operation]:
+                    timings[operation].append(_milliseconds(operation, call, synchronize, index))
+            index += 1
+        if rounds == 0:
+            for operation, measured in timings.items():
+                calls[operation] = int(np.clip(QUICK_MILLISECONDS / measured[-1], 1, MOST_CALLS))
+                measured.clear()
+        rounds += 1
+    return timings
 
 
 def _milliseconds(operation: str, call: Callable[[int], object], synchronize: Callable[[], None], index: int) -> float:
