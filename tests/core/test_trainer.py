@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from grokscope import registry, trainer
+from grokscope import probe, registry, trainer
 from grokscope.config import resolve
 from grokscope.events import Diverged, Evaluated, Event, Measured, Paused, Resumed, SnapshotWritten, Trained, Warned
 from grokscope.launch import launched, resumed_config
@@ -24,6 +24,7 @@ from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import read
 from grokscope.runs.snapshots import newest_checkpoint, parameters_digest, read_snapshot
+from grokscope.streams import generator
 from grokscope.trainer import Trainer
 
 MODULAR = registry.get("tasks", "modular")
@@ -192,6 +193,24 @@ class TestRecords:
 )
 def test_whatever_is_observed_the_run_is_the_same(tmp_path: Path, settings: dict[str, Any]) -> None:
     assert run(tmp_path, settings).digest == undisturbed()
+
+
+def test_each_draw_has_a_stream_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch a step, two probe batches a sample, nothing drawn twice."""
+    drawn: list[tuple[Any, ...]] = []
+
+    def recorded(*key: Any) -> np.random.Generator:
+        drawn.append(key)
+        return generator(*key)
+
+    monkeypatch.setattr(trainer, "generator", recorded)
+    monkeypatch.setattr(probe, "generator", recorded)
+    run(tmp_path, {"train.steps": 6, "train.seed": 3})
+    batches = [key for key in drawn if key[1] == "batch"]
+    assert len(set(batches)) == len(batches) == 6
+    assert [key for key in drawn if key not in batches] == [
+        (3, "probe", step, index) for step, count in ((0, 3), (5, 2), (6, 2)) for index in range(count)
+    ]
 
 
 def test_what_is_no_observation_changes_the_run(tmp_path: Path) -> None:
