@@ -1,0 +1,72 @@
+"""README and the examples say what is so."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands() -> list[str]:
+    """The commands that `grokscope --help` lists."""
+    shown = subprocess.run([sys.executable, "-m", "grokscope", "--help"], capture_output=True, text=True, check=True)
+    listed = shown.stdout.partition("Commands")[2]
+    return re.findall(r"^\s{2}(\w+)\s{2,}", listed, flags=re.MULTILINE)
+
+
+def test_every_command_is_in_readme() -> None:
+    listed = commands()
+    assert {"run", "watch", "show", "bench"} <= set(listed)
+    assert [command for command in listed if f"grokscope {command}" not in README] == []
+
+
+def test_readme_names_no_command_that_is_not_there() -> None:
+    named = set(re.findall(r"(?:^|`|bin/)grokscope ([a-z]+)", README, flags=re.MULTILINE))
+    assert named - set(commands()) == set()
+
+
+def test_ci_runs_the_test_command_of_readme() -> None:
+    found = re.search(r"<!-- test command -->\n```sh\n(.+)\n```", README)
+    assert found is not None
+    assert "pytest" in found[1]
+    assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_numbers_are_filled_in() -> None:
+    assert re.findall(r"<!-- numbers: (\w+) -->\n\n(?!\|)", README) == []
+
+
+def test_own_landscape_measures_a_defect() -> None:
+    pytest.importorskip("torch")
+    shown = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "own_landscape.py")], capture_output=True, text=True, check=True
+    )
+    defect = re.search(r"defect ([\d.]+) \(rounding floor ([\d.e-]+)\)", shown.stdout)
+    assert defect is not None
+    assert float(defect[1]) > 100 * float(defect[2])
+
+
+def test_a_run_is_read_without_help(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    tiny = [f"model.{size}=8" for size in ("width", "feed_forward")] + ["snapshot.every=10", "task.modulus=7"]
+    settings = [part for setting in (*tiny, "backend.threads=1") for part in ("--set", setting)]
+    arguments = ["run", "modular", "--backend", "torch", "--steps", "20", "--measure-every", "10", "--batch-size", "8"]
+    made = subprocess.run(
+        [sys.executable, "-m", "grokscope", *arguments, *settings, "--runs", str(tmp_path), "-q"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "read_a_run.py"), made.stdout.strip()],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = shown.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["0", "10", "20", "20"]
+    assert "'head.weight': (7, 8)" in lines[-1]
