@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ class EventLog:
             if written != len(data):
                 written += os.write(self._out, data[written:])  # the second call says why the first fell short
         except OSError as problem:
-            os.ftruncate(self._out, end)
+            with suppress(OSError):
+                os.ftruncate(self._out, end)
             raise RunUnwritable(problem.errno, f"cannot write {self.file}: {problem.strerror}") from problem
         self.seq += 1
         return recorded, line
