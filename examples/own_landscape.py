@@ -1,6 +1,6 @@
 """Measure the commutator defect of any PyTorch model: your module, your loss, your batches.
 
-    python examples/own_landscape.py
+python examples/own_landscape.py
 """
 
 from typing import Any

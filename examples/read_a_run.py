@@ -1,6 +1,6 @@
 """Read a run without grokscope's help: plain JSON lines, and a snapshot as named tensors.
 
-    python examples/read_a_run.py runs/NAME
+python examples/read_a_run.py runs/NAME
 """
 
 import json
