@@ -58,8 +58,8 @@ def test_later_layers_win(nursery: Nursery, tmp_path: Path) -> None:
     arguments = ["run", "modular", *TINY, "--config=mine.toml", "--lr=0.3", "--steps=2", "--name=a", "--quiet"]
     assert nursery.run(*arguments, folder=tmp_path, variables=variables).code == 0
     config = tomllib.loads((tmp_path / "elsewhere/a/config.toml").read_text())
-    assert config["optimizer"] | config["train"] | {"baseline": config["measure"]["baseline_samples"]} == {
-        "lr": 0.3, "wd": 0.2, "clip": 0.1, "stop_after_grok": 7, "baseline": 5,
+    assert config["optimizer"] | config["train"] | {"eval": config["evaluate"]["every"]} == {
+        "lr": 0.3, "wd": 0.2, "clip": 0.1, "stop_after_grok": 7, "eval": 50,
         "beta1": 0.9, "beta2": 0.98, "epsilon": 1e-8, "seed": 42, "steps": 2, "batch_size": 512,
     }  # fmt: skip
     assert config["preset"] == "quick"
