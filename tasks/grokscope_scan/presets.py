@@ -15,6 +15,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "measure.samples": 5,
     },
     "quick": {
+        "task.train_size": 4096,
         "task.test_size": 1000,
         "model.width": 128,
         "model.layers": 2,
@@ -25,7 +26,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "optimizer.lr": 5e-4,
         "optimizer.wd": 1.0,
         "evaluate.every": 100,
-        "measure.every": 100,
+        "measure.every": 200,
         "measure.samples": 3,
         "measure.baseline_samples": 5,
     },
