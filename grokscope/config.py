@@ -261,4 +261,5 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
 def _sentence(problem: ValidationError, prefix: str = "") -> str:
     first = problem.errors()[0]
     where = prefix + ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]} (it is {first['input']!r})"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {message[0].lower()}{message[1:]} (it is {first['input']!r})"

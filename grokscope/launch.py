@@ -83,12 +83,15 @@ def launched(
         precision=config.backend.precision,
         threads=config.backend.threads,
     )
+    checkpoint = None
+    if resume:
+        checkpoint = newest_checkpoint(directory.checkpoints, sum(1 for _ in read(directory.events)))
+        if checkpoint and checkpoint.state.step > config.train.steps:
+            raise ConfigError(f"{directory.name} is at step {checkpoint.state.step:,} already; give it more --steps")
     log = open_log(directory, config, resume=resume)
     try:
         recorded: list[dict[str, Any]] = []
-        checkpoint = None
         if resume:
-            checkpoint = newest_checkpoint(directory.checkpoints, sum(1 for _ in read(directory.events)))
             recorded = log.truncate(checkpoint.seq if checkpoint else 0)
             if checkpoint:
                 session.restore(checkpoint.state)
@@ -105,8 +108,13 @@ def open_log(directory: RunDirectory, config: RunConfig, *, resume: bool) -> Eve
     check_name(directory.name)
     if directory.events.exists() and directory.events.stat().st_size and not resume:
         raise RunExists(f"there is a run called {directory.name}; resume it with --resume, or choose another --name")
-    directory.path.mkdir(parents=True, exist_ok=True)
-    directory.control.mkdir(exist_ok=True)
+    try:
+        directory.path.mkdir(parents=True, exist_ok=True)
+        directory.control.mkdir(exist_ok=True)
+    except OSError as problem:
+        raise ConfigError(
+            f"cannot make {directory.path}: {problem.strerror}; choose another folder with --runs"
+        ) from None
     log = EventLog(directory.events, directory.lock, directory.name)
     draft = directory.config.with_suffix(".draft")
     draft.write_text(config.to_toml(), encoding="utf-8")

@@ -78,6 +78,11 @@ def run(
         "estimator": estimator,
     }  # fmt: skip
     flags = {FLAGS[flag]: value for flag, value in given.items() if value is not None}
+    if tui and (json or not sys.stdout.isatty()):
+        reason = "and --json both want stdout" if json else "needs a terminal, and stdout is none"
+        raise typer.BadParameter(f"{reason}; leave out --tui", param_hint="--tui")
+    if resume is not None and name is not None:
+        raise typer.BadParameter("a resumed run keeps its name", param_hint="--name")
     directory, spec, settings, options = _planned(task, preset, config, setting or [], flags, runs, name, resume)
     if tui:
         _train_and_watch(directory)
@@ -107,10 +112,11 @@ def _planned(
         if task not in (None, spec.name):
             raise configuration.ConfigError(f"{directory.name} is a run of {spec.name}, not of {task}")
         return directory, spec, settings, options
+    file = {} if config is None else configuration.read_toml(config)
+    task = task or file.get("task.name")
     if task is None:
         raise typer.BadParameter(f"which one? {', '.join(registry.names('tasks'))}", param_hint="TASK")
     spec = registry.get("tasks", task)
-    file = {} if config is None else configuration.read_toml(config)
     environment = configuration.read_environment(spec)
     chosen = preset or environment.pop("preset", None) or file.pop("preset", None) or "paper"
     file.pop("preset", None)
@@ -210,3 +216,6 @@ def _train_and_watch(directory: "RunDirectory") -> None:
             start_new_session=True,
         )
     watch(directory.path, trainer=trainer, trainer_errors=errors)
+    if trainer.poll() is None:
+        typer.echo(f"{directory.name} goes on; `grokscope watch {directory.name}` shows it again", err=True)
+    typer.echo(directory.path)

@@ -1,5 +1,6 @@
 """`grokscope watch`: the TUI on a live or finished run, on the bundled demo, or as a picture."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,8 @@ def watch(
         except ValueError as wrong:
             raise typer.BadParameter(str(wrong)) from None
         return
+    if not sys.stdout.isatty():
+        raise typer.BadParameter("the TUI needs a terminal; `grokscope show` prints a run", param_hint="stdout")
     from grokscope.tui.app import watch as open_tui
 
     open_tui(directory.path, theme=theme, ascii_mode=ascii_mode, replaying=demo or replay, pick=pick)

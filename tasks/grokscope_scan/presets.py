@@ -15,7 +15,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "measure.samples": 5,
     },
     "quick": {
-        "task.train_size": 4096,
         "task.test_size": 1000,
         "model.width": 128,
         "model.layers": 2,
@@ -29,5 +28,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "measure.every": 200,
         "measure.samples": 3,
         "measure.baseline_samples": 5,
+        "detect.grokking": "first-0.95",
     },
 }

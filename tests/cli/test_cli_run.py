@@ -86,6 +86,10 @@ def test_later_layers_win(nursery: Nursery, tmp_path: Path) -> None:
         ([], {}, "modular"),
         (["scan", "--set=task.train=nowhere.txt"], {}, "nowhere.txt"),
         (["modular", "--set=model.heads=3"], {}, "model"),
+        (["modular", "--tui"], {}, "needs a terminal"),
+        (["modular", "--tui", "--json"], {}, "both want stdout"),
+        (["--resume=latest", "--name=other"], {}, "keeps its name"),
+        (["modular", "--runs=broken.toml"], {}, "choose another folder with --runs"),
     ],
     ids=str,
 )
@@ -111,10 +115,19 @@ def test_a_line_of_a_file_that_is_wrong_is_named(nursery: Nursery, tmp_path: Pat
 
 def test_the_config_of_a_run_repeats_it(nursery: Nursery, tmp_path: Path) -> None:
     assert nursery.run(*tiny("dyck", "--steps=20", "--name=a", "--seed=3"), folder=tmp_path).code == 0
-    again = nursery.run("run", "dyck", "--config=runs/a/config.toml", "--name=b", folder=tmp_path)
+    again = nursery.run("run", "--config=runs/a/config.toml", "--name=b", folder=tmp_path)
     assert again.code == 0, again.err
     assert digest(tmp_path / "runs/a") == digest(tmp_path / "runs/b")
     assert (tmp_path / "runs/a/config.toml").read_text() == (tmp_path / "runs/b/config.toml").read_text()
+
+
+def test_a_run_is_not_resumed_to_an_earlier_step(nursery: Nursery, tmp_path: Path) -> None:
+    assert nursery.run(*tiny("modular", "--steps=20", "--name=a"), folder=tmp_path).code == 0
+    before = {file.name: file.read_bytes() for file in (tmp_path / "runs/a").iterdir() if file.is_file()}
+    done = nursery.run("run", "--resume=a", "--steps=10", folder=tmp_path)
+    assert done.code == 2
+    assert "at step 20 already" in done.err
+    assert {name: (tmp_path / "runs/a" / name).read_bytes() for name in before} == before
 
 
 def test_variables_name_what_flags_name(nursery: Nursery, tmp_path: Path) -> None:
@@ -275,7 +288,8 @@ def test_numbers_are_finite_or_null(nursery: Nursery, tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made(nursery: Nursery, tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     done = nursery.run(*tiny("modular", "--steps=1", "--name=a"), folder=tmp_path)
-    assert done.code == 1
+    assert done.code == 2
     assert done.err.splitlines()[-1].startswith("grokscope: ")
+    assert "choose another folder with --runs" in done.err
     assert "Traceback" not in done.err
     assert os.listdir(tmp_path) == ["runs"]

@@ -45,7 +45,7 @@ def lines(view: View) -> Iterator[Line]:
         yield name, _found(found) if found else MISSING, name if found else "muted"
     yield from _lead(view)
     turn = _result(view).get("test_loss_turn_step")
-    if isinstance(turn, int):
+    if isinstance(turn, int) and turn <= view.step:  # a replay knows the end of its run; its view must not
         yield "", f"for comparison, test loss turned at step {count(turn)}", "muted"
     newest = view.forecasts[-1] if view.forecasts else None
     if newest is None:
@@ -71,12 +71,9 @@ def _lead(view: View) -> Iterator[Line]:
     if onset is None:
         return
     if grokked is None:
-        yield (
-            "lead",
-            f"{count(view.step - onset.step)} steps, {duration(_between(view, onset.step, view.step))}",
-            "strong",
-        )
-        yield "", "since onset, and not grokked yet", "muted"
+        elapsed = duration(_between(view, onset.step, view.step))
+        yield "elapsed", f"{count(view.step - onset.step)} steps since onset, {elapsed}", "strong"
+        yield "", "not grokked yet", "muted"
         return
     seconds = duration(_between(view, onset.step, grokked.step))
     lead = grokked.step - onset.step

@@ -7,6 +7,9 @@ from grokscope.tui.moment import Moment
 from grokscope.tui.text import count, plain
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
 
+KEPT_IN_SIGHT = 8
+"""Notable events after which a warning is old news"""
+
 
 def notices(moment: Moment) -> list[str]:
     """Sentences, the most urgent first."""
@@ -20,7 +23,7 @@ def notices(moment: Moment) -> list[str]:
     if moment.loading is not None:
         said.append(f"reading the log, {moment.loading:.0%}: until then the curves are samples of it")
     said += [text if times == 1 else f"{count(times)} {text}" for text, times in moment.whole.problems.items()]
-    warned = [line.text for line in moment.view.notable[-50:] if line.event in {"warned", "diverged"}]
+    warned = [line.text for line in moment.view.notable[-KEPT_IN_SIGHT:] if line.event in {"warned", "diverged"}]
     if warned:
         said.append(f"warning: {plain(warned[-1], 300)}")
     return said
