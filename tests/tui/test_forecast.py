@@ -33,6 +33,6 @@ def test_a_replay_does_not_show_the_future() -> None:
 
 def test_no_lead_without_grokking() -> None:
     half_way = as_known_at(turning_run(), 2000)
-    assert "elapsed 800 steps since onset" in said(half_way)
+    assert "elapsed 800 steps, " in said(half_way)
     assert "not grokked yet" in said(half_way)
     assert "lead" not in said(half_way)

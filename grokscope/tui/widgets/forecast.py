@@ -72,8 +72,8 @@ def _lead(view: View) -> Iterator[Line]:
         return
     if grokked is None:
         elapsed = duration(_between(view, onset.step, view.step))
-        yield "elapsed", f"{count(view.step - onset.step)} steps since onset, {elapsed}", "strong"
-        yield "", "not grokked yet", "muted"
+        yield "elapsed", f"{count(view.step - onset.step)} steps, {elapsed}", "strong"
+        yield "", "since onset, and not grokked yet", "muted"
         return
     seconds = duration(_between(view, onset.step, grokked.step))
     lead = grokked.step - onset.step
