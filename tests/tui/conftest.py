@@ -1,18 +1,17 @@
 """Shared by the tests of the TUI: nobody's own settings, no colour variables, and a way to drive the app."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from tui_made import Driven
 
 from grokscope.runs.directory import RunDirectory
 from grokscope.tui.app import GrokscopeApp
 from grokscope.tui.settings import Settings
-
-Driven = Callable[..., AbstractAsyncContextManager[tuple[GrokscopeApp, Pilot[None]]]]
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Driven
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, DataTable, Input
-from tui_made import Script, whole_run
+from tui_made import Driven, Script, whole_run
 
 from grokscope.runs import inbox
 from grokscope.runs.directory import RunDirectory

@@ -10,9 +10,8 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
-from conftest import Driven
 from textual.pilot import Pilot
-from tui_made import whole_run
+from tui_made import Driven, whole_run
 
 from grokscope.tui.app import GrokscopeApp
 from grokscope.tui.picture import write_picture

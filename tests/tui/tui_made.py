@@ -2,15 +2,22 @@
 
 import json
 import math
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from textual.pilot import Pilot
+
 from grokscope.runs.directory import RunDirectory
+from grokscope.tui.app import GrokscopeApp
 
 START = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 Event = dict[str, Any]
+Driven = Callable[..., AbstractAsyncContextManager[tuple[GrokscopeApp, Pilot[None]]]]
+"""What the fixture `driven` is."""
 
 
 def config(lr: float = 1e-3, wd: float = 1.0, seed: int = 42, steps: int = 4000) -> Event:
