@@ -25,11 +25,14 @@ def characters(app: GrokscopeApp) -> str:
     return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips()) + "\n"
 
 
-async def settled(app: GrokscopeApp, pilot: Pilot[None]) -> None:
-    """Wait until nothing moves: a table measures its columns when it is idle."""
-    before, still = "", 0
-    while still < 8:  # on a busy machine a table may stand still for a moment before it has its columns
-        still = still + 1 if before == (before := characters(app)) else 0
+async def settled(app: GrokscopeApp, pilot: Pilot[None], name: str = "") -> None:
+    """Wait until nothing moves, and up to 15 s for the stored picture: a table measures its columns when it is idle."""
+    file = PICTURES / f"{name}.txt"
+    before = ""
+    for _ in range(150):
+        still, before = before == characters(app), characters(app)
+        if still and (UPDATE or not file.is_file() or before == file.read_text(encoding="utf-8")):
+            return
         await pilot.pause(0.1)
 
 
@@ -72,7 +75,7 @@ async def test_other_screens(
     async with driven(run, (100, 30)) as (app, pilot):
         await pilot.press(*keys)
         await app.workers.wait_for_complete()
-        await settled(app, pilot)
+        await settled(app, pilot, request.node.callspec.id)
         compare(request.node.callspec.id, characters(app))
 
 
