@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from grokscope.models import ModelSpec
 from grokscope.protocols import AdamW, Precision, TaskSpec
@@ -54,6 +54,7 @@ class TrainSection(Section):
     steps: int = Field(20_000, ge=0)
     batch_size: int = Field(512, ge=1, description="examples drawn with replacement")
     stop_after_grok: int = Field(1000, ge=-1, description="steps to go on after grokking; -1: to the end")
+    replicate: int = Field(0, ge=0, description="another order of batches, all else equal: shows the noise of one seed")
 
 
 class EvaluateSection(Section):
@@ -70,6 +71,13 @@ class MeasureSection(Section):
     eta: float = Field(1e-3, gt=0, description="step of the finite difference, before adaptation")
     baseline_samples: int = Field(15, ge=1, description="pairs of batches at step 0, against which onset is judged")
     blocks: bool = Field(False, description="shares by block and layer too")
+
+
+class ObserveSection(Section):
+    """Rivals of the defect that cost something."""
+
+    pc1: bool = Field(False, description="share of the trajectory's first principal component; needs snapshot.every")
+    finite_difference: bool = Field(False, description="the published form of the defect beside the exact one")
 
 
 class LogSection(Section):
@@ -107,11 +115,18 @@ class RunConfig(Section):
     train: TrainSection = TrainSection()
     evaluate: EvaluateSection = EvaluateSection()
     measure: MeasureSection = MeasureSection()
+    observe: ObserveSection = ObserveSection()
     log: LogSection = LogSection()
     detect: DetectSection = DetectSection()
     snapshot: SnapshotSection = SnapshotSection()
     checkpoint: CheckpointSection = CheckpointSection()
     backend: BackendSection = BackendSection()
+
+    @model_validator(mode="after")
+    def _snapshots_for_pc1(self) -> Self:
+        if self.observe.pc1 and not self.snapshot.every:
+            raise ValueError("observe.pc1 looks at snapshots: set snapshot.every too")
+        return self
 
     @property
     def adamw(self) -> AdamW:
@@ -262,4 +277,6 @@ def _sentence(problem: ValidationError, prefix: str = "") -> str:
     first = problem.errors()[0]
     where = prefix + ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
+    if not where:
+        return message
     return f"{where}: {message[0].lower()}{message[1:]} (it is {first['input']!r})"

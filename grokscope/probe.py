@@ -34,8 +34,9 @@ class Probe:
         """The defect at the session's parameters, which are those after `step` optimizer steps."""
         started = time.perf_counter()
         section = self.config.measure
-        count = section.baseline_samples if step == 0 else section.samples
-        measured = Commutator([self._sample(step, index) for index in range(count)], self._estimator, self.precision)
+        estimator = self._estimator
+        samples = [self._sample(step, index, estimator) for index in range(self._count(step))]
+        measured = Commutator(samples, estimator, self.precision)
         low, median, high = measured.quartiles()
         return Measured(
             step=step,
@@ -53,6 +54,20 @@ class Probe:
             blocks=self._shares(measured.samples) if section.blocks else None,
         )
 
+    def finite_differences(self, step: int) -> dict[str, float | None]:
+        """The defect in the published form and its rounding floor, medians over the batches of `measure`, as signals."""
+        count = self._count(step)
+        measured = Commutator(
+            [self._sample(step, index, "finite-difference") for index in range(count)],
+            "finite-difference",
+            self.precision,
+        )
+        return {"finite_difference_defect": measured.quartiles()[1], "finite_difference_floor": measured.floor}
+
+    def _count(self, step: int) -> int:
+        section = self.config.measure
+        return section.baseline_samples if step == 0 else section.samples
+
     @property
     def _estimator(self) -> commutator.Estimator:
         estimator = self.config.measure.estimator
@@ -60,14 +75,14 @@ class Probe:
             raise ValueError("this run measures nothing")
         return estimator
 
-    def _sample(self, step: int, index: int) -> CommutatorSample:
+    def _sample(self, step: int, index: int, estimator: commutator.Estimator) -> CommutatorSample:
         session = self._session
         theta = session.parameters
         if self.precision != session.precision:
             theta = session.asarray(session.tonumpy(theta), self.precision)
         random = generator(self.config.train.seed, "probe", step, index)
         batch_a, batch_b = (session.prepare(self._draw(random)) for _ in "ab")
-        if self._estimator == "exact":
+        if estimator == "exact":
             return commutator.exact(session, theta, batch_a, batch_b, precision=self.precision)
         return commutator.finite_difference(
             session, theta, batch_a, batch_b, precision=self.precision, eta=self.config.measure.eta

@@ -147,6 +147,9 @@ class Session(Landscape[Any], Protocol):
     def step_along(self, gradient: Array, optimizer: AdamW) -> Array:
         """One optimizer step with this gradient [size] instead of a batch's; returns its norm before clipping."""
 
+    def displace(self, delta: Array) -> None:
+        """Add `delta` [size] to the parameters. Counts as no step: the optimizer's state stays as it is."""
+
     def state(self) -> TrainingState:
         """A copy of the parameters and the optimizer's state."""
 

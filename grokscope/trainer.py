@@ -136,7 +136,7 @@ class Trainer:
         self._pace.stop()
 
     def _training_batch(self) -> Prepared:
-        random = generator(self.config.train.seed, "batch", self.step)
+        random = generator(self.config.train.seed, "batch", self.step, self.config.train.replicate)
         rows = random.integers(len(self.train.examples), size=self.config.train.batch_size)
         self._pace.tokens += int(self.data.train.source_lengths[rows].sum())
         if self.data.train.target_lengths is not None:
@@ -170,6 +170,8 @@ class Trainer:
             measured = self.probe.measure(step)
             self._pace.measuring = measured.seconds * config.measure.samples / len(measured.defect.samples)
             self._emit(measured)
+            if config.observe.finite_difference:
+                self._emit(Observed(step=step, signals=self.probe.finite_differences(step)))
         if step % config.evaluate.every == 0 or last:
             self._evaluate()
         if config.snapshot.every and step % config.snapshot.every == 0:

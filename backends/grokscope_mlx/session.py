@@ -121,6 +121,9 @@ class MLXSession:
         self._advance(state, norm)
         return norm
 
+    def displace(self, delta: mx.array) -> None:
+        self._moving = self._moving._replace(theta=self._moving.theta + delta)
+
     def state(self) -> TrainingState:
         return TrainingState(self._step, *(self.tonumpy(vector) for vector in self._moving))
 

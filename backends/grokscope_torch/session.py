@@ -97,6 +97,10 @@ class TorchSession:
     def step_along(self, gradient: Tensor, optimizer: AdamW) -> Tensor:
         return self._descend(gradient.clone(), optimizer)
 
+    def displace(self, delta: Tensor) -> None:
+        with torch.no_grad():
+            self._theta.add_(delta)
+
     def state(self) -> TrainingState:
         return TrainingState(
             int(self._steps.item()),

@@ -413,6 +413,21 @@ class BackendConformance:
             session.step_along(session.asarray(gradient), optimizer)
             _assert_states_near(session.state(), expected, tolerance.step, gradient=tolerance.gradient)
 
+    def test_displaced_parameters_move_and_nothing_else_does(
+        self, opened: Opened, case: Case, tolerance: Tolerance
+    ) -> None:
+        session = opened(case)
+        session.step(_prepared(session, case, case.batch("a")), OPTIMIZER)
+        before = session.state()
+        (delta,) = _vectors(session, 1)
+        session.displace(session.asarray(delta))
+        after = session.state()
+        _assert_near(after.parameters, before.parameters + delta, tolerance.step)
+        _assert_equal(after._replace(parameters=before.parameters), before)
+        expected, _ = reference.adamw(_doubled(after), delta, OPTIMIZER)
+        session.step_along(session.asarray(delta), OPTIMIZER)
+        _assert_states_near(session.state(), expected, tolerance.step, gradient=tolerance.gradient)
+
     def test_restored_state_goes_on_to_the_same_bits(self, opened: Opened, case: Case) -> None:
         first, second = opened(case), opened(case)
         batches = [_prepared(first, case, case.batch(name)) for name in "abab"]

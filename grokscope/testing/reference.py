@@ -446,6 +446,10 @@ class ReferenceSession:
         self._state, norm = adamw(self._state, self._checked(gradient, self._state.parameters), optimizer)
         return norm
 
+    def displace(self, delta: FloatArray) -> None:
+        moved = self._checked(delta, self._state.parameters) + self._state.parameters
+        self._state = self._state._replace(parameters=moved)
+
     def state(self) -> TrainingState:
         step, *arrays = self._state
         return TrainingState(step, *(array.copy() for array in arrays))
