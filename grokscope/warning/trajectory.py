@@ -1,0 +1,381 @@
+"""A run as a table: what the law, the scoreboard, the forecast and the figures read.
+
+Ours, the bank's and other people's runs look the same here, so that one calculation serves them all. A trajectory can
+be cut at any step (`until`), and what is left knows nothing of what came later.
+"""
+
+import gzip
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope import registry
+from grokscope.geometry.commutator import CLEAR_OF_FLOOR
+from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
+from grokscope.runs.log import read
+from grokscope.warning.detectors import DefectRecord, Detected, Memorization, TestLossTurn, onset_rule
+from grokscope.warning.rivals import RIVALS
+
+Array = NDArray[np.float64]
+Fact = float | int | str
+
+COLUMNS = (
+    "step",
+    "train_accuracy",
+    "test_accuracy",
+    "train_loss",
+    "test_loss",
+    "defect",
+    "defect_floor",
+    "finite_difference_defect",
+    "finite_difference_floor",
+    "commutator_norm",
+    "relative_commutator",
+    "gradient_norm",
+    "weight_norm",
+    "distance_from_start",
+    "pc1",
+)
+"""What a trajectory may hold; accuracies are the task's headline metric."""
+
+MEMORIZED = 0.99
+"""Training accuracy that counts as memorized, as in `detect.memorization`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """One run. Raises `ValueError` where columns differ in length or steps do not ascend."""
+
+    name: str
+    task: str
+    """`modular`, `dyck`, …; `imported` for a stranger's"""
+    facts: Mapping[str, Fact]
+    """Dotted settings, only those known: optimizer.lr, optimizer.wd, train.seed, task.operation, measure.every, …"""
+    columns: Mapping[str, Array]
+    """Equal lengths [n]; NaN where a record lacks the signal; `step` always, ascending"""
+    grok_step: int | None
+    """By the run's own criterion; None where it has not grokked by `steps`"""
+    steps: int
+    """Last step seen: where a run that never grokked is censored"""
+    budget: int
+    """Steps it was allowed"""
+    grok_known_at: int | None = None
+    """When the criterion was fulfilled; a criterion that asks for persistence reports an earlier step than that"""
+
+    def __post_init__(self) -> None:
+        steps = self.columns.get("step")
+        if steps is None:
+            raise ValueError(f"{self.name}: a trajectory has a column `step`")
+        if any(len(column) != len(steps) for column in self.columns.values()):
+            raise ValueError(f"{self.name}: columns differ in length")
+        if len(steps) == 0 or not np.all(np.diff(steps) > 0):
+            raise ValueError(f"{self.name}: steps ascend, and there is one at least")
+        object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
+        object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
+        if self.grok_step is not None and self.grok_known_at is None:
+            object.__setattr__(self, "grok_known_at", self.grok_step)
+
+    def until(self, step: int) -> "Trajectory":
+        """What was known at `step`: records up to it, and grokking only where it had been confirmed by then.
+
+        Raises `ValueError` for a step before the first record.
+        """
+        kept = self.columns["step"] <= step
+        known = self.grok_known_at is not None and self.grok_known_at <= step
+        return replace(
+            self,
+            columns={name: column[kept] for name, column in self.columns.items()},
+            grok_step=self.grok_step if known else None,
+            grok_known_at=self.grok_known_at if known else None,
+            steps=min(self.steps, step),
+        )
+
+    def signal(self, name: str) -> tuple[Array, Array]:
+        """Steps and values of the records that have it, both [m]; empty where the run never recorded it."""
+        if name not in self.columns:
+            return np.empty(0), np.empty(0)
+        finite = np.isfinite(self.columns[name])
+        return self.columns["step"][finite], self.columns[name][finite]
+
+    def has(self, name: str) -> bool:
+        """Whether any record has this signal."""
+        return name in self.columns and bool(np.isfinite(self.columns[name]).any())
+
+
+def detections(trajectory: Trajectory) -> dict[str, Detected | None]:
+    """What every rule says of a run, recomputed from its columns; None where it never fired, or had nothing to look at.
+
+    Rules of `detectors` (memorized, onset, onset-paper, onset-paper-slow, onset-finite-difference, test-loss-turn),
+    of `rivals`, and grokked.
+    """
+    memorization, turn = Memorization(MEMORIZED), TestLossTurn()
+    found = {
+        "memorized": _first(trajectory, "train_accuracy", memorization.update),
+        "onset": _onset(trajectory, "persistent", "defect", "defect_floor"),
+        "onset-paper": _onset(trajectory, "paper", "defect", "defect_floor"),
+        "onset-paper-slow": _onset(trajectory, "paper-slow", "defect", "defect_floor"),
+        "onset-finite-difference": _onset(trajectory, "paper", "finite_difference_defect", "finite_difference_floor"),
+        "test-loss-turn": _first(trajectory, "test_loss", turn.update),
+    }
+    for name, (signal, rule) in RIVALS.items():
+        found[name] = _first(trajectory, signal, rule().update)
+    found["grokked"] = _grokked(trajectory)
+    return found
+
+
+RULE_SIGNALS: Mapping[str, str] = MappingProxyType(
+    {
+        "memorized": "train_accuracy",
+        "onset": "defect",
+        "onset-paper": "defect",
+        "onset-paper-slow": "defect",
+        "onset-finite-difference": "finite_difference_defect",
+        "test-loss-turn": "test_loss",
+        **{name: signal for name, (signal, _) in RIVALS.items()},
+        "grokked": "test_accuracy",
+    }
+)
+"""The signal that each rule of `detections` looks at."""
+
+
+def _first(trajectory: Trajectory, signal: str, update: Callable[[int, float], Detected | None]) -> Detected | None:
+    steps, values = trajectory.signal(signal)
+    seen = (update(int(step), float(value)) for step, value in zip(steps, values, strict=True))
+    return next((detected for detected in seen if detected is not None), None)
+
+
+def _onset(trajectory: Trajectory, rule_name: str, signal: str, floor: str) -> Detected | None:
+    rule = onset_rule(rule_name)
+    floors = trajectory.columns.get(floor)
+    medians = trajectory.columns.get(signal, np.empty(0))
+    for index in map(int, np.flatnonzero(np.isfinite(medians))):
+        median = float(medians[index])
+        below = floors is not None and median < CLEAR_OF_FLOOR * float(floors[index])
+        detected = rule.update(DefectRecord(int(trajectory.columns["step"][index]), median, [median], below))
+        if detected is not None:
+            return detected
+    return None
+
+
+def _grokked(trajectory: Trajectory) -> Detected | None:
+    if trajectory.grok_step is None or trajectory.grok_known_at is None:
+        return None
+    steps, values = trajectory.signal("test_accuracy")
+    before = int(np.searchsorted(steps, trajectory.grok_step, "right"))
+    value = float(values[before - 1]) if before else math.nan
+    return Detected(trajectory.grok_step, value, trajectory.grok_known_at, {"name": "grokked"})
+
+
+def trajectory_of(directory: RunDirectory) -> Trajectory:
+    """A run directory's log as a trajectory, finished or not. Raises `NoSuchRun` where the log holds no run."""
+    try:
+        return trajectory_from(read(directory.events), directory.name)
+    except OSError as problem:
+        raise NoSuchRun(f"cannot read {directory.events}: {problem.strerror}") from None
+
+
+def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajectory:
+    """The events of a log, as plain dictionaries, as a trajectory. Raises `NoSuchRun` where they hold no run."""
+    started: Mapping[str, Any] | None = None
+    grokked: Mapping[str, Any] | None = None
+    rows: dict[int, dict[str, float]] = {}
+    metric, last = "accuracy", 0
+    for event in events:
+        kind, step = event["event"], event.get("step")
+        if kind == "started":
+            started, metric = event, _metric(event["task"])
+        elif kind == "grokked":
+            grokked = event
+        if isinstance(step, int):
+            last = max(last, step)
+            cells = _cells(event, metric)
+            if cells:
+                rows.setdefault(step, {}).update(cells)
+    if started is None or not rows:
+        raise NoSuchRun(f"{name} holds no run yet: there is nothing in its log but its beginning")
+    return Trajectory(
+        name=name,
+        task=started["task"],
+        facts=_facts(started["config"]),
+        columns=_columns(rows),
+        grok_step=None if grokked is None else grokked["step"],
+        steps=last,
+        budget=started["config"]["train"]["steps"],
+        grok_known_at=None if grokked is None else grokked["confirmed_at"],
+    )
+
+
+def _metric(task: str) -> str:
+    return registry.get("tasks", task).metric if task in registry.names("tasks") else "accuracy"
+
+
+def _cells(event: Mapping[str, Any], metric: str) -> dict[str, float]:
+    """One event's part of a row; what was not finite is null in the log and absent here."""
+    match event["event"]:
+        case "evaluated":
+            splits = {split: event[split] for split in ("train", "test")}
+            cells = {f"{split}_accuracy": scores[metric] for split, scores in splits.items()}
+            cells |= {f"{split}_loss": scores["loss"] for split, scores in splits.items()}
+        case "measured" if event["estimator"] == "finite-difference":
+            cells = {
+                "finite_difference_defect": event["defect"]["median"],
+                "finite_difference_floor": event["floor"],
+                "commutator_norm": event["commutator_norm"],
+            }
+        case "measured":
+            cells = {
+                "defect": event["defect"]["median"],
+                "defect_floor": event["floor"],
+                "commutator_norm": event["commutator_norm"],
+                "relative_commutator": event["relative_commutator"],
+            }
+        case "observed":
+            cells = {name: value for name, value in event["signals"].items() if name in COLUMNS}
+        case _:
+            cells = {}
+    return {name: float(value) for name, value in cells.items() if value is not None}
+
+
+def _columns(rows: Mapping[int, Mapping[str, float]]) -> dict[str, Array]:
+    steps = sorted(rows)
+    present = {name for row in rows.values() for name in row}
+    columns = {"step": np.array(steps, dtype=np.float64)}
+    for name in COLUMNS[1:]:
+        if name in present:
+            columns[name] = np.array([rows[step].get(name, np.nan) for step in steps])
+    return columns
+
+
+_SECTIONS = ("task", "model", "optimizer", "train", "measure", "evaluate", "detect", "interventions")
+
+
+def _facts(config: Mapping[str, Any]) -> dict[str, Fact]:
+    """The settings as dotted keys, without those that are unset and `train.steps`, which is the budget."""
+    facts: dict[str, Fact] = {"preset": config.get("preset", "")}
+    for section in _SECTIONS:
+        for key, value in config.get(section, {}).items():
+            if isinstance(value, list):
+                value = "; ".join(map(str, value))
+            if value is not None and value != "" and not isinstance(value, Mapping):
+                facts[f"{section}.{key}"] = int(value) if isinstance(value, bool) else value
+    return {key: value for key, value in facts.items() if key not in {"task.name", "train.steps"}}
+
+
+DIGITS = 6
+"""Significant digits of a number in a table."""
+
+TABLE_SUFFIXES = (".jsonl", ".jsonl.gz")
+
+
+def read_trajectories(path: Path) -> list[Trajectory]:
+    """The runs at `path`: a run directory, a folder of runs (one level of subfolders too), or a trajectory table.
+
+    Sorted by name; runs of a subfolder are named `subfolder/run`. Raises `NoSuchRun` where there are none, or where a
+    table is none.
+    """
+    if path.is_file():
+        return _read_table(path)
+    if (path / "events.jsonl").is_file():
+        return [trajectory_of(RunDirectory(path.resolve()))]
+    folders = sorted({log.parent for pattern in ("*/events.jsonl", "*/*/events.jsonl") for log in path.glob(pattern)})
+    found = [_named(folder.relative_to(path).as_posix(), folder) for folder in folders]
+    trajectories = [trajectory for trajectory in found if trajectory is not None]
+    if not trajectories:
+        raise NoSuchRun(f"{path} holds no run, and is no trajectory table (*.jsonl, *.jsonl.gz)")
+    return trajectories
+
+
+def find_trajectories(wanted: str, folder: Path) -> list[Trajectory]:
+    """The runs that a person names: a path, or in `folder` a sweep, an imported table, a run or its unique prefix.
+
+    Raises `NoSuchRun`.
+    """
+    for path in (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES)):
+        if wanted != "latest" and path.exists():
+            return read_trajectories(path)
+    return [trajectory_of(find_run(wanted, folder))]
+
+
+def write_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:
+    """A table: one JSON object a line and run, numbers to six significant digits; the same runs make the same bytes.
+
+    Compressed where the name ends in `.gz`. Raises `OSError`.
+    """
+    text = "".join(json.dumps(_to_json(each), allow_nan=False, ensure_ascii=False) + "\n" for each in trajectories)
+    data = text.encode()
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def _named(name: str, folder: Path) -> Trajectory | None:
+    try:
+        return replace(trajectory_of(RunDirectory(folder)), name=name)
+    except NoSuchRun:
+        return None
+
+
+def _to_json(trajectory: Trajectory) -> dict[str, Any]:
+    return {
+        "name": trajectory.name,
+        "task": trajectory.task,
+        "facts": dict(trajectory.facts),
+        "grok_step": trajectory.grok_step,
+        "grok_known_at": trajectory.grok_known_at,
+        "steps": trajectory.steps,
+        "budget": trajectory.budget,
+        "columns": {name: [_rounded(value) for value in column] for name, column in trajectory.columns.items()},
+    }
+
+
+def _rounded(value: float) -> float | int | None:
+    if not math.isfinite(value):
+        return None
+    if value.is_integer():
+        return int(value)
+    return float(f"{value:.{DIGITS}g}")
+
+
+def _read_table(path: Path) -> list[Trajectory]:
+    trajectories = []
+    for number, line in _lines(path):
+        try:
+            trajectories.append(_from_json(json.loads(line)))
+        except KeyError as problem:
+            raise NoSuchRun(f"{path}, line {number}: {problem.args[0]!r} is missing") from None
+        except (ValueError, TypeError, AttributeError) as problem:
+            raise NoSuchRun(f"{path}, line {number} is no trajectory: {problem}") from None
+    if not trajectories:
+        raise NoSuchRun(f"{path} holds no trajectory")
+    return trajectories
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines that hold something, numbered from 1."""
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    except (OSError, EOFError, UnicodeDecodeError) as problem:
+        raise NoSuchRun(f"cannot read {path}: {problem}") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield number, line
+
+
+def _from_json(record: Mapping[str, Any]) -> Trajectory:
+    columns = {name: np.array(column, dtype=np.float64) for name, column in record["columns"].items()}
+    return Trajectory(
+        name=record["name"],
+        task=record["task"],
+        facts=record["facts"],
+        columns=columns,
+        grok_step=record["grok_step"],
+        steps=record["steps"],
+        budget=record["budget"],
+        grok_known_at=record.get("grok_known_at"),
+    )
