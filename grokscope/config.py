@@ -163,12 +163,12 @@ def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -
     try:
         options = task.options.model_validate({k: v for k, v in nested["task"].items() if k != "name"})
     except ValidationError as problem:
-        raise ConfigError(_sentence(problem, "task.")) from None
+        raise ConfigError(sentence(problem, "task.")) from None
     try:
         nested["task"] = {"name": task.name, **options.model_dump(mode="json")}
         config = RunConfig.model_validate(nested)
     except ValidationError as problem:
-        raise ConfigError(_sentence(problem)) from None
+        raise ConfigError(sentence(problem)) from None
     if config.detect.grokking and config.detect.grokking not in task.criteria:
         raise ConfigError(f"detect.grokking is one of {', '.join(task.criteria)}, not {config.detect.grokking!r}")
     return config, options
@@ -178,7 +178,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     """A TOML file as a layer of dotted keys. Raises `ConfigError`."""
     try:
         with file.open("rb") as source:
-            return _dotted(tomllib.load(source))
+            return dotted(tomllib.load(source))
     except OSError as problem:
         raise ConfigError(f"cannot read {file}: {problem.strerror}") from None
     except tomllib.TOMLDecodeError as problem:
@@ -186,21 +186,26 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 
 def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """`section.key=value` texts as a layer; values are TOML, and bare words are strings. Raises `ConfigError`."""
+    """`section.key=value` texts as a layer; values are read by `read_value`. Raises `ConfigError`."""
     layer = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise ConfigError(f"--set takes section.key=value, not {assignment!r}")
-        layer[key.strip()] = _value(text.strip())
+        layer[key.strip()] = read_value(text.strip())
     return layer
 
 
 def read_environment(task: TaskSpec, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """`GROKSCOPE_<SECTION>_<KEY>` and the short names of flags (`GROKSCOPE_LR`, `GROKSCOPE_BACKEND`, …) as a layer."""
+    variables = variables_of(task).items()
+    return {key: read_value(environment[name]) for name, key in variables if environment.get(name)}
+
+
+def variables_of(task: TaskSpec) -> dict[str, str]:
+    """The environment variables that are settings, and the keys they set."""
     variables = {f"GROKSCOPE_{key.replace('.', '_').upper()}": key for key in known_keys(task)}
-    variables |= {f"GROKSCOPE_{flag.replace('-', '_').upper()}": key for flag, key in FLAGS.items()}
-    return {key: _value(environment[name]) for name, key in variables.items() if environment.get(name)}
+    return variables | {f"GROKSCOPE_{flag.replace('-', '_').upper()}": key for flag, key in FLAGS.items()}
 
 
 FLAGS: Mapping[str, str] = {
@@ -237,18 +242,20 @@ def _checked(key: str, known: list[str]) -> str:
     return key
 
 
-def _value(text: str) -> Any:
+def read_value(text: str) -> Any:
+    """TOML where it is some; any other words are a string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def _dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as a layer of dotted keys."""
     layer: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, dict):
-            layer |= _dotted(value, f"{prefix}{key}.")
+            layer |= dotted(value, f"{prefix}{key}.")
         else:
             layer[prefix + key] = value
     return layer
@@ -273,7 +280,8 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sentence(problem: ValidationError, prefix: str = "") -> str:
+def sentence(problem: ValidationError, prefix: str = "") -> str:
+    """What is wrong first, where, and what was given instead."""
     first = problem.errors()[0]
     where = prefix + ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")

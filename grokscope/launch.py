@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from grokscope import __version__, registry
-from grokscope.config import ConfigError, RunConfig, read_toml, resolve
+from grokscope.config import ConfigError, RunConfig, dotted, read_toml, resolve
 from grokscope.parameters import initial_parameters
 from grokscope.protocols import BackendSpec, TaskSpec, Unavailable
 from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name
 from grokscope.runs.heartbeat import Heartbeat
 from grokscope.runs.log import EventLog, read
 from grokscope.runs.snapshots import Checkpoint, newest_checkpoint
+from grokscope.runs.state import read_state
 from grokscope.trainer import Circumstances, Listener, Trainer
 
 CHANGEABLE_ON_RESUME = ("train.steps", "train.stop_after_grok", "backend.name", "backend.device", "backend.threads")
@@ -137,6 +138,31 @@ def resumed_config(directory: RunDirectory, changes: Mapping[str, Any]) -> tuple
     task = registry.get("tasks", str(own.get("task.name")))
     config, options = resolve(task, own, changes, preset=str(own.get("preset", "paper")))
     return task, config, options
+
+
+def continuation(directory: RunDirectory, config: RunConfig) -> Literal["start", "resume", "over"]:
+    """What is left to do for a run of this name with this configuration, whether it has begun or not.
+
+    A run that completed, grokked, diverged or was stopped is over, unless `config` lets it go on for longer. Raises
+    `ConfigError` where the run that is there is another one.
+    """
+    if not directory.events.exists() or not directory.events.stat().st_size:
+        return "start"
+    _, own, _ = resumed_config(directory, {})
+    changed = changes_between(own, config)
+    for key, (was, now) in changed.items():
+        if key not in CHANGEABLE_ON_RESUME:
+            raise ConfigError(f"{directory.name} has begun with {key} {was!r}, not {now!r}; choose another --name")
+    state = read_state(directory)
+    over = state.phase == "finished" and state.last["finished"]["status"] != "interrupted"
+    return "over" if over and not {"train.steps", "train.stop_after_grok"} & changed.keys() else "resume"
+
+
+def changes_between(own: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """Dotted keys of what is not the same in two configurations, with both values."""
+    before, after = dotted(own.model_dump()), dotted(other.model_dump())
+    keys = sorted(before.keys() | after.keys())
+    return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
 
 def _by_preference() -> list[BackendSpec]:

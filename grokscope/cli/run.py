@@ -59,6 +59,10 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with a run from its newest checkpoint.")
     ] = None,
+    go_on: Annotated[
+        bool,
+        typer.Option("--continue", help="Start the run called --name, or go on with it; nothing where it is over."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
     tui: Annotated[bool, typer.Option("--tui", help="Train in a process of its own, and watch it.")] = False,
@@ -68,7 +72,8 @@ def run(
 ) -> None:
     """Train, measure, record.
 
-    The run's directory is printed when it ends; everything that happened is in its events.jsonl.
+    The run's directory is printed when it ends; everything that happened is in its events.jsonl. With --continue the
+    same command may be given again after whatever happened, by a scheduler say, until the run is over.
     """
     from grokscope.config import FLAGS
 
@@ -83,11 +88,21 @@ def run(
         raise typer.BadParameter(f"{reason}; leave out --tui", param_hint="--tui")
     if resume is not None and name is not None:
         raise typer.BadParameter("a resumed run keeps its name", param_hint="--name")
+    if go_on and name is None:
+        raise typer.BadParameter("goes on with which run? give its --name", param_hint="--continue")
     directory, spec, settings, options = _planned(task, preset, config, setting or [], flags, runs, name, resume)
+    begun = resume is not None
+    if go_on:
+        from grokscope.launch import continuation
+
+        what = continuation(directory, settings)
+        if what == "over":
+            raise typer.Exit(_leave_alone(directory, quiet, fail_on))
+        begun = what == "resume"
     if tui:
         _train_and_watch(directory)
         return
-    raise typer.Exit(_train(directory, spec, settings, options, resume is not None, json, quiet, fail_on))
+    raise typer.Exit(_train(directory, spec, settings, options, begun, json, quiet, fail_on))
 
 
 def _planned(
@@ -155,6 +170,19 @@ def _train(
     if fail_on == "not-grokked" and start.trainer.watch.grokked is None:
         return ExitCode.NOT_GROKKED
     return ExitCode.FINISHED
+
+
+def _leave_alone(directory: "RunDirectory", quiet: bool, fail_on: str | None) -> int:
+    """Say of a run that is over what it said when it ended."""
+    from grokscope.runs.state import read_state
+
+    last = read_state(directory).last
+    if not quiet:
+        complain(f"{directory.name} is over: {last['finished']['status']} at step {last['finished']['steps']:,}")
+    typer.echo(directory.path)
+    if last["finished"]["status"] == "diverged":
+        return ExitCode.DIVERGED
+    return ExitCode.NOT_GROKKED if fail_on == "not-grokked" and "grokked" not in last else ExitCode.FINISHED
 
 
 def _printer(trainer: "Trainer") -> "Listener":

@@ -1,0 +1,253 @@
+"""From a sweep file, or flags of the same meaning, to cells: every combination of the axes, each a run of its own.
+
+Every cell is resolved here, so that a wrong value in the last one is told before the first one runs. A grid is only one
+way to make cells: a file may list some by hand, and an engine does not know where a cell came from.
+
+    name = "rates"                       # default: the file's stem
+    task = "modular"
+    preset = "quick"
+    [base]                               # settings of every cell: dotted keys, or nested tables
+    "model.width" = 64
+    [axes]                               # the first is slowest
+    "optimizer.lr" = [1e-3, 2e-3]
+    "train.seed" = [42, 137]
+    [[cells]]                            # beside the grid, or instead of it; task and preset may differ
+    name = "without-decay"
+    settings = { "optimizer.wd" = 0.0 }
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from grokscope import registry
+from grokscope.config import FLAGS, ConfigError, RunConfig, dotted, read_value, resolve, sentence
+from grokscope.runs.directory import BadRunName, RunDirectory, check_name
+
+NOT_AXES = ("task.name", "preset")
+"""What a grid cannot vary: another task or preset is another sweep, or a cell listed by hand."""
+
+
+class Listed(BaseModel):
+    """A cell written by hand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    task: str | None = None
+    preset: str | None = None
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class SweepFile(BaseModel):
+    """What a sweep file says. Tables that are none of these keys (`[optimizer]`, …) are settings of every cell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    task: str
+    preset: str = "paper"
+    base: dict[str, Any] = Field(default_factory=dict, description="settings of every cell, dotted keys")
+    axes: dict[str, list[Any]] = Field(default_factory=dict, description="values by dotted key, the first is slowest")
+    cells: list[Listed] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep, whether it has begun or not."""
+
+    slug: str
+    task: str
+    preset: str
+    settings: Mapping[str, Any]
+    """Dotted keys, on top of the preset"""
+    config: RunConfig
+    """All of it, resolved"""
+    directory: RunDirectory
+    point: Mapping[str, Any]
+    """Where on the grid: values by axis; empty where it is on none"""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep as planned. Making one touches nothing."""
+
+    folder: Path
+    """`<runs>/<name>`: the manifest, and a run directory a cell"""
+    file: SweepFile
+    cells: tuple[Cell, ...]
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def axes(self) -> Mapping[str, Sequence[Any]]:
+        return self.file.axes
+
+
+def plan(source: Path | Mapping[str, Any], runs: Path) -> Sweep:
+    """The sweep that a file, or a mapping like one, describes, with its runs in `runs/<name>/`.
+
+    Raises `ConfigError` for a setting or a grid that cannot be, `NoSuchPlugin`, `BadRunName`.
+    """
+    file = read_sweep_file(source) if isinstance(source, Path) else sweep_file(source)
+    folder = runs / check_name(file.name)
+    cells = [*_grid_cells(file, folder), *_listed_cells(file, folder)]
+    if not cells:
+        raise ConfigError(f"the sweep {file.name} has no cells: give it [axes], or --axis section.key=value,value")
+    _check_distinct(cells)
+    return Sweep(folder, file, tuple(cells))
+
+
+def sweep_file(source: Mapping[str, Any], name: str = "") -> SweepFile:
+    """A mapping as a sweep file: tables flattened, short names of flags (`lr`) spelt out. Raises `ConfigError`."""
+    own = {key: value for key, value in source.items() if key in SweepFile.model_fields}
+    base = {key: value for key, value in source.items() if key not in own}
+    if isinstance(own.get("task"), dict):  # a run's own config.toml is a base as it stands
+        base["task"] = {key: value for key, value in own["task"].items() if key != "name"}
+        own["task"] = own["task"].get("name")
+    table, axes = own.get("base", {}), own.get("axes", {})
+    if not isinstance(table, dict) or not isinstance(axes, dict):
+        raise ConfigError("[base] and [axes] are tables")
+    own["base"] = spelt_out(dotted(base) | dotted(table))
+    own["axes"] = spelt_out(dotted(axes))
+    try:
+        given = {key: value for key, value in own.items() if value is not None}
+        file = SweepFile.model_validate({"name": name} | given)
+    except ValidationError as problem:
+        raise ConfigError(sentence(problem)) from None
+    for axis, values in file.axes.items():
+        _check_axis(file, axis, values)
+    return file
+
+
+def read_sweep_file(path: Path) -> SweepFile:
+    """A sweep file, named after itself where it has no name. Raises `ConfigError`."""
+    return sweep_file(read_tables(path), path.stem)
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """A TOML file as it stands. Raises `ConfigError`."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigError(f"cannot read {path}: {problem.strerror}") from None
+    except ValueError as problem:
+        raise ConfigError(f"{path} is not TOML: {problem}") from None
+
+
+def read_axes(texts: Iterable[str]) -> dict[str, list[Any]]:
+    """`section.key=value,value` texts as axes; a TOML array is one too. Raises `ConfigError`."""
+    axes: dict[str, list[Any]] = {}
+    for text in texts:
+        key, equals, values = text.partition("=")
+        if not equals or not values.strip():
+            raise ConfigError(f"--axis takes section.key=value,value, not {text!r}")
+        found = read_value(values.strip())
+        several = found if isinstance(found, list) else [read_value(each.strip()) for each in values.split(",")]
+        axes[key.strip()] = several
+    return axes
+
+
+def spelt_out(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys for the short names of flags. Raises `ConfigError` where one is said twice."""
+    spelt: dict[str, Any] = {}
+    for key, value in settings.items():
+        whole = FLAGS.get(key, key)
+        if whole in spelt:
+            raise ConfigError(f"{whole} is set twice")
+        spelt[whole] = value
+    return spelt
+
+
+def made_cell(
+    folder: Path,
+    slug: str,
+    task: str,
+    preset: str = "paper",
+    settings: Mapping[str, Any] = {},
+    point: Mapping[str, Any] = {},
+) -> Cell:
+    """A cell, resolved. Raises `ConfigError`, saying in which cell the fault is; `NoSuchPlugin`."""
+    try:
+        check_name(slug)
+        config, _ = resolve(registry.get("tasks", task), settings, preset=preset)
+    except (ConfigError, BadRunName) as problem:
+        raise ConfigError(f"cell {slug}: {problem}") from None
+    return Cell(slug, task, preset, dict(settings), config, RunDirectory(folder / slug), dict(point))
+
+
+def slug_of(point: Mapping[str, Any]) -> str:
+    """`add-lr0.002-wd1-seed42`: the values in the order of the axes, numbers behind the last part of their key.
+
+    Where two axes have the same last part, their whole keys stand.
+    """
+    parts = [key.rpartition(".")[2] for key in point]
+    names = {key: key if parts.count(part) > 1 else part for key, part in zip(point, parts, strict=True)}
+    return "-".join(_token(names[key], value) for key, value in point.items())
+
+
+def _token(name: str, value: Any) -> str:
+    match value:
+        case bool():
+            return name if value else f"no-{name}"
+        case int():
+            return f"{name}{value}"
+        case float():
+            short = f"{value:g}"
+            return f"{name}{short if float(short) == value else repr(value)}".replace("+", "")
+        case list():
+            return "_".join(_token("", each) for each in value) or f"no-{name}"
+        case _:
+            return re.sub(r"[^A-Za-z0-9._-]+", "-", str(value)).strip("-") or f"no-{name}"
+
+
+def _grid_cells(file: SweepFile, folder: Path) -> Iterable[Cell]:
+    if not file.axes:
+        return
+    for values in product(*file.axes.values()):
+        point = dict(zip(file.axes, values, strict=True))
+        yield made_cell(folder, slug_of(point), file.task, file.preset, file.base | point, point)
+
+
+def _listed_cells(file: SweepFile, folder: Path) -> Iterable[Cell]:
+    for listed in file.cells:
+        settings = file.base | spelt_out(dotted(listed.settings))
+        yield made_cell(folder, listed.name, listed.task or file.task, listed.preset or file.preset, settings, {})
+
+
+def _check_axis(file: SweepFile, axis: str, values: list[Any]) -> None:
+    if axis in NOT_AXES:
+        raise ConfigError(f"{axis} cannot be an axis: make two sweeps of it, or list [[cells]]")
+    if not values:
+        raise ConfigError(f"the axis {axis} has no values")
+    if axis in file.base:
+        raise ConfigError(f"{axis} is an axis, and a setting of every cell too: say it once")
+    seen: list[Any] = []
+    for value in values:
+        if value in seen:
+            raise ConfigError(f"the axis {axis} has {value!r} twice")
+        seen.append(value)
+
+
+def _check_distinct(cells: Sequence[Cell]) -> None:
+    names: dict[str, Cell] = {}
+    runs: dict[str, Cell] = {}
+    for each in cells:
+        twin = names.setdefault(each.slug.casefold(), each)
+        if twin is not each:
+            raise ConfigError(f"two cells would be called {each.slug}, or nearly: {_said(twin)}, and {_said(each)}")
+        twin = runs.setdefault(each.config.model_dump_json(), each)
+        if twin is not each:
+            raise ConfigError(f"the cells {twin.slug} and {each.slug} are the same run")
+
+
+def _said(cell: Cell) -> str:
+    return ", ".join(f"{key} {value!r}" for key, value in cell.point.items()) or "one by hand"

@@ -1,0 +1,150 @@
+"""Cells as processes on this machine, a few at a time.
+
+Processes, because a framework's threads, memory and crashes then belong to one cell. Each is in a session of its own: a
+Ctrl-C at the terminal reaches the sweep alone, which asks every cell once to stop behind its step, with a checkpoint.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from grokscope import registry
+from grokscope.config import variables_of
+from grokscope.sweeps.commands import command_of, stderr_file
+from grokscope.sweeps.engine import Failure
+from grokscope.sweeps.grid import Cell
+from grokscope.sweeps.standing import OnChange, Standing, left_to_do, read_standing
+
+POLL_SECONDS = 0.05
+LOOK_SECONDS = 1.0
+"""Between two looks into the run directory of a cell that runs."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def run_local(
+    cells: Sequence[Cell],
+    *,
+    jobs: int = 1,
+    threads: int | None = None,
+    retry_diverged: bool = False,
+    on_change: OnChange = lambda standing: None,
+) -> list[Failure]:
+    """Take every cell that has something left to do to its end, `jobs` at a time; return those that failed.
+
+    Cells that are finished, and cells that somebody else runs, are left alone. An exception (Ctrl-C) stops the cells,
+    each with a checkpoint, and goes on to the caller; the same call then continues where they were.
+    """
+    return LocalEngine(jobs, threads).run(left_to_do(cells, retry_diverged=retry_diverged), on_change)
+
+
+@dataclass
+class _Worker:
+    """A cell and its process."""
+
+    cell: Cell
+    process: subprocess.Popen[bytes]
+    seen: Standing
+    looked: float
+
+
+class LocalEngine:
+    """`jobs` processes at a time, with `threads` threads each: by default as many as divide the cores among them."""
+
+    def __init__(self, jobs: int = 1, threads: int | None = None) -> None:
+        self.jobs = jobs
+        self.threads = threads or max(1, cores() // jobs)
+
+    def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
+        waiting = deque(cells)
+        working: list[_Worker] = []
+        failures: list[Failure] = []
+        try:
+            while waiting or working:
+                while waiting and len(working) < self.jobs:
+                    working.append(self._started(waiting.popleft()))
+                    on_change(working[-1].seen)
+                time.sleep(POLL_SECONDS)
+                for worker in [*working]:
+                    code = worker.process.poll()
+                    _look(worker, code, on_change)
+                    if code is not None:
+                        working.remove(worker)
+                        failures += _failure(worker, code)
+        except BaseException:
+            _stop(working)
+            for worker in working:
+                _look(worker, worker.process.returncode, on_change)
+            raise
+        return failures
+
+    def _started(self, cell: Cell) -> _Worker:
+        threads = cell.config.backend.threads or self.threads
+        settings = variables_of(registry.get("tasks", cell.task))
+        environment = {name: value for name, value in os.environ.items() if name not in settings}
+        environment |= dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
+        command = command_of(cell, {"backend.threads": threads})
+        cell.directory.path.mkdir(parents=True, exist_ok=True)
+        with stderr_file(cell).open("wb") as stderr:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=environment,
+                start_new_session=True,
+            )
+        return _Worker(cell, process, replace(read_standing(cell), state="running"), time.monotonic())
+
+
+def cores() -> int:
+    """Those this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def last_words(cell: Cell, code: int) -> str:
+    """Why a cell's process ended with `code`, as far as it could say."""
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    try:
+        lines = stderr_file(cell).read_text(errors="replace").split("\n")
+    except OSError:
+        lines = []
+    said = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
+    return said.strip().removeprefix("grokscope: ")
+
+
+def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
+    """Tell of what is new about a cell."""
+    now = time.monotonic()
+    if code is None and now - worker.looked < LOOK_SECONDS:
+        return
+    worker.looked = now
+    standing = read_standing(worker.cell)
+    if code is None:
+        standing = replace(standing, state="running")  # of which its log need not know yet
+    elif not standing.ended:
+        standing = replace(standing, reason=last_words(worker.cell, code))
+    if standing != worker.seen:
+        worker.seen = standing
+        on_change(standing)
+
+
+def _failure(worker: _Worker, code: int) -> list[Failure]:
+    return [] if worker.seen.ended else [Failure(worker.cell, code, worker.seen.reason or f"exit code {code}")]
+
+
+def _stop(working: Sequence[_Worker]) -> None:
+    """Ask every process to stop, and wait; whoever has no patience with their checkpoints interrupts once more."""
+    for worker in working:
+        worker.process.terminate()
+    try:
+        for worker in working:
+            worker.process.wait()
+    except KeyboardInterrupt:
+        for worker in working:
+            worker.process.kill()
+            worker.process.wait()

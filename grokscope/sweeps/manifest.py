@@ -1,0 +1,97 @@
+"""`runs/<sweep>/sweep.toml`: what the cells of a sweep are. How far they are is for the run directories to say.
+
+Running a sweep again finds its cells by their names, so a name means one configuration for good: a file that has
+changed may bring new cells, but not other settings for a cell that has begun.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import tomli_w
+
+from grokscope.config import ConfigError
+from grokscope.launch import changes_between, resumed_config
+from grokscope.runs.directory import NoSuchRun
+from grokscope.sweeps.grid import Cell, Sweep, SweepFile, plan, read_tables
+from grokscope.sweeps.standing import read_standing
+
+MANIFEST = "sweep.toml"
+FREE = ("backend.name", "backend.device", "backend.threads")
+"""Settings that say on what a cell runs, and may change between two attempts."""
+
+
+def record(sweep: Sweep) -> None:
+    """Write the manifest, where it is new or larger.
+
+    Raises `ConfigError` where the folder holds a cell that has begun and is another, or none, in this sweep.
+    """
+    if (sweep.folder / "events.jsonl").exists():
+        raise ConfigError(f"{sweep.folder} is a run; give the sweep another --name")
+    file = sweep.folder / MANIFEST
+    text = manifest_of(sweep.file)
+    if file.exists() and file.read_text(encoding="utf-8") != text:
+        _check_none_lost(sweep, read_sweep(sweep.folder))
+    for cell in sweep.cells:
+        _check_unchanged(sweep, cell)
+    try:
+        sweep.folder.mkdir(parents=True, exist_ok=True)
+        draft = file.with_suffix(".draft")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    except OSError as problem:
+        raise ConfigError(f"cannot write {file}: {problem.strerror}; choose another folder with --runs") from None
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """The sweep whose manifest is in `folder`; a folder that was renamed is a sweep of the new name."""
+    return plan({**read_tables(folder / MANIFEST), "name": folder.name}, folder.parent)
+
+
+def manifest_of(file: SweepFile) -> str:
+    """A sweep file in TOML, which read again is the same."""
+    return tomli_w.dumps(file.model_dump(exclude_none=True, exclude_defaults=True) | {"preset": file.preset})
+
+
+def sweeps_in(runs: Path) -> Iterator[Path]:
+    """Folders of the sweeps in `runs`, the newest first."""
+    found = [path for path in runs.glob(f"*/{MANIFEST}") if path.is_file()]
+    yield from (path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True))
+
+
+def find_sweep(wanted: str, runs: Path) -> Path:
+    """A sweep's folder by name, unique prefix, path, or `latest`. Raises `NoSuchRun`."""
+    if (Path(wanted) / MANIFEST).is_file():
+        return Path(wanted)
+    folders = list(sweeps_in(runs))
+    if not folders:
+        raise NoSuchRun(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` makes one")
+    if wanted == "latest":
+        return folders[0]
+    exact = [folder for folder in folders if folder.name == wanted]
+    matching = exact or [folder for folder in folders if folder.name.startswith(wanted)]
+    if len(matching) == 1:
+        return matching[0]
+    names = ", ".join(folder.name for folder in (matching or folders)[:5])
+    problem = f"{wanted!r} fits {len(matching)} sweeps" if matching else f"no sweep in {runs} is called {wanted!r}"
+    raise NoSuchRun(f"{problem}: {names}" if matching else f"{problem}; there are: {names}")
+
+
+def _check_none_lost(sweep: Sweep, before: Sweep) -> None:
+    kept = {cell.slug for cell in sweep.cells}
+    for cell in before.cells:
+        if cell.slug not in kept and read_standing(cell).state != "missing":
+            raise ConfigError(
+                f"the sweep {sweep.name} has begun with a cell {cell.slug}, which is no longer in it: "
+                "leave its values in, or choose another --name"
+            )
+
+
+def _check_unchanged(sweep: Sweep, cell: Cell) -> None:
+    if not cell.directory.events.exists() or not cell.directory.config.exists():
+        return
+    _, own, _ = resumed_config(cell.directory, {})
+    for key, (was, now) in changes_between(own, cell.config).items():
+        if key not in FREE:
+            raise ConfigError(
+                f"cell {cell.slug} of {sweep.name} has begun with {key} {was!r}, not {now!r}: choose another --name"
+            )

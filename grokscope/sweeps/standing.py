@@ -1,0 +1,95 @@
+"""How far a cell is: read from its run directory, which is the only place that knows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from grokscope.runs.state import read_state
+from grokscope.sweeps.grid import Cell
+
+State = Literal["missing", "running", "stale", "crashed", "interrupted", "finished", "diverged"]
+"""`finished`: completed, grokked, or stopped by a person. `stale`: silent, and perhaps still at it elsewhere."""
+
+TO_DO: tuple[State, ...] = ("missing", "crashed", "interrupted")
+"""Where something is left to do and nobody is doing it."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A cell at one moment."""
+
+    cell: Cell
+    state: State
+    status: str | None = None
+    """How a run that is over ended: completed, grokked, stopped, interrupted, diverged"""
+    step: int | None = None
+    grokked_step: int | None = None
+    onset_step: int | None = None
+    reason: str | None = None
+    """Why a cell failed, in the last words of its process; known only to who ran it"""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.state in {"finished", "diverged"}
+
+    @property
+    def steps(self) -> int:
+        """The largest number of steps it may take."""
+        return self.cell.config.train.steps
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "cell": self.cell.slug,
+            "state": self.state,
+            "status": self.status,
+            "step": self.step,
+            "steps": self.steps,
+            "grokked_step": self.grokked_step,
+            "onset_step": self.onset_step,
+            "point": dict(self.cell.point),
+            "path": str(self.cell.directory.path),
+            "reason": self.reason,
+        }
+
+
+OnChange = Callable[[Standing], None]
+"""Called with a cell whenever something about it has changed."""
+
+
+def read_standing(cell: Cell) -> Standing:
+    """The cell now."""
+    try:
+        run = read_state(cell.directory)
+    except OSError:
+        return Standing(cell, "missing")
+    status = run.last["finished"]["status"] if run.condition == "finished" else None
+    return Standing(
+        cell,
+        _state(run.condition, status, begun=bool(run.last)),
+        status,
+        run.step,
+        run.last.get("grokked", {}).get("step"),
+        run.last.get("onset", {}).get("step"),
+    )
+
+
+def left_to_do(cells: Sequence[Cell], *, retry_diverged: bool = False) -> list[Cell]:
+    """The cells that have something to do and nobody at work on them, in order."""
+    wanted = {*TO_DO, "diverged"} if retry_diverged else {*TO_DO}
+    return [cell for cell in cells if read_standing(cell).state in wanted]
+
+
+def _state(condition: str, status: str | None, *, begun: bool) -> State:
+    match condition:
+        case "finished" if status in {"interrupted", "diverged"}:
+            return "interrupted" if status == "interrupted" else "diverged"
+        case "finished":
+            return "finished"
+        case "waiting" | "crashed" if not begun:
+            return "missing"
+        case "crashed" | "stale":
+            return "crashed" if condition == "crashed" else "stale"
+        case _:
+            return "running"
