@@ -194,7 +194,12 @@ def norm(vector: Array) -> float:
 
 
 def dot(left: Array, right: Array) -> float:
-    """The inner product of two flat vectors, summed pairwise.
+    """The inner product of two flat vectors, summed pairwise."""
+    return float(inner(left, right))
+
+
+def inner(left: Array, right: Array) -> Array:
+    """The inner product of two flat vectors, summed pairwise, as a scalar of their kind: nobody waits for the device.
 
     Not `left @ right`: MLX sums a float32 product of 270,000 terms one after the other on a CPU, and is off by 4e-4.
     """
@@ -205,7 +210,7 @@ def dot(left: Array, right: Array) -> float:
         if len(terms) % 2:
             odd = terms[-1:] if not len(odd) else odd + terms[-1:]
         terms = terms[:half] + terms[half : 2 * half]
-    return float(terms.sum()) + (float(odd.sum()) if len(odd) else 0.0)
+    return terms.sum() + odd.sum() if len(odd) else terms.sum()
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -1,0 +1,68 @@
+"""The weight matrices that the literature looks at one by one, as slices of the flat vector.
+
+PyTorch stacks the query, key and value projections in one tensor; the paper (and the trajectory PCA before it) treats
+them apart: WQ, WK, WV, WO, up and down of each layer, and the same four again for cross-attention.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from grokscope.parameters import Layout, Parameter
+
+Weights = Literal["attention", "matrices", "all"]
+"""`attention`: WQ, WK, WV, WO of every layer. `matrices`: up and down too. `all`: embeddings and read-out too. Biases
+and norms belong to none."""
+
+_MLP = {"linear1.weight": "up", "linear2.weight": "down"}
+
+
+@dataclass(frozen=True)
+class WeightBlock:
+    """One matrix: `vector[start:stop].reshape(shape)`."""
+
+    name: str
+    """`encoder.0.WQ`, `decoder.2.cross.WV`, `encoder.1.up`; outside the layers the parameter's own name"""
+    start: int
+    stop: int
+    shape: tuple[int, int]
+
+
+def weight_blocks(layout: Layout, weights: Weights = "matrices") -> tuple[WeightBlock, ...]:
+    """The matrices of a model in the order of the flat vector."""
+    wanted = {"attention": {"attention"}, "matrices": {"attention", "mlp"}}.get(weights)
+    matrices = (parameter for parameter in layout if len(parameter.shape) == 2)
+    return tuple(
+        block
+        for parameter in matrices
+        if wanted is None or (parameter.block in wanted and parameter.layer is not None)
+        for block in _blocks(parameter)
+    )
+
+
+def covered(blocks: tuple[WeightBlock, ...]) -> tuple[tuple[int, int], ...]:
+    """The slices under `blocks`, neighbours merged."""
+    merged: list[tuple[int, int]] = []
+    for block in blocks:
+        if merged and merged[-1][1] == block.start:
+            merged[-1] = (merged[-1][0], block.stop)
+        else:
+            merged.append((block.start, block.stop))
+    return tuple(merged)
+
+
+def _blocks(parameter: Parameter) -> Iterator[WeightBlock]:
+    rows, columns = parameter.shape
+    if parameter.layer is None:
+        yield WeightBlock(parameter.name.removesuffix(".weight"), parameter.offset, parameter.stop, (rows, columns))
+        return
+    where = f"{parameter.stack}.{parameter.layer}"
+    if parameter.block == "attention":
+        where += ".cross" if ".multihead_attn." in parameter.name else ""
+        names = ["WQ", "WK", "WV"] if parameter.name.endswith("in_proj_weight") else ["WO"]
+    else:
+        names = [next((name for end, name in _MLP.items() if parameter.name.endswith(end)), parameter.name)]
+    size = parameter.size // len(names)
+    for index, name in enumerate(names):
+        start = parameter.offset + index * size
+        yield WeightBlock(f"{where}.{name}", start, start + size, (rows // len(names), columns))
