@@ -6,12 +6,20 @@ weights. Snapshots are read a few columns at a time, so they may stand in files 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.protocols import FloatArray
 
+class Sliceable(Protocol):
+    """A flat vector [size], in memory or in a file: `vector[start:stop]` is a NumPy array."""
+
+    def __getitem__(self, where: slice, /) -> Any: ...
+
+
+Snapshots = Sequence[Sliceable]
+"""Flat vectors [size] of one model, in the order of training"""
 Slices = Sequence[tuple[int, int]]
 
 NUMBERS_AT_ONCE = 2**23
@@ -24,7 +32,7 @@ NO_VARIANCE = 1e-10
 """Share of the largest variance below which a component is rounding, and no direction"""
 
 
-def displacements(snapshots: Sequence[FloatArray], slices: Slices) -> Iterator[NDArray[np.float64]]:
+def displacements(snapshots: Snapshots, slices: Slices) -> Iterator[NDArray[np.float64]]:
     """W_t − W_0 inside `slices`, [snapshots, some columns] at a time."""
     width = max(1, NUMBERS_AT_ONCE // len(snapshots))
     for start, stop in slices:
@@ -37,7 +45,7 @@ def displacements(snapshots: Sequence[FloatArray], slices: Slices) -> Iterator[N
             yield columns
 
 
-def gram(snapshots: Sequence[FloatArray], slices: Slices) -> NDArray[np.float64]:
+def gram(snapshots: Snapshots, slices: Slices) -> NDArray[np.float64]:
     """(W_s − W_0) · (W_t − W_0) inside `slices`, [snapshots, snapshots], in float64.
 
     Costs T² P multiplications, once; the Gram matrix of several blocks together is the sum of theirs.
@@ -63,13 +71,14 @@ def shares(products: NDArray[np.float64], components: int = 1) -> NDArray[np.flo
     total = float(np.trace(about_mean))
     if not total > 0:
         return np.full(components, np.nan)
+    count = min(components, len(products))
+    found = np.linalg.eigvalsh(about_mean)[::-1] if len(products) <= DENSE else largest(about_mean, count)[0]
     values = np.zeros(components)
-    found = largest(about_mean, min(components, len(products)))[0]
-    values[: len(found)] = np.clip(found / total, 0.0, 1.0)
+    values[:count] = np.clip(found[:count] / total, 0.0, 1.0)
     return values
 
 
-def directions(snapshots: Sequence[FloatArray], slices: Slices, components: int) -> NDArray[np.float64]:
+def directions(snapshots: Snapshots, slices: Slices, components: int) -> NDArray[np.float64]:
     """The largest principal directions inside `slices`, orthonormal rows [at most `components`, columns].
 
     Fewer where the trajectory has fewer; none where nothing moved. The entry of largest size is positive.

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from grokscope.geometry.blocks import Weights, covered, weight_blocks
 from grokscope.geometry.commutator import dot, inner, norm
-from grokscope.geometry.gram import directions, orthonormal
+from grokscope.geometry.gram import Snapshots, directions, orthonormal
 from grokscope.parameters import Layout
 from grokscope.protocols import Array, FloatArray
 
@@ -146,7 +146,7 @@ class Projector:
 
 
 def trajectory_basis(
-    snapshots: Sequence[FloatArray],
+    snapshots: Snapshots,
     layout: Layout,
     components: int = 2,
     blocks: Weights | Literal["joint"] = "matrices",
@@ -154,8 +154,8 @@ def trajectory_basis(
     """The largest principal components of W_t − W_0 over time (column-centred), of each weight block.
 
     As published with `matrices` (Dyck 24, SCAN 96 dimensions) or `attention` (modular 16). `joint`: of all `matrices`
-    as one block, `components` in all. `snapshots`: flat vectors [size], in memory or mapped from files; a block has at
-    most one direction fewer than there are. Blocks that did not move are left out. Raises `ValueError` where none did.
+    as one block, `components` in all. The snapshots are in memory or in files (`runs.history`); a block has at most
+    one direction fewer than there are. Blocks that did not move are left out. Raises `ValueError` where none did.
     """
     if len(snapshots) < 2:
         raise ValueError(f"a trajectory needs at least 2 snapshots, not {len(snapshots)}")
