@@ -195,7 +195,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
             grokked = event
         if isinstance(step, int):
             last = max(last, step)
-            cells = _cells(event, metric)
+            cells = cells_of(event, metric)
             if cells:
                 rows.setdefault(step, {}).update(cells)
     if started is None or not rows:
@@ -203,7 +203,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     return Trajectory(
         name=name,
         task=started["task"],
-        facts=_facts(started["config"]),
+        facts=facts_of(started["config"]),
         columns=_columns(rows),
         grok_step=None if grokked is None else grokked["step"],
         steps=last,
@@ -216,7 +216,7 @@ def _metric(task: str) -> str:
     return registry.get("tasks", task).metric if task in registry.names("tasks") else "accuracy"
 
 
-def _cells(event: Mapping[str, Any], metric: str) -> dict[str, float]:
+def cells_of(event: Mapping[str, Any], metric: str) -> dict[str, float]:
     """One event's part of a row; what was not finite is null in the log and absent here."""
     match event["event"]:
         case "evaluated":
@@ -256,7 +256,7 @@ def _columns(rows: Mapping[int, Mapping[str, float]]) -> dict[str, Array]:
 _SECTIONS = ("task", "model", "optimizer", "train", "measure", "evaluate", "detect", "interventions")
 
 
-def _facts(config: Mapping[str, Any]) -> dict[str, Fact]:
+def facts_of(config: Mapping[str, Any]) -> dict[str, Fact]:
     """The settings as dotted keys, without those that are unset and `train.steps`, which is the budget."""
     facts: dict[str, Fact] = {"preset": config.get("preset", "")}
     for section in _SECTIONS:
