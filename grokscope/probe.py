@@ -55,13 +55,9 @@ class Probe:
         )
 
     def finite_differences(self, step: int) -> dict[str, float | None]:
-        """The defect in the published form and its rounding floor, medians over the batches of `measure`, as signals."""
-        count = self._count(step)
-        measured = Commutator(
-            [self._sample(step, index, "finite-difference") for index in range(count)],
-            "finite-difference",
-            self.precision,
-        )
+        """The defect in the published form and its rounding floor as signals: medians over the batches of `measure`."""
+        samples = [self._sample(step, index, "finite-difference") for index in range(self._count(step))]
+        measured = Commutator(samples, "finite-difference", self.precision)
         return {"finite_difference_defect": measured.quartiles()[1], "finite_difference_floor": measured.floor}
 
     def _count(self, step: int) -> int:

@@ -30,6 +30,7 @@ from grokscope.events import (
 )
 from grokscope.examples import Packer
 from grokscope.geometry.commutator import norm
+from grokscope.geometry.trajectory import ExpandingPC1
 from grokscope.pace import Pace, duration
 from grokscope.parameters import initial_parameters, layout
 from grokscope.probe import Probe
@@ -37,7 +38,7 @@ from grokscope.protocols import Array, Prepared, Session, StepOutcome, TaskData,
 from grokscope.runs import inbox
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.log import EventLog
-from grokscope.runs.snapshots import parameters_digest, write_checkpoint, write_snapshot
+from grokscope.runs.snapshots import parameters_digest, read_snapshot, snapshot_file, write_checkpoint, write_snapshot
 from grokscope.streams import generator
 from grokscope.warning.watch import Watch
 
@@ -90,6 +91,7 @@ class Trainer:
         self.splits = {name: Packer(split, self.model) for name, split in data.splits.items()}
         self.probe = Probe(config, self.train, session, self.layout)
         self.watch = Watch(config, task)
+        self.pc1 = ExpandingPC1(self.layout)
         self.interrupted = False
         """Set (by a signal handler) to stop at the end of the step, with a checkpoint."""
         self.step = session.state().step
@@ -110,6 +112,8 @@ class Trainer:
         resumed = self.circumstances.resumed_from is not None
         for event in recorded:
             self.watch.replay(event)
+        if resumed:
+            self._recall_trajectory()
         self._evaluations = {
             name: PreparedSplit(packer.whole, self.session) for name, packer in self._all_splits().items()
         }
@@ -176,6 +180,21 @@ class Trainer:
             self._evaluate()
         if config.snapshot.every and step % config.snapshot.every == 0:
             self._snapshot()
+            if config.observe.pc1:
+                self._observe_pc1()
+
+    def _observe_pc1(self) -> None:
+        share = self.pc1.add(self.session.tonumpy(self.session.parameters))
+        if share is not None:
+            self._emit(Observed(step=self.step, signals={"pc1": share}))
+
+    def _recall_trajectory(self) -> None:
+        """The snapshots of a resumed run that were taken on schedule, up to its checkpoint."""
+        config = self.config
+        if not config.observe.pc1:
+            return
+        for step in range(0, self.step + 1, config.snapshot.every):
+            self.pc1.add(read_snapshot(snapshot_file(self.directory.snapshots, step)).parameters)
 
     def _evaluate(self) -> None:
         started = time.perf_counter()

@@ -61,6 +61,11 @@ def parameters_digest(parameters: FloatArray) -> str:
     return hashlib.sha256(np.ascontiguousarray(parameters, dtype="<f4").tobytes()).hexdigest()
 
 
+def snapshot_file(folder: Path, step: int) -> Path:
+    """Where the snapshot or checkpoint of a step stands."""
+    return folder / f"step-{step:08d}.safetensors"
+
+
 def write_snapshot(folder: Path, step: int, model: ModelSpec, parameters: FloatArray) -> Path:
     """Raises `RunUnwritable`."""
     return _write(folder, step, {"parameters": parameters}, {"step": step, "model": model.to_dict()})
@@ -110,7 +115,7 @@ def _write(folder: Path, step: int, tensors: dict[str, FloatArray], about: dict[
     about = {**about, "layout": [{"name": p.name, "shape": p.shape, "offset": p.offset} for p in where]}
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     data = save(contiguous, metadata={"format": "grokscope", "about": json.dumps(about, allow_nan=False)})
-    file = folder / f"step-{step:08d}.safetensors"
+    file = snapshot_file(folder, step)
     draft = file.with_suffix(".draft")
     try:
         folder.mkdir(exist_ok=True)

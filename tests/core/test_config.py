@@ -41,6 +41,10 @@ class TestToml:
         assert config.preset == preset
         assert task.options.model_validate({k: v for k, v in config.task.items() if k != "name"}) == options
 
+    def test_what_looks_at_snapshots_wants_some(self) -> None:
+        with pytest.raises(ConfigError, match=r"^observe.pc1 looks at snapshots: set snapshot.every too$"):
+            resolve(MODULAR, {"observe.pc1": True})
+
     def test_every_setting_comes_back(self, tmp_path: Path) -> None:
         changed: dict[str, Any] = {
             "task.operation": "mul", "task.modulus": 7, "task.train_fraction": 0.3, "task.split_seed": 5,
@@ -48,9 +52,11 @@ class TestToml:
             "model.identical_layers": False, "model.source_padding_attended": True, "optimizer.lr": 0.1 + 0.2,
             "optimizer.wd": 0.0, "optimizer.beta1": 0.8, "optimizer.beta2": 0.9, "optimizer.epsilon": 1e-7,
             "optimizer.clip": 0.0, "train.seed": 1, "train.steps": 3, "train.batch_size": 4,
-            "train.stop_after_grok": -1, "evaluate.every": 6, "measure.every": 7, "measure.samples": 8,
+            "train.stop_after_grok": -1, "train.replicate": 1, "evaluate.every": 6, "measure.every": 7,
+            "measure.samples": 8,
             "measure.estimator": "finite-difference", "measure.precision": "float64", "measure.eta": 1e-4,
-            "measure.baseline_samples": 9, "measure.blocks": True, "log.every": 11, "detect.memorization": 0.5,
+            "measure.baseline_samples": 9, "measure.blocks": True, "observe.pc1": True,
+            "observe.finite_difference": True, "log.every": 11, "detect.memorization": 0.5,
             "detect.onset": "paper", "detect.grokking": "strict", "snapshot.every": 12, "checkpoint.every": 13,
             "backend.name": "torch", "backend.device": "cpu", "backend.precision": "float64", "backend.threads": 2,
         }  # fmt: skip
@@ -128,7 +134,7 @@ class TestRefusals:
             resolve(MODULAR, settings)
 
     def test_unknown_preset(self) -> None:
-        with pytest.raises(ConfigError, match="modular has no preset 'fast'; it has: paper, quick"):
+        with pytest.raises(ConfigError, match="modular has no preset 'fast'; it has: paper, quick, small"):
             resolve(MODULAR, preset="fast")
 
     def test_a_model_that_cannot_be(self) -> None:

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from grokscope.protocols import GrokCriterion, TaskSpec
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import read
-from grokscope.runs.snapshots import newest_checkpoint, parameters_digest, read_snapshot
+from grokscope.runs.snapshots import Snapshot, newest_checkpoint, parameters_digest, read_snapshot
 from grokscope.streams import generator
 from grokscope.trainer import Trainer
 
@@ -187,6 +187,8 @@ class TestRecords:
         {"evaluate.every": 1},
         {"log.every": 1},
         {"snapshot.every": 3},
+        {"snapshot.every": 2, "observe.pc1": True},
+        {"observe.finite_difference": True},
         {"checkpoint.every": 1},
     ],
     ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),
@@ -216,9 +218,18 @@ def test_each_draw_has_a_stream_of_its_own(tmp_path: Path, monkeypatch: pytest.M
 def test_what_is_no_observation_changes_the_run(tmp_path: Path) -> None:
     digests = {
         run(tmp_path / str(number), settings).digest
-        for number, settings in enumerate([{"train.seed": 1}, {"optimizer.wd": 0.5}, {"train.batch_size": 9}])
+        for number, settings in enumerate(
+            [{"train.seed": 1}, {"optimizer.wd": 0.5}, {"train.batch_size": 9}, {"train.replicate": 1}]
+        )
     }
-    assert len(digests | {undisturbed()}) == 4
+    assert len(digests | {undisturbed()}) == 5
+
+
+def test_a_replicate_differs_in_its_batches_alone(tmp_path: Path) -> None:
+    first, second = (run(tmp_path / str(number), {"train.replicate": number}) for number in (0, 1))
+    evaluations = [[event["test"] for event in found.all("evaluated")] for found in (first, second)]
+    assert evaluations[0][0] == evaluations[1][0]
+    assert evaluations[0][1] != evaluations[1][1]
 
 
 # --- the probe --------------------------------------------------------------------------------------------------------
@@ -265,6 +276,48 @@ class TestProbe:
 
     def test_off(self, tmp_path: Path) -> None:
         assert self.measured(tmp_path, estimator="off") == []
+
+    def test_the_published_form_beside_the_exact_one(self, tmp_path: Path) -> None:
+        both = run(tmp_path / "both", {"observe.finite_difference": True})
+        alone = run(tmp_path / "alone", {"measure.estimator": "finite-difference"})
+        signals = [event["signals"] for event in both.all("observed")]
+        beside = [found["finite_difference_defect"] for found in signals if "finite_difference_defect" in found]
+        floors = [found["finite_difference_floor"] for found in signals if "finite_difference_floor" in found]
+        assert beside == [event["defect"]["median"] for event in alone.all("measured")]
+        assert floors == [event["floor"] for event in alone.all("measured")]
+
+
+class TestPC1:
+    SETTINGS: ClassVar[dict[str, Any]] = {"snapshot.every": 2, "observe.pc1": True}
+
+    def pc1(self, found: Run) -> dict[int, float]:
+        return {event["step"]: event["signals"]["pc1"] for event in found.all("observed") if "pc1" in event["signals"]}
+
+    def test_is_that_of_the_snapshots_so_far(self, tmp_path: Path) -> None:
+        found = run(tmp_path, self.SETTINGS)
+        snapshots = [read_snapshot(file) for file in sorted(found.directory.snapshots.glob("*.safetensors"))]
+        rows = np.array([_matrices(snapshot) for snapshot in snapshots], dtype=np.float64)
+        expected = {}
+        for count in range(4, len(rows) + 1):
+            spread = np.linalg.svd(rows[:count] - rows[:count].mean(axis=0), compute_uv=False) ** 2
+            expected[snapshots[count - 1].step] = spread[0] / spread.sum()
+        assert self.pc1(found) == pytest.approx(expected, rel=1e-4)
+
+    def test_goes_on_after_a_crash(self, tmp_path: Path) -> None:
+        whole = run(tmp_path / "whole", self.SETTINGS)
+        broken = tmp_path / "broken"
+        crashed(broken, 15, self.SETTINGS)
+        assert self.pc1(run(broken, resume=True)) == self.pc1(whole)
+
+
+def _matrices(snapshot: Snapshot) -> list[float]:
+    """All weights that stand in matrices of the layers, flat."""
+    return [
+        weight
+        for name, tensor in snapshot.tensors().items()
+        if tensor.ndim == 2 and "layers" in name
+        for weight in tensor.ravel()
+    ]
 
 
 # --- stopping after grokking ------------------------------------------------------------------------------------------
