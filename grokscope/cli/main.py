@@ -14,6 +14,7 @@ from grokscope.cli.plugins import backends, schema, tasks
 from grokscope.cli.run import run
 from grokscope.cli.runs import control, export, ls
 from grokscope.cli.show import show
+from grokscope.cli.sweep import sweep
 from grokscope.cli.watch import watch
 
 # Newer Typers bring a Click of their own; the classes that it raises are found through the ones that it offers.
@@ -57,6 +58,7 @@ def options(
 for command in (run, watch, ls, show, export, control, backends, schema, doctor, bench):
     app.command(cls=Command)(command)
 app.add_typer(tasks)
+app.add_typer(sweep)
 
 
 def main() -> None:

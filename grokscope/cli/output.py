@@ -29,6 +29,11 @@ def say_json(value: Any) -> None:
     say(json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2))
 
 
+def say_json_line(value: Any) -> None:
+    """One JSON document on a line of its own, at once."""
+    say(json.dumps(value, allow_nan=False, ensure_ascii=False))
+
+
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:
     """A table as wide as it likes; where a window is narrower, its last columns give way.
 

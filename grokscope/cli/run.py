@@ -13,6 +13,23 @@ import typer
 
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder
+from grokscope.cli.training import (
+    Backend,
+    BatchSize,
+    Device,
+    Estimator,
+    EvalEvery,
+    LearningRate,
+    MeasureEvery,
+    Precision,
+    Preset,
+    Samples,
+    Seed,
+    Setting,
+    Steps,
+    WeightDecay,
+    flag_settings,
+)
 
 if TYPE_CHECKING:
     from grokscope.config import RunConfig
@@ -25,35 +42,21 @@ if TYPE_CHECKING:
 def run(
     task: Annotated[str | None, typer.Argument(help="scan, dyck, modular, or any plugin (`grokscope tasks`).")] = None,
     *,
-    backend: Annotated[
-        str | None, typer.Option(help="torch, mlx, any plugin, or auto.", rich_help_panel="Where")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps or gpu.", rich_help_panel="Where")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 or float64.", rich_help_panel="Where")] = None,
-    preset: Annotated[
-        str | None, typer.Option(help="paper (the author's values) or quick (the whole story in minutes).")
-    ] = None,
+    backend: Backend = None,
+    device: Device = None,
+    precision: Precision = None,
+    preset: Preset = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
-    setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")
-    ] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.", rich_help_panel="Training")] = None,
-    wd: Annotated[float | None, typer.Option(help="Weight decay.", rich_help_panel="Training")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all randomness.", rich_help_panel="Training")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimizer steps at most.", rich_help_panel="Training")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples in a batch.", rich_help_panel="Training")] = None,
-    eval_every: Annotated[
-        int | None, typer.Option(help="Steps between evaluations.", rich_help_panel="Measuring")
-    ] = None,
-    measure_every: Annotated[
-        int | None, typer.Option(help="Steps between measurements.", rich_help_panel="Measuring")
-    ] = None,
-    samples: Annotated[
-        int | None, typer.Option(help="Pairs of batches a measurement.", rich_help_panel="Measuring")
-    ] = None,
-    estimator: Annotated[
-        str | None, typer.Option(help="exact, finite-difference or off.", rich_help_panel="Measuring")
-    ] = None,
+    setting: Setting = None,
+    lr: LearningRate = None,
+    wd: WeightDecay = None,
+    seed: Seed = None,
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    eval_every: EvalEvery = None,
+    measure_every: MeasureEvery = None,
+    samples: Samples = None,
+    estimator: Estimator = None,
     runs: RunsFolder = DEFAULT_RUNS,
     name: Annotated[str | None, typer.Option(help="Name of the run; default: task, time and 4 hex digits.")] = None,
     resume: Annotated[
@@ -75,14 +78,11 @@ def run(
     The run's directory is printed when it ends; everything that happened is in its events.jsonl. With --continue the
     same command may be given again after whatever happened, by a scheduler say, until the run is over.
     """
-    from grokscope.config import FLAGS
-
-    given = {
-        "backend": backend, "device": device, "precision": precision, "lr": lr, "wd": wd, "seed": seed, "steps": steps,
-        "batch-size": batch_size, "eval-every": eval_every, "measure-every": measure_every, "samples": samples,
-        "estimator": estimator,
-    }  # fmt: skip
-    flags = {FLAGS[flag]: value for flag, value in given.items() if value is not None}
+    flags = flag_settings(
+        backend=backend, device=device, precision=precision, lr=lr, wd=wd, seed=seed, steps=steps,
+        batch_size=batch_size, eval_every=eval_every, measure_every=measure_every, samples=samples,
+        estimator=estimator,
+    )  # fmt: skip
     if tui and (json or not sys.stdout.isatty()):
         reason = "and --json both want stdout" if json else "needs a terminal, and stdout is none"
         raise typer.BadParameter(f"{reason}; leave out --tui", param_hint="--tui")

@@ -5,11 +5,10 @@ that is over. So a command may run twice, and a scheduler may kill it and run it
 """
 
 import json
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from grokscope.config import read_value
 from grokscope.sweeps.engine import Failure
@@ -44,14 +43,14 @@ def toml_of(value: Any) -> str:
 
 
 class PlanEngine:
-    """Runs nothing: writes the cells' commands, one a line, for whatever runs commands."""
+    """Runs nothing: tells the cells' commands, for whatever runs commands."""
 
-    def __init__(self, out: TextIO) -> None:
-        self.out = out
+    def __init__(self, tell: Callable[[Cell, list[str]], None]) -> None:
+        self.tell = tell
 
     def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
         for cell in cells:
-            self.out.write(shlex.join(command_of(cell)) + "\n")
+            self.tell(cell, command_of(cell))
         return []
 
 

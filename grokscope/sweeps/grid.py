@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grokscope import registry
-from grokscope.config import FLAGS, ConfigError, RunConfig, dotted, read_value, resolve, sentence
+from grokscope.config import FLAGS, ConfigError, RunConfig, dotted, read_environment, read_value, resolve, sentence
 from grokscope.runs.directory import BadRunName, RunDirectory, check_name
 
 NOT_AXES = ("task.name", "preset")
@@ -141,6 +141,48 @@ def read_tables(path: Path) -> dict[str, Any]:
         raise ConfigError(f"cannot read {path}: {problem.strerror}") from None
     except ValueError as problem:
         raise ConfigError(f"{path} is not TOML: {problem}") from None
+
+
+def task_of(source: Mapping[str, Any]) -> str | None:
+    """The task that a sweep file, or a run's own configuration, is for."""
+    task = source.get("task")
+    found = task.get("name") if isinstance(task, dict) else task
+    return None if found is None else str(found)
+
+
+def merged(
+    source: Mapping[str, Any],
+    axes: Mapping[str, list[Any]],
+    changes: Mapping[str, Any],
+    *,
+    task: str,
+    name: str | None = None,
+    preset: str | None = None,
+    stem: str | None = None,
+) -> dict[str, Any]:
+    """A sweep file's tables with what flags and `GROKSCOPE_*` variables change of it; flags win, and axes over both.
+
+    An axis given replaces the file's axis of the same key, or comes behind them. Without any name it is called after
+    its file's `stem`, or its task and axes. Raises `ConfigError`, `NoSuchPlugin`.
+    """
+    if task_of(source) not in (None, task):
+        raise ConfigError(f"the file is for {task_of(source)}, not for {task}")
+    draft = sweep_file({"task": task, **source}, "unnamed")
+    own_axes = spelt_out(axes)
+    all_axes = draft.axes | own_axes
+    base = {key: value for key, value in draft.base.items() if key not in own_axes}
+    environment = read_environment(registry.get("tasks", task))
+    chosen = preset or environment.pop("preset", None) or source.get("preset") or "paper"
+    variables = {key: value for key, value in environment.items() if key not in all_axes}
+    called = name or source.get("name") or stem or "-".join([task, *(key.rpartition(".")[2] for key in all_axes)])
+    return {
+        "name": called,
+        "task": task,
+        "preset": chosen,
+        "base": base | variables | spelt_out(changes),
+        "axes": all_axes,
+        "cells": [listed.model_dump() for listed in draft.cells],
+    }
 
 
 def read_axes(texts: Iterable[str]) -> dict[str, list[Any]]:

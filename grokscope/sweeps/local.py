@@ -97,7 +97,7 @@ class LocalEngine:
                 env=environment,
                 start_new_session=True,
             )
-        return _Worker(cell, process, replace(read_standing(cell), state="running"), time.monotonic())
+        return _Worker(cell, process, replace(read_standing(cell), state="running", status=None), time.monotonic())
 
 
 def cores() -> int:
@@ -125,8 +125,8 @@ def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
     worker.looked = now
     standing = read_standing(worker.cell)
     if code is None:
-        standing = replace(standing, state="running")  # of which its log need not know yet
-    elif not standing.ended:
+        standing = replace(standing, state="running", status=None)  # of which its log need not know yet
+    elif not standing.ended and standing.state != "interrupted":
         standing = replace(standing, reason=last_words(worker.cell, code))
     if standing != worker.seen:
         worker.seen = standing
@@ -134,7 +134,7 @@ def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
 
 
 def _failure(worker: _Worker, code: int) -> list[Failure]:
-    return [] if worker.seen.ended else [Failure(worker.cell, code, worker.seen.reason or f"exit code {code}")]
+    return [] if worker.seen.ended else [Failure(worker.cell, code, worker.seen.reason or worker.seen.state)]
 
 
 def _stop(working: Sequence[_Worker]) -> None:

@@ -21,25 +21,26 @@ FREE = ("backend.name", "backend.device", "backend.threads")
 
 
 def record(sweep: Sweep) -> None:
-    """Write the manifest, where it is new or larger.
-
-    Raises `ConfigError` where the folder holds a cell that has begun and is another, or none, in this sweep.
-    """
-    if (sweep.folder / "events.jsonl").exists():
-        raise ConfigError(f"{sweep.folder} is a run; give the sweep another --name")
+    """Write the manifest, where it is new or larger. Raises `ConfigError`, see `check`."""
+    check(sweep)
     file = sweep.folder / MANIFEST
-    text = manifest_of(sweep.file)
-    if file.exists() and file.read_text(encoding="utf-8") != text:
-        _check_none_lost(sweep, read_sweep(sweep.folder))
-    for cell in sweep.cells:
-        _check_unchanged(sweep, cell)
     try:
         sweep.folder.mkdir(parents=True, exist_ok=True)
         draft = file.with_suffix(".draft")
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(manifest_of(sweep.file), encoding="utf-8")
         draft.replace(file)
     except OSError as problem:
         raise ConfigError(f"cannot write {file}: {problem.strerror}; choose another folder with --runs") from None
+
+
+def check(sweep: Sweep) -> None:
+    """Raises `ConfigError` where the folder holds a cell that has begun and is another, or none, in this sweep."""
+    if (sweep.folder / "events.jsonl").exists():
+        raise ConfigError(f"{sweep.folder} is a run; give the sweep another --name")
+    if (sweep.folder / MANIFEST).exists():
+        _check_none_lost(sweep, read_sweep(sweep.folder))
+    for cell in sweep.cells:
+        _check_unchanged(sweep, cell)
 
 
 def read_sweep(folder: Path) -> Sweep:

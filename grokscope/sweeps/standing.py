@@ -34,6 +34,11 @@ class Standing:
         return self.state in {"finished", "diverged"}
 
     @property
+    def word(self) -> str:
+        """The state for a person, and how a finished run ended."""
+        return f"finished ({self.status})" if self.state == "finished" else self.state
+
+    @property
     def steps(self) -> int:
         """The largest number of steps it may take."""
         return self.cell.config.train.steps

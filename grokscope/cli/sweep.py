@@ -1,0 +1,363 @@
+"""`grokscope sweep`: a grid of runs, how far it is, and going on with it."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from grokscope.cli.command import Command
+from grokscope.cli.exits import ExitCode, complain
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+from grokscope.cli.training import (
+    Backend,
+    BatchSize,
+    Device,
+    Estimator,
+    EvalEvery,
+    LearningRate,
+    MeasureEvery,
+    Precision,
+    Preset,
+    Samples,
+    Seed,
+    Setting,
+    Steps,
+    WeightDecay,
+    flag_settings,
+)
+
+if TYPE_CHECKING:
+    from grokscope.sweeps.engine import Engine, Failure
+    from grokscope.sweeps.grid import Cell, Sweep
+
+
+class SweepGroup(TyperGroup):
+    """`sweep TASK …` is short for `sweep run TASK …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[TASK]", "[OPTIONS]", "|", "COMMAND"]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        self.commands["run"].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+sweep = typer.Typer(
+    name="sweep",
+    cls=SweepGroup,
+    help="A grid of runs: `sweep TASK …` makes and runs its cells, `sweep status` says how far they are.",
+    rich_markup_mode=None,
+)
+
+EngineName = Annotated[
+    Literal["local", "slurm", "plan"],
+    typer.Option(help="local processes, slurm jobs, or plan: print a command a cell.", rich_help_panel="How"),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Cells at a time; default: 1 locally, all on a cluster.", rich_help_panel="How"),
+]
+SlurmOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slurm",
+        metavar="KEY=VALUE",
+        help="For the job array: partition, time (minutes), gpus, cpus_per_task, any option of sbatch; repeatable.",
+        rich_help_panel="How",
+    ),
+]
+Detach = Annotated[bool, typer.Option("--detach", help="Leave once slurm has the jobs.", rich_help_panel="How")]
+RetryDiverged = Annotated[
+    bool, typer.Option("--retry-diverged", help="Go on also with cells that diverged.", rich_help_panel="How")
+]
+AsJsonLines = Annotated[
+    bool, typer.Option("--json", help="On stdout a JSON object a line: each change of a cell's state, and a summary.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+
+
+@sweep.command(cls=Command)
+def run(
+    task: Annotated[str | None, typer.Argument(help="scan, dyck, modular, or any plugin (`grokscope tasks`).")] = None,
+    *,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE,VALUE", help="A setting and its values, the first axis slowest; repeatable."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file: a sweep, or settings of every cell.")] = None,
+    preset: Preset = None,
+    setting: Setting = None,
+    name: Annotated[str | None, typer.Option(help="Name of the sweep; default: the file's, or task and axes.")] = None,
+    runs: RunsFolder = DEFAULT_RUNS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, and do nothing.")] = False,
+    engine: EngineName = "local",
+    jobs: Jobs = None,
+    slurm: SlurmOption = None,
+    detach: Detach = False,
+    retry_diverged: RetryDiverged = False,
+    backend: Backend = None,
+    device: Device = None,
+    precision: Precision = None,
+    lr: LearningRate = None,
+    wd: WeightDecay = None,
+    seed: Seed = None,
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    eval_every: EvalEvery = None,
+    measure_every: MeasureEvery = None,
+    samples: Samples = None,
+    estimator: Estimator = None,
+    json: AsJsonLines = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run every combination of the axes: `grokscope sweep TASK --axis lr=1e-3,2e-3 --axis seed=42,137`.
+
+    Each cell is a run of its own in RUNS/NAME/, beside sweep.toml, which says what the cells are. The same command
+    again leaves finished cells alone, goes on with interrupted ones from their checkpoints, and starts those that are
+    missing; the axes may have grown. Ctrl-C stops the cells with a checkpoint. A cell that fails does not stop the
+    others; the exit code is that of the cells that failed, 1 where they differ. One that diverges is a result.
+
+    A cell's command is `grokscope run … --name CELL --continue`, which may be killed and given again; --engine plan
+    prints them, for any scheduler.
+    """
+    flags = flag_settings(
+        backend=backend, device=device, precision=precision, lr=lr, wd=wd, seed=seed, steps=steps,
+        batch_size=batch_size, eval_every=eval_every, measure_every=measure_every, samples=samples,
+        estimator=estimator,
+    )  # fmt: skip
+    planned = _planned(task, axis or [], config, preset, setting or [], flags, name, runs)
+    if dry_run:
+        from grokscope.sweeps.manifest import check
+
+        check(planned)
+        _say_cells(planned, json)
+        return
+    _run(planned, _engine(engine, planned, jobs, slurm, detach, json), engine, retry_diverged, json, quiet)
+
+
+@sweep.command(cls=Command)
+def status(
+    wanted: Annotated[
+        str | None,
+        typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`; none: list all."),
+    ] = None,
+    *,
+    runs: RunsFolder = DEFAULT_RUNS,
+    json: AsJson = False,
+) -> None:
+    """How far a sweep is, cell by cell; at any time, from anywhere that sees its folder."""
+    from grokscope.sweeps.manifest import find_sweep, read_sweep, sweeps_in
+
+    if wanted is None:
+        _say_sweeps([read_sweep(folder) for folder in sweeps_in(runs)], runs, json)
+    else:
+        _say_cells(read_sweep(find_sweep(wanted, runs)), json)
+
+
+@sweep.command(cls=Command)
+def resume(
+    wanted: Annotated[str, typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`.")],
+    *,
+    runs: RunsFolder = DEFAULT_RUNS,
+    engine: EngineName = "local",
+    jobs: Jobs = None,
+    slurm: SlurmOption = None,
+    detach: Detach = False,
+    retry_diverged: RetryDiverged = False,
+    json: AsJsonLines = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a sweep as its sweep.toml has it; what is finished stays as it is."""
+    from grokscope.sweeps.manifest import find_sweep, read_sweep
+
+    planned = read_sweep(find_sweep(wanted, runs))
+    _run(planned, _engine(engine, planned, jobs, slurm, detach, json), engine, retry_diverged, json, quiet)
+
+
+def _planned(
+    task: str | None,
+    axes: list[str],
+    config: Path | None,
+    preset: str | None,
+    assignments: list[str],
+    flags: dict[str, Any],
+    name: str | None,
+    runs: Path,
+) -> "Sweep":
+    from grokscope import registry
+    from grokscope.config import read_assignments
+    from grokscope.sweeps.grid import merged, plan, read_axes, read_tables, task_of
+
+    file = {} if config is None else read_tables(config)
+    found = task or task_of(file)
+    if found is None:
+        raise typer.BadParameter(f"which one? {', '.join(registry.names('tasks'))}", param_hint="TASK")
+    given = {"task": found, "name": name, "preset": preset, "stem": config.stem if config else None}
+    return plan(merged(file, read_axes(axes), read_assignments(assignments) | flags, **given), runs)
+
+
+def _engine(
+    name: str, planned: "Sweep", jobs: int | None, slurm: list[str] | None, detach: bool, json: bool
+) -> "Engine":
+    if name != "slurm" and (slurm or detach):
+        raise typer.BadParameter("is for --engine slurm", param_hint="--slurm" if slurm else "--detach")
+    if name == "slurm":
+        from grokscope.config import read_assignments
+        from grokscope.sweeps.slurm import SlurmEngine
+
+        return SlurmEngine(planned.folder, read_assignments(slurm or []), jobs=jobs, detach=detach)
+    if name == "plan":
+        from grokscope.sweeps.commands import PlanEngine
+
+        return PlanEngine(_say_command_json if json else _say_command)
+    from grokscope.sweeps.local import LocalEngine
+
+    return LocalEngine(jobs or 1)
+
+
+def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, json: bool, quiet: bool) -> None:
+    """Run what there is to run, show it, and leave with the exit code of it."""
+    from grokscope.cli.output import say, say_json_line
+    from grokscope.cli.sweep_display import sweep_display
+    from grokscope.sweeps.manifest import record
+    from grokscope.sweeps.standing import left_to_do, read_standing
+
+    record(planned)
+    cells = left_to_do(planned.cells, retry_diverged=retry_diverged)
+    if name == "plan":
+        engine.run(cells, lambda standing: None)
+        return
+    with _ended_by_signals() as received, sweep_display(planned, quiet=quiet) as show:
+        states: dict[str, str] = {}
+
+        def see(standing: Any) -> None:
+            show(standing)
+            if json and states.get(standing.cell.slug) != standing.state:
+                say_json_line({"event": "cell", "sweep": planned.name, **standing.to_dict()})
+            states[standing.cell.slug] = standing.state
+
+        try:
+            failures = engine.run(cells, see)
+        except KeyboardInterrupt:
+            failures = None
+    standings = [read_standing(cell) for cell in planned.cells]
+    if json:
+        say_json_line({"event": "sweep", **_summary(planned, standings), "failures": _failures(failures or [])})
+    else:
+        say(str(planned.folder))
+    if failures is None:
+        complain(f"interrupted; `grokscope sweep resume {planned.name}` goes on")
+        raise typer.Exit(received[0] if received else ExitCode.INTERRUPTED)
+    _leave(planned, standings, failures)
+
+
+def _leave(planned: "Sweep", standings: list[Any], failures: "list[Failure]") -> None:
+    """Say what is not finished, and why; the exit code is that of the cells that failed."""
+    for failure in failures:
+        complain(f"{failure.cell.slug} failed: {failure.reason}")
+    elsewhere = [standing for standing in standings if standing.state in {"running", "stale"}]
+    if elsewhere:
+        complain(f"{len(elsewhere)} of {len(standings)} cells are in other hands; `grokscope sweep status` shows them")
+    if failures:
+        codes = {failure.code for failure in failures}
+        raise typer.Exit(codes.pop() if len(codes) == 1 and min(codes) > 0 else ExitCode.FAULT)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[list[int]]:
+    """SIGTERM and a closed terminal end a sweep as Ctrl-C does, but for the exit code, which is in the list."""
+    received: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        received.append(ExitCode.TERMINATED)
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # `nohup` asks not to be stopped
+            signal.signal(number, end)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say_command(cell: "Cell", command: list[str]) -> None:
+    import shlex
+
+    from grokscope.cli.output import say
+
+    say(shlex.join(command))
+
+
+def _say_command_json(cell: "Cell", command: list[str]) -> None:
+    from grokscope.cli.output import say_json_line
+
+    say_json_line({"cell": cell.slug, "command": command, "path": str(cell.directory.path)})
+
+
+def _say_cells(planned: "Sweep", json: bool) -> None:
+    from grokscope.cli.output import count, say, say_json, say_table
+    from grokscope.sweeps.standing import read_standing
+
+    standings = [read_standing(cell) for cell in planned.cells]
+    summary = _summary(planned, standings)
+    if json:
+        say_json({**summary, "list": [standing.to_dict() for standing in standings]})
+        return
+    say(f"{planned.name}: {_counts(summary['states'])} of {len(standings)} cells")
+    columns = ["cell", "state", "step", "of", "onset", "grokked"]
+    rows = [
+        [
+            standing.cell.slug, standing.word, count(standing.step), count(standing.steps),
+            count(standing.onset_step), count(standing.grokked_step),
+        ]
+        for standing in standings
+    ]  # fmt: skip
+    say_table(columns, rows, numeric=columns[2:])
+
+
+def _say_sweeps(sweeps: "list[Sweep]", runs: Path, json: bool) -> None:
+    from grokscope.cli.output import say_json, say_table
+    from grokscope.sweeps.standing import read_standing
+
+    listed = [_summary(each, [read_standing(cell) for cell in each.cells]) for each in sweeps]
+    if json:
+        say_json(listed)
+    elif listed:
+        rows = [[each["sweep"], str(each["cells"]), _counts(each["states"]), each["task"]] for each in listed]
+        say_table(["name", "cells", "states", "task"], rows, numeric=["cells"])
+    else:
+        complain(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` makes one")
+
+
+def _summary(planned: "Sweep", standings: list[Any]) -> dict[str, Any]:
+    states: dict[str, int] = {}
+    for standing in standings:
+        states[standing.state] = states.get(standing.state, 0) + 1
+    return {
+        "sweep": planned.name,
+        "task": planned.file.task,
+        "path": str(planned.folder),
+        "cells": len(standings),
+        "states": states,
+        "grokked": sum(standing.grokked_step is not None for standing in standings),
+    }
+
+
+def _counts(states: dict[str, int]) -> str:
+    return ", ".join(f"{number} {state}" for state, number in states.items())
+
+
+def _failures(failures: "list[Failure]") -> list[dict[str, Any]]:
+    return [{"cell": each.cell.slug, "code": each.code, "reason": each.reason} for each in failures]

@@ -1,0 +1,160 @@
+"""What a person sees on stderr while a sweep goes on: a grid that fills on a terminal, a line per cell elsewhere."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from grokscope.sweeps.grid import Sweep, slug_of
+from grokscope.sweeps.standing import Standing, read_standing
+
+Show = Callable[[Standing], None]
+
+GLYPHS: Mapping[str, tuple[str, str, str]] = {
+    "missing": ("·", ".", "dim"),
+    "running": ("▶", ">", "cyan"),
+    "interrupted": ("‖", "=", "yellow"),
+    "stale": ("?", "?", "yellow"),
+    "crashed": ("✗", "x", "red"),
+    "failed": ("✗", "x", "red"),
+    "diverged": ("∞", "%", "magenta"),
+    "not grokked": ("■", "#", ""),
+    "grokked": ("●", "o", "green"),
+}
+"""By what is said of a cell: a letter, one for terminals that have only ASCII, and a style."""
+MOST_LABEL = 0.5
+"""Share of the window that the names of rows may take."""
+
+
+@contextmanager
+def sweep_display(sweep: Sweep, *, quiet: bool) -> Iterator[Show]:
+    """Shows standings on stderr, as this stderr can."""
+    console = Console(stderr=True, highlight=False)
+    view = SweepView(sweep)
+    if quiet:
+        yield lambda standing: None
+    elif console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI"):
+        with Live(console=console, refresh_per_second=4, get_renderable=lambda: view.panel(console), transient=False):
+            yield view.see
+    else:
+
+        def show(standing: Standing) -> None:
+            line = view.line(standing)
+            view.see(standing)
+            if line:
+                console.print(line, markup=False, soft_wrap=True)
+
+        yield show
+
+
+class SweepView:
+    """The latest of every cell."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.standings = {cell.slug: read_standing(cell) for cell in sweep.cells}
+
+    def see(self, standing: Standing) -> None:
+        self.standings[standing.cell.slug] = standing
+
+    def line(self, standing: Standing) -> str | None:
+        """A sentence for a cell that has come to an end; None where there is nothing new to say."""
+        if standing.state == self.standings[standing.cell.slug].state or standing.state == "running":
+            return None
+        others = [other for slug, other in self.standings.items() if slug != standing.cell.slug]
+        over = sum(other.ended for other in others) + standing.ended
+        said = f"{standing.status or standing.state} at step {standing.step or 0:,}"
+        if standing.grokked_step is not None:
+            said += f", grokked at {standing.grokked_step:,}"
+        if standing.reason:
+            said += f": {standing.reason}"
+        return f"{standing.cell.slug}: {said} ({over}/{len(self.standings)})"
+
+    def panel(self, console: Console) -> Group:
+        """Counts, the grid, and the cells at work, within the window."""
+        width, height = max(console.width, 1), console.height
+        ascii_only = console.options.ascii_only
+        grid = grid_lines(self.sweep, self.standings, width, ascii_only)
+        if len(grid) > height - 4:
+            grid = _wrapped([self.standings[cell.slug] for cell in self.sweep.cells], width, ascii_only)
+        room = max(0, height - len(grid) - 3)
+        working = [standing for standing in self.standings.values() if standing.state == "running"][:room]
+        lines = [self._title(), *grid, _legend(self.standings.values(), ascii_only), *map(_progress, working)]
+        for line in lines:
+            line.truncate(width, overflow="crop" if ascii_only else "ellipsis")
+        return Group(*lines[: max(1, height - 1)])
+
+    def _title(self) -> Text:
+        over = sum(standing.ended for standing in self.standings.values())
+        grokked = sum(standing.grokked_step is not None for standing in self.standings.values())
+        return Text(f"{over}/{len(self.standings)} over, {grokked} grokked  ", "bold").append(
+            self.sweep.name, "not bold"
+        )
+
+
+def said_of(standing: Standing) -> str:
+    """The key of a cell in `GLYPHS`."""
+    if standing.state == "finished":
+        return "not grokked" if standing.grokked_step is None else "grokked"
+    return "failed" if standing.reason else standing.state
+
+
+def grid_lines(sweep: Sweep, standings: Mapping[str, Standing], width: int, ascii_only: bool = False) -> list[Text]:
+    """The last axis from left to right, all others from top to bottom; cells that are on no grid below."""
+    axes = list(sweep.axes)
+    rows: dict[str, list[Standing]] = {}
+    beside: list[Standing] = []
+    for cell in sweep.cells:
+        standing = standings[cell.slug]
+        if len(axes) < 2 or not cell.point:
+            beside.append(standing)
+        else:
+            rows.setdefault(slug_of({key: cell.point[key] for key in axes[:-1]}), []).append(standing)
+    lines: list[Text] = []
+    if rows:
+        longest = min(max(map(len, rows)), max(1, int(width * MOST_LABEL)))
+        columns = max(1, (width - longest - 1) // 2)
+        lines.append(Text(" " * (longest + 1) + _across(axes[-1], sweep.axes[axes[-1]]), "dim"))
+        for label, row in rows.items():
+            for start in range(0, len(row), columns):
+                name = label[-longest:] if start == 0 else ""
+                lines.append(Text(name.ljust(longest + 1), "dim") + _glyphs(row[start : start + columns], ascii_only))
+    return lines + _wrapped(beside, width, ascii_only)
+
+
+def _across(axis: str, values: Sequence[Any]) -> str:
+    return slug_of({axis: values[0]}) + (f" to {values[-1]}" if len(values) > 1 else "")
+
+
+def _wrapped(standings: Sequence[Standing], width: int, ascii_only: bool) -> list[Text]:
+    columns = max(1, width // 2)
+    return [_glyphs(standings[at : at + columns], ascii_only) for at in range(0, len(standings), columns)]
+
+
+def _glyphs(standings: Sequence[Standing], ascii_only: bool) -> Text:
+    line = Text(no_wrap=True)
+    for standing in standings:
+        line.append_text(_glyph(said_of(standing), ascii_only)).append(" ")
+    return line
+
+
+def _glyph(word: str, ascii_only: bool) -> Text:
+    letter, plain, style = GLYPHS[word]
+    return Text(plain if ascii_only else letter, style)
+
+
+def _legend(standings: Any, ascii_only: bool) -> Text:
+    words = {said_of(standing) for standing in standings}
+    legend = Text(no_wrap=True)
+    for word in GLYPHS:
+        if word in words:
+            legend.append_text(_glyph(word, ascii_only)).append(f" {word}  ", "dim")
+    return legend
+
+
+def _progress(standing: Standing) -> Text:
+    return Text(f"{standing.step or 0:,}/{standing.steps:,} ", "cyan").append(standing.cell.slug, "not bold")

@@ -1,0 +1,31 @@
+"""Options of every command that trains: the same words, the same help."""
+
+from typing import Annotated, Any
+
+import typer
+
+WHERE, TRAINING, MEASURING = "Where", "Training", "Measuring"
+
+Backend = Annotated[str | None, typer.Option(help="torch, mlx, any plugin, or auto.", rich_help_panel=WHERE)]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps or gpu.", rich_help_panel=WHERE)]
+Precision = Annotated[str | None, typer.Option(help="float32 or float64.", rich_help_panel=WHERE)]
+Preset = Annotated[str | None, typer.Option(help="paper (the author's values) or quick (the whole story in minutes).")]
+Setting = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")
+]
+LearningRate = Annotated[float | None, typer.Option(help="Learning rate.", rich_help_panel=TRAINING)]
+WeightDecay = Annotated[float | None, typer.Option(help="Weight decay.", rich_help_panel=TRAINING)]
+Seed = Annotated[int | None, typer.Option(help="Seed of all randomness.", rich_help_panel=TRAINING)]
+Steps = Annotated[int | None, typer.Option(help="Optimizer steps at most.", rich_help_panel=TRAINING)]
+BatchSize = Annotated[int | None, typer.Option(help="Examples in a batch.", rich_help_panel=TRAINING)]
+EvalEvery = Annotated[int | None, typer.Option(help="Steps between evaluations.", rich_help_panel=MEASURING)]
+MeasureEvery = Annotated[int | None, typer.Option(help="Steps between measurements.", rich_help_panel=MEASURING)]
+Samples = Annotated[int | None, typer.Option(help="Pairs of batches a measurement.", rich_help_panel=MEASURING)]
+Estimator = Annotated[str | None, typer.Option(help="exact, finite-difference or off.", rich_help_panel=MEASURING)]
+
+
+def flag_settings(**given: Any) -> dict[str, Any]:
+    """Flags that were given (None: not), by the keys they set."""
+    from grokscope.config import FLAGS
+
+    return {FLAGS[flag.replace("_", "-")]: value for flag, value in given.items() if value is not None}
