@@ -1,4 +1,4 @@
-"""Finds backends and tasks by entry point, and loads them late.
+"""Finds backends, tasks and interventions by entry point, and loads them late.
 
 Listing names reads package metadata and imports nothing; getting a spec imports one light module; opening it imports
 the framework.
@@ -8,9 +8,11 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, overload
 
-from grokscope.protocols import BackendSpec, TaskSpec
+from grokscope.protocols import BackendSpec, InterventionSpec, TaskSpec
 
-Kind = Literal["backends", "tasks"]
+Kind = Literal["backends", "tasks", "interventions"]
+
+_SPECS: dict[Kind, type] = {"backends": BackendSpec, "tasks": TaskSpec, "interventions": InterventionSpec}
 
 
 class NoSuchPlugin(LookupError):
@@ -26,7 +28,9 @@ def names(kind: Kind) -> list[str]:
 def get(kind: Literal["backends"], name: str) -> BackendSpec: ...
 @overload
 def get(kind: Literal["tasks"], name: str) -> TaskSpec: ...
-def get(kind: Kind, name: str) -> BackendSpec | TaskSpec:
+@overload
+def get(kind: Literal["interventions"], name: str) -> InterventionSpec: ...
+def get(kind: Kind, name: str) -> BackendSpec | TaskSpec | InterventionSpec:
     """The spec of plugin `name`. Raises `NoSuchPlugin`, `TypeError` where the entry point names something else."""
     found = _entry_points(kind)
     if name not in found:
@@ -34,10 +38,9 @@ def get(kind: Kind, name: str) -> BackendSpec | TaskSpec:
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise NoSuchPlugin(f"no {kind[:-1]} is called {name!r} (there are: {', '.join(sorted(found))}){hint}")
     spec = found[name].load()
-    expected = BackendSpec if kind == "backends" else TaskSpec
-    if not isinstance(spec, expected):
-        raise TypeError(f"{found[name].value} is not a {expected.__name__}")
-    return spec
+    if not isinstance(spec, _SPECS[kind]):
+        raise TypeError(f"{found[name].value} is not a {_SPECS[kind].__name__}")
+    return spec  # type: ignore[no-any-return]
 
 
 def _entry_points(kind: Kind) -> dict[str, EntryPoint]:

@@ -1,0 +1,1 @@
+"""What can be done to a run while it trains: kick, noise, project, penalty, and the control rescale."""

@@ -1,0 +1,147 @@
+"""The subspace that interventions leave alone, or leave over: from where it comes, as four parameters.
+
+The execution subspace is spanned by the principal components of a run's weight trajectory. It may be that of an earlier
+run (the published two-phase design), of this run so far, or a random one of the same shape, which is the control.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from grokscope.geometry.blocks import covered, weight_blocks
+from grokscope.geometry.subspaces import Block, Projector, Subspace, random_joint, random_like, trajectory_basis
+from grokscope.protocols import FloatArray, Plan, SwitchedOn
+from grokscope.runs.directory import RunDirectory
+from grokscope.runs.snapshots import Unreadable, read_snapshot
+from grokscope.streams import generator
+
+FEWEST_SNAPSHOTS = 3
+NO_RUN = ("own", "random", "random-joint", "none")
+"""What `basis` may say beside naming a run"""
+
+_WHERE_FROM = (
+    "own: principal components of this run's snapshots so far; RUN (a path, or a name beside this run): of an earlier "
+    "run's; random: random directions, as many in the same matrices; random-joint: as many in the whole space"
+)
+
+
+class Parameters(BaseModel):
+    """Base of all parameters of interventions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BasisParameters(Parameters):
+    """Which subspace."""
+
+    basis: str = Field("own", description=_WHERE_FROM)
+    components: int = Field(2, ge=1, description="directions in each block")
+    blocks: Literal["attention", "matrices", "all", "joint"] = Field(
+        "matrices",
+        description="one basis for each weight matrix: of attention (published for modular), of attention and MLP "
+        "(published for Dyck and SCAN), or of all; joint: one for all matrices of attention and MLP together",
+    )
+    basis_until: int | None = Field(None, ge=0, description="of an earlier run, the snapshots up to this step only")
+    basis_draw: int = Field(0, ge=0, description="number of the random draw: other numbers, other directions")
+
+
+class OptionalBasisParameters(BasisParameters):
+    """Which subspace, or none."""
+
+    basis: str = Field("none", description=f"none: the whole space; {_WHERE_FROM}")
+
+
+def opened_basis(parameters: BasisParameters, on: SwitchedOn) -> Projector | None:
+    """The projector on the subspace; None for `none`. Raises `ValueError` with a sentence."""
+    if parameters.basis == "none":
+        return None
+    return Projector(_subspace(parameters, on), on.session.asarray)
+
+
+def facts_of(basis: Projector | None) -> dict[str, Any]:
+    """What the record of an intervention says of its subspace."""
+    if basis is None:
+        return {}
+    return {"basis_dimension": basis.subspace.dimension, "basis_digest": basis.subspace.digest}
+
+
+def basis_objection(parameters: BasisParameters, plan: Plan) -> str | None:
+    """Why there will be no such subspace, as far as that is known before the run."""
+    if parameters.basis == "own":
+        needed = (FEWEST_SNAPSHOTS - 1) * plan.snapshot_every
+        if not plan.snapshot_every:
+            return "basis=own is made of this run's snapshots: set snapshot.every, or another basis"
+        if plan.step is not None and plan.step < needed:
+            return f"basis=own needs {FEWEST_SNAPSHOTS} snapshots; by step {plan.step} there will be fewer"
+    elif parameters.basis not in NO_RUN:
+        try:
+            _snapshot_files(parameters, plan.run)
+        except ValueError as problem:
+            return str(problem)
+    return None
+
+
+def _subspace(parameters: BasisParameters, on: SwitchedOn) -> Subspace:
+    if parameters.basis.startswith("random"):
+        return _random(parameters, on)
+    try:
+        trajectory = _own(on) if parameters.basis == "own" else _read(_snapshot_files(parameters, on.run))
+        if len(trajectory[0]) != on.layout.size:
+            raise ValueError(
+                f"the snapshots of {parameters.basis} are of a model with {len(trajectory[0])} parameters, "
+                f"this one has {on.layout.size}"
+            )
+        return trajectory_basis(trajectory, on.layout, parameters.components, parameters.blocks)
+    except Unreadable as problem:
+        raise ValueError(str(problem)) from None
+
+
+def _own(on: SwitchedOn) -> list[FloatArray]:
+    """This run's own trajectory: the snapshots that its configuration asks for, and the present."""
+    every, folder = on.snapshot_every, RunDirectory(on.run).snapshots
+    steps = range(0, on.step, every) if every else range(0)
+    if len(steps) + 1 < FEWEST_SNAPSHOTS:
+        raise ValueError(
+            f"basis=own needs {FEWEST_SNAPSHOTS} snapshots, there are {len(steps)} and the present; "
+            "set snapshot.every, switch it on later, or choose another basis"
+        )
+    return [*_read([folder / f"step-{step:08d}.safetensors" for step in steps]), on.parameters]
+
+
+def _read(files: Sequence[Path]) -> list[FloatArray]:
+    return [read_snapshot(file).parameters for file in files]
+
+
+def _snapshot_files(parameters: BasisParameters, run: Path) -> list[Path]:
+    """The snapshots of an earlier run, named by a path or as a neighbour of `run`. Raises `ValueError`."""
+    name = parameters.basis
+    found = next((path for path in (run.parent / name, Path(name)) if (path / "events.jsonl").is_file()), None)
+    if found is None:
+        raise ValueError(f"basis={name}: there is no run {name}, neither beside {run.name} nor as a path")
+    files = sorted(RunDirectory(found).snapshots.glob("step-*.safetensors"))
+    if parameters.basis_until is not None:
+        files = [file for file in files if int(file.stem.removeprefix("step-")) <= parameters.basis_until]
+    if len(files) < FEWEST_SNAPSHOTS:
+        until = "" if parameters.basis_until is None else f" up to step {parameters.basis_until}"
+        raise ValueError(f"basis={name} needs {FEWEST_SNAPSHOTS} snapshots, {found} has {len(files)}{until}")
+    return files
+
+
+def _random(parameters: BasisParameters, on: SwitchedOn) -> Subspace:
+    """As many directions as a trajectory's basis would have: in each block, or altogether."""
+    if parameters.blocks == "joint":
+        slices = [("joint", covered(weight_blocks(on.layout)))]
+    else:
+        slices = [(block.name, ((block.start, block.stop),)) for block in weight_blocks(on.layout, parameters.blocks)]
+    random = generator(on.seed, "intervention", 0, parameters.basis_draw)
+    if parameters.basis == "random-joint":
+        return random_joint(on.layout.size, parameters.components * len(slices), random)
+    entries = [sum(stop - start for start, stop in where) for _, where in slices]
+    shape = [
+        Block(name, where, np.eye(min(parameters.components, size), size, dtype=np.float32))
+        for (name, where), size in zip(slices, entries, strict=True)
+    ]
+    return random_like(Subspace(on.layout.size, tuple(shape)), random)

@@ -1,0 +1,106 @@
+"""`kick`: displace the parameters along the commutator of two gradient steps, off the subspace."""
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from grokscope.geometry.commutator import PAPER_ETA, CommutatorSample, exact, finite_difference, norm
+from grokscope.geometry.subspaces import Projector
+from grokscope.interventions.basis import OptionalBasisParameters, basis_objection, facts_of, opened_basis
+from grokscope.protocols import Array, Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
+
+
+class KickParameters(OptionalBasisParameters):
+    alpha: float = Field(10.0, ge=0, description="length in units of ‖eta g_A‖, a plain gradient step with eta=1e-3")
+    relative: float | None = Field(None, ge=0, description="instead of alpha: share of the length of all parameters")
+    direction: Literal["commutator", "random"] = Field("commutator", description="random: the control, equally long")
+    samples: int = Field(9, ge=1, description="pairs of batches; the commutator with the median defect is taken")
+    every: int = Field(0, ge=0, description="steps between kicks; 0: one kick, and it is off again")
+    published: bool = Field(
+        False,
+        description="as published: finite differences, between gradient and update; the optimizer then steps along an "
+        "unclipped gradient of another batch at a displaced point, and later batches come in another order",
+    )
+
+
+class Kick(Intervention):
+    """θ ← θ + length δ_perp / ‖δ_perp‖ with δ = H_B g_A − H_A g_B."""
+
+    def __init__(self, basis: Projector | None, parameters: KickParameters) -> None:
+        self._basis = basis
+        self._parameters = parameters
+        self.every = max(1, parameters.every)
+        self.once = not parameters.every
+        self.facts = facts_of(basis)
+
+    def after_update(self, step: StepInProgress) -> Change | None:
+        theta = step.session.parameters * 1
+        samples = [self.sample(step, theta)[0] for _ in range(self._parameters.samples)]
+        return self.kicked(step, theta, samples, samples[0].gradient_norm_a * PAPER_ETA)
+
+    def sample(self, step: StepInProgress, theta: Array) -> tuple[CommutatorSample, Any, Any]:
+        """A commutator, and the two batches it is of."""
+        batch_a, batch_b = step.draw(), step.draw()
+        return exact(step.session, theta, batch_a, batch_b, precision=step.session.precision), batch_a, batch_b
+
+    def kicked(self, step: StepInProgress, theta: Array, samples: list[CommutatorSample], unit: float) -> Change | None:
+        """Displaced along the commutator with the median defect; not where there is no direction."""
+        middle = int(np.argsort([sample.defect for sample in samples])[len(samples) // 2])
+        direction = samples[middle].commutator
+        if self._parameters.direction == "random":
+            draw = step.random.standard_normal(len(theta), dtype=np.float32)
+            direction = step.session.asarray(draw)
+        if self._basis is not None:
+            direction = self._basis.off(direction)
+        size = norm(direction)
+        if not size > 0:
+            return None
+        relative = self._parameters.relative
+        length = self._parameters.alpha * unit if relative is None else relative * norm(theta)
+        delta = (length / size) * direction
+        step.displace(delta)
+        return Change(delta, theta, "parameters")
+
+
+class PublishedKick(Kick):
+    """Between gradient and update, leaving behind what the author's commutator routine leaves in `p.grad`."""
+
+    reorders_batches = True
+
+    def before_update(self, step: StepInProgress) -> Change | None:
+        theta = step.session.parameters * 1
+        drawn = [self.sample(step, theta) for _ in range(self._parameters.samples + 1)]
+        last, batch_a, batch_b = drawn[-1]
+        assert last.eta is not None
+        after_b = theta - last.eta * step.session.gradient(theta, batch_b)[1]
+        step.gradient = step.session.gradient(after_b, batch_a)[1]
+        return self.kicked(step, theta, [sample for sample, _, _ in drawn[:-1]], last.gradient_norm_a * last.eta)
+
+    def after_update(self, step: StepInProgress) -> Change | None:
+        return None
+
+    def sample(self, step: StepInProgress, theta: Array) -> tuple[CommutatorSample, Any, Any]:
+        batch_a, batch_b = step.draw(), step.draw()
+        precision = step.session.precision
+        return finite_difference(step.session, theta, batch_a, batch_b, precision=precision), batch_a, batch_b
+
+
+def _open(parameters: KickParameters, on: SwitchedOn) -> Kick:
+    kind = PublishedKick if parameters.published else Kick
+    return kind(opened_basis(parameters, on), parameters)
+
+
+SPEC = InterventionSpec(
+    name="kick",
+    summary="Displace the parameters once along the commutator of two gradient steps, off the execution subspace.",
+    parameters=KickParameters,
+    open=_open,
+    published="published=true kicks between gradient and update, along a float32 finite difference (mostly rounding once "
+    "the model has memorized); its measurement leaves the optimizer an unclipped gradient of another batch at a displaced "
+    "point, and takes 20 batches from the training's own stream, so that all later batches differ from the baseline's. "
+    "The default kicks behind the update along the exact commutator, draws from its own stream and leaves the gradient "
+    "alone. Published with basis=RUN. Either is tiny: about 1e-6 of the parameters' length on Dyck; see relative.",
+    objection=basis_objection,
+)
+

@@ -1,0 +1,61 @@
+"""`penalty`: draw the parameters back to where they were, in all directions off the subspace."""
+
+from pydantic import Field
+
+from grokscope.geometry.subspaces import Projector
+from grokscope.interventions.basis import BasisParameters, basis_objection, facts_of, opened_basis
+from grokscope.interventions.project import Project
+from grokscope.protocols import Array, Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
+
+
+class PenaltyParameters(BasisParameters):
+    weight: float = Field(1e-3, ge=0, description="λ of the penalty λ/2 ‖P_perp (θ − θ_on)‖²")
+    published: bool = Field(
+        False, description="as published, which is no penalty: `project` in every tenth step, weight is not used"
+    )
+    strength: float = Field(0.5, ge=0, le=1, description="of the published one, as of `project`")
+    every: int = Field(10, ge=1, description="steps, of the published one")
+
+
+class Penalty(Intervention):
+    """g ← g + λ P_perp (θ − θ_on), before clipping: the gradient of a loss with a quadratic penalty."""
+
+    def __init__(self, basis: Projector, weight: float, anchor: Array) -> None:
+        self._basis = basis
+        self._weight = weight
+        self._anchor = anchor
+        self.facts = facts_of(basis)
+
+    def on_gradient(self, step: StepInProgress) -> Change | None:
+        gradient = step.gradient
+        delta = self._weight * self._basis.off(step.session.parameters - self._anchor)
+        step.gradient = gradient + delta
+        return Change(delta, gradient, "gradient")
+
+
+class PublishedPenalty(Project):
+    """`project`, more rarely."""
+
+    def __init__(self, basis: Projector, strength: float, every: int) -> None:
+        super().__init__(basis, strength, "gradient")
+        self.every = every
+
+
+def _open(parameters: PenaltyParameters, on: SwitchedOn) -> Intervention:
+    basis = opened_basis(parameters, on)
+    if basis is None:
+        raise ValueError("penalty needs a subspace in which it lets the parameters go: basis=own, random or a run")
+    if parameters.published:
+        return PublishedPenalty(basis, parameters.strength, parameters.every)
+    return Penalty(basis, parameters.weight, on.session.asarray(on.parameters))
+
+
+SPEC = InterventionSpec(
+    name="penalty",
+    summary="A quadratic penalty on the distance from where it was switched on, off the execution subspace.",
+    parameters=PenaltyParameters,
+    open=_open,
+    published="published=true is what was published under this name: there is no penalty, but `project` with strength "
+    "0.5 in every tenth step.",
+    objection=basis_objection,
+)

@@ -1,0 +1,66 @@
+"""`project`: weaken what of the gradient, or of the update, leaves the subspace."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from grokscope.geometry.subspaces import Projector
+from grokscope.interventions.basis import BasisParameters, basis_objection, facts_of, opened_basis
+from grokscope.protocols import Array, Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
+
+
+class ProjectParameters(BasisParameters):
+    strength: float = Field(0.5, ge=0, le=1, description="share of the part off the subspace that is taken away")
+    at: Literal["gradient", "update"] = Field(
+        "gradient",
+        description="gradient: after clipping, before Adam, as published. Adam divides by the gradient's own size and "
+        "so undoes most of it where strength is below 1; update: what Adam makes of the gradient, without its decay",
+    )
+    published: bool = Field(False, description="as published, which is at=gradient")
+
+
+class Project(Intervention):
+    """g ← g − strength g_perp, or the same of the update."""
+
+    def __init__(self, basis: Projector, strength: float, at: Literal["gradient", "update"]) -> None:
+        self._basis = basis
+        self._strength = strength
+        self._at = at
+        self._before: Array = None
+        self.facts = facts_of(basis)
+
+    def before_update(self, step: StepInProgress) -> Change | None:
+        if self._at == "update":
+            self._before = step.session.parameters * 1
+            return None
+        gradient = step.gradient
+        delta = -self._strength * self._basis.off(gradient)
+        step.gradient = gradient + delta
+        return Change(delta, gradient, "gradient")
+
+    def after_update(self, step: StepInProgress) -> Change | None:
+        if self._at == "gradient":
+            return None
+        decayed = (1 - step.optimizer.lr * step.optimizer.wd) * self._before
+        update = step.session.parameters - decayed
+        delta = -self._strength * self._basis.off(update)
+        step.displace(delta)
+        return Change(delta, update, "update")
+
+
+def _open(parameters: ProjectParameters, on: SwitchedOn) -> Project:
+    basis = opened_basis(parameters, on)
+    if basis is None:
+        raise ValueError("project needs a subspace to project on: basis=own, random or a run")
+    return Project(basis, parameters.strength, "gradient" if parameters.published else parameters.at)
+
+
+SPEC = InterventionSpec(
+    name="project",
+    summary="Weaken the part of every gradient that leaves the execution subspace, or of every update.",
+    parameters=ProjectParameters,
+    open=_open,
+    published="The default is the published one. It hardly weakens anything: Adam divides the gradient by its own size, "
+    "and almost all of the gradient is off the subspace; at=update weakens what is really done.",
+    objection=basis_objection,
+)

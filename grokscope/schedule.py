@@ -1,0 +1,153 @@
+"""What is done to a run, and when: the text form of interventions, the same in a flag, in TOML and in a replay.
+
+    KIND[@WHEN[..UNTIL]][:parameter=value,…]        project@500..2000:strength=0.5,basis=runs/base
+    KIND@WHEN:off                                   noise@memorized:off
+
+WHEN and UNTIL are a number of steps taken, or a detection of the run's own watch, acted upon at the step at which it is
+confirmed. Without WHEN an intervention is on from the first step; where UNTIL comes before WHEN it never is.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from grokscope import registry
+from grokscope.protocols import InterventionSpec
+
+DETECTIONS = ("memorized", "onset", "test-loss-turn", "grokked")
+"""What a schedule may wait for."""
+
+Time = int | str
+"""Steps taken, or one of `DETECTIONS`"""
+
+_HEAD = re.compile(r"(?P<kind>[^@:]+)(@(?P<when>[^:]*?)(\.\.(?P<until>[^:]*))?)?(:(?P<rest>.*))?", re.DOTALL)
+_BARE = re.compile(r"[A-Za-z0-9_./~+-]+")
+
+
+class BadSchedule(ValueError):
+    """A text that is no intervention, or names one that does not exist; one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One intervention, from when to when."""
+
+    kind: str
+    when: Time = 0
+    until: Time | None = None
+    off: bool = False
+    """It is switched off at `when` instead of on"""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The text form; `parsed` reads it."""
+        until = "" if self.until is None else f"..{self.until}"
+        settings = [f"{name}={_written(value)}" for name, value in self.parameters.items() if value is not None]
+        rest = "off" if self.off else ",".join(settings)
+        return f"{self.kind}@{self.when}{until}" + (f":{rest}" if rest else "")
+
+
+def parsed(text: str) -> Entry:
+    """The text form read, whether or not there is such an intervention. Raises `BadSchedule`."""
+    head = _HEAD.fullmatch(text.strip())
+    if head is None:
+        raise BadSchedule(f"{text!r} is no intervention: write KIND[@WHEN[..UNTIL]][:parameter=value,…]")
+    when = 0 if head["when"] is None else _time(head["when"], text)
+    until = None if head["until"] is None else _time(head["until"], text)
+    if isinstance(when, int) and isinstance(until, int) and until <= when:
+        raise BadSchedule(f"{text!r} ends before it begins")
+    if head["rest"] is not None and head["rest"].strip() == "off":
+        if until is not None or head["when"] is None:
+            raise BadSchedule(f"{text!r}: say when it is switched off, KIND@WHEN:off")
+        return Entry(head["kind"].strip(), when, off=True)
+    return Entry(head["kind"].strip(), when, until, parameters=_parameters(head["rest"] or "", text))
+
+
+def checked(text: str) -> Entry:
+    """The text form read, of an intervention and parameters that exist. Raises `BadSchedule`, naming the nearest."""
+    entry = parsed(text)
+    spec = specified(entry.kind)
+    if not entry.off:
+        validated(spec, entry.parameters)
+    return entry
+
+
+def specified(kind: str) -> InterventionSpec:
+    """The intervention of that name. Raises `BadSchedule`, naming the nearest."""
+    try:
+        return registry.get("interventions", kind)
+    except registry.NoSuchPlugin as problem:
+        raise BadSchedule(str(problem.args[0])) from None
+
+
+def validated(spec: InterventionSpec, parameters: Mapping[str, Any]) -> BaseModel:
+    """The parameters as the intervention takes them. Raises `BadSchedule`, naming the nearest where one is unknown."""
+    known = list(spec.parameters.model_fields)
+    for name in parameters:
+        if name not in known:
+            nearest = get_close_matches(name, known, n=1, cutoff=0.4)
+            hint = f"; the nearest is {nearest[0]}" if nearest else f"; it has {', '.join(known)}"
+            raise BadSchedule(f"{spec.name} has no parameter {name!r}{hint}")
+    try:
+        return spec.parameters.model_validate(dict(parameters))
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        where = ".".join(str(part) for part in first["loc"])
+        about = f" {where}: {message[0].lower()}{message[1:]} (it is {first['input']!r})" if where else f" {message}"
+        raise BadSchedule(f"{spec.name}:{about}") from None
+
+
+def replayed(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What was done to a run, by whomever and on whatever condition, as a schedule of fixed steps."""
+    entries = []
+    for event in events:
+        if event["event"] == "intervened" and event["state"] in {"on", "changed", "off"}:
+            off = event["state"] == "off"
+            parameters = {} if off else event["parameters"]
+            entries.append(Entry(event["kind"], event["step"], off=off, parameters=parameters).text)
+    return entries
+
+
+def _time(text: str, whole: str) -> Time:
+    text = text.strip()
+    if text.isdigit():
+        return int(text)
+    if text in DETECTIONS:
+        return text
+    nearest = get_close_matches(text, DETECTIONS, n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    raise BadSchedule(f"{whole!r}: {text!r} is neither a step nor one of {', '.join(DETECTIONS)}{hint}")
+
+
+def _parameters(text: str, whole: str) -> dict[str, Any]:
+    parameters: dict[str, Any] = {}
+    for part in re.findall(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+', text):
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip():
+            raise BadSchedule(f"{whole!r}: {part.strip()!r} is not parameter=value")
+        parameters[name.strip()] = _value(value.strip())
+    return parameters
+
+
+def _value(text: str) -> Any:
+    """A TOML value; what is none is a string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _written(value: Any) -> str:
+    """A value such that `_value` reads it back."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    bare = _BARE.fullmatch(value) and _value(value) == value
+    return value if bare else json.dumps(value, ensure_ascii=False)
