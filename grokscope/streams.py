@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-Purpose = Literal["split", "data", "initialization", "batch", "probe", "intervention"]
+Purpose = Literal["split", "data", "initialization", "batch", "probe", "intervention", "analysis"]
 
 
 def generator(seed: int, purpose: Purpose, step: int = 0, index: int = 0) -> np.random.Generator:

@@ -1,0 +1,239 @@
+"""The lead-time law: how long before grokking a rule fires, as published, and held against what says nothing.
+
+The published form fits ln lead on ln grok over runs that both fired and grokked, in that order. It leaves out false
+alarms, missed and late ones, and has the grok step on both sides. So every run stays in the counts, the nulls stand
+beside the fit, and the form that predicts (onset → grok), which has grok on one side only, is fitted too, with its
+error on configurations that it has not seen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from grokscope.warning.fits import (
+    DRAWS,
+    Array,
+    CensoredPowerLaw,
+    LeaveOneOut,
+    PowerLaw,
+    Resampled,
+    bootstrap,
+    censored_power_law,
+    leave_one_out,
+    power_law,
+    theil_sen,
+)
+from grokscope.warning.nulls import Nulls, nulls
+from grokscope.warning.trajectory import RULE_SIGNALS, Trajectory, detections
+
+RULES = tuple(name for name in RULE_SIGNALS if name != "grokked")
+SEEDS = frozenset({"train.seed", "train.replicate", "task.split_seed"})
+"""Facts in which runs of one configuration may differ: what is random in them."""
+OBSERVING = ("measure.", "evaluate.", "detect.", "preset", "train.stop_after_grok")
+"""And beginnings of facts that say how a run was watched, not what it was."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run as the law sees it."""
+
+    name: str
+    configuration: str
+    """Runs that differ in their seeds alone share it"""
+    onset_step: int | None
+    known_at: int | None
+    """When the rule could say so"""
+    grok_step: int | None
+    steps: int
+    """Last step seen"""
+    budget: int
+    cadence: int | None = None
+    """Steps between records of the rule's signal"""
+
+    @property
+    def outcome(self) -> str:
+        """`led`, `late` (fired at or after grokking), `false alarm`, `missed`, or `quiet` (neither)."""
+        if self.grok_step is None:
+            return "quiet" if self.onset_step is None else "false alarm"
+        if self.onset_step is None:
+            return "missed"
+        return "led" if self.onset_step < self.grok_step else "late"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Every run once, but for `unfinished`."""
+
+    led: int
+    late: int
+    missed: int
+    false_alarms: int
+    """Fired, and not grokked within the steps seen"""
+    quiet: int
+    unfinished: int
+    """Of those that have not grokked: runs that ended, or stand, before their budget"""
+
+    @property
+    def runs(self) -> int:
+        return self.led + self.late + self.missed + self.false_alarms + self.quiet
+
+
+@dataclass(frozen=True)
+class Published:
+    """The published form, lead = C · grok^alpha, on the runs that led, and how much of it hangs on single runs."""
+
+    fit: PowerLaw
+    leave_one_out: LeaveOneOut | None
+    by_run: Resampled | None
+    by_configuration: Resampled | None
+    theil_sen: float | None
+    nulls: Nulls
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The form that predicts: grok = C · onset^b."""
+
+    fit: PowerLaw
+    """On runs that fired and grokked, late ones too"""
+    censored: CensoredPowerLaw | None
+    """On all runs that fired; those that have not grokked by their last step count as later than it"""
+    error: float | None
+    """Median of |predicted / grok step − 1|, each configuration predicted from the others"""
+    naive_error: float | None
+    """The same for the geometric mean of the other configurations' grok steps: no signal at all"""
+
+
+@dataclass(frozen=True)
+class Law:
+    """One rule's lead-time law on a set of runs. Forms that cannot be fitted are None."""
+
+    rule: str
+    cases: tuple[Case, ...]
+    counts: Counts
+    published: Published | None
+    prediction: Prediction | None
+
+    @property
+    def points(self) -> tuple[Case, ...]:
+        """The runs in the published fit."""
+        return tuple(case for case in self.cases if case.outcome == "led")
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        cases = [{**asdict(case), "outcome": case.outcome} for case in self.cases]
+        return {**asdict(self), "counts": {"runs": self.counts.runs, **asdict(self.counts)}, "cases": cases}
+
+
+def law(trajectories: Sequence[Trajectory], rule: str = "onset", draws: int = DRAWS, seed: int = 0) -> Law:
+    """The law of one rule of `detections` on these runs. Raises `ValueError` for a rule that does not exist."""
+    if rule not in RULES:
+        raise ValueError(f"there is no rule {rule!r}; there are: {', '.join(RULES)}")
+    return law_of([case_of(trajectory, rule) for trajectory in trajectories], rule, draws, seed)
+
+
+def law_of(cases: Sequence[Case], rule: str, draws: int = DRAWS, seed: int = 0) -> Law:
+    """The law on runs that are known by their steps alone."""
+    return Law(rule, tuple(cases), counts(cases), _published(cases, draws, seed), _prediction(cases))
+
+
+def case_of(trajectory: Trajectory, rule: str) -> Case:
+    """One run under one rule."""
+    detected = detections(trajectory)[rule]
+    steps, _ = trajectory.signal(RULE_SIGNALS[rule])
+    return Case(
+        name=trajectory.name,
+        configuration=configuration(trajectory),
+        onset_step=None if detected is None else detected.step,
+        known_at=None if detected is None else detected.confirmed_at,
+        grok_step=trajectory.grok_step,
+        steps=trajectory.steps,
+        budget=trajectory.budget,
+        cadence=int(np.median(np.diff(steps))) if len(steps) > 1 else None,
+    )
+
+
+def configuration(trajectory: Trajectory) -> str:
+    """What a run shares with those that differ from it in seeds, or in how they were watched, alone."""
+    facts = sorted(trajectory.facts.items())
+    kept = (f"{key}={value}" for key, value in facts if key not in SEEDS and not key.startswith(OBSERVING))
+    return " ".join([trajectory.task, *kept])
+
+
+def grouped(trajectories: Sequence[Trajectory], fact: str) -> Mapping[str, list[Trajectory]]:
+    """The runs by one of their facts (or `task`), in order of its values; runs without it stand under `-`."""
+    groups: dict[str, list[Trajectory]] = {}
+    for trajectory in trajectories:
+        value = trajectory.task if fact == "task" else trajectory.facts.get(fact)
+        groups.setdefault("-" if value is None else str(value), []).append(trajectory)
+    return dict(sorted(groups.items()))
+
+
+def counts(cases: Sequence[Case]) -> Counts:
+    """How many runs came to what."""
+    outcomes = [case.outcome for case in cases]
+    return Counts(
+        led=outcomes.count("led"),
+        late=outcomes.count("late"),
+        missed=outcomes.count("missed"),
+        false_alarms=outcomes.count("false alarm"),
+        quiet=outcomes.count("quiet"),
+        unfinished=sum(case.grok_step is None and case.steps < case.budget for case in cases),
+    )
+
+
+def _published(cases: Sequence[Case], draws: int, seed: int) -> Published | None:
+    led = [case for case in cases if case.outcome == "led"]
+    grok = np.array([case.grok_step for case in led], dtype=np.float64)
+    onset = np.array([case.onset_step for case in led], dtype=np.float64)
+    lead = grok - onset
+    fit = power_law(grok, lead)
+    if fit is None:
+        return None
+    return Published(
+        fit=fit,
+        leave_one_out=leave_one_out(grok, lead),
+        by_run=bootstrap(grok, lead, [str(index) for index in range(len(led))], draws, seed),
+        by_configuration=bootstrap(grok, lead, [case.configuration for case in led], draws, seed),
+        theil_sen=theil_sen(grok, lead),
+        nulls=nulls(grok, onset, [case.cadence for case in led], fit.exponent, draws, seed),
+    )
+
+
+def _prediction(cases: Sequence[Case]) -> Prediction | None:
+    # step 0 has no logarithm: an alarm there says nothing, and a run that began as grokked has nothing to predict
+    fired = [case for case in cases if case.onset_step and case.grok_step != 0]
+    onset = np.array([case.onset_step for case in fired], dtype=np.float64)
+    last = np.array([case.grok_step or case.steps for case in fired], dtype=np.float64)
+    seen = np.array([case.grok_step is not None for case in fired], dtype=bool)
+    fit = power_law(onset[seen], last[seen])
+    if fit is None:
+        return None
+    clusters = [case.configuration for case in fired if case.grok_step is not None]
+    return Prediction(
+        fit,
+        censored_power_law(onset, last, seen),
+        held_out_error(onset[seen], last[seen], clusters),
+        held_out_error(None, last[seen], clusters),
+    )
+
+
+def held_out_error(x: Array | None, grok: Array, clusters: Sequence[str]) -> float | None:
+    """Median of |predicted / grok − 1| for `grok` [n], every cluster predicted by a fit of the others.
+
+    Without `x` [n] the prediction is the others' geometric mean. None where no cluster leaves enough of them.
+    """
+    member = np.asarray(clusters)
+    errors: list[float] = []
+    for cluster in dict.fromkeys(clusters):
+        held = member == cluster
+        if x is None:
+            predicted = np.full(held.sum(), np.exp(np.log(grok[~held]).mean())) if (~held).any() else None
+        else:
+            fit = power_law(x[~held], grok[~held])
+            predicted = None if fit is None else fit.constant * x[held] ** fit.exponent
+        if predicted is not None:
+            errors += list(np.abs(predicted / grok[held] - 1))
+    return float(np.median(errors)) if errors else None

@@ -1,0 +1,241 @@
+"""Every signal and every rule as a warning, side by side on the same runs.
+
+A lead time says nothing alone: a rule that always fires at step 500 leads by thousands of steps and knows nothing. So
+each rule is also asked on how many runs that never grok it fired, and whether it fires later where grokking comes
+later; each signal, how well its value at one early moment tells the runs that will grok from those that will not. What
+was known at that moment is all that counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope.warning.detectors import Detected
+from grokscope.warning.fits import DRAWS
+from grokscope.warning.law import RULES
+from grokscope.warning.predictors import LR, WD, PredictorRow, predictors, value_at
+from grokscope.warning.ranking import Auroc, Correlation, auroc, spearman, stratified_auroc
+from grokscope.warning.trajectory import RULE_SIGNALS, Trajectory, detections
+
+Array = NDArray[np.float64]
+
+SIGNALS = (
+    "defect",
+    "finite_difference_defect",
+    "commutator_norm",
+    "relative_commutator",
+    "gradient_norm",
+    "weight_norm",
+    "pc1",
+    "test_loss",
+)
+"""Scored by their value; the rules beside them by how long ago they fired."""
+STRATA = (LR, WD, "task.operation")
+FRACTIONS = (0.05, 0.1, 0.25)
+CLOCK = "lr·wd"
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One rule on the runs that recorded its signal. Leads are over grokking runs on which it fired, late ones too."""
+
+    rule: str
+    signal: str
+    grokking: int
+    fired: int
+    """Of the grokking runs, at any time"""
+    in_time: int
+    """Of the grokking runs, known before the grok step"""
+    controls: int
+    false_alarms: int
+    """Of the controls, within their budget"""
+    early_false_alarms: int
+    """Of the controls, known by the median grok step: the time a grokking run gives a rule to fire in"""
+    lead: Quartiles | None
+    """From when the rule could say so, steps"""
+    lead_dated: Quartiles | None
+    """From the step that it names, steps"""
+    way: Quartiles | None
+    """Step at which it could say so / grok step"""
+    correlation: Correlation | None
+    """Of firing step and grok step"""
+    within_lr: Correlation | None
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """One moment in every run: a step, or a fraction of its budget."""
+
+    step: int | None
+    fraction: float | None
+
+    def of(self, run: Trajectory) -> float:
+        """The step in this run."""
+        return float(self.step) if self.step is not None else (self.fraction or 0.0) * run.budget
+
+
+@dataclass(frozen=True)
+class AurocRow:
+    """How well a signal at a horizon tells runs that will grok from controls; runs that had grokked by then are out."""
+
+    signal: str
+    horizon: Horizon
+    auroc: Auroc | None
+    """None where one kind of run is missing"""
+    within: Mapping[str, float | None]
+    """By fact: comparing only runs that share it; None where outcome and fact are confounded, or it is not known"""
+
+
+@dataclass(frozen=True)
+class Scoreboard:
+    """Rows of rules, signals at horizons, and predictors of the grok step."""
+
+    runs: int
+    grokking: int
+    controls: int
+    """Never grokked within their whole budget"""
+    unfinished: int
+    """Not grokked, and not seen to the end of their budget: they are in no row"""
+    median_grok_step: float | None
+    median_control_steps: float | None
+    """How long controls were watched: false alarms grow with it"""
+    rules: tuple[RuleRow, ...]
+    aurocs: tuple[AurocRow, ...]
+    predictors: tuple[PredictorRow, ...]
+    not_recorded: tuple[str, ...]
+    """Signals that no run has"""
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Run:
+    trajectory: Trajectory
+    found: Mapping[str, Detected | None]
+
+    @property
+    def grok(self) -> float:
+        return float(self.trajectory.grok_step or 0)
+
+
+def scoreboard(
+    trajectories: Sequence[Trajectory],
+    at_steps: Sequence[int] = (),
+    fractions: Sequence[float] = FRACTIONS,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Scoreboard:
+    """Score all rules and signals. Without `at_steps`, the fixed step is half of the earliest grok step."""
+    runs = [_Run(trajectory, detections(trajectory)) for trajectory in trajectories]
+    grokking = [run for run in runs if run.trajectory.grok_step is not None]
+    others = [run for run in runs if run.trajectory.grok_step is None]
+    controls = [run for run in others if run.trajectory.steps >= run.trajectory.budget]
+    steps = list(at_steps) or ([int(min(run.grok for run in grokking)) // 2] if grokking else [])
+    horizons = [Horizon(step, None) for step in steps] + [Horizon(None, fraction) for fraction in fractions]
+    wanted = dict.fromkeys([*SIGNALS, *RULE_SIGNALS.values()])
+    missing = tuple(name for name in wanted if not any(trajectory.has(name) for trajectory in trajectories))
+    return Scoreboard(
+        runs=len(runs),
+        grokking=len(grokking),
+        controls=len(controls),
+        unfinished=len(others) - len(controls),
+        median_grok_step=_median([run.grok for run in grokking]),
+        median_control_steps=_median([float(run.trajectory.steps) for run in controls]),
+        rules=tuple(_rule_row(rule, grokking, controls) for rule in RULES if RULE_SIGNALS[rule] not in missing),
+        aurocs=tuple(
+            _auroc_row(name, horizon, grokking, controls, draws, seed)
+            for horizon in horizons
+            for name in (*SIGNALS, *RULES, CLOCK)
+            if RULE_SIGNALS.get(name, name) not in missing
+        ),
+        predictors=predictors([run.trajectory for run in grokking], [run.found for run in grokking]),
+        not_recorded=missing,
+    )
+
+
+def _rule_row(rule: str, grokking: Sequence[_Run], controls: Sequence[_Run]) -> RuleRow:
+    signal = RULE_SIGNALS[rule]
+    grokking = [run for run in grokking if run.trajectory.has(signal)]
+    controls = [run for run in controls if run.trajectory.has(signal)]
+    typical = _median([run.grok for run in grokking])
+    fired = [(run, detected) for run in grokking if (detected := run.found[rule]) is not None]
+    alarms = [detected for run in controls if (detected := run.found[rule]) is not None]
+    grok = np.array([run.grok for run, _ in fired])
+    known = np.array([detected.confirmed_at for _, detected in fired], dtype=np.float64)
+    dated = np.array([detected.step for _, detected in fired], dtype=np.float64)
+    return RuleRow(
+        rule=rule,
+        signal=signal,
+        grokking=len(grokking),
+        fired=len(fired),
+        in_time=int((known < grok).sum()),
+        controls=len(controls),
+        false_alarms=len(alarms),
+        early_false_alarms=sum(typical is not None and detected.confirmed_at <= typical for detected in alarms),
+        lead=_quartiles(grok - known),
+        lead_dated=_quartiles(grok - dated),
+        way=_quartiles(known[grok > 0] / grok[grok > 0]),
+        correlation=spearman(dated, grok),
+        within_lr=spearman(dated, grok, [_stratum(run, LR) or "" for run, _ in fired]),
+    )
+
+
+def _auroc_row(
+    name: str, horizon: Horizon, grokking: Sequence[_Run], controls: Sequence[_Run], draws: int, seed: int
+) -> AurocRow:
+    ahead = [run for run in grokking if run.grok > horizon.of(run.trajectory)]
+    scored = [[(run, _score(name, run, horizon)) for run in group] for group in (ahead, controls)]
+    positive, negative = ([(run, score) for run, score in group if not np.isnan(score)] for group in scored)
+    values = [np.array([score for _, score in group], dtype=np.float64) for group in (positive, negative)]
+    within: dict[str, float | None] = {}
+    for fact in STRATA:
+        strata = [[_stratum(run, fact) for run, _ in group] for group in (positive, negative)]
+        known = [np.array([stratum is not None for stratum in group], dtype=bool) for group in strata]
+        kept = [[stratum for stratum in group if stratum is not None] for group in strata]
+        within[fact] = stratified_auroc(values[0][known[0]], values[1][known[1]], kept[0], kept[1])
+    return AurocRow(name, horizon, auroc(values[0], values[1], draws, seed), within)
+
+
+def _score(name: str, run: _Run, horizon: Horizon) -> float:
+    """The signal's value as it was known at the horizon; NaN where it was not recorded, or the run not seen so far."""
+    trajectory, step = run.trajectory, horizon.of(run.trajectory)
+    if trajectory.steps < step:
+        return float("nan")
+    if name == CLOCK:
+        rates = [trajectory.facts.get(fact) for fact in (LR, WD)]
+        numbers = [float(rate) for rate in rates if isinstance(rate, int | float)]
+        return numbers[0] * numbers[1] if len(numbers) == 2 else float("nan")
+    if name in RULES:
+        if not trajectory.has(RULE_SIGNALS[name]):
+            return float("nan")
+        detected = run.found[name]
+        return -float(detected.confirmed_at) if detected and detected.confirmed_at <= step else -float("inf")
+    return value_at(trajectory, name, step)
+
+
+def _stratum(run: _Run, fact: str) -> str | None:
+    value = run.trajectory.facts.get(fact)
+    return None if value is None else str(value)
+
+
+def _quartiles(values: Array) -> Quartiles | None:
+    if len(values) == 0:
+        return None
+    low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return Quartiles(float(low), float(median), float(high))
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None
