@@ -1,0 +1,210 @@
+"""`grokscope pca`: how much of a run's movement through weight space lies along few directions, and what that means."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder
+
+if TYPE_CHECKING:
+    from grokscope.geometry.trajectory import Concentration
+    from grokscope.runs.directory import RunDirectory
+
+WINDOWS = 24
+"""Points of the curve over training"""
+SUBSAMPLES = (5, 10, 20, 50, 100, 200, 500, 1000)
+"""Numbers of snapshots that `--sensitivity` tries, where there are more"""
+MARKED = ("memorized", "onset", "grokked")
+
+
+def pca(
+    run: RunName,
+    *,
+    components: Annotated[int, typer.Option(min=1, help="Principal components to list.")] = 2,
+    null: Annotated[
+        int, typer.Option("--null", min=0, metavar="N", help="Random walks to compare with; 0: none.")
+    ] = 10,
+    blocks: Annotated[
+        Literal["attention", "matrices", "all"],
+        typer.Option(help="attention: WQ WK WV WO. matrices: up and down too. all: embeddings and read-out too."),
+    ] = "matrices",
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="PC1 from fewer snapshots of the same run, too.")
+    ] = False,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, as .svg, .png or .pdf.")] = None,
+    runs: RunsFolder = DEFAULT_RUNS,
+    json: AsJson = False,
+) -> None:
+    """Show how concentrated a run's weight trajectory is: variance shares of its principal components.
+
+    PCA over time of W_t - W_0, centred, for each weight matrix and for all as one (joint), beside random walks with the
+    same step lengths. The run needs snapshots (--set snapshot.every=50), and may be live.
+    """
+    from grokscope.cli.output import say_json
+    from grokscope.geometry.trajectory import FEWEST, Question, concentrations
+    from grokscope.parameters import layout
+    from grokscope.runs.directory import find_run
+    from grokscope.runs.history import history
+    from grokscope.streams import generator
+
+    _check(figure)
+    directory = find_run(run, runs)
+    snapshots = history(directory, FEWEST)
+    question = Question(
+        components,
+        null,
+        windows=_windows(FEWEST, len(snapshots)),
+        subsamples=[count for count in SUBSAMPLES if count < len(snapshots)] if sensitivity else (),
+    )
+    drawn = generator(0, "analysis")
+    found = list(concentrations(snapshots, layout(snapshots.model), question, drawn, blocks))
+    if figure is not None:
+        _draw(figure, found, snapshots.steps, directory)
+    if json:
+        say_json(_document(directory.name, blocks, found, snapshots.steps))
+        return
+    _say_shares(found, snapshots.steps)
+    if sensitivity:
+        _say_sensitivity(found, len(snapshots))
+    _say_meaning(len(snapshots), null)
+
+
+def _check(figure: Path | None) -> None:
+    from grokscope.report.concentration import FORMATS
+
+    if figure is not None and figure.suffix[1:] not in FORMATS:
+        raise typer.BadParameter(f"{figure} should end in one of: .{', .'.join(FORMATS)}", param_hint="--figure")
+
+
+def _windows(fewest: int, snapshots: int) -> list[int]:
+    """Evenly spaced, and the quarters that the table shows."""
+    quarters = {max(fewest, round(part * snapshots / 4)) for part in (1, 2, 3, 4)}
+    count = min(WINDOWS, snapshots - fewest + 1)
+    spaced = {round(fewest + at * (snapshots - fewest) / max(1, count - 1)) for at in range(count)}
+    return sorted(quarters | spaced)
+
+
+def _quarters(found: "Sequence[Concentration]", snapshots: int) -> list[int]:
+    """Places among the windows that end a quarter of the run; not the last."""
+    ends = [window.snapshots for window in found[-1].windows]
+    return sorted({ends.index(end) for part in (1, 2, 3) if (end := round(part * snapshots / 4)) in ends[:-1]})
+
+
+def _say_shares(found: "Sequence[Concentration]", steps: Sequence[int]) -> None:
+    from grokscope.cli.output import say, say_table
+
+    quarters = _quarters(found, len(steps))
+    until = [f"{steps[found[-1].windows[at].snapshots - 1]:,}" for at in quarters]
+    numbered = [f"PC{index}" for index in range(1, len(found[-1].shares) + 1)]
+    columns = ["block", *until, *numbered, "null", "z"]
+    rows = [
+        [
+            block.name,
+            *(_percent(block.windows[at].share) for at in quarters),
+            *map(_percent, block.shares),
+            "-" if block.null is None else _percent(block.null.mean),
+            "-" if block.null is None else _number(block.null.z(block.shares[0]), "{:+.0f}"),
+        ]
+        for block in found
+    ]
+    say(f"% of variance, {len(steps)} snapshots, steps {steps[0]:,} to {steps[-1]:,}; under a step: PC1 up to it")
+    say_table(columns, rows, numeric=columns[1:])
+
+
+def _say_sensitivity(found: "Sequence[Concentration]", snapshots: int) -> None:
+    from grokscope.cli.output import say, say_table
+
+    counts = [str(window.snapshots) for window in found[-1].subsamples]
+    columns = ["block", *counts, str(snapshots)]
+    rows = [
+        [block.name, *(_percent(window.share) for window in block.subsamples), _percent(block.shares[0])]
+        for block in found
+    ]
+    joint = found[-1]
+    if joint.null is not None:
+        nulls = [math.nan if window.null is None else window.null for window in joint.subsamples]
+        rows.append(["null, joint", *map(_percent, nulls), _percent(joint.null.mean)])
+    say("")
+    say("PC1, % of variance, by the number of snapshots kept (evenly spaced)")
+    say_table(columns, rows, numeric=columns[1:])
+
+
+def _say_meaning(snapshots: int, null: int) -> None:
+    from grokscope.cli.output import say
+    from grokscope.geometry.trajectory import RANDOM_WALK_LIMIT, random_walk_share
+
+    say("")
+    equal = 100 * random_walk_share(snapshots)
+    say(f"{snapshots} points of a random walk with equal steps have {equal:.1f} % on PC1, many have 6/pi² =")
+    say(f"{100 * RANDOM_WALK_LIMIT:.1f} %: concentration is what exceeds that.")
+    if null:
+        say(f"null: mean PC1 of {null} random walks with the block's own step lengths. z counts their")
+        say("spread, which falls with the size of a block: read the difference, not z.")
+
+
+def _draw(file: Path, found: "Sequence[Concentration]", steps: Sequence[int], directory: "RunDirectory") -> None:
+    from grokscope.report.concentration import draw
+    from grokscope.runs.state import read_state
+
+    last = read_state(directory).last
+    marks = {name: int(last[name]["step"]) for name in MARKED if name in last and last[name]["step"] <= steps[-1]}
+    draw(file, found, steps, marks, f"{directory.name}: PC1 of the weight trajectory")
+
+
+def _document(name: str, blocks: str, found: "Sequence[Concentration]", steps: Sequence[int]) -> dict[str, Any]:
+    from grokscope.geometry.trajectory import RANDOM_WALK_LIMIT, random_walk_share
+
+    return {
+        "run": name,
+        "blocks": blocks,
+        "snapshots": len(steps),
+        "first_step": steps[0],
+        "last_step": steps[-1],
+        "random_walk": {"share": random_walk_share(len(steps)), "limit": RANDOM_WALK_LIMIT},
+        "concentrations": [_entry(block, steps) for block in found],
+    }
+
+
+def _entry(block: "Concentration", steps: Sequence[int]) -> dict[str, Any]:
+    null = block.null
+    return {
+        "block": block.name,
+        "entries": block.entries,
+        "shares": [_finite(share) for share in block.shares],
+        "null": None
+        if null is None
+        else {
+            "mean": _finite(null.mean),
+            "std": _finite(null.std),
+            "trials": null.trials,
+            "z": _finite(null.z(block.shares[0])),
+        },
+        "windows": [
+            {
+                "step": steps[window.snapshots - 1],
+                "snapshots": window.snapshots,
+                "share": _finite(window.share),
+                "null": _finite(window.null),
+            }
+            for window in block.windows
+        ],
+        "subsamples": [
+            {"snapshots": window.snapshots, "share": _finite(window.share), "null": _finite(window.null)}
+            for window in block.subsamples
+        ],
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _number(value: float, form: str) -> str:
+    return form.format(value) if math.isfinite(value) else "-"
+
+
+def _percent(share: float) -> str:
+    return _number(100 * share, "{:.1f}")
