@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from grokscope.models import ModelSpec
 from grokscope.protocols import AdamW, Precision, TaskSpec
+from grokscope.schedule import BadSchedule, checked
 
 
 class ConfigError(ValueError):
@@ -80,6 +81,17 @@ class ObserveSection(Section):
     finite_difference: bool = Field(False, description="the published form of the defect beside the exact one")
 
 
+class InterventionsSection(Section):
+    schedule: tuple[str, ...] = Field(
+        (), description="what is done to the run and when, each as KIND[@WHEN[..UNTIL]][:parameter=value,…]"
+    )
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _one_alone(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
 class LogSection(Section):
     every: int = Field(20, ge=1, description="steps between `trained` events")
 
@@ -116,6 +128,7 @@ class RunConfig(Section):
     evaluate: EvaluateSection = EvaluateSection()
     measure: MeasureSection = MeasureSection()
     observe: ObserveSection = ObserveSection()
+    interventions: InterventionsSection = InterventionsSection()
     log: LogSection = LogSection()
     detect: DetectSection = DetectSection()
     snapshot: SnapshotSection = SnapshotSection()
@@ -169,6 +182,11 @@ def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -
         config = RunConfig.model_validate(nested)
     except ValidationError as problem:
         raise ConfigError(sentence(problem)) from None
+    try:
+        for text in config.interventions.schedule:
+            checked(text)
+    except BadSchedule as problem:
+        raise ConfigError(str(problem)) from None
     if config.detect.grokking and config.detect.grokking not in task.criteria:
         raise ConfigError(f"detect.grokking is one of {', '.join(task.criteria)}, not {config.detect.grokking!r}")
     return config, options
@@ -221,6 +239,7 @@ FLAGS: Mapping[str, str] = {
     "measure-every": "measure.every",
     "samples": "measure.samples",
     "estimator": "measure.estimator",
+    "intervene": "interventions.schedule",
 }
 """Flags of the commands that train, and the keys they set."""
 

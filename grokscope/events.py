@@ -69,6 +69,9 @@ class Started(Event):
     process: int = Field(description="process id of the trainer")
     facts: dict[str, int | float | str] = Field(description="what the task says of its data")
     interventions: list[str] = Field(default_factory=list, description="kinds this trainer offers")
+    intervention_parameters: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="parameters of each of these kinds, with their defaults"
+    )
     resumed_from: int | None = Field(None, description="step of the checkpoint; None for a fresh run")
 
 
@@ -154,12 +157,21 @@ class Forecast(Event):
 
 
 class Intervened(Event):
+    """Switched on or off at `step`, or applied in the step that ended there: every time where it acts now and then,
+    else the first time and whenever the loss is recorded."""
+
     event: Literal["intervened"] = "intervened"
     kind: str
     state: Literal["on", "off", "changed", "applied", "refused"]
     parameters: dict[str, Any] = Field(default_factory=dict)
     source: Literal["flag", "control", "schedule"] = "control"
-    norm: Number = None
+    norm: Number = Field(None, description="length of what was added to the target")
+    relative_norm: Number = Field(None, description="the same over the length of the target: the dose")
+    target: Literal["gradient", "update", "parameters"] | None = None
+    facts: dict[str, Any] = Field(
+        default_factory=dict, description="of what was switched on: dimension and digest of its basis"
+    )
+    batch_order: int | None = Field(None, description="from here on the training batches come in another order")
     reason: str | None = None
 
 

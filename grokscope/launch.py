@@ -13,6 +13,7 @@ import numpy as np
 
 from grokscope import __version__, registry
 from grokscope.config import ConfigError, RunConfig, dotted, read_toml, resolve
+from grokscope.interventions.treatment import objections
 from grokscope.parameters import initial_parameters
 from grokscope.protocols import BackendSpec, TaskSpec, Unavailable
 from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name
@@ -71,6 +72,8 @@ def launched(
 
     Raises `ConfigError`, `Unavailable`, `grokscope.runs.log.RunBusy`, `NoSuchRun`, `RunUnwritable`.
     """
+    for objection in objections(config, directory.path):
+        raise ConfigError(objection)
     spec, device = available_backend(config)
     try:
         data = task.load(options, config.train.seed)

@@ -6,11 +6,11 @@ recorded before the step is left; checkpoints are written there too, so that res
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from grokscope.config import RunConfig
+from grokscope.config import ConfigError, RunConfig
 from grokscope.evaluation import PreparedSplit
 from grokscope.events import (
     CheckpointWritten,
@@ -31,6 +31,7 @@ from grokscope.events import (
 from grokscope.examples import Packer
 from grokscope.geometry.commutator import norm
 from grokscope.geometry.trajectory import ExpandingPC1
+from grokscope.interventions.treatment import Refused, Source, Treatment, offered
 from grokscope.pace import Pace, duration
 from grokscope.parameters import initial_parameters, layout
 from grokscope.probe import Probe
@@ -49,6 +50,9 @@ Listener = Callable[[Event, str], None]
 LONG_RUN_SECONDS = 30 * 60
 PAUSED_POLL_SECONDS = 0.05
 INBOX_POLL_SECONDS = 0.2
+
+REORDERED = 1 << 32
+"""Distance in the stream between one order of batches and the next; replicates lie between."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class Trainer:
         self.splits = {name: Packer(split, self.model) for name, split in data.splits.items()}
         self.probe = Probe(config, self.train, session, self.layout)
         self.watch = Watch(config, task)
+        self.treatment = Treatment(config, directory.path, session, self.layout, self.train)
         self.pc1 = ExpandingPC1(self.layout)
         self.interrupted = False
         """Set (by a signal handler) to stop at the end of the step, with a checkpoint."""
@@ -102,6 +107,7 @@ class Trainer:
         self._steps_while_paused = 0
         self._inbox_read = -math.inf
         self._checkpointed: int | None = None
+        self._snapshotted: int | None = None
         self._outcome: StepOutcome | None = None
         self._pace = Pace()
         self._length_known = circumstances.resumed_from is not None
@@ -112,8 +118,10 @@ class Trainer:
         resumed = self.circumstances.resumed_from is not None
         for event in recorded:
             self.watch.replay(event)
+            self.treatment.replay(event)
         if resumed:
             self._recall_trajectory()
+            self.treatment.reopen(self.watch.found)
         self._evaluations = {
             name: PreparedSplit(packer.whole, self.session) for name, packer in self._all_splits().items()
         }
@@ -121,6 +129,7 @@ class Trainer:
         while True:
             if not resumed:
                 self._record_step()
+                self._follow_schedule()
             resumed = False
             status = self._status_at_boundary()
             if status is not None:
@@ -133,14 +142,22 @@ class Trainer:
         config, session = self.config, self.session
         batch = self._training_batch()
         self._pace.start()
-        self._outcome = session.step(batch, config.adamw)
+        acting = self.treatment.acting(self.step)
+        if acting:
+            self._outcome, acted = self.treatment.step(acting, batch, config.adamw, self.step)
+        else:
+            self._outcome, acted = session.step(batch, config.adamw), []
         self.step += 1
-        if self.step % config.log.every == 0 or self.step == config.train.steps:
+        logging = self.step % config.log.every == 0 or self.step == config.train.steps
+        if logging:
             self._record_trained()
+        for event in self.treatment.told(acted, self.step, logging):
+            self._emit(event)
         self._pace.stop()
 
     def _training_batch(self) -> Prepared:
-        random = generator(self.config.train.seed, "batch", self.step, self.config.train.replicate)
+        order = self.config.train.replicate + self.treatment.batch_order * REORDERED
+        random = generator(self.config.train.seed, "batch", self.step, order)
         rows = random.integers(len(self.train.examples), size=self.config.train.batch_size)
         self._pace.tokens += int(self.data.train.source_lengths[rows].sum())
         if self.data.train.target_lengths is not None:
@@ -282,12 +299,48 @@ class Trainer:
             case "snapshot":
                 self._snapshot()
             case "intervene":
-                reason = "this trainer offers no interventions"
-                kind = command.kind or "unnamed"
-                self._emit(Intervened(step=self.step, kind=kind, state="refused", reason=reason))
+                self._intervene(command)
             case refused:
                 state = "paused" if self._paused else "running"
                 self._emit(Warned(step=self.step, reason=f"{refused} was refused: the run is {state}"))
+
+    # --- interventions ----------------------------------------------------------------------------------------------
+
+    def _follow_schedule(self) -> None:
+        """Raises `ConfigError` where what was planned is not possible: the run would be another one."""
+        for switch in self.treatment.due(self.step, self.watch.found):
+            try:
+                if switch.refusal is not None:
+                    self._refuse(switch.kind, switch.refusal, "schedule")
+                else:
+                    self._emit(self._switched(switch.kind, switch.on, switch.parameters, "schedule"))
+            except Refused as problem:
+                self._refuse(switch.kind, str(problem), "schedule")
+                raise ConfigError(f"{switch.kind} was planned for step {self.step}: {problem}") from None
+
+    def _intervene(self, command: inbox.Command) -> None:
+        """A switch is acknowledged when it is safe: a killed run goes on with it."""
+        kind = command.kind or "unnamed"
+        try:
+            if command.state is None:
+                raise Refused(f"is {kind} to be switched on or off?")
+            event = self._switched(kind, command.state == "on", command.parameters, "control")
+        except Refused as problem:
+            self._refuse(kind, str(problem), "control")
+        else:
+            self._checkpoint(announcement=event)
+
+    def _switched(self, kind: str, on: bool, parameters: Mapping[str, Any], source: Source) -> Intervened:
+        """Switch, and write down the point at which an intervention was switched on. Raises `Refused`."""
+        if not on:
+            return self.treatment.switched_off(kind, source, self.step)
+        event = self.treatment.switched_on(kind, parameters, source, self.step)
+        if self._snapshotted != self.step:
+            self._snapshot()
+        return event
+
+    def _refuse(self, kind: str, reason: str, source: Source) -> None:
+        self._emit(Intervened(step=self.step, kind=kind, state="refused", source=source, reason=reason))
 
     def _warn_of_a_long_run(self) -> None:
         """Once, after the first steps: nobody should find out after an hour that it takes a day."""
@@ -302,8 +355,9 @@ class Trainer:
 
     # --- what is written ---------------------------------------------------------------------------------------------
 
-    def _checkpoint(self) -> None:
-        if self._checkpointed == self.step:
+    def _checkpoint(self, announcement: Event | None = None) -> None:
+        """`announcement`: an event that must not be read before the checkpoint holds what it says."""
+        if self._checkpointed == self.step and announcement is None:
             return
         self.log.flush()
         state = self.session.state()
@@ -314,13 +368,17 @@ class Trainer:
             seq=self.log.seq,
             seconds=self._seconds(),
             backend=self.circumstances.backend,
+            following=0 if announcement is None else 1,
         )
         self._checkpointed = self.step
+        if announcement is not None:
+            self._emit(announcement)
         digest = parameters_digest(state.parameters)
         path = str(file.relative_to(self.directory.path))
         self._emit(CheckpointWritten(step=self.step, path=path, bytes=file.stat().st_size, digest=digest))
 
     def _snapshot(self) -> None:
+        self._snapshotted = self.step
         parameters = self.session.tonumpy(self.session.parameters)
         file = write_snapshot(self.directory.snapshots, self.step, self.model, parameters)
         digest = parameters_digest(parameters)
@@ -348,7 +406,7 @@ class Trainer:
         return self.circumstances.seconds_before + time.monotonic() - self._started
 
     def _record_start(self) -> None:
-        about = self.circumstances
+        about, kinds = self.circumstances, offered()
         self._emit(
             Started(
                 step=self.step,
@@ -362,6 +420,8 @@ class Trainer:
                 host=about.host,
                 process=about.process,
                 facts=dict(self.data.facts),
+                interventions=list(kinds),
+                intervention_parameters=kinds,
                 resumed_from=about.resumed_from,
             )
         )

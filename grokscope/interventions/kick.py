@@ -96,11 +96,11 @@ SPEC = InterventionSpec(
     summary="Displace the parameters once along the commutator of two gradient steps, off the execution subspace.",
     parameters=KickParameters,
     open=_open,
-    published="published=true kicks between gradient and update, along a float32 finite difference (mostly rounding once "
-    "the model has memorized); its measurement leaves the optimizer an unclipped gradient of another batch at a displaced "
-    "point, and takes 20 batches from the training's own stream, so that all later batches differ from the baseline's. "
-    "The default kicks behind the update along the exact commutator, draws from its own stream and leaves the gradient "
-    "alone. Published with basis=RUN. Either is tiny: about 1e-6 of the parameters' length on Dyck; see relative.",
+    published="published=true kicks between gradient and update, along a float32 finite difference (mostly rounding "
+    "once the model has memorized); its measurement leaves the optimizer an unclipped gradient of another batch at a "
+    "displaced point, and takes 20 batches from the training's own stream, so that all later batches differ from the "
+    "baseline's. The default kicks behind the update along the exact commutator, draws from its own stream and leaves "
+    "the gradient alone. Published with basis=RUN. Either is tiny: about 1e-6 of the parameters' length on Dyck; see "
+    "relative.",
     objection=basis_objection,
 )
-

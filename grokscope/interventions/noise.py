@@ -14,7 +14,8 @@ class NoiseParameters(OptionalBasisParameters):
     relative: float | None = Field(None, ge=0, description="instead of epsilon: share of the length of all parameters")
     every: int = Field(50, ge=1, description="steps")
     published: bool = Field(
-        False, description="as published: displaced between gradient and update, so the gradient is that of another point"
+        False,
+        description="as published: between gradient and update, so that the gradient is that of another point",
     )
 
 

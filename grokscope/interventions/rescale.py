@@ -33,7 +33,9 @@ class Rescale(Intervention):
 def _open(parameters: RescaleParameters, on: SwitchedOn) -> Rescale:
     basis = opened_basis(parameters, on)
     if basis is None:
-        raise ValueError("rescale needs the subspace of the projection it is the control of: basis=own, random or a run")
+        raise ValueError(
+            "rescale needs the subspace of the projection it is the control of: basis=own, random or a run"
+        )
     return Rescale(basis, parameters.strength)
 
 

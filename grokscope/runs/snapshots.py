@@ -78,15 +78,20 @@ def read_snapshot(file: Path) -> Snapshot:
 
 
 def write_checkpoint(
-    folder: Path, state: TrainingState, model: ModelSpec, *, seq: int, seconds: float, backend: str
+    folder: Path, state: TrainingState, model: ModelSpec, *, seq: int, seconds: float, backend: str, following: int = 0
 ) -> Path:
-    """Write a checkpoint and forget all but the newest two. Raises `RunUnwritable`."""
+    """Write a checkpoint and forget all but the newest two. Raises `RunUnwritable`.
+
+    It belongs behind the first `seq` events of the log and those of the next `following` that get written: what is
+    announced there is safe before anybody reads of it.
+    """
     tensors = {
         "parameters": state.parameters,
         "first_moment": state.first_moment,
         "second_moment": state.second_moment,
     }
     about = {"step": state.step, "model": model.to_dict(), "seq": seq, "seconds": seconds, "backend": backend}
+    about["following"] = following
     written = _write(folder, state.step, tensors, about)
     for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT_CHECKPOINTS]:
         old.unlink(missing_ok=True)
@@ -104,9 +109,8 @@ def newest_checkpoint(folder: Path, events: int) -> Checkpoint | None:
             state = TrainingState(
                 int(about["step"]), tensors["parameters"], tensors["first_moment"], tensors["second_moment"]
             )
-            return Checkpoint(
-                state, ModelSpec(**about["model"]), about["seq"], about["seconds"], about["backend"], file
-            )
+            seq = min(about["seq"] + about.get("following", 0), events)
+            return Checkpoint(state, ModelSpec(**about["model"]), seq, about["seconds"], about["backend"], file)
     return None
 
 

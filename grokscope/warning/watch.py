@@ -33,6 +33,14 @@ class Watch:
         self.grokked: Detected | None = None
         self.turned: Detected | None = None
 
+    @property
+    def found(self) -> frozenset[str]:
+        """Names of the detections so far."""
+        named = {
+            "memorized": self.memorized, "onset": self.onset, "test-loss-turn": self.turned, "grokked": self.grokked,
+        }  # fmt: skip
+        return frozenset(name for name, detected in named.items() if detected is not None)
+
     def see(self, event: Event) -> list[Detection]:
         """What this event settles, as events to be recorded after it."""
         if isinstance(event, Evaluated):

@@ -1,0 +1,316 @@
+"""What is done to one run: what is on, what the schedule says next, and the steps that are taken under it.
+
+A treatment is a fold over the run's `intervened` events, so that a resumed run goes on as it would have; what an
+intervention remembers beyond them it gets back from the snapshot that was written when it was switched on. While
+nothing acts, training is none of its business.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from grokscope import registry
+from grokscope.config import ConfigError, RunConfig
+from grokscope.events import Intervened, Number
+from grokscope.examples import Packer
+from grokscope.geometry.commutator import norm
+from grokscope.parameters import Layout
+from grokscope.protocols import (
+    AdamW,
+    Array,
+    Change,
+    Intervention,
+    Plan,
+    Prepared,
+    Session,
+    StepInProgress,
+    StepOutcome,
+    SwitchedOn,
+)
+from grokscope.runs.directory import RunDirectory
+from grokscope.runs.snapshots import Unreadable, read_snapshot, snapshot_file
+from grokscope.schedule import BadSchedule, Entry, Time, checked, specified, validated
+from grokscope.streams import generator
+
+Source = Literal["flag", "control", "schedule"]
+
+
+class Refused(ValueError):
+    """It cannot be switched on, or off; one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """An intervention to be switched on or off now; `refusal`: why the schedule does not do it after all."""
+
+    kind: str
+    on: bool
+    parameters: Mapping[str, Any]
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class Active:
+    """An intervention that is on."""
+
+    kind: str
+    intervention: Intervention
+    since: int
+    """Steps taken when it was switched on"""
+    parameters: Mapping[str, Any]
+    source: Source
+
+    def acts_in(self, number: int) -> bool:
+        """Whether it acts in the step behind `number` steps."""
+        return (number - self.since) % self.intervention.every == 0
+
+
+@dataclass(frozen=True)
+class Acted:
+    """What an intervention did in one step."""
+
+    active: Active
+    number: int
+    changes: tuple[Change, ...]
+
+
+class Treatment:
+    """Everything done to one run."""
+
+    def __init__(self, config: RunConfig, run: Path, session: Session, layout: Layout, train: Packer) -> None:
+        self._config = config
+        self._run = RunDirectory(run)
+        self._session = session
+        self._layout = layout
+        self._train = train
+        self._entries = [checked(text) for text in config.interventions.schedule]
+        self._found: frozenset[str] = frozenset()
+        self._on: dict[str, Active] = {}
+        self._recorded: dict[str, Intervened] = {}
+        self.batch_order = 0
+        """Number of the order in which the training batches come"""
+
+    @property
+    def kinds_on(self) -> tuple[str, ...]:
+        return tuple(self._on)
+
+    # --- switching --------------------------------------------------------------------------------------------------
+
+    def due(self, step: int, found: Collection[str]) -> list[Switch]:
+        """What the schedule says at this step, where `found` are the detections so far. Asked once at every step."""
+        found = frozenset(found)
+        news: set[Time] = {step, *(found - self._found)}
+        self._found = found
+        switches = [_ended(entry) for entry in self._entries if _ends(entry, news) and entry.kind in self._on]
+        for entry in self._entries:
+            if entry.when in news and not entry.off:
+                over = entry.until is not None and _reached(entry.until, step, found)
+                refusal = f"its end, {entry.until}, came before its beginning, {entry.when}" if over else None
+                switches.append(Switch(entry.kind, True, entry.parameters, refusal))
+        return switches
+
+    def switched_on(self, kind: str, parameters: Mapping[str, Any], source: Source, step: int) -> Intervened:
+        """Switch on, or on anew where it is on; returns the event that says so. Raises `Refused`."""
+        try:
+            spec = specified(kind)
+            valid = validated(spec, parameters)
+            theta = self._session.tonumpy(self._session.parameters)
+            opened = spec.open(valid, self._moment(step, theta))
+        except ValueError as problem:
+            raise Refused(str(problem)) from None
+        state: Literal["on", "changed"] = "changed" if kind in self._on else "on"
+        active = Active(kind, opened, step, valid.model_dump(mode="json"), source)
+        self._on[kind] = active
+        return Intervened(
+            step=step, kind=kind, state=state, parameters=dict(active.parameters), source=source,
+            facts=dict(opened.facts),
+        )  # fmt: skip
+
+    def switched_off(self, kind: str, source: Source, step: int, reason: str | None = None) -> Intervened:
+        """Switch off; returns the event that says so. Raises `Refused` where it is not on."""
+        if kind not in self._on:
+            try:
+                specified(kind)
+            except BadSchedule as problem:
+                raise Refused(str(problem)) from None
+            raise Refused(f"{kind} is not on")
+        parameters = dict(self._on.pop(kind).parameters)
+        return Intervened(step=step, kind=kind, state="off", parameters=parameters, source=source, reason=reason)
+
+    # --- acting -----------------------------------------------------------------------------------------------------
+
+    def acting(self, number: int) -> list[Active]:
+        """What acts in the step behind `number` steps, in the order in which it was switched on."""
+        return [active for active in self._on.values() if active.acts_in(number)]
+
+    def step(
+        self, acting: Sequence[Active], batch: Prepared, optimizer: AdamW, number: int
+    ) -> tuple[StepOutcome, list[Acted]]:
+        """The step behind `number` steps, under what is `acting`; and what was done, not yet looked at.
+
+        Clipping is here the same formula as in every backend's `step`. Where nothing touches the gradient, that is
+        called itself.
+        """
+        session = self._session
+        progress = _Step(number, session, optimizer, self._drawn)
+        randoms = [generator(self._config.train.seed, "intervention", number, _number_of(it.kind)) for it in acting]
+        changes: list[list[Change]] = [[] for _ in acting]
+
+        def all_act(point: Callable[[Intervention, StepInProgress], Change | None]) -> None:
+            for active, random, made in zip(acting, randoms, changes, strict=True):
+                progress.random = random
+                change = point(active.intervention, progress)
+                if change is not None:
+                    made.append(change)
+
+        if any(_touches_gradient(active.intervention) for active in acting):
+            loss, progress.gradient = session.gradient(session.parameters, batch)
+            all_act(lambda intervention, step: intervention.on_gradient(step))
+            length = norm(progress.gradient)
+            factor = 1.0 if optimizer.clip is None else min(1.0, optimizer.clip / (length + 1e-6))
+            if factor != 1.0:
+                progress.gradient = factor * progress.gradient
+            all_act(lambda intervention, step: intervention.before_update(step))
+            session.step_along(progress.gradient, optimizer._replace(clip=None))
+            outcome = StepOutcome(loss, length)
+        else:
+            outcome = session.step(batch, optimizer)
+        progress.gradient = None
+        all_act(lambda intervention, step: intervention.after_update(step))
+        return outcome, [Acted(it, number, tuple(made)) for it, made in zip(acting, changes, strict=True)]
+
+    def told(self, acted: Sequence[Acted], step: int, logging: bool) -> list[Intervened]:
+        """What there is to record of a step. Looks at the norms only where they are recorded."""
+        events = []
+        for one in acted:
+            intervention, first = one.active.intervention, one.number == one.active.since
+            order = None
+            if intervention.reorders_batches and first:
+                order = self.batch_order = self.batch_order + 1
+            if logging or first or intervention.every > 1:
+                events += [_applied(one.active, change, step, order) for change in one.changes]
+            if intervention.once and self._on.get(one.active.kind) is one.active:
+                events.append(self.switched_off(one.active.kind, one.active.source, step, "it has acted"))
+        return events
+
+    # --- resuming ---------------------------------------------------------------------------------------------------
+
+    def replay(self, event: Mapping[str, Any]) -> None:
+        """See an event of the log again."""
+        if event["event"] != "intervened":
+            return
+        seen = Intervened.model_validate(event)
+        if seen.state in {"on", "changed"}:
+            self._recorded[seen.kind] = seen
+        elif seen.state == "off":
+            self._recorded.pop(seen.kind, None)
+        if seen.batch_order is not None:
+            self.batch_order = seen.batch_order
+
+    def reopen(self, found: Collection[str]) -> None:
+        """Switch on what the replayed events leave on. Raises `ConfigError` where that is no longer possible."""
+        self._found = frozenset(found)
+        for kind, seen in self._recorded.items():
+            since = seen.step or 0
+            try:
+                spec = specified(kind)
+                theta = read_snapshot(snapshot_file(self._run.snapshots, since)).parameters
+                opened = spec.open(validated(spec, seen.parameters), self._moment(since, theta))
+            except (BadSchedule, Unreadable, ValueError) as problem:
+                raise ConfigError(f"{kind}, on since step {since}, cannot go on: {problem}") from None
+            if dict(opened.facts) != seen.facts:
+                raise ConfigError(f"{kind}, on since step {since}, cannot go on: its basis is not what it was then")
+            self._on[kind] = Active(kind, opened, since, seen.parameters, seen.source)
+
+    def _moment(self, step: int, theta: Any) -> SwitchedOn:
+        return SwitchedOn(
+            run=self._run.path,
+            snapshot_every=self._config.snapshot.every,
+            step=step,
+            seed=self._config.train.seed,
+            session=self._session,
+            layout=self._layout,
+            parameters=theta,
+        )
+
+    def _drawn(self, random: np.random.Generator) -> Prepared:
+        rows = random.integers(len(self._train.examples), size=self._config.train.batch_size)
+        return self._session.prepare(self._train.batch(rows))
+
+
+@dataclass
+class _Step:
+    """`StepInProgress`; `random` is that of whoever acts."""
+
+    number: int
+    session: Session
+    optimizer: AdamW
+    _draw: Callable[[np.random.Generator], Prepared]
+    gradient: Array = None
+    random: np.random.Generator = None  # type: ignore[assignment]
+
+    def draw(self) -> Prepared:
+        return self._draw(self.random)
+
+    def displace(self, delta: Array) -> None:
+        self.session.displace(delta)
+
+
+def offered() -> dict[str, dict[str, Any]]:
+    """Every intervention that is installed and can be read, with its parameters and their defaults."""
+    kinds = {}
+    for name in registry.names("interventions"):
+        try:
+            spec = registry.get("interventions", name)
+        except Exception:  # somebody else's plugin: a run does not depend on what it does not use
+            continue
+        kinds[name] = spec.parameters().model_dump(mode="json")
+    return kinds
+
+
+def objections(config: RunConfig, run: Path) -> list[str]:
+    """Why what the schedule says will not be possible, as far as that is known before the run."""
+    found = []
+    for entry in map(checked, config.interventions.schedule):
+        if not entry.off:
+            spec, step = specified(entry.kind), entry.when if isinstance(entry.when, int) else None
+            plan = Plan(run, config.snapshot.every, step)
+            objection = spec.objection(validated(spec, entry.parameters), plan)
+            if objection is not None:
+                found.append(f"{entry.kind}: {objection}")
+    return found
+
+
+def _applied(active: Active, change: Change, step: int, order: int | None) -> Intervened:
+    length, whole = norm(change.delta), norm(change.of)
+    relative: Number = length / whole if whole else None
+    return Intervened(
+        step=step, kind=active.kind, state="applied", parameters=dict(active.parameters), source=active.source,
+        norm=length, relative_norm=relative, target=change.target, batch_order=order,
+    )  # fmt: skip
+
+
+def _touches_gradient(intervention: Intervention) -> bool:
+    kind = type(intervention)
+    return kind.on_gradient is not Intervention.on_gradient or kind.before_update is not Intervention.before_update
+
+
+def _number_of(kind: str) -> int:
+    """The place of an intervention's draws in the stream, whatever else is installed."""
+    return int.from_bytes(blake2b(kind.encode(), digest_size=4).digest(), "little")
+
+
+def _ends(entry: Entry, news: Collection[Time]) -> bool:
+    return (entry.off and entry.when in news) or (entry.until is not None and entry.until in news)
+
+
+def _ended(entry: Entry) -> Switch:
+    return Switch(entry.kind, False, {})
+
+
+def _reached(time: Time, step: int, found: Collection[str]) -> bool:
+    return step >= time if isinstance(time, int) else time in found
