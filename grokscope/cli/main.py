@@ -10,6 +10,8 @@ from grokscope.cli.bench import bench
 from grokscope.cli.command import Command
 from grokscope.cli.doctor import doctor
 from grokscope.cli.exits import ExitCode, complain, leave
+from grokscope.cli.law import law
+from grokscope.cli.pca import pca
 from grokscope.cli.plugins import backends, schema, tasks
 from grokscope.cli.run import run
 from grokscope.cli.runs import control, export, ls
@@ -55,7 +57,7 @@ def options(
         raise typer.Exit(ExitCode.USAGE)
 
 
-for command in (run, watch, ls, show, export, control, backends, schema, doctor, bench):
+for command in (run, watch, ls, show, export, law, pca, control, backends, schema, doctor, bench):
     app.command(cls=Command)(command)
 app.add_typer(tasks)
 app.add_typer(sweep)

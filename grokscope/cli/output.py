@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from textwrap import fill
 from typing import Any, TextIO
 
 import typer
@@ -22,6 +23,11 @@ def say(text: str) -> None:
     """Text and a newline on stdout."""
     with _to_stdout() as out:
         out.write(text + "\n")
+
+
+def say_wrapped(sentence: str) -> None:
+    """A sentence on as many lines of 80 columns as it takes."""
+    say(fill(sentence, 80, break_long_words=False, break_on_hyphens=False))
 
 
 def say_json(value: Any) -> None:

@@ -25,7 +25,8 @@ from grokscope.warning.fits import (
     power_law,
     theil_sen,
 )
-from grokscope.warning.nulls import Nulls, nulls
+from grokscope.warning.nulls import Nulls, nulls, permuted_correlation
+from grokscope.warning.ranking import Correlation, spearman
 from grokscope.warning.trajectory import RULE_SIGNALS, Trajectory, detections
 
 RULES = tuple(name for name in RULE_SIGNALS if name != "grokked")
@@ -104,6 +105,10 @@ class Prediction:
     """Median of |predicted / grok step − 1|, each configuration predicted from the others"""
     naive_error: float | None
     """The same for the geometric mean of the other configurations' grok steps: no signal at all"""
+    correlation: Correlation | None
+    """Of onset and grok step, by rank, on the runs of `fit`"""
+    p: float | None
+    """Of that correlation, two-sided, onsets permuted among the runs"""
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def law(trajectories: Sequence[Trajectory], rule: str = "onset", draws: int = DR
 
 def law_of(cases: Sequence[Case], rule: str, draws: int = DRAWS, seed: int = 0) -> Law:
     """The law on runs that are known by their steps alone."""
-    return Law(rule, tuple(cases), counts(cases), _published(cases, draws, seed), _prediction(cases))
+    return Law(rule, tuple(cases), counts(cases), _published(cases, draws, seed), _prediction(cases, draws, seed))
 
 
 def case_of(trajectory: Trajectory, rule: str) -> Case:
@@ -202,7 +207,7 @@ def _published(cases: Sequence[Case], draws: int, seed: int) -> Published | None
     )
 
 
-def _prediction(cases: Sequence[Case]) -> Prediction | None:
+def _prediction(cases: Sequence[Case], draws: int, seed: int) -> Prediction | None:
     # step 0 has no logarithm: an alarm there says nothing, and a run that began as grokked has nothing to predict
     fired = [case for case in cases if case.onset_step and case.grok_step != 0]
     onset = np.array([case.onset_step for case in fired], dtype=np.float64)
@@ -217,6 +222,8 @@ def _prediction(cases: Sequence[Case]) -> Prediction | None:
         censored_power_law(onset, last, seen),
         held_out_error(onset[seen], last[seen], clusters),
         held_out_error(None, last[seen], clusters),
+        spearman(onset[seen], last[seen]),
+        permuted_correlation(onset[seen], last[seen], draws, seed),
     )
 
 

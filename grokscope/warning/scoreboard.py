@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope.warning.detectors import Detected
-from grokscope.warning.fits import DRAWS
 from grokscope.warning.law import RULES
 from grokscope.warning.predictors import LR, WD, PredictorRow, predictors, value_at
 from grokscope.warning.ranking import Auroc, Correlation, auroc, spearman, stratified_auroc
@@ -36,6 +35,7 @@ SIGNALS = (
 STRATA = (LR, WD, "task.operation")
 FRACTIONS = (0.05, 0.1, 0.25)
 CLOCK = "lr·wd"
+AUROC_DRAWS = 2_000
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def scoreboard(
     trajectories: Sequence[Trajectory],
     at_steps: Sequence[int] = (),
     fractions: Sequence[float] = FRACTIONS,
-    draws: int = DRAWS,
+    draws: int = AUROC_DRAWS,
     seed: int = 0,
 ) -> Scoreboard:
     """Score all rules and signals. Without `at_steps`, the fixed step is half of the earliest grok step."""
