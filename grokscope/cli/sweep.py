@@ -201,8 +201,9 @@ def _planned(
     found = task or task_of(file)
     if found is None:
         raise typer.BadParameter(f"which one? {', '.join(registry.names('tasks'))}", param_hint="TASK")
-    given = {"task": found, "name": name, "preset": preset, "stem": config.stem if config else None}
-    return plan(merged(file, read_axes(axes), read_assignments(assignments) | flags, **given), runs)
+    changes = read_assignments(assignments) | flags
+    stem = None if config is None else config.stem
+    return plan(merged(file, read_axes(axes), changes, task=found, name=name, preset=preset, stem=stem), runs)
 
 
 def _engine(
@@ -236,7 +237,7 @@ def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, js
     if name == "plan":
         engine.run(cells, lambda standing: None)
         return
-    with _ended_by_signals() as received, sweep_display(planned, quiet=quiet) as show:
+    with ended_by_signals() as received, sweep_display(planned, quiet=quiet) as show:
         states: dict[str, str] = {}
 
         def see(standing: Any) -> None:
@@ -273,7 +274,7 @@ def _leave(planned: "Sweep", standings: list[Any], failures: "list[Failure]") ->
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[list[int]]:
+def ended_by_signals() -> Iterator[list[int]]:
     """SIGTERM and a closed terminal end a sweep as Ctrl-C does, but for the exit code, which is in the list."""
     received: list[int] = []
 

@@ -122,7 +122,8 @@ def grid_lines(sweep: Sweep, standings: Mapping[str, Standing], width: int, asci
         for label, row in rows.items():
             for start in range(0, len(row), columns):
                 name = label[-longest:] if start == 0 else ""
-                lines.append(Text(name.ljust(longest + 1), "dim") + _glyphs(row[start : start + columns], ascii_only))
+                glyphs = _glyphs(row[start : start + columns], ascii_only)
+                lines.append(Text().append(name.ljust(longest + 1), "dim").append_text(glyphs))
     return lines + _wrapped(beside, width, ascii_only)
 
 
@@ -144,7 +145,7 @@ def _glyphs(standings: Sequence[Standing], ascii_only: bool) -> Text:
 
 def _glyph(word: str, ascii_only: bool) -> Text:
     letter, plain, style = GLYPHS[word]
-    return Text(plain if ascii_only else letter, style)
+    return Text().append(plain if ascii_only else letter, style)
 
 
 def _legend(standings: Any, ascii_only: bool) -> Text:
@@ -157,4 +158,4 @@ def _legend(standings: Any, ascii_only: bool) -> Text:
 
 
 def _progress(standing: Standing) -> Text:
-    return Text(f"{standing.step or 0:,}/{standing.steps:,} ", "cyan").append(standing.cell.slug, "not bold")
+    return Text().append(f"{standing.step or 0:,}/{standing.steps:,} ", "cyan").append(standing.cell.slug)

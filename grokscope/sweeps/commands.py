@@ -5,6 +5,7 @@ that is over. So a command may run twice, and a scheduler may kill it and run it
 """
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -57,3 +58,15 @@ class PlanEngine:
 def stderr_file(cell: Cell) -> Path:
     """Where what a cell's process has to say is kept."""
     return cell.directory.path / "trainer.stderr"
+
+
+def last_words(cell: Cell, code: int) -> str:
+    """Why a cell's process ended with `code`, as far as it could say."""
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    try:
+        lines = stderr_file(cell).read_text(errors="replace").split("\n")
+    except OSError:
+        lines = []
+    said = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
+    return said.strip().removeprefix("grokscope: ")

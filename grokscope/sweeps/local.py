@@ -5,7 +5,6 @@ Ctrl-C at the terminal reaches the sweep alone, which asks every cell once to st
 """
 
 import os
-import signal
 import subprocess
 import time
 from collections import deque
@@ -14,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from grokscope import registry
 from grokscope.config import variables_of
-from grokscope.sweeps.commands import command_of, stderr_file
+from grokscope.sweeps.commands import command_of, last_words, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
 from grokscope.sweeps.standing import OnChange, Standing, left_to_do, read_standing
@@ -103,18 +102,6 @@ class LocalEngine:
 def cores() -> int:
     """Those this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def last_words(cell: Cell, code: int) -> str:
-    """Why a cell's process ended with `code`, as far as it could say."""
-    if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    try:
-        lines = stderr_file(cell).read_text(errors="replace").split("\n")
-    except OSError:
-        lines = []
-    said = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
-    return said.strip().removeprefix("grokscope: ")
 
 
 def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
