@@ -359,3 +359,9 @@ class InterventionSpec:
     """Where something was published under this name: how the published one differs from the default"""
     objection: Callable[[Any, Plan], str | None] = lambda parameters, plan: None
     """`objection(parameters, plan)`: why it will not be possible, known before the run; None where nothing is."""
+
+    def defaults(self) -> dict[str, Any]:
+        """Every parameter and its default, its own before those it has in common with others."""
+        common = getattr(self.parameters.__base__, "model_fields", {})
+        values = self.parameters().model_dump(mode="json")
+        return dict(sorted(values.items(), key=lambda item: item[0] in common))

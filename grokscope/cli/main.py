@@ -10,9 +10,10 @@ from grokscope.cli.bench import bench
 from grokscope.cli.command import Command
 from grokscope.cli.doctor import doctor
 from grokscope.cli.exits import ExitCode, complain, leave
+from grokscope.cli.imports import import_table
 from grokscope.cli.law import law
 from grokscope.cli.pca import pca
-from grokscope.cli.plugins import backends, schema, tasks
+from grokscope.cli.plugins import backends, interventions, schema, tasks
 from grokscope.cli.run import run
 from grokscope.cli.runs import control, export, ls
 from grokscope.cli.show import show
@@ -57,8 +58,9 @@ def options(
         raise typer.Exit(ExitCode.USAGE)
 
 
-for command in (run, watch, ls, show, export, law, pca, control, backends, schema, doctor, bench):
+for command in (run, watch, ls, show, export, law, pca, control, backends, interventions, schema, doctor, bench):
     app.command(cls=Command)(command)
+app.command(name="import", cls=Command)(import_table)
 app.add_typer(tasks)
 app.add_typer(sweep)
 

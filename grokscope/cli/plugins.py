@@ -1,4 +1,5 @@
-"""`grokscope tasks`, `backends` and `schema`: what there is to run, on what, and what comes out."""
+"""`grokscope tasks`, `backends`, `interventions` and `schema`: what there is to run, on what, what can be done to it,
+and what comes out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,9 @@ from grokscope.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from grokscope.machine import Surveyed
-    from grokscope.protocols import TaskSpec
+    from grokscope.protocols import InterventionSpec, TaskSpec
+
+TERM_WIDTH, DESCRIPTION_WIDTH = 20, 100
 
 tasks = typer.Typer(name="tasks", help="List the tasks, or export a data set.", rich_markup_mode=None)
 
@@ -107,6 +110,42 @@ def say_backends(surveys: "list[Surveyed]", chosen: str | None) -> None:
             say(f"  missing   {survey.missing}")
         if survey.name == chosen:
             say(f"  auto      takes this one: {SUITABILITY.get(survey.preference, 'it suits best')}")
+
+
+def interventions(*, json: AsJson = False) -> None:
+    """List what can be done to a run while it trains: parameters, defaults, and what was published."""
+    from grokscope import registry
+    from grokscope.cli.output import say, say_json
+
+    specs = [registry.get("interventions", name) for name in registry.names("interventions")]
+    if json:
+        say_json([_intervention(spec) for spec in specs])
+        return
+    for spec in specs:
+        say(f"{spec.name}: {spec.summary}")
+        for name, default in spec.defaults().items():
+            said = "" if default is None else f"={str(default).lower()}"
+            _say_described(name + said, spec.parameters.model_fields[name].description or "")
+        if spec.published:
+            _say_described("published", spec.published)
+
+
+def _say_described(term: str, text: str) -> None:
+    from textwrap import fill
+
+    from grokscope.cli.output import say
+
+    indent = " " * (2 + TERM_WIDTH + 1)
+    say(fill(f"  {term:{TERM_WIDTH}} {text}", DESCRIPTION_WIDTH, subsequent_indent=indent))
+
+
+def _intervention(spec: "InterventionSpec") -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "published": spec.published,
+        "parameters": spec.parameters.model_json_schema()["properties"],
+    }
 
 
 def schema(

@@ -57,6 +57,23 @@ def run(
     measure_every: MeasureEvery = None,
     samples: Samples = None,
     estimator: Estimator = None,
+    intervene: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND[@WHEN[..UNTIL]][:NAME=VALUE,…]",
+            help="Do something to the run: `project@500:strength=0.5`, `noise@onset..2000`, `noise@3000:off`; repeatable. "
+            "WHEN and UNTIL: a step, memorized, onset, test-loss-turn or grokked. `grokscope interventions` lists them.",
+            rich_help_panel="Interventions",
+        ),
+    ] = None,
+    replay_interventions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Do what was done to this run, at the same steps, whoever did it.",
+            rich_help_panel="Interventions",
+        ),
+    ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     name: Annotated[str | None, typer.Option(help="Name of the run; default: task, time and 4 hex digits.")] = None,
     resume: Annotated[
@@ -81,7 +98,7 @@ def run(
     flags = flag_settings(
         backend=backend, device=device, precision=precision, lr=lr, wd=wd, seed=seed, steps=steps,
         batch_size=batch_size, eval_every=eval_every, measure_every=measure_every, samples=samples,
-        estimator=estimator,
+        estimator=estimator, intervene=_interventions(intervene, replay_interventions, runs),
     )  # fmt: skip
     if tui and (json or not sys.stdout.isatty()):
         reason = "and --json both want stdout" if json else "needs a terminal, and stdout is none"
@@ -103,6 +120,17 @@ def run(
         _train_and_watch(directory)
         return
     raise typer.Exit(_train(directory, spec, settings, options, begun, json, quiet, fail_on))
+
+
+def _interventions(given: list[str] | None, replayed: str | None, runs: Path) -> list[str] | None:
+    """The schedule from flags: what a run had, then what is given. Raises `NoSuchRun`."""
+    if replayed is None:
+        return given or None
+    from grokscope import schedule
+    from grokscope.runs.directory import find_run
+    from grokscope.runs.log import read
+
+    return schedule.replayed(read(find_run(replayed, runs).events)) + (given or [])
 
 
 def _planned(

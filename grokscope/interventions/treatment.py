@@ -265,10 +265,9 @@ def offered() -> dict[str, dict[str, Any]]:
     kinds = {}
     for name in registry.names("interventions"):
         try:
-            spec = registry.get("interventions", name)
+            kinds[name] = registry.get("interventions", name).defaults()
         except Exception:  # somebody else's plugin: a run does not depend on what it does not use
             continue
-        kinds[name] = spec.parameters().model_dump(mode="json")
     return kinds
 
 
