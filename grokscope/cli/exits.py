@@ -36,12 +36,13 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     from grokscope.runs.log import RunBusy
     from grokscope.runs.request import NotListening
     from grokscope.runs.snapshots import Unreadable
+    from grokscope.warning.foreign import Unimportable
 
     meanings: list[tuple[tuple[type[BaseException], ...], ExitCode]] = [
         ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
         ((NoSuchRun, Unreadable, NotListening), ExitCode.NO_RUN),
         ((Unavailable,), ExitCode.UNAVAILABLE),
-        ((ConfigError, NoSuchPlugin, BadRunName, RunBusy), ExitCode.USAGE),
+        ((ConfigError, NoSuchPlugin, BadRunName, RunBusy, Unimportable), ExitCode.USAGE),
         ((OSError,), ExitCode.FAULT),
     ]
     return next((code for kinds, code in meanings if isinstance(error, kinds)), None)

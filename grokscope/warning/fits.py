@@ -27,6 +27,9 @@ class PowerLaw:
 
     n: int
     constant: float
+    """0 or e^700 where that is out of a double's range"""
+    intercept: float
+    """Its logarithm"""
     exponent: float
     standard_error: float
     """Of the exponent"""
@@ -36,6 +39,10 @@ class PowerLaw:
     r_squared: float
     p: float
     """Two-sided, against an exponent of 0"""
+
+    def at(self, x: Array) -> Array:
+        """y at `x` [n]; between e^-700 and e^700, however far a steep law is carried."""
+        return np.asarray(np.exp(np.clip(self.intercept + self.exponent * np.log(x), -700, 700)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -89,10 +96,12 @@ def power_law(x: Array, y: Array) -> PowerLaw | None:
     residual = float(np.sum((dv - exponent * du) ** 2))
     total = float(dv @ dv)
     error = math.sqrt(residual / (n - 2) / spread)
+    intercept = float(v.mean()) - exponent * float(u.mean())
     half = float(stdtrit(n - 2, (1 + LEVEL) / 2)) * error
     return PowerLaw(
         n=n,
-        constant=math.exp(float(v.mean()) - exponent * float(u.mean())),
+        constant=_exp(intercept),
+        intercept=intercept,
         exponent=exponent,
         standard_error=error,
         low=exponent - half,
@@ -100,6 +109,10 @@ def power_law(x: Array, y: Array) -> PowerLaw | None:
         r_squared=1 - residual / total if total > 0 else 1.0,
         p=float(2 * stdtr(n - 2, -abs(exponent) / error)) if error > 0 else 0.0,
     )
+
+
+def _exp(exponent: float) -> float:
+    return math.exp(min(exponent, 700.0))
 
 
 def slopes(u: Array, v: Array, weights: Array) -> Array:
@@ -171,10 +184,10 @@ def censored_power_law(x: Array, y: Array, seen: NDArray[np.bool_]) -> CensoredP
     start = power_law(x[seen], y[seen])
     assert start is not None
     design, v = np.stack([np.ones(len(x)), np.log(x)], axis=1), np.log(y)
-    residual = v[seen] - math.log(start.constant) - start.exponent * np.log(x[seen])
+    residual = v[seen] - start.intercept - start.exponent * np.log(x[seen])
     if (scale := float(np.sqrt(np.mean(residual**2)))) < 1e-9:  # an exact law: the likelihood has no maximum
         return None
-    guess = np.array([math.log(start.constant) / scale, start.exponent / scale, 1 / scale])
+    guess = np.array([start.intercept / scale, start.exponent / scale, 1 / scale])
     best = minimize(
         lambda q: _olsen(q, design, v, seen)[0], guess, jac=lambda q: _olsen(q, design, v, seen)[1],
         hess=lambda q: _olsen(q, design, v, seen)[2], method="trust-exact", options={"gtol": 1e-8},
@@ -187,7 +200,7 @@ def censored_power_law(x: Array, y: Array, seen: NDArray[np.bool_]) -> CensoredP
     return CensoredPowerLaw(
         n=len(x),
         censored=int(len(x) - seen.sum()),
-        constant=math.exp(intercept / precision),
+        constant=_exp(intercept / precision),
         exponent=slope / precision,
         standard_error=math.sqrt(float(direction @ covariance @ direction)),
         sigma=1 / precision,

@@ -240,7 +240,7 @@ def held_out_error(x: Array | None, grok: Array, clusters: Sequence[str]) -> flo
             predicted = np.full(held.sum(), np.exp(np.log(grok[~held]).mean())) if (~held).any() else None
         else:
             fit = power_law(x[~held], grok[~held])
-            predicted = None if fit is None else fit.constant * x[held] ** fit.exponent
+            predicted = None if fit is None else fit.at(x[held])
         if predicted is not None:
             errors += list(np.abs(predicted / grok[held] - 1))
     return float(np.median(errors)) if errors else None

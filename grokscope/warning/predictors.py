@@ -115,7 +115,7 @@ def _power(x: Array, grok: Array) -> Predict:
     def predict(may: NDArray[np.bool_]) -> Array:
         use = may & np.isfinite(x)
         fit = power_law(x[use], grok[use])
-        return np.full(len(x), np.nan) if fit is None else fit.constant * x**fit.exponent
+        return np.full(len(x), np.nan) if fit is None else fit.at(x)
 
     return predict
 
