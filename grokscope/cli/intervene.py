@@ -1,0 +1,289 @@
+"""`grokscope intervene`: the causal experiment, what came of it, and several experiments side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from grokscope.cli.command import Command
+from grokscope.cli.exits import ExitCode, complain
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+from grokscope.cli.training import (
+    Backend,
+    BatchSize,
+    Device,
+    Estimator,
+    EvalEvery,
+    LearningRate,
+    MeasureEvery,
+    Precision,
+    Preset,
+    Samples,
+    Setting,
+    Steps,
+    WeightDecay,
+    flag_settings,
+)
+
+if TYPE_CHECKING:
+    from grokscope.experiment.design import Design
+    from grokscope.sweeps.engine import Failure
+
+
+class InterveneGroup(TyperGroup):
+    """`intervene TASK …` is short for `intervene run TASK …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["TASK", "[OPTIONS]", "|", "COMMAND"]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        self.commands["run"].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+intervene = typer.Typer(
+    name="intervene",
+    cls=InterveneGroup,
+    help="The causal experiment: baselines, interventions at several doses, and their controls, on several seeds.",
+    rich_markup_mode=None,
+)
+
+HOW = "How"
+EXPERIMENT = "A name, a unique prefix, a path, or `latest`."
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for tables (CSV, Markdown) and figures.")
+]
+
+
+@intervene.command(cls=Command)
+def run(
+    task: Annotated[str, typer.Argument(help="scan, dyck, modular, or any plugin (`grokscope tasks`).")],
+    *,
+    preset: Preset = None,
+    conditions: Annotated[
+        str, typer.Option(help="core, all, or names with commas; a wrong one is answered with the list.")
+    ] = "core",
+    doses: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION=DOSE,…", help="Doses of a condition and its controls; repeatable."),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds with commas.")] = "42,137,2024",
+    replicates: Annotated[
+        int, typer.Option(min=0, help="More runs of each baseline, batches in another order: the noise floor.")
+    ] = 2,
+    start: Annotated[
+        str,
+        typer.Option(
+            help="First step treated. A fraction below 1: of the way to the grok step of the seed's baseline. auto: 500 "
+            "as published, or a quarter of the way where that is sooner."
+        ),
+    ] = "auto",
+    published: Annotated[
+        bool, typer.Option("--published", help="Interventions as published, with their defects, from step 500.")
+    ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure the defect in every run, not only in the baselines.")
+    ] = False,
+    setting: Setting = None,
+    name: Annotated[str | None, typer.Option(help="Name of the experiment; default: task and preset.")] = None,
+    runs: RunsFolder = DEFAULT_RUNS,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs, and do nothing.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time; default: one a core.", rich_help_panel=HOW)
+    ] = None,
+    backend: Backend = None,
+    device: Device = None,
+    precision: Precision = None,
+    lr: LearningRate = None,
+    wd: WeightDecay = None,
+    steps: Steps = None,
+    batch_size: BatchSize = None,
+    eval_every: EvalEvery = None,
+    measure_every: MeasureEvery = None,
+    samples: Samples = None,
+    estimator: Estimator = None,
+    output: Output = None,
+    json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
+) -> None:
+    """Run the causal experiment: `grokscope intervene modular --preset small --conditions all`.
+
+    First a baseline a seed, with snapshots, and replicates of it in another order of batches, which show how far runs
+    of one seed lie apart anyway. Then each condition at each dose: the same seed, split, initialization and batches but
+    for the treatment, which works on the execution subspace of that seed's baseline. Each is a run of its own in
+    RUNS/NAME/. The same command again leaves finished runs alone and goes on with the others; seeds, conditions, doses
+    and replicates may have grown. `grokscope intervene results NAME` says at any time what is known.
+    """  # fmt: skip
+    flags = flag_settings(
+        backend=backend, device=device, precision=precision, lr=lr, wd=wd, steps=steps, batch_size=batch_size,
+        eval_every=eval_every, measure_every=measure_every, samples=samples, estimator=estimator,
+    )  # fmt: skip
+    design = _design(
+        task, preset, conditions, doses or [], seeds, replicates, start, published, measure, setting or [], flags, name
+    )
+    if dry_run:
+        _say_plan(design, runs, json)
+        return
+    failures = _conduct(design, runs, jobs, quiet)
+    _say_results(runs / design.name, output, json)
+    for failure in failures:
+        complain(f"{failure.cell.slug} failed: {failure.reason}")
+    if failures:
+        codes = {failure.code for failure in failures}
+        raise typer.Exit(codes.pop() if len(codes) == 1 and min(codes) > 0 else ExitCode.FAULT)
+
+
+@intervene.command(cls=Command)
+def results(
+    wanted: Annotated[str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT)] = "latest",
+    *,
+    runs: RunsFolder = DEFAULT_RUNS,
+    output: Output = None,
+    json: AsJson = False,
+) -> None:
+    """What an experiment says, with what there is of it.
+
+    Grok steps by condition; each against the baseline of the same seeds, with an interval from the noise between
+    replicates; dose by dose against the controls; the published claims, and which of them these runs support.
+    """
+    from grokscope.experiment.design import find_experiment
+
+    _say_results(find_experiment(wanted, runs), output, json)
+
+
+def _design(
+    task: str,
+    preset: str | None,
+    conditions: str,
+    doses: list[str],
+    seeds: str,
+    replicates: int,
+    start: str,
+    published: bool,
+    measure: bool,
+    assignments: list[str],
+    flags: dict[str, Any],
+    name: str | None,
+) -> "Design":
+    """What the flags ask for. Raises what `exits` knows."""
+    from grokscope import registry
+    from grokscope.config import read_assignments, read_environment
+    from grokscope.experiment.conditions import doses_of, read_conditions, read_doses
+    from grokscope.experiment.design import PUBLISHED_START, Design
+    from grokscope.sweeps.grid import spelt_out
+
+    environment = read_environment(registry.get("tasks", task))
+    chosen = preset or str(environment.pop("preset", None) or "paper")
+    given = read_doses(doses)
+    names = read_conditions(conditions)
+    stray = [condition for condition in given if condition not in names]
+    if stray:
+        raise typer.BadParameter(f"{stray[0]} is not among the conditions: {', '.join(names)}", param_hint="--doses")
+    design = Design(
+        name=name or "-".join(["intervene", task, chosen, *(["published"] if published else [])]),
+        task=task,
+        preset=chosen,
+        base=environment | spelt_out(read_assignments(assignments) | flags),
+        seeds=_numbers(seeds),
+        replicates=replicates,
+        arms={condition: doses_of(condition, given, grid="all" in conditions.split(",")) for condition in names},
+        start=PUBLISHED_START if published and start == "auto" else _start(start),
+        published=published,
+        measure=measure,
+    )
+    design.config()
+    return design
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        raise typer.BadParameter(f"whole numbers with commas, not {text!r}", param_hint="--seeds") from None
+
+
+def _start(text: str) -> Any:
+    if text == "auto":
+        return text
+    try:
+        step = float(text)
+    except ValueError:
+        step = -1.0
+    if not step > 0:
+        raise typer.BadParameter(f"a step, a fraction below 1, or auto, not {text!r}", param_hint="--start")
+    return step if step < 1 else int(step)
+
+
+def _conduct(design: "Design", runs: Path, jobs: int | None, quiet: bool) -> "list[Failure]":
+    from grokscope.cli.sweep import ended_by_signals
+    from grokscope.cli.sweep_display import sweep_display
+    from grokscope.experiment.conduct import conduct, sweep_to_show
+    from grokscope.experiment.design import record
+    from grokscope.sweeps.local import LocalEngine, cores
+
+    design = record(design, runs)
+    with ended_by_signals() as received, sweep_display(sweep_to_show(design, runs), quiet=quiet) as show:
+        try:
+            return conduct(design, runs, LocalEngine(jobs or cores()), show, complain)
+        except KeyboardInterrupt:
+            pass
+    complain(f"interrupted; the same command goes on, `grokscope intervene results {design.name}` says what is known")
+    raise typer.Exit(received[0] if received else ExitCode.INTERRUPTED)
+
+
+def _say_plan(design: "Design", runs: Path, json: bool) -> None:
+    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.experiment.conduct import all_planned, check_design
+    from grokscope.sweeps.standing import read_standing
+
+    check_design(design, runs)
+    planned = [(each, read_standing(each.cell)) for each in all_planned(design, runs)]
+    if json:
+        say_json(
+            {
+                "design": design.model_dump(),
+                "runs": [{**standing.to_dict(), "settings": dict(each.cell.settings)} for each, standing in planned],
+            }
+        )
+        return
+    waiting = sum(not standing.ended for _, standing in planned)
+    say(f"{design.name}: {len(planned)} runs of at most {design.config().train.steps:,} steps, {waiting} to do")
+    say("")
+    rows = [
+        [each.cell.slug, standing.state, "; ".join(map(str, each.cell.settings.get("interventions.schedule", [])))]
+        for each, standing in planned
+    ]
+    say_table(["run", "state", "intervention"], rows)
+
+
+def _say_results(folder: Path, output: Path | None, json: bool) -> None:
+    from grokscope.experiment.analysis import analyse
+    from grokscope.experiment.claims import judged
+    from grokscope.experiment.conduct import all_outcomes
+    from grokscope.experiment.design import read_design
+
+    design = read_design(folder)
+    outcomes = all_outcomes(design, folder.parent)
+    analysis = analyse(outcomes)
+    claims = judged(design.task, analysis)
+    if json:
+        from grokscope.cli.output import say_json
+
+        say_json(
+            {
+                "design": design.model_dump(),
+                **analysis.to_dict(),
+                "claims": [claim.to_dict() for claim in claims],
+                "runs": [outcome.to_dict() for outcome in outcomes],
+            }
+        )
+    else:
+        from grokscope.cli.intervene_results import say_results
+
+        say_results(design, analysis, claims)

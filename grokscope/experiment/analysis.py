@@ -1,0 +1,268 @@
+"""What an experiment says: every arm against the baseline, every condition against its control, every claim.
+
+Pure functions of outcomes. The p values of all arms against the baseline are corrected together by Holm's method, and a
+verdict is one of a few words, by rules that stand here: `sooner` or `later` where the corrected p is below 0.05, with a
+question mark where only the uncorrected interval excludes no effect.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm
+from grokscope.experiment.effects import Effect, Noise, Slope, dose_slope, effect, replicate_noise
+from grokscope.experiment.outcomes import Outcome
+from grokscope.experiment.survival import LogRank, SurvivalCurve, holm, kaplan_meier, log_rank, monotone_trend
+
+SIGNIFICANCE = 0.05
+NEVER = 1e18
+"""Stands for the grok step of a run that has none, where only the order counts."""
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """One arm, and what it is against the baseline."""
+
+    arm: Arm
+    outcomes: tuple[Outcome, ...]
+    effect: Effect | None
+    p: float | None
+    """Of its effect, corrected for the number of arms"""
+    log_rank: LogRank | None
+    """Against all baselines and their replicates, within seeds"""
+    log_rank_p: float | None
+    """Corrected"""
+    restricted_mean: float | None
+    """Mean of min(grok step, budget), steps"""
+
+    @property
+    def known(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.known]
+
+    @property
+    def grokked(self) -> int:
+        return sum(outcome.grokked for outcome in self.known)
+
+    @property
+    def never(self) -> bool:
+        """None of its runs grokked, where the baselines of the same seeds did."""
+        return self.effect is not None and self.effect.grokked == 0 < self.effect.reference_grokked
+
+    @property
+    def verdict(self) -> str:
+        if self.effect is None:
+            return "no runs yet"
+        if self.never:
+            return f"never within {min(outcome.budget for outcome in self.known):,}"
+        if self.effect.kind == "open":
+            return "undecided: neither it nor the baseline always groks"
+        word = {1: "later", -1: "sooner"}.get(self.effect.direction)
+        if word is not None:
+            return word if self.p is not None and self.p < SIGNIFICANCE else f"{word}?"
+        if self.effect.kind != "estimate":
+            return f"undecided: {self.grokked}/{len(self.known)} grok"
+        return "no effect seen"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "condition": self.arm.condition,
+            "dose": self.arm.dose,
+            "runs": len(self.outcomes),
+            "known": len(self.known),
+            "grokked": self.grokked,
+            "grok_steps": [outcome.grok_step for outcome in self.known],
+            "restricted_mean": self.restricted_mean,
+            "effect": self.effect and self.effect.to_dict(),
+            "p_holm": self.p,
+            "log_rank": self.log_rank and _log_rank_dict(self.log_rank),
+            "log_rank_p_holm": self.log_rank_p,
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A condition against its control, at the same dose and on the same seeds."""
+
+    arm: Arm
+    control: Arm
+    effect: Effect
+    p: float | None
+    """Corrected for the number of contrasts"""
+
+    @property
+    def verdict(self) -> str:
+        if self.effect.kind == "open":
+            return "neither groks" if self.effect.grokked == 0 == self.effect.reference_grokked else "undecided"
+        word = {1: f"later than {self.control.condition}", -1: f"sooner than {self.control.condition}"}.get(
+            self.effect.direction
+        )
+        if word is not None:
+            return word if self.p is not None and self.p < SIGNIFICANCE else f"{word}?"
+        return "the same, as far as seen" if self.effect.kind == "estimate" else "undecided"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "condition": self.arm.condition,
+            "control": self.control.condition,
+            "dose": self.arm.dose,
+            "effect": self.effect.to_dict(),
+            "p_holm": self.p,
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class DoseResponse:
+    """How the grok step goes with the dose of one condition."""
+
+    condition: str
+    slope: Slope | None
+    trend: float | None
+    """Kendall's S within seeds as a normal deviate, runs that never grok last: above 0 is later with dose"""
+    trend_p: float | None
+
+    @property
+    def verdict(self) -> str:
+        if self.trend is None or self.trend_p is None:
+            return "no trend"
+        if self.trend_p < SIGNIFICANCE:
+            return "later with dose" if self.trend > 0 else "sooner with dose"
+        return "no trend seen"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "condition": self.condition,
+            "slope": self.slope and self.slope.to_dict(),
+            "trend_z": self.trend,
+            "trend_p": self.trend_p,
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """All of it."""
+
+    noise: Noise
+    arms: tuple[ArmResult, ...]
+    """The baseline first; its replicates are among its outcomes"""
+    contrasts: tuple[Contrast, ...]
+    responses: tuple[DoseResponse, ...]
+    log_rank: LogRank | None
+    """Of all arms against each other, within seeds"""
+
+    @property
+    def baseline(self) -> ArmResult:
+        return self.arms[0]
+
+    def result(self, arm: Arm) -> ArmResult | None:
+        return next((result for result in self.arms if result.arm == arm), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "noise": self.noise.to_dict(),
+            "arms": [result.to_dict() for result in self.arms],
+            "contrasts": [contrast.to_dict() for contrast in self.contrasts],
+            "dose_response": [response.to_dict() for response in self.responses],
+            "log_rank": self.log_rank and _log_rank_dict(self.log_rank),
+        }
+
+
+def analyse(outcomes: Iterable[Outcome]) -> Analysis:
+    """What the outcomes say, with as many as there are."""
+    by_arm: dict[Arm, list[Outcome]] = {Arm(BASELINE): []}
+    for outcome in outcomes:
+        by_arm.setdefault(outcome.arm, []).append(outcome)
+    baselines = by_arm[Arm(BASELINE)]
+    noise = replicate_noise(baselines)
+    return Analysis(
+        noise,
+        tuple(_arm_results(by_arm, noise)),
+        tuple(_contrasts(by_arm, noise)),
+        tuple(_responses(by_arm, noise)),
+        _log_rank([*by_arm.values()]),
+    )
+
+
+def curve(outcomes: Sequence[Outcome]) -> SurvivalCurve | None:
+    """Share of runs that have not grokked yet, by step; None without any that counts."""
+    known = [outcome for outcome in outcomes if outcome.known]
+    if not known:
+        return None
+    return kaplan_meier([outcome.time for outcome in known], [outcome.grokked for outcome in known])
+
+
+def _arm_results(by_arm: dict[Arm, list[Outcome]], noise: Noise) -> list[ArmResult]:
+    baselines = by_arm[Arm(BASELINE)]
+    budget = min((outcome.budget for each in by_arm.values() for outcome in each if outcome.known), default=0)
+    arms = list(by_arm)
+    effects = [None if arm.is_baseline else effect(by_arm[arm], baselines, noise) for arm in arms]
+    tests = [None if arm.is_baseline else _log_rank([baselines, by_arm[arm]]) for arm in arms]
+    corrected = holm([None if each is None or arm.is_sham else each.p for arm, each in zip(arms, effects, strict=True)])
+    tests_corrected = holm([None if each is None else each.p for each in tests])
+    results = []
+    for index, arm in enumerate(arms):
+        survived = curve(by_arm[arm])
+        mean = None if survived is None else survived.restricted_mean(budget)
+        results.append(
+            ArmResult(
+                arm, tuple(by_arm[arm]), effects[index], corrected[index], tests[index], tests_corrected[index], mean
+            )
+        )
+    return results
+
+
+def _contrasts(by_arm: dict[Arm, list[Outcome]], noise: Noise) -> list[Contrast]:
+    found = []
+    for control, outcomes in by_arm.items():
+        parent = None if control.is_baseline else CONDITIONS[control.condition].control_of
+        if parent is None or Arm(parent, control.dose) not in by_arm:
+            continue
+        arm = Arm(parent, control.dose)
+        difference = effect(by_arm[arm], outcomes, noise)
+        if difference is not None:
+            found.append((arm, control, difference))
+    corrected = holm([difference.p for _, _, difference in found])
+    return [Contrast(*each, p) for each, p in zip(found, corrected, strict=True)]
+
+
+def _responses(by_arm: dict[Arm, list[Outcome]], noise: Noise) -> list[DoseResponse]:
+    baselines = by_arm[Arm(BASELINE)]
+    responses = []
+    for name in CONDITIONS:
+        treated = [outcome for arm in by_arm if arm.condition == name for outcome in by_arm[arm] if outcome.known]
+        if len({outcome.arm.dose for outcome in treated}) < 2:
+            continue
+        seeds = {outcome.seed for outcome in treated}
+        own = [each for each in baselines if each.known and each.replicate == 0 and each.seed in seeds]
+        ordered = [*own, *treated]
+        trend = monotone_trend(
+            [outcome.arm.dose or 0.0 for outcome in ordered],
+            [_late(outcome) for outcome in ordered],
+            [outcome.seed for outcome in ordered],
+        )
+        responses.append(DoseResponse(name, dose_slope(treated, baselines, noise), *(trend or (None, None))))
+    return responses
+
+
+def _late(outcome: Outcome) -> float:
+    """For an order: what never grokked comes last."""
+    return float(outcome.time) if outcome.grokked else NEVER
+
+
+def _log_rank(groups: Sequence[Sequence[Outcome]]) -> LogRank | None:
+    """Within seeds, for runs of other seeds differ in more than their treatment."""
+    runs = [(outcome, index) for index, group in enumerate(groups) for outcome in group if outcome.known]
+    if not runs:
+        return None
+    return log_rank(
+        [outcome.time for outcome, _ in runs],
+        [outcome.grokked for outcome, _ in runs],
+        [index for _, index in runs],
+        [outcome.seed for outcome, _ in runs],
+    )
+
+
+def _log_rank_dict(test: LogRank) -> dict[str, Any]:
+    return {"statistic": test.statistic, "degrees": test.degrees, "p": test.p, "exact": test.exact}

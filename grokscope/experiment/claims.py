@@ -1,0 +1,155 @@
+"""What was claimed about each intervention, as data, and what an experiment says to it.
+
+Claims are those of arXiv 2602.16967 and of the same author's sibling paper 2602.16746, as text and tables state them;
+`evidence` is what the author's own released figures show, which is often something else (read off, three seeds; means
+are over the runs that reached the criterion). Both are about the published models and doses.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from grokscope.experiment.analysis import Analysis, ArmResult
+from grokscope.experiment.conditions import Arm
+from grokscope.experiment.effects import Effect
+
+Says = Literal["none", "never", "sooner", "later", "sooner with dose", "later with dose"]
+Finding = Literal["supported", "refuted", "undecided", "not tried"]
+
+MARGIN = 1.13
+"""An effect within this factor is none: as far apart lie runs of one seed in the author's own files."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence about a condition on a task."""
+
+    task: str
+    condition: str
+    dose: float | None
+    """None where it is about all doses"""
+    says: Says
+    size: float | None
+    """Ratio of grok steps, where one is stated"""
+    text: str
+    evidence: str
+    """What the released figures show"""
+    source: str = "2602.16967"
+
+
+CLAIMS: Sequence[Claim] = (
+    Claim("modular", "kick", 10.0, "none", None, "no effect", "0 % (3/3 grok)"),
+    Claim("modular", "noise", 0.1, "none", None, "no effect", "-1 % (3/3)"),
+    Claim("modular", "project", 0.5, "never", None, "prevents grokking", "+9 % (3/3); none only at strength 1"),
+    Claim("modular", "penalty-published", 0.5, "never", None, "prevents grokking", "+1 % (3/3)"),
+    Claim("modular", "project", 1.0, "never", None, "prevents grokking", "0/12 (figI10)"),
+    Claim("modular", "project", None, "later with dose", None, "dose-dependent delay",
+          "+2 %, +7 %, +27 % at 0.25, 0.5, 0.75 (figI10)"),
+    Claim("modular", "project-random", 0.5, "none", None, "a random basis does nothing up to 0.75",
+          "less than 50 steps", "2602.16746"),
+    Claim("modular", "project-random", 1.0, "never", None, "a random basis prevents it too at 1", "0/3", "2602.16746"),
+    Claim("dyck", "kick", 10.0, "sooner", 1500 / 2900, "50 % faster", "-6 % (3/3; 4,800 to 18,500)"),
+    Claim("dyck", "noise", 0.1, "sooner", 0.6, "40 % faster", "+34 % (2/3)"),
+    Claim("dyck", "project", 0.5, "later", 4500 / 2900, "50 % slower", "+5 % (1/3)"),
+    Claim("dyck", "penalty-published", 0.5, "later", None, "a similar delay", "-8 % (2/3)"),
+    Claim("dyck", "project", 1.0, "never", None, "prevents grokking", "0/3"),
+    Claim("dyck", "kick", None, "sooner with dose", None, "stronger amplification, faster", "never swept"),
+    Claim("dyck", "project", None, "later with dose", None, "dose-dependent delay",
+          "9,900, 12,400, 15,900, none (one seed each)"),
+    Claim("scan", "kick", 10.0, "never", None, "destabilizes: does not grok", "2/3 strict, 3/3 first at 0.99"),
+    Claim("scan", "noise", 0.1, "sooner", 0.68, "32 % faster", "+8 % strict (3/3); one seed of three is faster"),
+    Claim("scan", "project", 0.5, "later", 28_500 / 12_500, "2.3 times slower", "1.6 times (2/3)"),
+    Claim("scan", "penalty-published", 0.5, "never", None, "prevents grokking", "2/3 strict, 3/3 first at 0.99"),
+    Claim("scan", "project", 1.0, "never", None, "prevents grokking", "0/3"),
+    Claim("scan", "kick", None, "sooner with dose", None, "stronger amplification, faster", "never swept"),
+    Claim("scan", "project", None, "later with dose", None, "dose-dependent delay", "14,250, 21,000, none, none"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim, and what these runs say to it."""
+
+    claim: Claim
+    finding: Finding
+    numbers: str
+
+    def to_dict(self) -> dict[str, Any]:
+        claim = self.claim
+        return {
+            "task": claim.task,
+            "condition": claim.condition,
+            "dose": claim.dose,
+            "claim": claim.text,
+            "claimed_ratio": claim.size,
+            "source": claim.source,
+            "published_figures": claim.evidence,
+            "ours": self.numbers,
+            "finding": self.finding,
+        }
+
+
+def judged(task: str, analysis: Analysis) -> list[Judged]:
+    """Every claim about `task`, in order."""
+    return [_judged(claim, analysis) for claim in CLAIMS if claim.task == task]
+
+
+def _judged(claim: Claim, analysis: Analysis) -> Judged:
+    if claim.dose is None:
+        return _judged_response(claim, analysis)
+    result = analysis.result(Arm(claim.condition, claim.dose))
+    if result is None or result.effect is None:
+        return Judged(claim, "not tried", "-")
+    numbers = f"{said(result.effect)}, {result.grokked}/{len(result.known)} grok"
+    match claim.says:
+        case "none":
+            return Judged(claim, _none(result.effect), numbers)
+        case "never":
+            return Judged(claim, _never(result), numbers)
+        case _:
+            return Judged(claim, _directed(claim, result.effect), numbers)
+
+
+def said(effect: Effect) -> str:
+    """`1.10 [1.03, 1.17]`, or a bound."""
+    if effect.ratio is None:
+        return "-"
+    low, high = effect.interval
+    mark = {"at least": "≥ ", "at most": "≤ "}.get(effect.kind, "")
+    left = "(0" if low is None else f"[{low:.2f}"
+    right = "∞)" if high is None else f"{high:.2f}]"
+    return f"{mark}{effect.ratio:.2f} {left}, {right}"
+
+
+def _none(effect: Effect) -> Finding:
+    low, high = effect.interval
+    if low is not None and high is not None and low > 1 / MARGIN and high < MARGIN:
+        return "supported"
+    return "refuted" if effect.direction else "undecided"
+
+
+def _never(result: ArmResult) -> Finding:
+    if result.never:
+        return "supported"
+    return "refuted" if result.known and result.grokked == len(result.known) else "undecided"
+
+
+def _directed(claim: Claim, effect: Effect) -> Finding:
+    wanted = 1 if claim.says == "later" else -1
+    if effect.direction == wanted:
+        return "supported"
+    low, high = effect.interval
+    reached = high if wanted > 0 else low
+    size = claim.size or MARGIN**wanted
+    short = reached is not None and (reached < size if wanted > 0 else reached > size)
+    return "refuted" if effect.direction == -wanted or short else "undecided"
+
+
+def _judged_response(claim: Claim, analysis: Analysis) -> Judged:
+    response = next((each for each in analysis.responses if each.condition == claim.condition), None)
+    if response is None:
+        return Judged(claim, "not tried", "-")
+    numbers = "no order" if response.trend is None else f"trend z {response.trend:+.1f}, p {response.trend_p:.2g}"
+    if response.verdict == claim.says:
+        return Judged(claim, "supported", numbers)
+    return Judged(claim, "refuted" if "with dose" in response.verdict else "undecided", numbers)

@@ -1,0 +1,64 @@
+"""The experiment carried out: baselines first, and what follows from them. Again at will; what is over is left alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from grokscope.experiment.design import Design, Planned, Start, baselines, start_of, sweep_of, treated
+from grokscope.experiment.outcomes import Outcome, read_outcomes
+from grokscope.sweeps.engine import Engine, Failure
+from grokscope.sweeps.grid import Sweep
+from grokscope.sweeps.manifest import check, record
+from grokscope.sweeps.standing import OnChange, left_to_do
+
+OnWarning = Callable[[str], None]
+
+
+def all_planned(design: Design, runs: Path) -> list[Planned]:
+    """Every run of the experiment. Those whose baseline is not over yet start where it is assumed to let them."""
+    assumed = {seed: start_of(design, seed, None) for seed in design.seeds}
+    return [*baselines(design, runs), *treated(design, runs, assumed | starts(design, runs))]
+
+
+def all_outcomes(design: Design, runs: Path) -> list[Outcome]:
+    """What became of every run, at any time."""
+    return read_outcomes(all_planned(design, runs))
+
+
+def starts(design: Design, runs: Path) -> dict[int, Start]:
+    """From which step on each seed is treated whose baseline is over."""
+    own = [outcome for outcome in read_outcomes(baselines(design, runs)) if outcome.replicate == 0]
+    return {each.seed: start_of(design, each.seed, each.grok_step) for each in own if _may_follow(each)}
+
+
+def conduct(design: Design, runs: Path, engine: Engine, on_change: OnChange, on_warning: OnWarning) -> list[Failure]:
+    """Run what there is to run, and return what failed. Raises `ConfigError`."""
+    first = baselines(design, runs)
+    record(_known(design, runs, first))
+    failures = engine.run(left_to_do([each.cell for each in first]), on_change)
+    found = starts(design, runs)
+    for seed in design.seeds:
+        warning = found[seed].warning if seed in found else f"seed {seed} has no baseline yet, so it is not treated"
+        if warning:
+            on_warning(warning)
+    record(_known(design, runs, first))
+    second = treated(design, runs, found)
+    return failures + engine.run(left_to_do([each.cell for each in second]), on_change)
+
+
+def sweep_to_show(design: Design, runs: Path) -> Sweep:
+    """All runs as one sweep, for a display of them."""
+    return sweep_of(design, runs, all_planned(design, runs))
+
+
+def check_design(design: Design, runs: Path) -> None:
+    """Raise what `conduct` would raise before its first run."""
+    check(_known(design, runs, baselines(design, runs)))
+
+
+def _known(design: Design, runs: Path, first: list[Planned]) -> Sweep:
+    return sweep_of(design, runs, [*first, *treated(design, runs, starts(design, runs))])
+
+
+def _may_follow(baseline: Outcome) -> bool:
+    """Whether runs may be treated on the ground of this baseline: it has come to its end, with finite weights."""
+    return baseline.fate not in {"pending", "diverged"} and baseline.accuracy is not None

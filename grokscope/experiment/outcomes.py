@@ -1,0 +1,96 @@
+"""What became of each run: its grok step, or how long it did not grok. Read from the run directories alone."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from grokscope.experiment.conditions import Arm
+from grokscope.experiment.design import Planned
+from grokscope.runs.state import read_state
+from grokscope.sweeps.standing import State, read_standing
+
+Fate = Literal["grokked", "not grokked", "diverged", "pending"]
+"""`not grokked`: within the steps it had. `pending`: not over, and not grokked so far; it says nothing yet."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run of an experiment."""
+
+    arm: Arm
+    seed: int
+    replicate: int
+    fate: Fate
+    grok_step: int | None
+    budget: int
+    """Steps it was allowed; where it did not grok it was watched so long"""
+    cadence: int
+    """Steps between evaluations: a grok step is known no better"""
+    accuracy: float | None = None
+    """On the test split, at the end"""
+    name: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether it counts. What diverged never groks: it counts as not grokked within its budget."""
+        return self.fate != "pending"
+
+    @property
+    def grokked(self) -> bool:
+        return self.grok_step is not None
+
+    @property
+    def time(self) -> int:
+        """The grok step, or the budget where there is none."""
+        return self.budget if self.grok_step is None else self.grok_step
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON and CSV."""
+        return {
+            "condition": self.arm.condition,
+            "dose": self.arm.dose,
+            "seed": self.seed,
+            "replicate": self.replicate,
+            "fate": self.fate,
+            "grok_step": self.grok_step,
+            "budget": self.budget,
+            "cadence": self.cadence,
+            "test": self.accuracy,
+            "run": self.name,
+        }
+
+
+def read_outcomes(planned: Iterable[Planned]) -> list[Outcome]:
+    """One for each planned run, those not begun included."""
+    return [_outcome(each) for each in planned]
+
+
+def _outcome(planned: Planned) -> Outcome:
+    cell = planned.cell
+    standing = read_standing(cell)
+    budget = cell.config.train.steps
+    fate: Fate = _fate(standing.state, standing.grokked_step)
+    if fate == "not grokked" and standing.status == "stopped":  # by a person: it was watched no longer
+        budget = standing.step or 0
+    accuracy = None
+    if standing.state == "finished":
+        accuracy = read_state(cell.directory).last["finished"]["result"].get("test")
+    return Outcome(
+        planned.arm,
+        planned.seed,
+        planned.replicate,
+        fate,
+        standing.grokked_step,
+        budget,
+        cell.config.evaluate.every,
+        accuracy,
+        cell.slug,
+    )
+
+
+def _fate(state: State, grokked_step: int | None) -> Fate:
+    if grokked_step is not None:
+        return "grokked"
+    if state == "diverged":
+        return "diverged"
+    return "not grokked" if state == "finished" else "pending"
