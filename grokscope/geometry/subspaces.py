@@ -180,7 +180,7 @@ def weight_basis(weights: FloatArray, layout: Layout, components: int = 3, block
         matrix = np.asarray(weights[block.start : block.stop], dtype=np.float64).reshape(block.shape)
         left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
         kept = min(components, int(np.count_nonzero(sizes > 1e-7 * sizes[0])))
-        rows = np.einsum("ik,kj->kij", left[:, :kept], right[:kept]).reshape(kept, -1)
+        rows = np.einsum("ik,kj->kij", left[:, :kept], right[:kept]).reshape(kept, matrix.size)
         if kept:
             found.append(Block(block.name, ((block.start, block.stop),), orthonormal(rows)))
     if not found:

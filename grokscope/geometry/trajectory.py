@@ -185,16 +185,19 @@ class ExpandingPC1:
         inside = np.concatenate([vector[start:stop] for start, stop in self._slices])
         if self._start is None:
             self._start = inside
-        self._displacements.append((inside - self._start).astype(np.float32))
+        with np.errstate(invalid="ignore", over="ignore"):  # a run may diverge: it has no share from then on
+            self._append((inside - self._start).astype(np.float32))
+            count = len(self._displacements)
+            share = float(shares(self._products[:count, :count])[0]) if count >= FEWEST else math.nan
+        return share if math.isfinite(share) else None
+
+    def _append(self, displacement: NDArray[np.float32]) -> None:
+        self._displacements.append(displacement)
         count = len(self._displacements)
         if count > len(self._products):
             self._products = np.pad(self._products, (0, len(self._products)))
-        row = [float(earlier @ self._displacements[-1]) for earlier in self._displacements]
+        row = [float(earlier @ displacement) for earlier in self._displacements]
         self._products[count - 1, :count] = self._products[:count, count - 1] = row
-        if count < FEWEST:
-            return None
-        share = float(shares(self._products[:count, :count])[0])
-        return share if math.isfinite(share) else None
 
 
 def _first(products: Gram) -> float:
