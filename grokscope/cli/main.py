@@ -11,6 +11,7 @@ from grokscope.cli.command import Command
 from grokscope.cli.doctor import doctor
 from grokscope.cli.exits import ExitCode, complain, leave
 from grokscope.cli.imports import import_table
+from grokscope.cli.intervene import intervene
 from grokscope.cli.law import law
 from grokscope.cli.pca import pca
 from grokscope.cli.plugins import backends, interventions, schema, tasks
@@ -63,6 +64,7 @@ for command in (run, watch, ls, show, export, law, pca, control, backends, inter
 app.command(name="import", cls=Command)(import_table)
 app.add_typer(tasks)
 app.add_typer(sweep)
+app.add_typer(intervene)
 
 
 def main() -> None:
