@@ -102,6 +102,11 @@ class DetectSection(Section):
     grokking: str = Field("", description="name of one of the task's criteria; empty: its default")
 
 
+class ForecastSection(Section):
+    enabled: bool = True
+    bank: str = Field("", description="trajectory table to calibrate on; empty: the one shipped for the task")
+
+
 class SnapshotSection(Section):
     every: int = Field(0, ge=0, description="steps; 0: none but those asked for")
 
@@ -131,6 +136,7 @@ class RunConfig(Section):
     interventions: InterventionsSection = InterventionsSection()
     log: LogSection = LogSection()
     detect: DetectSection = DetectSection()
+    forecast: ForecastSection = ForecastSection()
     snapshot: SnapshotSection = SnapshotSection()
     checkpoint: CheckpointSection = CheckpointSection()
     backend: BackendSection = BackendSection()

@@ -147,13 +147,19 @@ class Interval(Part):
 
 
 class Forecast(Event):
+    """A projected grok step, or why there is none. The step and its interval hold if the run groks at all."""
+
     event: Literal["forecast"] = "forecast"
-    law: str | None = None
+    probability: Number = Field(None, description="of grokking within the budget")
+    law: str | None = Field(None, description="the one that had the smallest error at this stage in the bank")
     grok_step: Number = None
     interval: Interval | None = None
+    no_interval: str | None = Field(None, description="why there is a grok step without an interval")
     lead_steps: Number = None
     lead_seconds: Number = None
     abstained: str | None = Field(None, description="why no projection is made")
+    stage: str | None = Field(None, description="learning, memorized, turned, rising or close")
+    candidates: dict[str, Number] = Field(default_factory=dict, description="grok steps by every law that speaks")
 
 
 class Intervened(Event):

@@ -41,6 +41,7 @@ from grokscope.runs.directory import RunDirectory
 from grokscope.runs.log import EventLog
 from grokscope.runs.snapshots import parameters_digest, read_snapshot, snapshot_file, write_checkpoint, write_snapshot
 from grokscope.streams import generator
+from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.watch import Watch
 
 Status = Literal["completed", "grokked", "stopped", "interrupted", "diverged"]
@@ -95,6 +96,7 @@ class Trainer:
         self.splits = {name: Packer(split, self.model) for name, split in data.splits.items()}
         self.probe = Probe(config, self.train, session, self.layout)
         self.watch = Watch(config, task)
+        self.forecast = LiveForecast(config, task)
         self.treatment = Treatment(config, directory.path, session, self.layout, self.train)
         self.pc1 = ExpandingPC1(self.layout)
         self.interrupted = False
@@ -118,6 +120,7 @@ class Trainer:
         resumed = self.circumstances.resumed_from is not None
         for event in recorded:
             self.watch.replay(event)
+            self.forecast.replay(event)
             self.treatment.replay(event)
         if resumed:
             self._recall_trajectory()
@@ -199,6 +202,9 @@ class Trainer:
             self._snapshot()
             if config.observe.pc1:
                 self._observe_pc1()
+        forecast = self.forecast.changed(self._pace.remaining_seconds(config, step))
+        if forecast is not None:
+            self._emit(forecast)
 
     def _observe_pc1(self) -> None:
         share = self.pc1.add(self.session.tonumpy(self.session.parameters))
@@ -430,6 +436,7 @@ class Trainer:
         recorded, line = self.log.write(event)
         for listener in self.listeners:
             listener(recorded, line)
+        self.forecast.see(recorded)
         for detection in self.watch.see(recorded):
             self._emit(detection)
 

@@ -26,6 +26,9 @@ from grokscope.warning.rivals import RIVALS
 Array = NDArray[np.float64]
 Fact = float | int | str
 
+TREATED_FROM = "interventions.first"
+"""The fact that says at which step an intervention was first switched on, by whomever"""
+
 COLUMNS = (
     "step",
     "train_accuracy",
@@ -186,6 +189,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     started: Mapping[str, Any] | None = None
     grokked: Mapping[str, Any] | None = None
     rows: dict[int, dict[str, float]] = {}
+    treated: dict[str, Fact] = {}
     metric, last = "accuracy", 0
     for event in events:
         kind, step = event["event"], event.get("step")
@@ -193,6 +197,8 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
             started, metric = event, _metric(event["task"])
         elif kind == "grokked":
             grokked = event
+        elif kind == "intervened" and event["state"] == "on":
+            treated.setdefault(TREATED_FROM, event["step"])
         if isinstance(step, int):
             last = max(last, step)
             cells = cells_of(event, metric)
@@ -203,7 +209,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     return Trajectory(
         name=name,
         task=started["task"],
-        facts=facts_of(started["config"]),
+        facts=facts_of(started["config"]) | treated,
         columns=_columns(rows),
         grok_step=None if grokked is None else grokked["step"],
         steps=last,

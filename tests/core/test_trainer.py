@@ -124,7 +124,7 @@ def ask(running: Trainer, action: Any, **options: Any) -> None:
 
 class TestRecords:
     def test_order(self, tmp_path: Path) -> None:
-        done = run(tmp_path)
+        done = run(tmp_path, {"forecast.enabled": False})
         found = [(event["step"], event["event"]) for event in done.events if event["event"] not in DETECTIONS]
         at_record = ["measured", "evaluated", "observed"]
         assert found == [
@@ -189,6 +189,7 @@ class TestRecords:
         {"snapshot.every": 3},
         {"snapshot.every": 2, "observe.pc1": True},
         {"observe.finite_difference": True},
+        {"forecast.enabled": False},
         {"checkpoint.every": 1},
     ],
     ids=lambda settings: ",".join(f"{key}={value}" for key, value in settings.items()),

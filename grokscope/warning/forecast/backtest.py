@@ -1,0 +1,235 @@
+"""Every candidate asked about runs it was not calibrated on, at many steps of each, and held against what came.
+
+Runs are left out by configuration (everything but the seed), so that no law is asked about a run whose twin it has
+seen; or by operation, because in a small bank the operation all but decides whether a run groks.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from grokscope.warning.forecast.forecaster import Forecaster, Projection, calibrate_on
+from grokscope.warning.forecast.intervals import LEVEL
+from grokscope.warning.forecast.landmarks import configuration_of, family_of, landmarks_of, settled
+from grokscope.warning.forecast.laws import LAWS
+from grokscope.warning.trajectory import Trajectory
+
+FRACTIONS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
+FORECAST = "forecast"
+"""The law that was chosen, where a grok step was projected"""
+
+Left = Literal["configuration", "operation"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said of a run that had been left out, at a fraction of its way or of its budget."""
+
+    run: str
+    wd: float
+    grok_step: int | None
+    step: int
+    fraction: float
+    of: Literal["way", "budget"]
+    said: Projection
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Of one candidate at one fraction (or step). Percent: mean of |predicted / true − 1|; None where it was silent."""
+
+    candidate: str
+    at: float
+    runs: int
+    mean_log10: float | None
+    mean_percent: float | None
+    median_percent: float | None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of the intervals at one fraction of the way; `width`: median of high / low."""
+
+    at: float
+    runs: int
+    projected: int
+    intervals: int
+    covered: float | None
+    width: float | None
+
+
+@dataclass(frozen=True)
+class Odds:
+    """How well probability told runs apart that would grok from those that would not, at one fraction of the budget."""
+
+    runs: str
+    """all, or those with weight decay"""
+    at: float
+    waiting: int
+    """Runs that had not grokked by then, and were given a probability"""
+    grokked: int
+    auroc: float | None
+    brier: float | None
+    base_brier: float | None
+    """Of always saying the share that groks"""
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """All figures, for one way of leaving runs out."""
+
+    left_out: Left
+    level: float
+    runs: int
+    grokked: int
+    configurations: int
+    errors: Sequence[Errors]
+    errors_by_step: Sequence[Errors]
+    coverage: Sequence[Coverage]
+    covered: float | None
+    """Over all fractions of the way together"""
+    odds: Sequence[Odds]
+    false_projections: float
+    """Share of the answers about runs that never grokked that projected a grok step nevertheless"""
+    false_projections_without_decay: float
+    reasons: dict[str, int]
+    """Why nothing was projected, and how often"""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration") -> Backtest:
+    """Raises `ValueError` where there are no two groups to leave out."""
+    runs = [trajectory for trajectory in trajectories if settled(trajectory)]
+    answers = list(_answers(runs, family_of if left_out == "operation" else configuration_of))
+    way = [answer for answer in answers if answer.of == "way"]
+    budget = [answer for answer in answers if answer.of == "budget"]
+    never = [answer for answer in budget if answer.grok_step is None]
+    steps = [answer for answer in budget if answer.grok_step is not None]
+    intervals = [covered for answer in way if (covered := _covered(answer)) is not None]
+    return Backtest(
+        left_out=left_out,
+        level=LEVEL,
+        runs=len(runs),
+        grokked=sum(trajectory.grok_step is not None for trajectory in runs),
+        configurations=len({configuration_of(trajectory) for trajectory in runs}),
+        errors=list(_errors(way, lambda answer: answer.fraction)),
+        errors_by_step=list(_errors(steps, lambda answer: answer.step)),
+        coverage=[_coverage(group, at) for at, group in _by(way, lambda answer: answer.fraction)],
+        covered=_mean(intervals),
+        odds=[*_odds("all", budget), *_odds("with weight decay", [answer for answer in budget if answer.wd > 0])],
+        false_projections=_projected(never),
+        false_projections_without_decay=_projected([answer for answer in never if answer.wd == 0]),
+        reasons=dict(Counter(answer.said.abstained for answer in answers if answer.said.abstained).most_common()),
+    )
+
+
+def _answers(runs: Sequence[Trajectory], group_of: Callable[[Trajectory], Hashable]) -> Iterator[Answer]:
+    groups = [group_of(trajectory) for trajectory in runs]
+    if len(set(groups)) < 2:
+        raise ValueError("a backtest leaves out one group of runs after the other, and here is only one")
+    landmarks = landmarks_of(runs)
+    for group in sorted(set(groups), key=str):
+        kept = np.array([each != group for each in groups])
+        known = [trajectory for trajectory, keep in zip(runs, kept, strict=True) if keep]
+        forecaster = calibrate_on(landmarks.where(kept[landmarks.run]), known)
+        for trajectory, keep in zip(runs, kept, strict=True):
+            if not keep:
+                yield from _asked(forecaster, trajectory)
+
+
+def _asked(forecaster: Forecaster, trajectory: Trajectory) -> Iterator[Answer]:
+    """At each fraction of the way, and at each fraction of the budget for as long as the run has not grokked."""
+    first, grok = int(trajectory.columns["step"][0]), trajectory.grok_step
+    wanted: list[tuple[Literal["way", "budget"], float, int]] = [
+        ("budget", fraction, int(fraction * trajectory.budget)) for fraction in FRACTIONS
+    ]
+    if grok is not None:
+        wanted += [("way", fraction, int(fraction * grok)) for fraction in FRACTIONS]
+    for of, fraction, step in wanted:
+        if step >= first and (grok is None or step < grok):
+            said = forecaster.forecast(trajectory.until(step))
+            wd = float(trajectory.facts.get("optimizer.wd", math.nan))
+            yield Answer(trajectory.name, wd, grok, step, fraction, of, said)
+
+
+def _by(answers: Iterable[Answer], key: Callable[[Answer], float]) -> list[tuple[float, list[Answer]]]:
+    groups: dict[float, list[Answer]] = {}
+    for answer in answers:
+        groups.setdefault(key(answer), []).append(answer)
+    return sorted(groups.items())
+
+
+def _errors(answers: Sequence[Answer], key: Callable[[Answer], float]) -> Iterator[Errors]:
+    for candidate in (*(law.name for law in LAWS), FORECAST):
+        for at, group in _by(answers, key):
+            ratios = np.array([ratio for answer in group if (ratio := _ratio(answer, candidate)) is not None])
+            percent = 100 * np.abs(ratios - 1)
+            some = len(ratios) > 0
+            yield Errors(
+                candidate,
+                at,
+                len(ratios),
+                float(np.abs(np.log10(ratios)).mean()) if some else None,
+                float(percent.mean()) if some else None,
+                float(np.median(percent)) if some else None,
+            )
+
+
+def _ratio(answer: Answer, candidate: str) -> float | None:
+    """Predicted over true."""
+    said = answer.said.grok_step if candidate == FORECAST else answer.said.candidates.get(candidate)
+    return None if said is None or answer.grok_step is None else said / answer.grok_step
+
+
+def _covered(answer: Answer) -> float | None:
+    low, high = answer.said.low, answer.said.high
+    if low is None or high is None or answer.grok_step is None:
+        return None
+    return float(low <= answer.grok_step <= high)
+
+
+def _coverage(answers: Sequence[Answer], at: float) -> Coverage:
+    covered = [hit for answer in answers if (hit := _covered(answer)) is not None]
+    widths = [answer.said.high / answer.said.low for answer in answers if answer.said.low and answer.said.high]
+    projected = sum(answer.said.grok_step is not None for answer in answers)
+    return Coverage(
+        at, len(answers), projected, len(covered), _mean(covered), float(np.median(widths)) if widths else None
+    )
+
+
+def _odds(name: str, answers: Sequence[Answer]) -> Iterator[Odds]:
+    for at, group in _by(answers, lambda answer: answer.fraction):
+        given = [(answer.said.probability, answer.grok_step is not None) for answer in group]
+        said = np.array([probability for probability, _ in given if probability is not None])
+        true = np.array([grokked for probability, grokked in given if probability is not None], dtype=bool)
+        if len(true) == 0:
+            continue
+        share = float(true.mean())
+        yield Odds(
+            name, at, len(true), int(true.sum()), _auroc(said, true), float(((said - true) ** 2).mean()),
+            share * (1 - share),
+        )  # fmt: skip
+
+
+def _auroc(said: Any, true: Any) -> float | None:
+    """Share of pairs of a run that grokked and one that did not in which the first was thought likelier."""
+    positive, negative = said[true], said[~true]
+    if len(positive) == 0 or len(negative) == 0:
+        return None
+    difference = positive[:, None] - negative[None, :]
+    return float(((difference > 0) + 0.5 * (difference == 0)).mean())
+
+
+def _projected(answers: Sequence[Answer]) -> float:
+    return float(_mean([float(answer.said.grok_step is not None) for answer in answers]) or 0.0)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None

@@ -1,0 +1,73 @@
+"""The runs that forecasts are calibrated on: shipped with the package, one table a task, or a file of one's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from grokscope.runs.directory import NoSuchRun
+from grokscope.warning.forecast.forecaster import Forecaster, calibrate
+from grokscope.warning.forecast.landmarks import settled
+from grokscope.warning.trajectory import TREATED_FROM, Trajectory, read_trajectories
+
+SHIPPED = Path(__file__).parent.parent / "bank"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bank made of runs."""
+
+    kept: Sequence[Trajectory]
+    unsettled: Sequence[str]
+    """Names of runs that had neither grokked nor used up their budget"""
+    treated: Sequence[str]
+    """Names of runs on which an intervention acted"""
+
+
+def build_bank(trajectories: Sequence[Trajectory]) -> Built:
+    """What a bank takes of `trajectories`: undisturbed runs of which it is known whether they grok."""
+    treated = [trajectory for trajectory in trajectories if _treated(trajectory)]
+    rest = [trajectory for trajectory in trajectories if not _treated(trajectory)]
+    kept = [replace(trajectory, name=trajectory.name.rpartition("/")[2]) for trajectory in rest if settled(trajectory)]
+    unsettled = [trajectory.name for trajectory in rest if not settled(trajectory)]
+    return Built(kept, unsettled, [trajectory.name for trajectory in treated])
+
+
+def _treated(trajectory: Trajectory) -> bool:
+    return bool(trajectory.facts.get("interventions.schedule")) or TREATED_FROM in trajectory.facts
+
+
+def bank_file(task: str, bank: str | Path = "") -> Path | None:
+    """`bank`, or the one shipped for `task`; None where none is shipped."""
+    if bank:
+        return Path(bank)
+    shipped = SHIPPED / f"{task}.jsonl.gz"
+    return shipped if shipped.is_file() else None
+
+
+def shipped_banks() -> list[Path]:
+    """Of the package, one a task."""
+    return sorted(SHIPPED.glob("*.jsonl.gz"))
+
+
+def forecaster_for(task: str, bank: str | Path = "") -> Forecaster | str:
+    """A forecaster for runs of `task`, or the reason why there is none. Read and calibrated once a process."""
+    file = bank_file(task, bank)
+    if file is None:
+        return f"no bank of {task} runs: `grokscope forecast RUNS --build-bank FILE` makes one"
+    try:
+        return _calibrated(task, file.resolve(), file.stat().st_mtime_ns)
+    except OSError as problem:
+        return f"cannot read the bank {file}: {problem.strerror}"
+    except NoSuchRun as problem:
+        return str(problem)
+    except ValueError as problem:
+        return f"too few calibration runs: {problem}"
+
+
+@cache
+def _calibrated(task: str, file: Path, written: int) -> Forecaster:
+    runs = [trajectory for trajectory in read_trajectories(file) if trajectory.task == task]
+    if not runs:
+        raise NoSuchRun(f"the bank {file.name} holds no run of {task}")
+    return calibrate(runs)

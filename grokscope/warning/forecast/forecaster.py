@@ -1,0 +1,252 @@
+"""A bank made into a forecaster: laws fitted, the best one chosen for each stage, its errors known, its limits too.
+
+What it says depends on a run's rows so far and its settings. Every law is judged on configurations that it was not
+fitted to; the one with the smallest error speaks first, and where it is silent the next.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
+from grokscope.warning.forecast.landmarks import FEWEST_EVALUATIONS, Columns, Landmarks, landmarks_of, material, settled
+from grokscope.warning.forecast.laws import FEWEST_RUNS, LAWS, Fitted, Law
+from grokscope.warning.forecast.probability import Logistic, fit_logistic, probability
+from grokscope.warning.forecast.progress import FEATURES, STAGES, Array, Progress, progress_of
+from grokscope.warning.forecast.similarity import Neighbours, fit_neighbours, strangeness
+from grokscope.warning.trajectory import TREATED_FROM, Fact, Trajectory
+
+LIKELY = 0.5
+"""Below this probability no grok step is projected"""
+OFTEN = 0.8
+"""Share of a stage's rows that a law must speak to, to be chosen there"""
+
+ALREADY = "already grokked"
+TREATED = "an intervention acts on this run, and none did on those it was calibrated on"
+TOO_EARLY = f"too early: fewer than {FEWEST_EVALUATIONS} evaluations"
+UNLIKE = "unlike every run it was calibrated on"
+UNLIKELY = "grokking within the budget is less likely than not"
+SILENT = "no law speaks at this stage"
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What is said of a run at a step. Either a grok step, or `abstained` with a reason; a probability beside both."""
+
+    step: int
+    stage: str
+    probability: float | None = None
+    """Of grokking within the run's budget"""
+    law: str | None = None
+    grok_step: float | None = None
+    """If it groks"""
+    low: float | None = None
+    high: float | None = None
+    """Ends of the interval at `LEVEL`, for runs that grok"""
+    no_interval: str | None = None
+    """Why there is none"""
+    abstained: str | None = None
+    candidates: Mapping[str, float] = field(default_factory=dict)
+    """Grok steps by every law that speaks"""
+    errors: Mapping[str, float] = field(default_factory=dict)
+    """By law: its mean |log10(predicted / true)| at this stage, on configurations that it was not fitted to"""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What a forecaster knows of one law at one stage."""
+
+    error: float
+    """Mean |log true − log predicted| over configurations that were left out"""
+    configurations: int
+    folds: Array
+    """Index of the fit without that configuration [n]"""
+    signed: Array
+    """log true − log predicted [n]"""
+    weights: Array
+    """Votes [n]"""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedLaw:
+    """A law and what it keeps of the bank, whole and without each configuration."""
+
+    law: Law
+    whole: Fitted
+    folds: Sequence[Fitted]
+    stages: Mapping[int, Stage]
+
+
+@dataclass(frozen=True, eq=False)
+class Forecaster:
+    """Calibrated. `forecast` may be asked about any run at any step; nothing in it changes."""
+
+    laws: Mapping[str, FittedLaw]
+    ranking: Sequence[Sequence[str]]
+    """Laws by stage, the best first"""
+    logistic: Logistic | None
+    neighbours: Neighbours
+    settings: Mapping[str, tuple[Fact | None, ...]]
+    """What the bank's runs had, by key"""
+    horizon: float
+    """Steps that the bank's runs were allowed, as a median"""
+    runs: int
+    grokked: int
+    unsettled: int
+    """Runs left out because nobody waited to see whether they would grok"""
+
+    def forecast(self, trajectory: Trajectory) -> Projection:
+        """Of a recorded run, from all its rows; cut it with `until` first to ask about an earlier step."""
+        known = progress_of(trajectory)
+        return self.project(known, trajectory.facts, trajectory.budget, grokked=trajectory.grok_step is not None)
+
+    def project(self, progress: Progress, facts: Mapping[str, Fact], budget: int, *, grokked: bool) -> Projection:
+        """Of a run of these settings that has come so far."""
+        step, stage = progress.step, progress.stage()
+        reason = _before_looking(progress, facts, grokked)
+        if reason is not None:
+            return Projection(step, stage, 1.0 if grokked else None, abstained=reason)
+        columns: Columns = dict(zip(FEATURES, progress.features()[:, None], strict=True))
+        if strangeness(self.neighbours, columns)[0] > 1:
+            return Projection(step, stage, abstained=UNLIKE)
+        index = STAGES.index(stage)
+        said = {name: float(fitted.law.log_steps(fitted.whole, columns)[0]) for name, fitted in self.laws.items()}
+        said = {name: value for name, value in said.items() if math.isfinite(value)}
+        chosen = next((name for name in self.ranking[index] if name in said), None)
+        likely = self._probability(columns, chosen, index, budget)
+        candidates = {name: math.exp(value) for name, value in said.items()}
+        told = Projection(step, stage, likely, candidates=candidates, errors=self.errors(index))
+        if chosen is None:
+            return replace(told, abstained=self._silence())
+        if likely is not None and likely < LIKELY:
+            return replace(told, abstained=UNLIKELY)
+        low, high, no_interval = self._interval(chosen, index, columns, said[chosen], facts)
+        return replace(told, law=chosen, grok_step=math.exp(said[chosen]), low=low, high=high, no_interval=no_interval)
+
+    def errors(self, stage: int) -> dict[str, float]:
+        """Mean |log10(predicted / true)| by law at a stage, on configurations left out."""
+        found = {name: fitted.stages.get(stage) for name, fitted in self.laws.items()}
+        return {name: known.error / math.log(10) for name, known in found.items() if known is not None}
+
+    def unfamiliar(self, facts: Mapping[str, Fact]) -> list[str]:
+        """Settings outside of what the bank has, in words."""
+        asked = material(facts)
+        return [
+            f"{key} {asked.get(key, 'not set')}"
+            for key in sorted(asked.keys() | self.settings.keys())
+            if not _within(asked.get(key), self.settings.get(key, (None,)))
+        ]
+
+    def _silence(self) -> str:
+        if self.grokked < FEWEST_RUNS:
+            return f"too few calibration runs: {self.grokked} grokked, and a law takes {FEWEST_RUNS}"
+        return SILENT
+
+    def _probability(self, columns: Columns, law: str | None, stage: int, budget: int) -> float | None:
+        """By the logistic for the bank's horizon; for a shorter budget, times the part of it that the law allows."""
+        if self.logistic is None:
+            return None
+        whole = float(probability(self.logistic, columns)[0])
+        if law is None or budget >= self.horizon or stage not in self.laws[law].stages:
+            return whole
+        known = self.laws[law].stages[stage]
+        said = self._fold_predictions(law, known, columns)
+        until = [
+            share_until(math.log(max(limit, 1)), said, known.signed, known.weights) for limit in (budget, self.horizon)
+        ]
+        return whole * min(1.0, until[0] / until[1])
+
+    def _interval(
+        self, law: str, stage: int, columns: Columns, point: float, facts: Mapping[str, Fact]
+    ) -> tuple[float | None, float | None, str | None]:
+        known = self.laws[law].stages[stage]
+        if known.configurations < fewest_configurations():
+            few = f"{known.configurations} of {fewest_configurations()} configurations that grokked"
+            return None, None, f"too few calibration runs: {few}"
+        strange = self.unfamiliar(facts)
+        if strange:
+            return None, None, f"calibrated on other settings than {', '.join(strange)}"
+        said = self._fold_predictions(law, known, columns)
+        low, high = interval(said, np.abs(known.signed), known.weights)
+        now = math.log(max(columns["step"][0], 1.0))
+        return math.exp(min(max(low, now), point)), math.exp(max(high, point)), None
+
+    def _fold_predictions(self, law: str, known: Stage, columns: Columns) -> Array:
+        fitted = self.laws[law]
+        whole = fitted.law.log_steps(fitted.whole, columns)[0]
+        said = np.array([fitted.law.log_steps(fold, columns)[0] for fold in fitted.folds])
+        result: Array = np.where(np.isfinite(said), said, whole)[known.folds]
+        return result
+
+
+def calibrate(trajectories: Sequence[Trajectory]) -> Forecaster:
+    """A forecaster from the runs of a bank. Raises `ValueError` where none of them is settled."""
+    kept = [trajectory for trajectory in trajectories if settled(trajectory)]
+    return calibrate_on(landmarks_of(kept), kept, len(trajectories) - len(kept))
+
+
+def calibrate_on(landmarks: Landmarks, trajectories: Sequence[Trajectory], unsettled: int = 0) -> Forecaster:
+    """The same, where the landmarks of the runs are known already."""
+    laws = {law.name: _fit_law(law, landmarks) for law in LAWS}
+    facts = [material(trajectory.facts) for trajectory in trajectories]
+    return Forecaster(
+        laws=laws,
+        ranking=[_ranking(laws, stage) for stage in range(len(STAGES))],
+        logistic=fit_logistic(landmarks),
+        neighbours=fit_neighbours(landmarks),
+        settings={key: tuple({each.get(key) for each in facts}) for each in facts for key in each},
+        horizon=float(np.median([trajectory.budget for trajectory in trajectories])),
+        runs=len(trajectories),
+        grokked=sum(trajectory.grok_step is not None for trajectory in trajectories),
+        unsettled=unsettled,
+    )
+
+
+def _fit_law(law: Law, landmarks: Landmarks) -> FittedLaw:
+    timed = landmarks.timed()
+    configurations = np.unique(timed.configuration)
+    folds: list[Fitted] = []
+    said = np.full(len(timed), np.nan)
+    fold_of = np.zeros(len(timed), dtype=int)
+    for index, configuration in enumerate(configurations):
+        out = timed.configuration == configuration
+        fitted = law.fit(landmarks.where(landmarks.configuration != configuration)) if len(configurations) > 1 else None
+        folds.append(fitted)
+        said[out] = law.log_steps(fitted, timed.where(out).columns)
+        fold_of[out] = index
+    signed = timed.log_grok - said
+    whole = law.fit(landmarks) if len(configurations) else None
+    stages = {}
+    for stage in range(len(STAGES)):
+        here = timed.columns["stage"] == stage
+        known = here & np.isfinite(signed)
+        if known.any() and known.sum() >= OFTEN * here.sum():
+            weights = votes(timed.configuration[known])
+            error = float(np.average(np.abs(signed[known]), weights=weights))
+            count = len(np.unique(timed.configuration[known]))
+            stages[stage] = Stage(error, count, fold_of[known], signed[known], weights)
+    return FittedLaw(law, whole, folds, stages)
+
+
+def _ranking(laws: Mapping[str, FittedLaw], stage: int) -> list[str]:
+    errors = {name: fitted.stages[stage].error for name, fitted in laws.items() if stage in fitted.stages}
+    return sorted(errors, key=lambda name: errors[name])
+
+
+def _before_looking(progress: Progress, facts: Mapping[str, Fact], grokked: bool) -> str | None:
+    if grokked:
+        return ALREADY
+    treated_from = facts.get(TREATED_FROM, math.inf)
+    if facts.get("interventions.schedule") or (isinstance(treated_from, int) and treated_from < progress.step):
+        return TREATED
+    return TOO_EARLY if progress.evaluations < FEWEST_EVALUATIONS else None
+
+
+def _within(value: Fact | None, known: Sequence[Fact | None]) -> bool:
+    """Numbers may lie between those known; words must be among them."""
+    numbers = [each for each in known if isinstance(each, int | float)]
+    if isinstance(value, int | float) and numbers:
+        return min(numbers) * (1 - 1e-9) <= value <= max(numbers) * (1 + 1e-9)
+    return value in known

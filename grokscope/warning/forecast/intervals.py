@@ -1,0 +1,53 @@
+"""Intervals around a law, from the errors that it made on configurations it had not seen.
+
+Jackknife+ (Barber, Candès, Ramdas, Tibshirani, arXiv 1905.02928) over configurations: a law is fitted once without each
+of them; what it then says of the run in question, plus and minus what it got wrong there, votes on where the interval
+ends. A configuration has one vote, shared by all its rows, and the run in question has one too, at infinity (the
+hierarchical form: Lee, Barber, Willett, arXiv 2306.06342). So with K configurations no level above K / (K + 1) can be
+had: an interval at 0.9 takes nine.
+
+It is an interval for runs that grok. Runs that never did have no error in time; they count in the probability.
+"""
+
+import math
+
+import numpy as np
+
+from grokscope.warning.forecast.progress import Array
+
+LEVEL = 0.9
+
+
+def fewest_configurations(level: float = LEVEL) -> int:
+    """Below this no finite interval of that level exists."""
+    return math.ceil(level / (1 - level) - 1e-9)
+
+
+def votes(configuration: Array) -> Array:
+    """Weights [n] that give every configuration one vote of K + 1, shared by its rows; they sum to K / (K + 1)."""
+    _, index, counts = np.unique(configuration, return_inverse=True, return_counts=True)
+    weights: Array = 1.0 / (counts[index] * (len(counts) + 1))
+    return weights
+
+
+def upper(values: Array, weights: Array, level: float) -> float:
+    """The smallest value with at least `level` of the votes at or below it; infinite where there is none."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) >= level - 1e-9
+    return float(values[order][reached.argmax()]) if reached.any() else math.inf
+
+
+def interval(said: Array, errors: Array, weights: Array, level: float = LEVEL) -> tuple[float, float]:
+    """Both ends, in logarithms.
+
+    `said` [n]: of the run in question, by the law fitted without the configuration of each row; `errors` [n]: absolute
+    logarithmic errors of the same fits on those rows.
+    """
+    return -upper(-(said - errors), weights, level), upper(said + errors, weights, level)
+
+
+def share_until(limit: float, said: Array, signed: Array, weights: Array) -> float:
+    """Votes for grokking by `limit` (a logarithm); `signed` [n]: log true − log predicted. Never quite 0 or 1."""
+    whole = float(weights.sum())
+    within = float(weights[said + signed <= limit].sum())
+    return (within + 0.5 * (1 - whole)) if whole > 0 else 0.5

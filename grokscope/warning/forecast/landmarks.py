@@ -1,0 +1,151 @@
+"""Runs of a bank, seen at many steps of each: what laws, intervals and probabilities are fitted to.
+
+A run enters twice. At `SPREAD` steps evenly over its way to grokking, for questions of *when*: there every run counts
+the same. And on a grid over its budget, for the question *whether*: there a run counts for as long as it was waiting,
+so that at any step those that are left are weighed as they are met.
+"""
+
+import math
+import re
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope.warning.forecast.progress import FEATURES, Array, Progress, rows_of
+from grokscope.warning.trajectory import Fact, Trajectory
+
+SPREAD = 20
+GRID = 40
+FEWEST_EVALUATIONS = 4
+"""Before that it is too early: there is no slope to look at"""
+
+Mask = NDArray[np.bool_]
+Columns = dict[str, Array]
+"""Features by name, each [n]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Rows [n]: a run at a step. Runs that had not grokked by the end of their budget are there; see `settled`."""
+
+    columns: Columns
+    run: NDArray[np.int64]
+    configuration: NDArray[np.int64]
+    """Runs that differ in their seeds alone share one"""
+    family: NDArray[np.int64]
+    """Runs of the same operation, whatever their lr, share one"""
+    grok_step: Array
+    """NaN where the run never grokked"""
+    budget: Array
+    spread: Mask
+    grid: Mask
+
+    def __len__(self) -> int:
+        return len(self.run)
+
+    @property
+    def log_grok(self) -> Array:
+        """Of the grok step."""
+        return np.log(self.grok_step)
+
+    def where(self, mask: Mask) -> "Landmarks":
+        """The rows of `mask` [n]."""
+        columns = {name: column[mask] for name, column in self.columns.items()}
+        rest = {name: getattr(self, name)[mask] for name in self.__dataclass_fields__ if name != "columns"}
+        return Landmarks(columns, **rest)
+
+    def timed(self) -> "Landmarks":
+        """Rows on the way to grokking, evenly over it."""
+        return self.where(self.spread)
+
+    def last(self) -> "Landmarks":
+        """The last row of every run that grokked: what was known just before."""
+        timed = self.timed()
+        mask = np.zeros(len(timed), dtype=bool)
+        mask[[np.flatnonzero(timed.run == run)[-1] for run in np.unique(timed.run)]] = True
+        return timed.where(mask)
+
+
+def settled(trajectory: Trajectory) -> bool:
+    """Whether it is known if the run groks within its budget: it has, or the budget was used up."""
+    return trajectory.grok_step is not None or trajectory.steps >= trajectory.budget
+
+
+def configuration_of(trajectory: Trajectory) -> tuple[tuple[str, Fact], ...]:
+    """The settings that a run's course depends on, without its seeds."""
+    return (("task", trajectory.task), *sorted(material(trajectory.facts).items()))
+
+
+_MATERIAL = re.compile(r"(task|model|optimizer|train)\.")
+_SEEDS = frozenset({"train.seed", "train.replicate", "task.split_seed", "train.stop_after_grok"})
+
+
+def material(facts: Mapping[str, Fact]) -> dict[str, Fact]:
+    """Settings that a run's course depends on, without seeds and without what only says when to stop."""
+    return {key: value for key, value in facts.items() if _MATERIAL.match(key) and key not in _SEEDS}
+
+
+def family_of(trajectory: Trajectory) -> tuple[Fact, ...]:
+    """The options of the task that are words, such as the operation."""
+    facts = material(trajectory.facts)
+    return tuple(facts[key] for key in sorted(facts) if key.startswith("task.") and isinstance(facts[key], str))
+
+
+def landmarks_of(trajectories: Sequence[Trajectory]) -> Landmarks:
+    """Settled runs as one table, numbered in this order. Raises `ValueError` where there are none."""
+    seen = [_seen(trajectory) for trajectory in trajectories]
+    counts = [len(each) for each in seen]
+    if not sum(counts):
+        raise ValueError("no run has grokked or used up its budget: there is nothing to calibrate on")
+
+    def per_run(values: Sequence[float | int]) -> NDArray[Any]:
+        return np.repeat(np.array(values), counts)
+
+    rows = [row for each in seen for row in each]
+    table = np.array([row.features for row in rows])
+    return Landmarks(
+        columns=dict(zip(FEATURES, table.T.copy(), strict=True)),
+        run=per_run(range(len(trajectories))),
+        configuration=per_run(_numbered([configuration_of(trajectory) for trajectory in trajectories])),
+        family=per_run(_numbered([family_of(trajectory) for trajectory in trajectories])),
+        grok_step=per_run([math.nan if each.grok_step is None else float(each.grok_step) for each in trajectories]),
+        budget=per_run([float(trajectory.budget) for trajectory in trajectories]),
+        spread=np.array([row.spread for row in rows]),
+        grid=np.array([row.grid for row in rows]),
+    )
+
+
+class _Row(NamedTuple):
+    features: Array
+    spread: bool
+    grid: bool
+
+
+def _seen(trajectory: Trajectory) -> list[_Row]:
+    """The landmarks of a run: its state after the last row that is not later than each of the steps asked for."""
+    end = trajectory.steps if trajectory.grok_step is None else trajectory.grok_step
+    spread, grid = _steps(trajectory.grok_step), {trajectory.budget * index / GRID for index in range(1, GRID)}
+    progress = Progress.of(trajectory.facts)
+    found: list[_Row] = []
+    rows = list(rows_of(trajectory))
+    for (step, cells), after in zip(rows, [*(step for step, _ in rows[1:]), end], strict=True):
+        if step >= end:
+            break
+        progress.see(step, cells)
+        until = min(after, end)
+        wanted = [any(step <= asked < until for asked in steps) for steps in (spread, grid)]
+        if any(wanted) and progress.evaluations >= FEWEST_EVALUATIONS:
+            found.append(_Row(progress.features(), *wanted))
+    return found
+
+
+def _steps(grok_step: int | None) -> set[float]:
+    return set() if grok_step is None else {grok_step * (index + 0.5) / SPREAD for index in range(SPREAD)}
+
+
+def _numbered(keys: Sequence[Hashable]) -> list[int]:
+    numbers: dict[Hashable, int] = {}
+    return [numbers.setdefault(key, len(numbers)) for key in keys]

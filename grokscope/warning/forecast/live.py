@@ -1,0 +1,140 @@
+"""The forecast of a run that is going on, fed with its events.
+
+Like the watch it is a fold over the log: feeding it a run's events again brings it to the same state, and it says what
+it would have said of the recorded run at that step.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from grokscope.config import RunConfig
+from grokscope.events import Evaluated, Event, Forecast, Grokked, Interval, Intervened, Measured, Number, Observed
+from grokscope.protocols import TaskSpec
+from grokscope.warning.forecast.bank import forecaster_for
+from grokscope.warning.forecast.forecaster import ALREADY, TOO_EARLY, Forecaster, Projection
+from grokscope.warning.forecast.intervals import LEVEL
+from grokscope.warning.forecast.landmarks import FEWEST_EVALUATIONS
+from grokscope.warning.forecast.progress import Progress
+from grokscope.warning.trajectory import TREATED_FROM, cells_of, facts_of
+
+MATERIAL_STEPS = 0.05
+"""A grok step or an end of its interval has changed when it moved by more than this part"""
+MATERIAL_PROBABILITY = 0.05
+
+
+class LiveForecast:
+    """What is said of one run, and when it is worth an event."""
+
+    def __init__(self, config: RunConfig, task: TaskSpec) -> None:
+        self._enabled = config.forecast.enabled
+        self._bank = config.forecast.bank
+        self._task = task.name
+        self._metric = task.metric
+        self._budget = config.train.steps
+        self._facts = facts_of(config.model_dump(mode="json"))
+        self._progress = Progress.of(self._facts)
+        self._row: dict[str, float] = {}
+        self._row_step = 0
+        self._grokked = False
+        self._said: Mapping[str, Any] | None = None
+
+    def see(self, event: Event) -> None:
+        """An event of the run, as it is recorded."""
+        if self._enabled and isinstance(event, Evaluated | Measured | Observed | Grokked | Intervened):
+            self.replay(event.model_dump())
+
+    def replay(self, event: Mapping[str, Any]) -> None:
+        """An event of the log; a forecast there is one that need not be said again."""
+        if event["event"] == "forecast":
+            self._said = event
+        elif event["event"] == "grokked":
+            self._grokked = True
+        elif event["event"] == "intervened" and event["state"] == "on":
+            self._facts.setdefault(TREATED_FROM, event["step"])
+        else:
+            cells = cells_of(event, self._metric)
+            if cells:
+                self._take(event["step"], cells)
+
+    def projection(self) -> Projection:
+        """Of all rows seen."""
+        self._close()
+        progress = self._progress
+        if self._grokked:
+            return Projection(progress.step, progress.stage(), 1.0, abstained=ALREADY)
+        if progress.evaluations < FEWEST_EVALUATIONS:  # no need of a bank yet
+            return Projection(progress.step, progress.stage(), abstained=TOO_EARLY)
+        forecaster = forecaster_for(self._task, self._bank)
+        if not isinstance(forecaster, Forecaster):
+            return Projection(progress.step, progress.stage(), abstained=forecaster)
+        return forecaster.project(progress, self._facts, self._budget, grokked=False)
+
+    def changed(self, seconds_left: float | None) -> Forecast | None:
+        """What is to be said now that all of a step's records are in; None where it would be nothing new.
+
+        `seconds_left` to the end of the budget, at the run's own pace.
+        """
+        if not (self._enabled and self._row):
+            return None
+        projection = self.projection()
+        pace = None if seconds_left is None else seconds_left / max(1, self._budget - projection.step)
+        event = event_of(projection, pace)
+        fields = event.model_dump()
+        if self._said is not None and not materially_different(self._said, fields):
+            return None
+        self._said = fields
+        return event
+
+    def _take(self, step: int, cells: Mapping[str, float]) -> None:
+        if step != self._row_step:
+            self._close()
+        self._row_step = step
+        self._row.update(cells)
+
+    def _close(self) -> None:
+        if self._row:
+            self._progress.see(self._row_step, self._row)
+            self._row = {}
+
+
+def event_of(projection: Projection, seconds_per_step: float | None = None) -> Forecast:
+    """A projection as an event; steps are whole there."""
+    lead = None if projection.grok_step is None else max(0.0, projection.grok_step - projection.step)
+    interval = None
+    if projection.low is not None and projection.high is not None:
+        interval = Interval(level=LEVEL, low=float(round(projection.low)), high=float(round(projection.high)))
+    return Forecast(
+        step=projection.step,
+        stage=projection.stage,
+        probability=projection.probability,
+        law=projection.law,
+        grok_step=_whole(projection.grok_step),
+        interval=interval,
+        no_interval=projection.no_interval,
+        lead_steps=_whole(lead),
+        lead_seconds=None if lead is None or seconds_per_step is None else lead * seconds_per_step,
+        abstained=projection.abstained,
+        candidates={name: float(round(step)) for name, step in projection.candidates.items()},
+    )
+
+
+def materially_different(said: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Another reason, a grok step or an interval that moved by a twentieth, a probability that moved by as much."""
+    if said.get("abstained") != now["abstained"] or said.get("no_interval") != now["no_interval"]:
+        return True
+    if _moved(said.get("probability"), now["probability"], lambda a, b: abs(a - b) > MATERIAL_PROBABILITY):
+        return True
+    before, after = (event.get("interval") or {} for event in (said, now))
+    pairs = [(said.get("grok_step"), now["grok_step"]), *((before.get(end), after.get(end)) for end in ("low", "high"))]
+    return any(_moved(a, b, lambda a, b: abs(math.log(max(b, 1) / max(a, 1))) > MATERIAL_STEPS) for a, b in pairs)
+
+
+def _moved(before: Number, after: Number, by_much: Any) -> bool:
+    if before is None or after is None:
+        return before is not after
+    return bool(by_much(before, after))
+
+
+def _whole(value: Number) -> Number:
+    return None if value is None else float(round(value))
