@@ -27,6 +27,8 @@ from grokscope.cli.training import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from grokscope.experiment.design import Design
     from grokscope.sweeps.engine import Failure
 
@@ -80,8 +82,8 @@ def run(
     start: Annotated[
         str,
         typer.Option(
-            help="First step treated. A fraction below 1: of the way to the grok step of the seed's baseline. auto: 500 "
-            "as published, or a quarter of the way where that is sooner."
+            help="First step treated. A fraction below 1: of the way to the grok step of the seed's baseline. "
+            "auto: 500 as published, or a quarter of the way where that is sooner."
         ),
     ] = "auto",
     published: Annotated[
@@ -155,6 +157,41 @@ def results(
     from grokscope.experiment.design import find_experiment
 
     _say_results(find_experiment(wanted, runs), output, json)
+
+
+@intervene.command(cls=Command)
+def spectrum(
+    wanted: Annotated[list[str], typer.Argument(metavar="EXPERIMENT…", help=f"Several of: {EXPERIMENT.lower()}")],
+    *,
+    runs: RunsFolder = DEFAULT_RUNS,
+    output: Output = None,
+    json: AsJson = False,
+) -> None:
+    """Several experiments side by side: is a task more sensitive to an intervention than another?
+
+    Ratios of grok steps to the baseline's, a column an experiment.
+    """
+    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.experiment.analysis import analyse
+    from grokscope.experiment.conduct import all_outcomes
+    from grokscope.experiment.design import find_experiment, read_design
+    from grokscope.experiment.tables import markdown_table
+    from grokscope.experiment.tables import spectrum as side_by_side
+
+    designs = [(folder, read_design(folder)) for folder in (find_experiment(each, runs) for each in wanted)]
+    experiments = {design.name: analyse(all_outcomes(design, folder.parent)) for folder, design in designs}
+    head, rows = side_by_side(experiments)
+    if output is not None:
+        from grokscope.report.interventions import write_spectrum
+
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "spectrum.md").write_text(markdown_table(head, rows) + "\n", encoding="utf-8")
+        _drawn(lambda: write_spectrum(experiments, output))
+    if json:
+        say_json({name: analysis.to_dict() for name, analysis in experiments.items()})
+        return
+    say_table(head, rows)
+    say("ratio of grok steps to the baseline's on the same seed, 95 % interval; the baseline itself: steps (grokked)")
 
 
 def _design(
@@ -262,6 +299,16 @@ def _say_plan(design: "Design", runs: Path, json: bool) -> None:
     say_table(["run", "state", "intervention"], rows)
 
 
+def _drawn(draw: "Callable[[], object]") -> None:
+    """Figures where they can be had; the tables stand without them."""
+    from grokscope.protocols import Unavailable
+
+    try:
+        draw()
+    except Unavailable as problem:
+        complain(str(problem))
+
+
 def _say_results(folder: Path, output: Path | None, json: bool) -> None:
     from grokscope.experiment.analysis import analyse
     from grokscope.experiment.claims import judged
@@ -272,6 +319,13 @@ def _say_results(folder: Path, output: Path | None, json: bool) -> None:
     outcomes = all_outcomes(design, folder.parent)
     analysis = analyse(outcomes)
     claims = judged(design.task, analysis)
+    if output is not None:
+        from grokscope.experiment.tables import write_tables
+        from grokscope.report.interventions import write_figures
+
+        output.mkdir(parents=True, exist_ok=True)
+        write_tables(design, analysis, claims, output)
+        _drawn(lambda: write_figures(analysis, output))
     if json:
         from grokscope.cli.output import say_json
 

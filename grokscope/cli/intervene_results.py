@@ -95,10 +95,12 @@ def _say_responses(analysis: "Analysis") -> None:
     for response in analysis.responses:
         slope, line = response.slope, "-"
         if slope is not None:
-            line = f"{math.exp(slope.slope):.3g} [{math.exp(slope.low):.3g}, {math.exp(slope.high):.3g}]"
+            largest = max(slope.doses)
+            ends = (math.exp(each * largest) for each in (slope.slope, slope.low, slope.high))
+            line = "{:.2f} [{:.2f}, {:.2f}] at {:g}".format(*ends, largest)
         trend = "-" if response.trend is None else f"{response.trend:+.1f}"
         rows.append([response.condition, line, trend, response.verdict])
-    say_table(["dose-response", "ratio by unit of dose", "trend z", "verdict"], rows, numeric=["trend z"])
+    say_table(["dose-response", "line", "trend z", "verdict"], rows, numeric=["trend z"])
 
 
 def _say_claims(claims: "Sequence[Judged]") -> None:

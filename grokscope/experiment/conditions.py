@@ -6,14 +6,15 @@ The published interventions each meet controls that share everything with them b
   in a random direction. What works there too is not about that subspace, or not about the commutator.
 - `noise-isotropic`: noise that is projected off nothing.
 - `rescale`: the gradient shrunk to the norm that the projection would leave, in its own direction.
-- `lr`: learning rate times 1 − s. The gradient lies all but entirely off the subspace (trajectory components hold a few
-  per cent of it), so removing a share s of what is off it is nearly a gradient times 1 − s. Plain descent could not tell
-  that from a smaller learning rate; Adam, which divides by the gradient's own size, hardly notices it. So `rescale` says
-  what shrinking does here, and `lr` what it would do if it counted in full. (Decoupled decay is lr · wd: it shrinks too.)
+- `lr`: learning rate times 1 − s. The gradient lies all but entirely off the subspace (trajectory components hold a
+  few per cent of it), so removing a share s of what is off it is nearly a gradient times 1 − s. Plain descent could not
+  tell that from a smaller learning rate; Adam, which divides by the gradient's own size, hardly notices it. So
+  `rescale` says what shrinking does here, and `lr` what it would do if it counted in full. (Decoupled decay is lr · wd:
+  it shrinks too. A rate of 0 is none, so there is no control of strength 1.)
 - `sham`: a projection of strength 0. It changes no number, so it must end where the baseline ends.
 
-Beside the published doses stand some at which there is something to see: `project-update` weakens the update itself,
-which Adam cannot undo; `kick-large` is long enough to be felt; `penalty` is one, unlike the published one.
+Beside the published doses stand some at which there is something to see: `update` is `project` applied to what
+Adam makes of the gradient, where Adam cannot undo it; `kick-large` is long enough to be felt; `penalty` is one, unlike the published one.
 """
 
 from collections.abc import Mapping
@@ -80,7 +81,7 @@ CONDITIONS: Mapping[str, Condition] = {
     for condition in (
         Condition("kick", "one displacement along the commutator", "kick", "alpha", 10.0, (10.0,)),
         Condition("noise", "noise off the subspace", "noise", "epsilon", 0.1, (0.1, 0.5, 2.0)),
-        Condition("project", "gradient less a share of what is off the subspace", "project", "strength", 0.5, STRENGTHS),
+        Condition("project", "gradient, less a share off the subspace", "project", "strength", 0.5, STRENGTHS),
         Condition("penalty-published", "the same, in every tenth step", "penalty", "strength", 0.5, (0.5,),
                   options={"published": True}),
         Condition("sham", "projection of strength 0", "project", "strength", 0.0, (0.0,), fixed=True),
@@ -89,10 +90,10 @@ CONDITIONS: Mapping[str, Condition] = {
         Condition("rescale", "gradient shrunk as much", "rescale", "strength", 0.5, STRENGTHS, control_of="project"),
         Condition("lr", "learning rate shrunk as much", None, "optimizer.lr", 0.5, STRENGTHS, control_of="project"),
         Condition("penalty", "quadratic penalty off the subspace", "penalty", "weight", 1e-3, (1e-3, 1e-2)),
-        Condition("project-update", "update less a share of what is off the subspace", "project", "strength", 0.5,
+        Condition("update", "Adam's update, less a share off the subspace", "project", "strength", 0.5,
                   STRENGTHS, options={"at": "update"}),
-        Condition("project-update-random", "project-update, random basis", "project", "strength", 0.5, STRENGTHS,
-                  basis="random", control_of="project-update", options={"at": "update"}),
+        Condition("update-random", "update, random basis", "project", "strength", 0.5, STRENGTHS,
+                  basis="random", control_of="update", options={"at": "update"}),
         Condition("noise-random", "noise off a random basis", "noise", "epsilon", 0.1, (0.1,),
                   basis="random", control_of="noise"),
         Condition("noise-isotropic", "noise in all directions", "noise", "epsilon", 0.1, (0.1,),

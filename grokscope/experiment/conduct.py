@@ -1,4 +1,4 @@
-"""The experiment carried out: baselines first, and what follows from them. Again at will; what is over is left alone."""
+"""The experiment carried out: baselines first, then what follows from them. Again at will: what is over stays."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -108,8 +108,8 @@ def treated(design: Design, runs: Path, starts: Mapping[int, Start]) -> list[Pla
 def start_of(design: Design, seed: int, grok_step: int | None) -> Start:
     """From which step on to treat a seed whose baseline grokked at `grok_step`, on its grid of evaluations.
 
-    `auto`: at the published step, 500, or where that is sooner after a quarter of the way to the baseline's grok step: a
-    treatment that begins when all is over treats nothing.
+    `auto`: at the published step, 500, or where that is sooner after a quarter of the way to the baseline's grok step:
+    a treatment that begins when all is over treats nothing.
     """
     every = design.config().evaluate.every
     asked = design.start

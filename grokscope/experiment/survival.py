@@ -91,7 +91,7 @@ def log_rank(
 
 
 def scores(times: NDArray[np.float64], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """What each run adds to observed minus expected of its group, [runs]: 1 if it grokked, less the hazard it passed."""
+    """What each run adds to observed minus expected of its group, [runs]: 1 if it grokked, less the hazard passed."""
     hazard = np.zeros(len(times))
     for step in np.unique(times[observed]):
         hazard[times >= step] += np.count_nonzero(observed & (times == step)) / np.count_nonzero(times >= step)

@@ -1,0 +1,161 @@
+"""An experiment's results as files: one CSV a question, and one Markdown page with all of them."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from grokscope.experiment.analysis import Analysis, ArmResult
+from grokscope.experiment.claims import Judged, said
+from grokscope.experiment.design import Design
+from grokscope.experiment.effects import Effect
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def write_tables(design: Design, analysis: Analysis, claims: Sequence[Judged], folder: Path) -> list[Path]:
+    """`runs.csv`, `effects.csv`, `contrasts.csv`, `dose-response.csv`, `claims.csv` and `results.md` in `folder`.
+
+    Returns their paths. Raises `OSError`.
+    """
+    tables: dict[str, Rows] = {
+        "runs": [outcome.to_dict() for result in analysis.arms for outcome in result.outcomes],
+        "effects": [_arm_row(result) for result in analysis.arms],
+        "contrasts": [
+            {
+                "condition": each.arm.condition, "control": each.control.condition, "dose": each.arm.dose,
+                **_effect_row(each.effect), "p_holm": each.p, "verdict": each.verdict,
+            }
+            for each in analysis.contrasts
+        ],
+        "dose-response": [
+            {
+                "condition": each.condition,
+                "slope": each.slope and each.slope.slope,
+                "low": each.slope and each.slope.low,
+                "high": each.slope and each.slope.high,
+                "trend_z": each.trend,
+                "trend_p": each.trend_p,
+                "verdict": each.verdict,
+            }
+            for each in analysis.responses
+        ],
+        "claims": [claim.to_dict() for claim in claims],
+    }  # fmt: skip
+    written = []
+    for name, rows in tables.items():
+        if rows:
+            written.append(folder / f"{name}.csv")
+            _write_csv(written[-1], rows)
+    page = folder / "results.md"
+    page.write_text(markdown(design, analysis, claims), encoding="utf-8")
+    return [*written, page]
+
+
+def markdown(design: Design, analysis: Analysis, claims: Sequence[Judged]) -> str:
+    """The tables that a person reads, with what they need to know to read them."""
+    noise = analysis.noise
+    runs = [outcome for result in analysis.arms for outcome in result.outcomes]
+    parts = [
+        f"# {design.name}",
+        f"Task {design.task}, preset {design.preset}, seeds {', '.join(map(str, design.seeds))}; "
+        f"{sum(outcome.known for outcome in runs)} of {len(runs)} runs over. Treated from step: {design.start}. "
+        f"Settings beside the preset: {_settings(design)}.",
+        f"Noise between runs of one seed: {100 * noise.sigma:.1f} % ({noise.degrees} degrees of freedom, from "
+        f"{'the' if noise.source == 'replicates' else 'the published'} replicates). Ratios are of grok steps on the "
+        "same seed, with 95 % intervals from that noise; p values are Holm's; a run that did not grok gives a bound.",
+        markdown_table(
+            ["condition", "grok", "grok steps", "ratio to baseline", "p", "verdict"],
+            [
+                [
+                    result.arm.label, f"{result.grokked}/{len(result.known)}", _steps(result),
+                    "" if result.effect is None else said(result.effect), _p(result.p),
+                    "" if result.arm.is_baseline else result.verdict,
+                ]
+                for result in analysis.arms
+            ],
+        ),
+    ]  # fmt: skip
+    if analysis.contrasts:
+        rows = [[e.arm.label, e.control.condition, said(e.effect), _p(e.p), e.verdict] for e in analysis.contrasts]
+        parts += ["## Against the controls", markdown_table(["condition", "control", "ratio", "p", "verdict"], rows)]
+    if claims:
+        rows = [
+            [e.claim.condition, _dose(e.claim.dose), e.claim.text, e.claim.evidence, e.numbers, e.finding]
+            for e in claims
+        ]
+        head = ["condition", "dose", "claim", "the author's own figures", "our runs", "finding"]
+        parts += ["## Published claims", markdown_table(head, rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; bars in cells are escaped."""
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in (head, *rows)]
+    lines = [escaped[0], ["---"] * len(head), *escaped[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def spectrum(experiments: Mapping[str, Analysis]) -> tuple[list[str], list[list[str]]]:
+    """Effects of several experiments side by side: head and rows, an arm a row, an experiment a column."""
+    arms = list(dict.fromkeys(result.arm for each in experiments.values() for result in each.arms))
+    rows = [[arm.label, *(_cell(each.result(arm)) for each in experiments.values())] for arm in arms]
+    return ["condition", *experiments], rows
+
+
+def _cell(result: ArmResult | None) -> str:
+    if result is None or not result.known:
+        return "-"
+    if result.arm.is_baseline:
+        return f"{result.restricted_mean:,.0f} ({result.grokked}/{len(result.known)})"
+    if result.never:
+        return f"never ({result.grokked}/{len(result.known)})"
+    return "-" if result.effect is None else said(result.effect)
+
+
+def _arm_row(result: ArmResult) -> dict[str, Any]:
+    test = result.log_rank
+    return {
+        "condition": result.arm.condition,
+        "dose": result.arm.dose,
+        "runs": len(result.known),
+        "grokked": result.grokked,
+        "restricted_mean": result.restricted_mean,
+        **_effect_row(result.effect),
+        "p_holm": result.p,
+        "log_rank_p": test and test.p,
+        "log_rank_p_holm": result.log_rank_p,
+        "verdict": "" if result.arm.is_baseline else result.verdict,
+    }
+
+
+def _effect_row(effect: Effect | None) -> dict[str, Any]:
+    if effect is None:
+        return dict.fromkeys(("kind", "ratio", "low", "high", "p", "detectable"))
+    whole = effect.to_dict()
+    return {key: whole[key] for key in ("kind", "ratio", "low", "high", "p", "detectable")}
+
+
+def _write_csv(path: Path, rows: Rows) -> None:
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _steps(result: ArmResult) -> str:
+    return ", ".join(
+        f"{each.grok_step:,}" if each.grok_step is not None else f"> {each.budget:,}" for each in result.known
+    )
+
+
+def _settings(design: Design) -> str:
+    return ", ".join(f"{key}={value}" for key, value in design.base.items()) or "none"
+
+
+def _dose(dose: float | None) -> str:
+    return "" if dose is None else f"{dose:g}"
+
+
+def _p(p: float | None) -> str:
+    return "" if p is None else f"{p:.2g}"
