@@ -99,14 +99,13 @@ def _say_shares(found: "Sequence[Concentration]", steps: Sequence[int]) -> None:
     quarters = _quarters(found, len(steps))
     until = [f"{steps[found[-1].windows[at].snapshots - 1]:,}" for at in quarters]
     numbered = [f"PC{index}" for index in range(1, len(found[-1].shares) + 1)]
-    columns = ["block", *until, *numbered, "null", "z"]
+    columns = ["block", *until, *numbered, *(["null", "z"] if found[-1].null else [])]
     rows = [
         [
             block.name,
             *(_percent(block.windows[at].share) for at in quarters),
             *map(_percent, block.shares),
-            "-" if block.null is None else _percent(block.null.mean),
-            "-" if block.null is None else _number(block.null.z(block.shares[0]), "{:+.0f}"),
+            *([] if block.null is None else [_percent(block.null.mean), _z(block.null.z(block.shares[0]))]),
         ]
         for block in found
     ]
@@ -138,11 +137,11 @@ def _say_meaning(snapshots: int, null: int) -> None:
 
     say("")
     equal = 100 * random_walk_share(snapshots)
-    say(f"{snapshots} points of a random walk with equal steps have {equal:.1f} % on PC1, many have 6/pi² =")
-    say(f"{100 * RANDOM_WALK_LIMIT:.1f} %: concentration is what exceeds that.")
+    say(f"A random walk of equal steps has {equal:.1f} % on PC1 over {snapshots} snapshots, and")
+    say(f"6/pi² = {100 * RANDOM_WALK_LIMIT:.1f} % over many: concentration is what exceeds that.")
     if null:
-        say(f"null: mean PC1 of {null} random walks with the block's own step lengths. z counts their")
-        say("spread, which falls with the size of a block: read the difference, not z.")
+        say(f"null: mean PC1 of {null} random walks with the block's own step lengths; z counts")
+        say("their spread, which falls with the size of a block: read the difference, not z.")
 
 
 def _draw(file: Path, found: "Sequence[Concentration]", steps: Sequence[int], directory: "RunDirectory") -> None:
@@ -202,9 +201,9 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _number(value: float, form: str) -> str:
-    return form.format(value) if math.isfinite(value) else "-"
-
-
 def _percent(share: float) -> str:
-    return _number(100 * share, "{:.1f}")
+    return f"{100 * share:.1f}" if math.isfinite(share) else "-"
+
+
+def _z(value: float) -> str:
+    return f"{value:+.0f}" if math.isfinite(value) else "-"
