@@ -106,14 +106,21 @@ def validated(spec: InterventionSpec, parameters: Mapping[str, Any]) -> BaseMode
 
 
 def replayed(events: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What was done to a run, by whomever and on whatever condition, as a schedule of fixed steps."""
-    entries = []
+    """What was done to a run, by whomever and on whatever condition, as a schedule of fixed steps.
+
+    Of several switches of one kind at one step the last one counts, and that it was off in between.
+    """
+    entries: dict[tuple[str, int], list[Entry]] = {}
     for event in events:
         if event["event"] == "intervened" and event["state"] in {"on", "changed", "off"}:
-            off = event["state"] == "off"
-            parameters = {} if off else event["parameters"]
-            entries.append(Entry(event["kind"], event["step"], off=off, parameters=parameters).text)
-    return entries
+            place = event["kind"], event["step"]
+            if event["state"] == "off":
+                entries.pop(place, None)
+                entries[place] = [Entry(*place, off=True)]
+            else:
+                off = [entry for entry in entries.get(place, []) if entry.off]
+                entries[place] = [*off, Entry(*place, parameters=event["parameters"])]
+    return [entry.text for switches in entries.values() for entry in switches]
 
 
 def _time(text: str, whole: str) -> Time:
