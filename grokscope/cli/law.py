@@ -74,7 +74,8 @@ def _published(json: bool) -> None:
     for index, (table, fitted) in enumerate(laws):
         if index:
             say("")
-        say(f"{table.task}: {table.source} ({table.criterion})")
+        say(f"{table.task}: {table.source}")
+        say(f"grokked: {table.criterion}")
         _say_law(fitted, table)
 
 

@@ -78,9 +78,10 @@ def auroc(grokking: Array, controls: Array, draws: int = DRAWS, seed: int = 0) -
     value = float(wins.mean())
     random = generator(seed, "analysis", 2)
     p, q = wins.shape
-    weights_p = random.multinomial(p, np.full(p, 1 / p), size=draws) / p
-    weights_q = random.multinomial(q, np.full(q, 1 / q), size=draws) / q
-    low, high = np.quantile(((weights_p @ wins) * weights_q).sum(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    times_p = random.multinomial(p, np.full(p, 1 / p), size=draws).astype(np.float64)
+    times_q = random.multinomial(q, np.full(q, 1 / q), size=draws).astype(np.float64)
+    drawn = ((times_p @ wins) * times_q).sum(axis=1) / (p * q)
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     bound = ((1 - LEVEL) / 2) ** (1 / min(p, q))
     if value == 1:
         low = bound

@@ -1,0 +1,247 @@
+"""`grokscope law` and `grokscope import` as processes: what they print, what they refuse."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cli_made import write_made_run
+from cli_process import Nursery, Outcome
+
+from grokscope.warning.trajectory import Trajectory, read_trajectories, write_trajectories
+
+WIDTH = 80
+
+
+def made_runs() -> list[Trajectory]:
+    """Eight runs that grok, at half the step at two learning rates, and four that never do; one was stopped."""
+    steps = np.arange(0, 2001, 50, dtype=np.float64)
+    runs = []
+    for index in range(13):
+        groks, lr = index < 8, 1e-3 * (1 + index % 2)
+        grok = (1000 + 100 * index) // 50 * 50 // (1 + index % 2) // 50 * 50
+        alarm = grok // 4 + 50 * (index % 3)
+        columns = {
+            "step": steps,
+            "test_accuracy": np.where((steps >= grok) & groks, 1.0, 0.1),
+            "train_accuracy": np.where(steps >= alarm, 1.0, 0.3),
+            "defect": np.where(steps >= alarm + 100, 60.0, 0.2),
+            "weight_norm": 100 - steps / (40 if groks else 80) + index,
+        }
+        last = 2000 if index < 12 else 1000
+        kept = steps <= last
+        facts = {
+            "optimizer.lr": lr,
+            "optimizer.wd": 1.0,
+            "train.seed": index,
+            "task.operation": "add" if groks else "x3",
+        }
+        runs.append(
+            Trajectory(
+                f"run-{index}", "modular", facts, {name: column[kept] for name, column in columns.items()},
+                grok if groks else None, last, 2000, grok + 100 if groks else None,
+            )
+        )  # fmt: skip
+    return runs
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "runs").mkdir()
+    write_trajectories(tmp_path / "runs" / "bank.jsonl.gz", made_runs())
+    return tmp_path
+
+
+def assert_narrow(outcome: Outcome) -> None:
+    assert outcome.code == 0, outcome.err
+    assert outcome.err == ""
+    assert max(map(len, outcome.out.splitlines())) <= WIDTH
+
+
+def assert_refused(outcome: Outcome, *words: str, code: int = 2) -> None:
+    assert outcome.code == code
+    assert outcome.out == ""
+    assert len(outcome.err.splitlines()) == 1
+    for word in words:
+        assert word in outcome.err
+
+
+def test_the_published_fits_and_what_the_nulls_say(nursery: Nursery, tmp_path: Path) -> None:
+    shown = nursery.run("law", "--published", folder=tmp_path)
+    assert_narrow(shown)
+    for fact in (
+        "lead = 0.149 · grok^1.180: SE 0.040, R² 0.990, n 11", "lead = 0.239 · grok^1.132: SE 0.100, R² 0.908, n 15",
+        "n = 14", "Without lr 3e-3, seed 2024 the exponent is 0.967.", "null: onsets permuted", "P(≥ 1.180) 0.67",
+        "P(≥ 1.132) 0.31", "null: onset 2 x cadence",
+    ):  # fmt: skip
+        assert fact in shown.out
+
+
+def test_the_published_fits_for_scripts(nursery: Nursery, tmp_path: Path) -> None:
+    found = nursery.run("law", "--published", "--json", folder=tmp_path).json["published"]
+    assert [table["task"] for table in found] == ["scan", "dyck"]
+    assert [len(table["law"]["cases"]) for table in found] == [13, 16]
+    assert round(found[0]["law"]["published"]["fit"]["exponent"], 3) == found[0]["stated"]["exponent"] == 1.18
+    assert found[1]["law"]["counts"]["runs"] == 16
+    assert {"permuted", "constant", "cadence_floor", "at_floor"} == set(found[1]["law"]["published"]["nulls"])
+
+
+def test_the_law_and_the_scoreboard_of_runs(nursery: Nursery, folder: Path) -> None:
+    shown = nursery.run("law", "bank", folder=folder)
+    assert_narrow(shown)
+    for fact in (
+        "13 runs: 8 led", "(1 unfinished)", "scoreboard: 8 runs grokked", "4 never did", "weight-norm-halved",
+        "not recorded:", "AUROC of grokking", "norm separation",
+    ):  # fmt: skip
+        assert fact in shown.out
+
+
+def test_the_law_of_runs_for_scripts(nursery: Nursery, folder: Path) -> None:
+    found = nursery.run(
+        "law", "bank", "--onset", "memorized", "--at", "100", "--at", "200", "--json", folder=folder
+    ).json
+    (law,) = found["laws"]
+    assert (found["rule"], law["rule"]) == ("memorized", "memorized")
+    assert law["counts"]["led"] == 8
+    assert law["counts"]["false_alarms"] == 5
+    board = found["scoreboard"]
+    assert (board["grokking"], board["controls"], board["unfinished"]) == (8, 4, 1)
+    assert {row["horizon"]["step"] for row in board["aurocs"]} == {100, 200, None}
+    assert "pc1" in board["not_recorded"]
+    assert {row["name"] for row in board["predictors"]} >= {"memorized", "lr·wd", "norm separation", "same lr"}
+
+
+def test_a_fit_for_each_value_of_a_setting(nursery: Nursery, folder: Path) -> None:
+    shown = nursery.run("law", "bank", "--by", "optimizer.lr", folder=folder)
+    assert_narrow(shown)
+    assert "optimizer.lr 0.001, rule onset" in shown.out
+    assert "optimizer.lr 0.002, rule onset" in shown.out
+    assert shown.out.count("scoreboard:") == 1
+    groups = nursery.run("law", "bank", "--by", "task.operation", "--json", folder=folder).json["laws"]
+    assert [group["group"] for group in groups] == ["add", "x3"]
+    assert groups[1]["published"] is None
+
+
+def test_runs_and_tables_side_by_side_each_once(nursery: Nursery, folder: Path) -> None:
+    write_made_run(folder / "runs" / "made")
+    found = nursery.run("law", "bank", "made", "runs/made", "--json", folder=folder).json
+    cases = found["laws"][0]["cases"]
+    assert len(cases) == 14
+    assert cases[-1]["name"] == "made"
+    assert (cases[-1]["onset_step"], cases[-1]["grok_step"]) == (400, 800)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("name runs, or ask for --published",)),
+        (("bank", "--published"), ("not both",)),
+        (("bank", "--onset", "oracle"), ("oracle", "memorized")),
+        (("bank", "--by", "colour"), ("'colour'", "task.operation")),
+    ],
+)
+def test_what_law_refuses(nursery: Nursery, folder: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    assert_refused(nursery.run("law", *arguments, folder=folder), *words)
+
+
+def test_a_table_that_is_none(nursery: Nursery, folder: Path) -> None:
+    (folder / "runs" / "broken.jsonl").write_text("{}\n")
+    assert_refused(nursery.run("law", "broken", folder=folder), "line 1", code=3)
+
+
+TABLE = "id,epoch,val_acc,train_acc,lr\n" + "".join(
+    f"{run},{step},{(99 if step >= grok else 10)},{(100 if step >= grok // 2 else 40)},{lr}\n"
+    for run, grok, lr in [("a", 300, 1e-3), ("b", 500, 2e-3), ("c", 10_000, 1e-3)]
+    for step in range(0, 1001, 100)
+)
+
+MAPPING = (
+    "--column", "step=epoch", "--column", "test_accuracy=val_acc", "--column", "train_accuracy=train_acc",
+    "--run-column", "id", "--fact-column", "optimizer.lr=lr", "--fact", "optimizer.wd=1", "--percent",
+)  # fmt: skip
+
+
+def test_somebody_elses_runs_are_scored_like_ours(nursery: Nursery, tmp_path: Path) -> None:
+    (tmp_path / "theirs.csv").write_text(TABLE)
+    shown = nursery.run("import", "theirs.csv", *MAPPING, folder=tmp_path)
+    assert shown.code == 0, shown.err
+    assert "runs/theirs.jsonl" in shown.out
+    runs = read_trajectories(tmp_path / "runs" / "theirs.jsonl")
+    assert [(run.name, run.grok_step, run.facts["optimizer.lr"]) for run in runs] == [
+        ("theirs/a", 300, 1e-3), ("theirs/b", 500, 2e-3), ("theirs/c", None, 1e-3),
+    ]  # fmt: skip
+    board = nursery.run("law", "theirs", "--json", folder=tmp_path).json["scoreboard"]
+    assert (board["grokking"], board["controls"]) == (2, 1)
+
+
+def test_what_was_imported_for_scripts(nursery: Nursery, tmp_path: Path) -> None:
+    (tmp_path / "theirs.csv").write_text(TABLE)
+    arguments = (
+        "import",
+        "theirs.csv",
+        *MAPPING,
+        "--name",
+        "other",
+        "--threshold",
+        "0.9",
+        "--consecutive",
+        "1",
+        "--json",
+    )
+    found: dict[str, Any] = nursery.run(*arguments, folder=tmp_path).json
+    assert found["path"] == "runs/other.jsonl"
+    assert [run["grok_step"] for run in found["runs"]] == [300, 500, None]
+    assert found["runs"][0]["facts"]["detect.threshold"] == 0.9
+
+
+def test_a_run_of_ours_survives_export_and_import(nursery: Nursery, tmp_path: Path) -> None:
+    write_made_run(tmp_path / "runs" / "made")
+    (tmp_path / "table.csv").write_text(nursery.run("export", "made", folder=tmp_path).out)
+    assert nursery.run("import", "table.csv", folder=tmp_path).code == 0
+    ours, theirs = (
+        nursery.run("law", name, "--json", folder=tmp_path).json["scoreboard"]["rules"] for name in ("made", "table")
+    )
+    assert ours == theirs
+
+
+def test_nothing_is_overwritten_unasked(nursery: Nursery, tmp_path: Path) -> None:
+    (tmp_path / "theirs.csv").write_text(TABLE)
+    assert nursery.run("import", "theirs.csv", *MAPPING, folder=tmp_path).code == 0
+    before = (tmp_path / "runs" / "theirs.jsonl").read_bytes()
+    assert_refused(nursery.run("import", "theirs.csv", *MAPPING, folder=tmp_path), "taken", "--force")
+    assert (tmp_path / "runs" / "theirs.jsonl").read_bytes() == before
+    again = nursery.run("import", "theirs.csv", *MAPPING, "--force", "--consecutive", "1", folder=tmp_path)
+    assert again.code == 0
+    (tmp_path / "runs" / "mine").mkdir()
+    assert_refused(nursery.run("import", "theirs.csv", *MAPPING, "--name", "mine", folder=tmp_path), "taken")
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "words"),
+    [
+        (TABLE, (), ("which column is step",)),
+        (TABLE, MAPPING[:-1], ("line 2", "--percent")),
+        (TABLE, (*MAPPING[:6], "--percent"), ("line 15", "--run-column")),
+        (TABLE, ("--column", "test_accuracy"), ("--column", "=")),
+        (TABLE, (*MAPPING, "--name", "../out"), ("../out",)),
+        ("step,test_accuracy\n0,x\n", (), ("line 2", "'x'")),
+    ],
+    ids=["column", "percent", "runs", "pair", "name", "number"],
+)
+def test_what_import_refuses(
+    nursery: Nursery, tmp_path: Path, text: str, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    (tmp_path / "theirs.csv").write_text(text)
+    assert_refused(nursery.run("import", "theirs.csv", *arguments, folder=tmp_path), *words)
+    assert not list(tmp_path.glob("runs/*"))
+    assert_refused(nursery.run("import", "nothing.csv", folder=tmp_path), "nothing.csv")
+
+
+def test_json_is_json_whatever_the_runs_lack(nursery: Nursery, folder: Path) -> None:
+    one = made_runs()[0]
+    write_trajectories(folder / "runs" / "one.jsonl", [one.until(300)])
+    found = json.loads(nursery.run("law", "one", "--json", folder=folder).out)
+    assert found["laws"][0]["published"] is None
+    assert found["scoreboard"]["unfinished"] == 1
+    assert_narrow(nursery.run("law", "one", folder=folder))
