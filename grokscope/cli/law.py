@@ -86,6 +86,7 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
     from grokscope.warning.law import law as fit
     from grokscope.warning.scoreboard import scoreboard
 
+    onset = {"persistent": "onset", "paper": "onset-paper", "paper-slow": "onset-paper-slow"}.get(onset, onset)
     if onset not in RULES:
         raise typer.BadParameter(f"there is no rule {onset!r}; there are: {', '.join(RULES)}", param_hint="--onset")
     trajectories = gathered(wanted, folder)

@@ -60,13 +60,13 @@ def _say_aurocs(board: "Scoreboard") -> None:
     for signal in dict.fromkeys(row.signal for row in board.aurocs):
         first, *others = (cells[signal, horizon] for horizon in horizons)
         if any(row.auroc for row in (first, *others)):
-            strata = [number(first.within.get(fact), _SHORT) for fact in ("optimizer.lr", "task.operation")]
+            strata = [number(first.within.get(fact), _SHORT) for fact in ("optimizer.wd", "task.operation")]
             rows.append([signal, _value(first), _interval(first), *strata, *map(_value, others)])
-    columns = ["AUROC of grokking", titles[0], "95 %", "at lr", "at op", *titles[1:]]
+    columns = ["AUROC of grokking", titles[0], "95 %", "at wd", "at op", *titles[1:]]
     say("")
     say_table(columns, rows, numeric=columns[1:])
     say_wrapped(
-        f"interval and strata (among runs of one learning rate, of one operation) belong to {titles[0]}; percentages "
+        f"interval and strata (among runs of one weight decay, of one operation) belong to {titles[0]}; percentages "
         "are of the budget; below 0.5 small values mean grokking; rules score by how early they fired"
     )
 

@@ -112,6 +112,14 @@ def test_the_law_of_runs_for_scripts(nursery: Nursery, folder: Path) -> None:
     assert {row["name"] for row in board["predictors"]} >= {"memorized", "lr·wd", "norm separation", "same lr"}
 
 
+def test_onset_rules_by_their_names_in_the_configuration(nursery: Nursery, folder: Path) -> None:
+    rules = {
+        name: nursery.run("law", "bank", "--onset", name, "--json", folder=folder).json["rule"]
+        for name in ("paper", "persistent")
+    }
+    assert rules == {"paper": "onset-paper", "persistent": "onset"}
+
+
 def test_a_fit_for_each_value_of_a_setting(nursery: Nursery, folder: Path) -> None:
     shown = nursery.run("law", "bank", "--by", "optimizer.lr", folder=folder)
     assert_narrow(shown)
