@@ -1,0 +1,175 @@
+"""All runs at once: one small panel a configuration, its seeds over each other, on common axes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from grokscope.report.parts import Part, Plate, Table, counted
+from grokscope.report.sources import Run
+from grokscope.report.style import DOUBLE, FAINT, line, log_axis, points
+from grokscope.report.wording import label, varying
+from grokscope.warning.law import configuration
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS = (5, 4, 6, 3)
+"""Panels side by side: the first of these that lets every value of the first setting begin a row"""
+MOST = 40
+"""Panels of one figure; more go to a second"""
+WIDEST = 30
+"""Letters of a panel's title"""
+
+
+def parts(runs: Sequence[Run], slug: str) -> list[Part]:
+    """Figures of all configurations; nothing where there is one run alone."""
+    if len(runs) < 2:
+        return []
+    groups = by_configuration(runs)
+    names = list(groups)
+    pages = [names[start : start + MOST] for start in range(0, len(names), MOST)]
+    first = varying([run.trajectory for run in runs])[:1]
+    values = {group[0].trajectory.facts.get(key) for key in first for group in groups.values()}
+    columns = next((each for each in COLUMNS if len(groups) % (each * max(len(values), 1)) == 0), COLUMNS[0])
+    return [
+        _plate(runs, {name: groups[name] for name in page}, slug, columns, at, len(pages))
+        for at, page in enumerate(pages, 1)
+    ]
+
+
+def by_configuration(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs that differ in their seeds alone, together, under what tells them from the others."""
+    keys = varying([run.trajectory for run in runs])
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(configuration(run.trajectory), []).append(run)
+    ordered = sorted(groups.values(), key=lambda group: [_rank(group[0], key) for key in keys])
+    named: dict[str, list[Run]] = {}
+    for group in ordered:
+        name = label(group[0].trajectory, keys)
+        named[name if name not in named else f"{name} ({len(named) + 1})"] = group
+    return named
+
+
+_LAST: dict[str, Any] = {"marker": "x", "color": FAINT, "markersize": 3.5, "markeredgewidth": 0.8}
+
+
+def _rank(run: Run, key: str) -> tuple[bool, float, str]:
+    value = run.trajectory.facts.get(key)
+    return (isinstance(value, str), float(value) if isinstance(value, int | float) else math.inf, str(value))
+
+
+def _plate(
+    runs: Sequence[Run], groups: Mapping[str, Sequence[Run]], slug: str, columns: int, page: int, pages: int
+) -> Plate:
+    several = f", {page} of {pages}" if pages > 1 else ""
+    told = "; ".join(f"{name}: {_told(group)}" for name, group in groups.items())
+    return Plate(
+        slug=f"overview-{slug}" + (f"-{page}" if pages > 1 else ""),
+        title=f"All runs{several}",
+        caption=f"Defect (blue, left axis, logarithmic) and test accuracy (green, dashed, right axis, 0 to 1) against "
+        f"training step (logarithmic, from the first record after step 0), a panel a configuration with its seeds over "
+        f"each other. Circle: onset of the defect. Star: grokked. Cross: last step of a run that has not. "
+        f"{counted(len(runs), 'run')} in {counted(len(groups), 'configuration')}"
+        + (" on this figure." if pages > 1 else "."),
+        alt=f"Small line charts of defect and test accuracy. {told}.",
+        draw=lambda: draw_overview(groups, columns),
+    )
+
+
+def _told(group: Sequence[Run]) -> str:
+    steps = [f"{step:,}" for run in group if (step := run.trajectory.grok_step) is not None]
+    return f"{len(steps)} of {len(group)} grokked" + (f" at {', '.join(steps)}" if steps else "")
+
+
+def draw_overview(groups: Mapping[str, Sequence[Run]], columns: int = COLUMNS[0]) -> "Figure":
+    """Panels in rows; all on the same axes. The layout is set by hand: solving it for forty panels takes seconds."""
+    from matplotlib.figure import Figure
+
+    columns = min(columns, len(groups))
+    rows = math.ceil(len(groups) / columns)
+    height = 1.05 * rows + 0.75
+    figure = Figure(figsize=(DOUBLE, height))
+    figure.set_layout_engine("none")
+    figure.subplots_adjust(
+        left=0.075, right=0.955, bottom=0.48 / height, top=1 - 0.25 / height, wspace=0.12, hspace=0.38
+    )
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    places = list(grid.ravel())
+    for place, (name, group) in zip(places, groups.items(), strict=False):
+        for run in group:
+            _draw(place, run)
+        place.set_title(name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…", fontsize=6, weight="normal", pad=2)
+    for place in places[len(groups) :]:
+        place.set_axis_off()
+    _axes(figure, grid, rows, columns, len(groups))
+    return figure
+
+
+def _draw(axes: "Axes", run: Run) -> None:
+    name = "defect" if run.trajectory.has("defect") else "finite_difference_defect"
+    steps, values = run.trajectory.signal(name)
+    kept = (values > 0) & (steps > 0)
+    axes.plot(steps[kept], values[kept], **line(name, linewidth=0.8))
+    steps, accuracies = run.trajectory.signal("test_accuracy")
+    later = steps > 0
+    across = axes.get_xaxis_transform()  # its height is the panel's: an accuracy is a fraction of it
+    axes.plot(steps[later], accuracies[later], transform=across, **line("test", linewidth=0.8, linestyle=(0, (3, 1))))
+    onset, grok = run.found["onset"], run.trajectory.grok_step
+    if onset is not None and onset.step > 0:
+        axes.plot([onset.step], [onset.value], **points("onset", markersize=3.2), zorder=4)
+    if grok:
+        axes.plot([grok], [0.98], transform=across, **points("grokked", markersize=5.5), zorder=4, clip_on=False)
+    elif run.censored and len(accuracies):
+        axes.plot([run.trajectory.steps], [accuracies[-1]], transform=across, **_LAST)
+
+
+def _axes(figure: "Figure", grid: Any, rows: int, columns: int, count: int) -> None:
+    """Ticks at the outer panels alone."""
+    first = grid[0][0]
+    log_axis(first.xaxis)
+    log_axis(first.yaxis)
+    for index in range(rows * columns):
+        row, column = divmod(index, columns)
+        place = grid[row][column]
+        place.grid(linewidth=0.35)
+        place.tick_params(labelsize=6, length=2, which="major")
+        place.tick_params(length=0, which="minor")
+        place.tick_params(axis="x", labelbottom=index + columns >= count)
+        if index < count and (column == columns - 1 or index == count - 1):
+            for accuracy in (0, 1):
+                place.annotate(str(accuracy), (1, accuracy), xycoords="axes fraction", xytext=(3, 0),
+                               textcoords="offset points", fontsize=6, va="center", color="#007a5a")  # fmt: skip
+    figure.supxlabel("training step", fontsize=7.5, y=0.02)
+    figure.supylabel("commutator defect D", fontsize=7.5, x=0.005)
+    figure.text(0.985, 0.5, "test accuracy", fontsize=7.5, rotation=270, va="center", ha="center")
+
+
+def table(runs: Sequence[Run]) -> Table:
+    """Every run: its settings, its outcome, and the steps of the rules."""
+    keys = varying([run.trajectory for run in runs])[:6]
+    rules = ("memorized", "test-loss-turn", "onset", "onset-paper", "onset-finite-difference")
+    rows = []
+    for run in runs:
+        found = [None if (each := run.found[rule]) is None else each.step for rule in rules]
+        onset, grok = run.found["onset"], run.trajectory.grok_step
+        lead = None if grok is None or onset is None else grok - onset.confirmed_at
+        facts = [run.trajectory.facts.get(key) for key in (*keys, "train.seed")]
+        trajectory = run.trajectory
+        rows.append(
+            (run.name, trajectory.task, *facts, run.outcome, *found, grok, lead, trajectory.steps, trajectory.budget)
+        )
+    columns = (
+        "run", "task", *keys, "train.seed", "outcome", *(f"{rule} (step)" for rule in rules), "grokked (step)",
+        "lead from confirmed onset (steps)", "last step", "budget (steps)",
+    )  # fmt: skip
+    return Table(
+        "runs",
+        "All runs",
+        columns,
+        tuple(rows),
+        note="outcome: memorized means memorized and not grokked within the budget; unfinished: cut off, stopped, or "
+        "still going before it.",
+        folded=True,
+    )

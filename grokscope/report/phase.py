@@ -1,0 +1,225 @@
+"""Which settings grok: every run as a mark in the cell of its learning rate, and the grok step against the rate."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grokscope.report.parts import LeftOut, Part, Plate, Section, Table, counted
+from grokscope.report.sources import OUTCOMES, Outcome, Run
+from grokscope.report.style import DOUBLE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILLION, Look, log_axis, look, points
+from grokscope.report.wording import label, varying
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LR = "optimizer.lr"
+MOST_ROWS = 30
+MOST_LINES = 8
+MOST_LEVEL = 5
+"""Learning rates whose ticks are written level"""
+
+OUTCOME_LOOKS: Mapping[Outcome, Look] = {
+    "grokked": Look(GREEN, "-", "*"),
+    "memorized": Look(ORANGE, "-", "s"),
+    "never memorized": Look(FAINT, "-", "o"),
+    "diverged": Look(VERMILLION, "-", "X"),
+    "unfinished": Look(PURPLE, "-", "_"),
+}
+OUTCOME_WORDS: Mapping[Outcome, str] = {
+    "grokked": "grokked",
+    "memorized": "memorized, not grokked within budget",
+    "never memorized": "not even memorized",
+    "diverged": "diverged",
+    "unfinished": "unfinished",
+}
+HOLLOW: tuple[Outcome, ...] = ("memorized", "never memorized")
+
+Cells = Mapping[tuple[str, float], Sequence[Run]]
+"""Runs by row and learning rate"""
+
+
+def section(runs: Sequence[Run], task: str) -> Section:
+    """The phase diagram of a task's runs, the grok steps, and both as a table."""
+    slug, title = f"phase-{task}", f"Phase diagram: {task}"
+    known = [run for run in runs if isinstance(run.trajectory.facts.get(LR), int | float)]
+    cells = by_cell(known)
+    rows = list(dict.fromkeys(row for row, _ in cells))
+    rates = sorted({rate for _, rate in cells})
+    paragraphs = (
+        "Every mark is a run. A run that has not grokked within its budget is censored, not negative: it may still "
+        "do so later.",
+    )
+    if len(cells) < 2:
+        why = "the runs have no learning rate on record" if not known else "all runs share their settings"
+        return Section(slug, title, (), (LeftOut(title, why),))
+    parts: list[Part] = []
+    if len(rows) <= MOST_ROWS:
+        parts.append(_diagram(cells, rows, rates, task))
+    else:
+        parts.append(LeftOut(title, f"{len(rows)} combinations of settings beside the learning rate are too many"))
+    if len(rates) > 1 and len(rows) <= MOST_LINES * 3:
+        parts.append(_steps(cells, rows, task))
+    else:
+        parts.append(LeftOut("Grok step against learning rate", "it takes two learning rates, and not too many others"))
+    parts.append(table(cells, task))
+    return Section(slug, title, paragraphs, tuple(parts))
+
+
+def by_cell(runs: Sequence[Run]) -> Cells:
+    """Runs by what else varies, in words, and learning rate; rows in order of their settings."""
+    keys = [key for key in varying([run.trajectory for run in runs]) if key != LR]
+    groups: dict[tuple[str, float], list[Run]] = {}
+    for run in sorted(runs, key=lambda run: [_rank(run, key) for key in keys]):
+        facts = run.trajectory.facts
+        row = label(run.trajectory, keys, most=5) if keys else "all runs"
+        groups.setdefault((row, float(facts[LR])), []).append(run)
+    return groups
+
+
+def _rank(run: Run, key: str) -> tuple[bool, float, str]:
+    value = run.trajectory.facts.get(key)
+    return (isinstance(value, str), float(value) if isinstance(value, int | float) else math.inf, str(value))
+
+
+def _diagram(cells: Cells, rows: Sequence[str], rates: Sequence[float], task: str) -> Plate:
+    told = "; ".join(f"{row}, lr {rate:g}: {_told(runs)}" for (row, rate), runs in cells.items())
+    return Plate(
+        slug=f"phase-{task}",
+        title="What became of every run",
+        caption="A mark a run, by learning rate and what else varies. The number under the marks is the median grok "
+        "step of those that grokked.",
+        alt=f"Grid of outcomes by learning rate and settings. {told}.",
+        draw=lambda: draw_diagram(cells, rows, rates),
+    )
+
+
+def _told(runs: Sequence[Run]) -> str:
+    tally = [(outcome, sum(run.outcome == outcome for run in runs)) for outcome in OUTCOMES]
+    said = ", ".join(f"{count} {outcome}" for outcome, count in tally if count)
+    median = median_grok_step(runs)
+    return said + ("" if median is None else f" (median step {median:,.0f})")
+
+
+def median_grok_step(runs: Sequence[Run]) -> float | None:
+    """Of those that grokked; None where none did."""
+    steps = [run.trajectory.grok_step for run in runs if run.trajectory.grok_step is not None]
+    return float(np.median(steps)) if steps else None
+
+
+def draw_diagram(cells: Cells, rows: Sequence[str], rates: Sequence[float]) -> "Figure":
+    """Rows of settings, columns of learning rates."""
+    from matplotlib.figure import Figure
+
+    most = max(len(runs) for runs in cells.values())
+    figure = Figure(figsize=(min(DOUBLE, 2.2 + 0.85 * len(rates)), 0.9 + 0.34 * len(rows)))
+    axes = figure.subplots()
+    present = {run.outcome for runs in cells.values() for run in runs}
+    for (row, rate), runs in cells.items():
+        _draw_cell(axes, rates.index(rate), rows.index(row), runs, min(0.16, 0.8 / max(most, 1)))
+    for edge in range(len(rates) + 1):
+        axes.axvline(edge - 0.5, color="#dcdcdc", linewidth=0.5)
+    for edge in range(len(rows) + 1):
+        axes.axhline(edge - 0.5, color="#dcdcdc", linewidth=0.5)
+    axes.set_xlim(-0.5, len(rates) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xlabel("learning rate")
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.spines[["left", "bottom"]].set_visible(False)
+    handles = [
+        axes.plot([], [], **_mark(outcome), label=OUTCOME_WORDS[outcome])[0]
+        for outcome in OUTCOMES
+        if outcome in present
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2 if len(rates) > 3 else 1, columnspacing=1.4)
+    return figure
+
+
+def _mark(outcome: Outcome) -> dict[str, Any]:
+    own = OUTCOME_LOOKS[outcome]
+    hollow = outcome in HOLLOW
+    return {
+        "linestyle": "none", "marker": own.marker, "color": own.color, "markersize": 7 if own.marker == "*" else 4.6,
+        "markerfacecolor": "none" if hollow else own.color, "markeredgecolor": own.color, "markeredgewidth": 0.9,
+    }  # fmt: skip
+
+
+def _draw_cell(axes: "Axes", column: int, row: int, runs: Sequence[Run], gap: float) -> None:
+    ordered = sorted(runs, key=lambda run: OUTCOMES.index(run.outcome))
+    median = median_grok_step(runs)
+    height = row if median is None else row - 0.15
+    for index, run in enumerate(ordered):
+        across = column + (index - (len(ordered) - 1) / 2) * gap
+        axes.plot([across], [height], **_mark(run.outcome))
+    if median is not None:
+        axes.text(column, row + 0.24, f"{median:,.0f}", ha="center", va="center", fontsize=6.2, color=INK)
+
+
+def _steps(cells: Cells, rows: Sequence[str], task: str) -> Plate | LeftOut:
+    title = "Grok step against learning rate"
+    grokked = [row for row in rows if any(r == row and median_grok_step(runs) for (r, _), runs in cells.items())]
+    if not grokked:
+        return LeftOut(title, "no run grokked")
+    told = "; ".join(
+        f"{row} at lr {rate:g}: {median_grok_step(runs):,.0f}"
+        for (row, rate), runs in cells.items()
+        if median_grok_step(runs) is not None
+    )
+    return Plate(
+        slug=f"grok-step-{task}",
+        title=title,
+        caption="Marks are runs, lines join the medians of those that grokked; hollow triangles stand at the last step "
+        "of runs that have not grokked, and mean later."
+        + (f" The first {MOST_LINES} of {len(grokked)} settings that grok." if len(grokked) > MOST_LINES else ""),
+        alt=f"Grok step against learning rate on logarithmic axes. Medians: {told}.",
+        draw=lambda: draw_steps(cells, grokked[:MOST_LINES]),
+    )
+
+
+def draw_steps(cells: Cells, rows: Sequence[str]) -> "Figure":
+    """A line a row of the diagram, on logarithmic axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6, 2.9))
+    axes = figure.subplots()
+    for index, row in enumerate(rows):
+        own = look(index)
+        mine = {rate: runs for (name, rate), runs in cells.items() if name == row}
+        medians = {rate: median for rate, runs in mine.items() if (median := median_grok_step(runs)) is not None}
+        axes.plot(sorted(medians), [medians[rate] for rate in sorted(medians)], color=own.color, linestyle=own.dash,
+                  marker=own.marker, label=row, zorder=3, markersize=4)  # fmt: skip
+        for rate, runs in mine.items():
+            steps = [run.trajectory.grok_step for run in runs if run.trajectory.grok_step]
+            late = [run.trajectory.steps for run in runs if run.censored and run.outcome != "diverged"]
+            shift = rate * 1.02 ** (index - len(rows) / 2)
+            axes.plot([shift] * len(steps), steps, **points(index, markersize=2.4), alpha=0.8)
+            axes.plot([shift] * len(late), late, **points(index, filled=False, marker="^", markersize=3.2))
+    rates = sorted({rate for (name, rate) in cells if name in rows})
+    axes.set_xscale("log")
+    axes.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45 if len(rates) > MOST_LEVEL else 0)
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("learning rate")
+    log_axis(axes.yaxis, "grok step")
+    figure.legend(loc="outside right upper")
+    return figure
+
+
+def table(cells: Cells, task: str) -> Table:
+    """A row a cell."""
+    rows = tuple(
+        (
+            row, rate, len(runs), *(sum(run.outcome == outcome for run in runs) for outcome in OUTCOMES),
+            median_grok_step(runs), max(run.trajectory.steps for run in runs if run.censored) if any(
+                run.censored for run in runs) else None,
+        )
+        for (row, rate), runs in cells.items()
+    )  # fmt: skip
+    columns = ("settings", "lr", "runs", *OUTCOMES, "median grok step", "censored at (step)")
+    total = sum(len(runs) for runs in cells.values())
+    note = f"{counted(total, 'run')} in {counted(len(cells), 'cell')}; memorized: and not grokked within the budget."
+    return Table(f"phase-{task}", f"Outcomes by settings: {task}", columns, rows, note, folded=True)

@@ -1,0 +1,244 @@
+"""The runs that a report is about: their trajectories, and what only their logs know (spread, versions, commands).
+
+Dates are those of the events, never of today: a report of the same runs is the same bytes whenever it is made.
+"""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope import registry
+from grokscope.config import FLAGS, ConfigError, dotted, resolve
+from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
+from grokscope.runs.log import read
+from grokscope.sweeps.commands import toml_of
+from grokscope.sweeps.manifest import MANIFEST as SWEEP
+from grokscope.warning.detectors import Detected
+from grokscope.warning.review import cost
+from grokscope.warning.trajectory import TABLE_SUFFIXES, Trajectory, detections, read_trajectories
+
+Array = NDArray[np.float64]
+EXPERIMENT = "experiment.toml"
+
+Outcome = Literal["grokked", "memorized", "never memorized", "diverged", "unfinished"]
+OUTCOMES: tuple[Outcome, ...] = ("grokked", "memorized", "never memorized", "diverged", "unfinished")
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """Spread of the defect over the samples of each measurement. All [n]"""
+
+    steps: Array
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a run's log says beside its numbers."""
+
+    status: str | None
+    """How it ended; None where it has not"""
+    began: str
+    """RFC 3339, UTC"""
+    ended: str
+    """Time of the last event"""
+    seconds: float
+    """Wall time of all its processes"""
+    backend: str
+    device: str
+    precision: str
+    parameters: int
+    versions: Mapping[str, str]
+    estimator: str
+    command: str
+    """Makes this run again"""
+    quartiles: Quartiles | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a report."""
+
+    trajectory: Trajectory
+    found: Mapping[str, Detected | None]
+    """Every rule of `detections`"""
+    provenance: Provenance | None
+    """None for a run out of a table"""
+
+    @property
+    def name(self) -> str:
+        return self.trajectory.name
+
+    @property
+    def treated(self) -> bool:
+        """Whether anybody intervened, or was to: such a run says nothing of how runs go by themselves."""
+        return any(fact.startswith("interventions.") for fact in self.trajectory.facts)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it within the steps seen. A table does not know divergence: it has the run as unfinished."""
+        status = self.provenance.status if self.provenance else None
+        if self.trajectory.grok_step is not None:
+            return "grokked"
+        if status == "diverged":
+            return "diverged"
+        if self.trajectory.steps < self.trajectory.budget:
+            return "unfinished"
+        return "memorized" if self.found["memorized"] is not None else "never memorized"
+
+    @property
+    def censored(self) -> bool:
+        """Not grokked within the steps seen: the grok step is later, or never."""
+        return self.trajectory.grok_step is None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one argument named."""
+
+    name: str
+    path: Path
+    kind: Literal["run", "sweep", "experiment", "folder", "table"]
+    manifest: str | None
+    """sweep.toml or experiment.toml as they stand"""
+    runs: tuple[Run, ...]
+
+
+def find_source(wanted: str, folder: Path) -> Path:
+    """A path, or in `folder` the sweep, table, run or unique prefix that a person names. Raises `NoSuchRun`."""
+    for path in (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES)):
+        if wanted != "latest" and path.exists():
+            return path
+    return find_run(wanted, folder).path
+
+
+def read_sources(paths: Sequence[Path]) -> list[Source]:
+    """All of it, each run once. Runs of equal names are told apart by the name of their source. Raises `NoSuchRun`."""
+    sources, seen = [], set[Path]()
+    for path in paths:
+        source = read_source(path)
+        fresh = [run for run in source.runs if _place(source, run) not in seen]
+        seen.update(_place(source, run) for run in fresh)
+        if fresh:
+            sources.append(replace(source, runs=tuple(fresh)))
+    return _distinct(sources)
+
+
+def read_source(path: Path) -> Source:
+    """One run directory, sweep, experiment, folder of runs or trajectory table. Raises `NoSuchRun`."""
+    trajectories = read_trajectories(path)
+    kind, manifest = _kind(path)
+    name = path.name if path.is_file() else path.resolve().name
+    runs = [Run(trajectory, detections(trajectory), _provenance(path, trajectory, kind)) for trajectory in trajectories]
+    return Source(name, path, kind, manifest, tuple(runs))
+
+
+def _kind(path: Path) -> tuple[Literal["run", "sweep", "experiment", "folder", "table"], str | None]:
+    if path.is_file():
+        return "table", None
+    if (path / "events.jsonl").is_file():
+        return "run", None
+    for file, kind in ((EXPERIMENT, "experiment"), (SWEEP, "sweep")):
+        try:
+            return kind, (path / file).read_text(encoding="utf-8")  # type: ignore[return-value]
+        except OSError:
+            continue
+    return "folder", None
+
+
+def _place(source: Source, run: Run) -> Path:
+    """What makes a run the same one: its folder, or its line of a table."""
+    path = source.path.resolve()
+    return path if source.kind == "run" else path / run.name
+
+
+def _distinct(sources: Sequence[Source]) -> list[Source]:
+    names = [run.name for source in sources for run in source.runs]
+    if len(set(names)) == len(names):
+        return list(sources)
+    return [replace(source, runs=tuple(_renamed(source.name, run) for run in source.runs)) for source in sources]
+
+
+def _renamed(prefix: str, run: Run) -> Run:
+    return replace(run, trajectory=replace(run.trajectory, name=f"{prefix}/{run.name}"))
+
+
+def _provenance(path: Path, trajectory: Trajectory, kind: str) -> Provenance | None:
+    if kind == "table":
+        return None
+    directory = RunDirectory(path if kind == "run" else path / trajectory.name)
+    try:
+        return provenance_of(list(read(directory.events)))
+    except OSError as problem:
+        raise NoSuchRun(f"cannot read {directory.events}: {problem.strerror}") from None
+
+
+def provenance_of(events: Iterable[Mapping[str, Any]]) -> Provenance | None:
+    """From a log's events, as plain dictionaries; None where they hold no run."""
+    events = list(events)
+    starts = [event for event in events if event["event"] == "started"]
+    if not starts:
+        return None
+    first, last = starts[0], starts[-1]
+    ends = [event for event in events if event["event"] == "finished" and event["seq"] > last["seq"]]
+    config = last["config"]
+    return Provenance(
+        status=ends[-1]["status"] if ends else None,
+        began=first["time"],
+        ended=events[-1]["time"],
+        seconds=cost(events).total,
+        backend=last["backend"],
+        device=last["device"],
+        precision=last["precision"],
+        parameters=last["parameters"],
+        versions=last["versions"],
+        estimator=config["measure"]["estimator"],
+        command=command_of(config),
+        quartiles=_quartiles(events),
+    )
+
+
+def command_of(config: Mapping[str, Any]) -> str:
+    """A shell command that makes a run of this configuration, from what differs from its preset."""
+    task, preset = str(config["task"]["name"]), str(config.get("preset", "paper"))
+    own = {key: value for key, value in dotted(config).items() if key not in {"task.name", "preset"}}
+    usual = _preset(task, preset)
+    if usual is None:
+        return f"grokscope run {shlex.quote(task)} --config config.toml"
+    flags = {key: flag for flag, key in FLAGS.items() if key != "interventions.schedule"}
+    words = ["grokscope", "run", task, "--preset", preset]
+    for key, value in own.items():
+        if value is not None and usual.get(key) != value:
+            words += [f"--{flags[key]}", toml_of(value)] if key in flags else ["--set", f"{key}={toml_of(value)}"]
+    return shlex.join(words)
+
+
+@cache
+def _preset(task: str, preset: str) -> Mapping[str, Any] | None:
+    """All settings of a preset; None where the plugin or the preset is not there."""
+    try:
+        config, _ = resolve(registry.get("tasks", task), {}, preset=preset)
+    except (ConfigError, registry.NoSuchPlugin):
+        return None
+    return dotted(config.model_dump(mode="json"))
+
+
+def _quartiles(events: Sequence[Mapping[str, Any]]) -> Quartiles | None:
+    """Of the exact defect; the finite difference beside it records no spread."""
+    spreads = {
+        event["step"]: (event["defect"]["p25"], event["defect"]["p75"])
+        for event in events
+        if event["event"] == "measured" and None not in (event["defect"]["p25"], event["defect"]["p75"])
+    }
+    if not spreads:
+        return None
+    steps = sorted(spreads)
+    low, high = np.array([spreads[step] for step in steps], dtype=np.float64).T
+    return Quartiles(np.array(steps, dtype=np.float64), low, high)
