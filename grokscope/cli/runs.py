@@ -156,5 +156,9 @@ def _say_answer(event: dict[str, Any], json: bool) -> None:
         say_json(event)
         return
     about = event.get("reason") or event.get("path") or event.get("status") or event.get("state")
-    word = f"{event['kind']} {event['state']}" if event["event"] == "intervened" else event["event"]
+    word = event["event"]
+    if word == "intervened":
+        word = f"{event['kind']} {event['state']}"
+        parameters = event["parameters"].items()
+        about = event.get("reason") or " ".join(f"{name}={value}" for name, value in parameters if value is not None)
     say(f"{event['run']}: {word} at step {event['step']:,}: {about}")

@@ -69,12 +69,19 @@ def _new_events(tail: Tail) -> list[dict[str, Any]]:
 
 def _answer(command: Command, event: dict[str, Any]) -> Answer | None:
     kind, reason = event["event"], str(event.get("reason", ""))
+    if kind == "intervened" == _ANSWERS[command.action]:
+        return Answer(event, event["state"] != "refused") if _answers_switch(command, event) else None
     if kind == _ANSWERS[command.action]:
-        refused = event.get("state") == "refused"
-        return Answer(event, not refused) if command.kind in (None, event.get("kind")) else None
+        return Answer(event, True)
     if kind == "finished" or (kind == "warned" and reason.startswith(f"{command.action} was refused")):
         return Answer(event, False)
     return None
+
+
+def _answers_switch(command: Command, event: dict[str, Any]) -> bool:
+    """Whether an `intervened` event speaks of what was asked, not of what the intervention did or a schedule says."""
+    asked_for = event.get("source", "control") == "control" and event.get("state") != "applied"
+    return asked_for and command.kind in (None, event.get("kind"))
 
 
 def _nobody(state: RunState) -> str:

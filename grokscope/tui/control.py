@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.runs.inbox import Command, send
-from grokscope.tui.view import View
+from grokscope.tui.view import Treated, View
 
 _ANSWERS = {
     "pause": {"paused", "finished"},
@@ -70,15 +70,19 @@ def ask(inbox: Path, command: Command, view: View) -> Request:
 
 def answered(request: Request, view: View) -> bool:
     if request.command.action == "intervene":
-        return any(answer.seq >= request.after and answer.kind == request.command.kind for answer in view.treated) or (
-            _refusal(request, view) is not None
-        )
+        return any(_answers(answer, request) for answer in view.treated) or _refusal(request, view) is not None
     wanted = _ANSWERS.get(request.command.action)
     if wanted is None:  # nothing answers a step
         return True
     lines = [*view.notable[-50:], *(line for lines in view.regular.values() for line in lines[-50:])]
     said = any(line.seq >= request.after and line.event in wanted for line in lines)
     return said or _refusal(request, view) is not None
+
+
+def _answers(answer: Treated, request: Request) -> bool:
+    """Whether the trainer speaks of this switch, not of what the intervention did or a schedule says."""
+    about = answer.kind == request.command.kind and answer.source == "control" and answer.state != "applied"
+    return about and answer.seq >= request.after
 
 
 def _refusal(request: Request, view: View) -> str | None:
@@ -92,13 +96,11 @@ def _refusal(request: Request, view: View) -> str | None:
 
 def standing(kind: str, view: View, requests: Requests) -> Standing:
     """How one kind of intervention stands: what the trainer said last, and whether something is asked of it now."""
-    answers = [answer for answer in view.treated if answer.kind == kind]
-    applied = sum(answer.state == "applied" for answer in answers)
-    known = Standing(kind, times=applied)
-    if answers:
-        last = answers[-1]
-        known = Standing(kind, last.state, last.parameters, last.reason, applied)
+    last = next((answer for answer in reversed(view.treated) if answer.kind == kind), None)
+    known = Standing(kind)
+    if last is not None:
+        known = Standing(kind, last.state, last.parameters, last.reason, last.times)
     asked = [request for request in requests.open if request.command.kind == kind]
     if asked:
-        return Standing(kind, "requested", asked[-1].command.parameters or known.parameters, "", applied)
+        return Standing(kind, "requested", asked[-1].command.parameters or known.parameters, "", known.times)
     return known

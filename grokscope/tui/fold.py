@@ -41,7 +41,8 @@ def fold(view: View, event: Event) -> View:
     kind = event["event"]
     if kind in REGULAR:
         view = sampled(replace(view, latest={**view.latest, kind: event}), event)
-    return logged(_MEANING.get(kind, _nothing_more)(view, event), event, kind)
+    shelf = "applied" if kind == "intervened" and event.get("state") == "applied" else kind
+    return logged(_MEANING.get(kind, _nothing_more)(view, event), event, shelf)
 
 
 def unreadable(view: View, lines: int = 1) -> View:
@@ -78,7 +79,7 @@ def extended(view: View, name: str, rows: Rows) -> View:
 
 def logged(view: View, event: Event | bytes, kind: str) -> View:
     """The log longer by an event or its line; of every kind only so many are kept."""
-    if kind in REGULAR:
+    if kind in REGULAR or kind == "applied":
         kept = (*view.regular.get(kind, ())[-KEPT_REGULAR + 1 :], LogLine(event))
         return replace(view, regular={**view.regular, kind: kept})
     return replace(view, notable=(*view.notable[-KEPT_NOTABLE + 1 :], LogLine(event)))
@@ -158,7 +159,8 @@ def _forecast(view: View, event: Event) -> View:
 
 
 def _intervened(view: View, event: Event) -> View:
-    parameters, norm = event.get("parameters"), event.get("norm")
+    parameters, norm, dose = event.get("parameters"), event.get("norm"), event.get("relative_norm")
+    earlier = view.treated
     treated = Treated(
         seq=whole(event.get("seq")),
         step=step_of(event),
@@ -168,8 +170,14 @@ def _intervened(view: View, event: Event) -> View:
         source=plain(event.get("source", ""), 24),
         reason=plain(event.get("reason") or ""),
         norm=float(norm) if isinstance(norm, int | float) else None,
+        dose=float(dose) if isinstance(dose, int | float) else None,
     )
-    return replace(view, treated=(*view.treated[-KEPT_REGULAR + 1 :], treated))
+    if treated.state == "applied":
+        before = next((known for known in reversed(earlier) if known.kind == treated.kind), None)
+        again = before is not None and before.state == "applied"
+        treated = replace(treated, times=before.times + 1 if before is not None and again else 1)
+        earlier = tuple(known for known in earlier if not (again and known is before))
+    return replace(view, treated=(*earlier[-KEPT_REGULAR + 1 :], treated))
 
 
 def _snapshot(view: View, event: Event) -> View:

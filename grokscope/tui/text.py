@@ -102,10 +102,11 @@ def setting(config: Mapping[str, Any], name: str, default: Any = None) -> Any:
 
 
 def said(parameters: Mapping[str, Any]) -> str:
-    """Parameters as `name value, name value`."""
+    """Parameters as `name value, name value`; those that are not set are left out."""
     return ", ".join(
         f"{plain(key)} {number(value) if isinstance(value, float) else plain(value)}"
         for key, value in parameters.items()
+        if value is not None
     )
 
 

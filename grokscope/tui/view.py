@@ -89,6 +89,10 @@ class Treated:
     source: str
     reason: str
     norm: float | None
+    dose: float | None = None
+    """The norm as a share of what was changed."""
+    times: int = 0
+    """Of `applied`: how often it was recorded since it was switched on; only the last one is kept."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,12 @@ class View:
         """Kinds of intervention that this run's trainer takes."""
         offered = self.started.get("interventions")
         return tuple(str(kind) for kind in offered) if isinstance(offered, list | tuple) else ()
+
+    def defaults(self, kind: str) -> Mapping[str, Any]:
+        """Parameters of an intervention as its trainer offers it."""
+        offered = self.started.get("intervention_parameters")
+        parameters = offered.get(kind) if isinstance(offered, Mapping) else None
+        return parameters if isinstance(parameters, Mapping) else NOTHING
 
     def detection(self, name: str) -> Detected | None:
         return next((found for found in self.detected if found.name == name), None)

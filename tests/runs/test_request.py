@@ -69,3 +69,10 @@ def test_nobody_to_ask(tmp_path: Path) -> None:
     with pytest.raises(NotListening, match=r"finished \(completed\)"):
         ask(state, Command(action="pause"), wait_seconds=1)
     assert not (tmp_path / "control").exists()
+
+
+@pytest.mark.parametrize("said", ['"state":"applied"', '"state":"off","source":"schedule"'])
+def test_what_an_intervention_does_is_no_answer(tmp_path: Path, said: str) -> None:
+    line = f'{{"event":"intervened","kind":"noise",{said}}}'
+    answer = answered_with(tmp_path, Command(action="intervene", kind="noise", state="off"), line)
+    assert answer.event is None

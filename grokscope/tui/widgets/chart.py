@@ -46,7 +46,7 @@ def marks_of(view: View) -> tuple[Mark, ...]:
     found += [
         Mark(float(item.step), "treated", f"{item.kind} {item.state}")
         for item in view.treated
-        if item.step is not None and item.state in {"on", "off", "applied", "changed"}
+        if item.step is not None and item.state in {"on", "off", "changed"}
     ]
     return tuple(sorted(found, key=lambda mark: mark.step))
 

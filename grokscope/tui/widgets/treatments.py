@@ -14,7 +14,7 @@ from textual.widgets import Checkbox, Input, Static
 
 from grokscope.tui.control import Standing, standing
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import count, plain, said
+from grokscope.tui.text import count, number, plain, said
 from grokscope.tui.view import Treated
 from grokscope.tui.widgets.drawn import ShowsMoment
 
@@ -49,7 +49,7 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
         kinds = kinds_of(new)
         if [row.kind for row in self.query(Row)] != list(kinds):
             await self.query(Row).remove()
-            await self.mount(*(Row(kind) for kind in kinds), after="#none")
+            await self.mount(*(Row(kind, new.whole.defaults(kind)) for kind in kinds), after="#none")
         for row in self.query(Row):
             row.standing = standing(row.kind, new.view, new.requests)
         if old.whole.started is not new.whole.started or bool(kinds_of(old)) is not bool(kinds):
@@ -88,14 +88,15 @@ class Row(Horizontal):
 
     standing: reactive[Standing] = reactive(lambda: Standing(""), layout=False)
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, defaults: Mapping[str, Any]) -> None:
         super().__init__()
         self.kind = kind
+        self.defaults = defaults
 
     def compose(self) -> ComposeResult:
         yield Toggle(Content(self.kind), compact=True)
         yield Static("", classes="state")
-        yield Input(placeholder="name=value …", compact=True)
+        yield Input(written(self.defaults), placeholder="name=value …", compact=True)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -117,13 +118,18 @@ class Row(Horizontal):
         self.set_class(new.word == "refused", "-refused")
         entry = self.query_one(Input)
         if new.parameters != old.parameters and not entry.has_focus:
-            entry.value = " ".join(f"{plain(key)}={plain(value)}" for key, value in new.parameters.items())
+            entry.value = written(new.parameters)
 
 
 def kinds_of(moment: Moment) -> tuple[str, ...]:
     """Kinds offered, and any that the run has spoken of."""
     told_of = [answer.kind for answer in moment.whole.treated]
     return tuple(dict.fromkeys(plain(kind, 24) for kind in (*moment.whole.offers, *told_of)))
+
+
+def written(parameters: Mapping[str, Any]) -> str:
+    """Parameters as `parse_parameters` reads them; those that are not set are left out."""
+    return " ".join(f"{plain(key)}={plain(value)}" for key, value in parameters.items() if value is not None)
 
 
 def parse_parameters(text: str) -> dict[str, Any]:
@@ -148,6 +154,9 @@ def _value(text: str) -> Any:
 def told(answer: Treated) -> str:
     """One line of history."""
     step = count(answer.step) if answer.step is not None else ""
-    parameters = f" {said(answer.parameters)}" if answer.parameters else ""
     reason = f": {answer.reason}" if answer.reason else ""
-    return f"{step:>9} {answer.kind} {answer.state}{parameters} ({answer.source}){reason}"
+    if answer.state == "applied":
+        dose = f", last dose {number(answer.dose)}" if answer.dose is not None else ""
+        return f"{step:>9} {answer.kind} applied {count(answer.times)}x{dose}{reason}"
+    about = f" {said(answer.parameters)}" if answer.parameters else ""
+    return f"{step:>9} {answer.kind} {answer.state}{about} ({answer.source}){reason}"

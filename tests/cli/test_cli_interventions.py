@@ -1,0 +1,139 @@
+"""Interventions from the command line: planned, asked of a live run, replayed, and gone on with after a kill."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_process import Nursery, Process, assert_whole, read_log, tiny, until_logged
+
+STEPS = ("--steps=200", "--set=snapshot.every=20", "--quiet", "--set=train.stop_after_grok=-1")
+
+
+def digest(run: Path) -> str:
+    return str(assert_whole(run)[-1]["parameters_digest"])
+
+
+def intervened(run: Path, *states: str) -> list[tuple[int, str, str]]:
+    return [
+        (event["step"], event["kind"], event["state"])
+        for event in read_log(run)
+        if event["event"] == "intervened" and event["state"] in states
+    ]
+
+
+SWITCHES = ("on", "changed", "off")
+
+
+def test_planned_with_flags_in_a_file_or_in_the_environment(nursery: Nursery, tmp_path: Path) -> None:
+    planned = ["noise@20..60:epsilon=0.5", "project@100:strength=0.7"]
+    flags = [f"--intervene={entry}" for entry in planned]
+    assert nursery.run(*tiny("modular", *STEPS), *flags, "--name=a", folder=tmp_path).code == 0
+    runs = tmp_path / "runs"
+    assert intervened(runs / "a", *SWITCHES) == [(20, "noise", "on"), (60, "noise", "off"), (100, "project", "on")]
+    (tmp_path / "b.toml").write_text(f"[interventions]\nschedule = {planned!r}\n")
+    assert nursery.run(*tiny("modular", *STEPS), "--config=b.toml", "--name=b", folder=tmp_path).code == 0
+    one = {"GROKSCOPE_INTERVENE": f"{planned!r}"}
+    assert nursery.run(*tiny("modular", *STEPS), "--name=c", folder=tmp_path, variables=one).code == 0
+    assert digest(runs / "a") == digest(runs / "b") == digest(runs / "c")
+
+
+@pytest.mark.parametrize(
+    ("flag", "sentence"),
+    [
+        ("kik@500", "no intervention is called 'kik'"),
+        ("project@500:stength=1", "project has no parameter 'stength'; the nearest is strength"),
+        ("project@500", "project: basis=own is made of this run's snapshots: set snapshot.every, or another basis"),
+        ("project@500:basis=nobody", "there is no run nobody"),
+    ],
+)
+def test_a_wrong_plan_runs_nothing(nursery: Nursery, tmp_path: Path, flag: str, sentence: str) -> None:
+    done = nursery.run(*tiny("modular"), f"--intervene={flag}", "--name=a", folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+    assert not (tmp_path / "runs" / "a").exists()
+
+
+def test_what_there_is(nursery: Nursery, tmp_path: Path) -> None:
+    said = nursery.run("interventions", folder=tmp_path).out
+    listed = nursery.run("interventions", "--json", folder=tmp_path).json
+    assert [kind["name"] for kind in listed] == ["kick", "noise", "penalty", "project", "rescale"]
+    for kind in listed:
+        assert f"{kind['name']}: {kind['summary']}" in said
+        assert all(f"\n  {name}" in said for name in kind["parameters"])
+    assert "there is no penalty" in " ".join(said.split())
+
+
+# --- live -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def live(nursery: Nursery, tmp_path: Path) -> Process:
+    """A run called `live` that takes its time."""
+    process = nursery.start(
+        *tiny("modular", "--steps=100000000", "--set=snapshot.every=20", "--quiet", "--name=live"), folder=tmp_path
+    )
+    until_logged(tmp_path / "runs/live", "evaluated")
+    return process
+
+
+def test_asked_of_a_live_run_and_replayed(nursery: Nursery, tmp_path: Path, live: Process) -> None:
+    def ask(*arguments: str) -> Any:
+        return nursery.run("control", "live", *arguments, "--wait=30", folder=tmp_path)
+
+    on = ask("intervene", "noise", "on", "--set", "epsilon=0.3", "--set", "every=5")
+    assert on.code == 0
+    assert "noise on at step" in on.out
+    assert "epsilon=0.3 " in on.out
+    refused = ask("intervene", "noise", "on", "--set", "epsilonn=1")
+    assert refused.code == 2
+    assert "the nearest is epsilon" in refused.out
+    assert ask("intervene", "project", "on", "--set", "strength=0.9").code == 0
+    assert ask("intervene", "noise", "on", "--set", "epsilon=0.1").code == 0
+    assert ask("pause").code == 0
+    off = ask("intervene", "project", "off", "--json").json
+    assert (off["kind"], off["state"], off["source"]) == ("project", "off", "control")
+    assert ask("resume").code == 0
+    assert ask("intervene", "noise", "off").code == 0
+    stopped = ask("stop", "--json").json
+    assert live.wait().code == 0
+    run = tmp_path / "runs/live"
+    settings = tiny("modular", f"--steps={stopped['steps']}", "--set=snapshot.every=20", "--quiet", "--name=again")
+    replay = nursery.run(*settings, "--replay-interventions=live", folder=tmp_path)
+    assert replay.code == 0
+    assert digest(tmp_path / "runs/again") == digest(run)
+    switched = [tuple(switch) for switch in intervened(run, *SWITCHES)]
+    assert intervened(tmp_path / "runs/again", *SWITCHES) == switched
+    assert [kind for _, kind, _ in switched] == ["noise", "project", "noise", "project", "noise"]
+
+
+def test_killed_under_an_intervention(nursery: Nursery, tmp_path: Path, live: Process) -> None:
+    """kill -9 right after the acknowledgement, and again somewhere later: nothing is lost."""
+    for kind in ("noise", "penalty"):
+        on = nursery.run("control", "live", "intervene", kind, "on", "--wait=30", folder=tmp_path)
+        assert on.code == 0
+    live.kill()
+    process = nursery.start("run", "--resume=live", "--quiet", folder=tmp_path)
+    run = tmp_path / "runs/live"
+    until_logged(run, "checkpoint", after=read_log_end(run))
+    process.signal(signal.SIGKILL)
+    process.wait()
+    step = max(event["step"] for event in read_log_torn(run) if event["event"] == "evaluated")
+    resumed = nursery.run("run", "--resume=live", f"--steps={step + 500}", "--quiet", folder=tmp_path)
+    assert resumed.code == 0
+    assert [switch[1:] for switch in intervened(run, *SWITCHES)] == [("noise", "on"), ("penalty", "on")]
+    settings = tiny("modular", f"--steps={step + 500}", "--set=snapshot.every=20", "--quiet", "--name=again")
+    assert nursery.run(*settings, "--replay-interventions=live", folder=tmp_path).code == 0
+    assert digest(tmp_path / "runs/again") == digest(run)
+
+
+def read_log_torn(run: Path) -> list[dict[str, Any]]:
+    from grokscope.runs.log import read
+
+    return list(read(run / "events.jsonl"))
+
+
+def read_log_end(run: Path) -> int:
+    time.sleep(0.2)
+    return int(read_log_torn(run)[-1]["seq"])
