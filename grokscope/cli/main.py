@@ -10,6 +10,7 @@ from grokscope.cli.bench import bench
 from grokscope.cli.command import Command
 from grokscope.cli.doctor import doctor
 from grokscope.cli.exits import ExitCode, complain, leave
+from grokscope.cli.forecast import forecast
 from grokscope.cli.imports import import_table
 from grokscope.cli.intervene import intervene
 from grokscope.cli.law import law
@@ -59,7 +60,9 @@ def options(
         raise typer.Exit(ExitCode.USAGE)
 
 
-for command in (run, watch, ls, show, export, law, pca, control, backends, interventions, schema, doctor, bench):
+for command in (
+    run, watch, ls, show, export, law, forecast, pca, control, backends, interventions, schema, doctor, bench,
+):  # fmt: skip
     app.command(cls=Command)(command)
 app.command(name="import", cls=Command)(import_table)
 app.add_typer(tasks)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grokscope.tui.text import number, percent, plain, said
+from grokscope.tui.text import MISSING, count, number, percent, plain, said
 
 Event = Mapping[str, Any]
 
@@ -56,9 +56,13 @@ def _born(event: Event) -> str:
 
 
 def _projection(event: Event) -> str:
+    probability = event.get("probability")
+    chance = f"{probability:.0%} to grok: " if isinstance(probability, int | float) else ""
     if event.get("abstained"):
-        return f"no projection: {plain(event['abstained'])}"
-    return f"grokking at step {number(event.get('grok_step'))} by {plain(event.get('law'))}"
+        return f"{chance}no projection: {plain(event['abstained'])}"
+    step = event.get("grok_step")
+    when = count(step) if isinstance(step, int | float) else MISSING
+    return f"{chance}grokking at step {when} by {plain(event.get('law'))}"
 
 
 def _treatment(event: Event) -> str:

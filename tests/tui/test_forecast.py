@@ -1,6 +1,7 @@
 """The forecast panel says what could be known at the step it shows, and no more."""
 
 from functools import reduce
+from typing import Any
 
 from tui_made import Script, whole_run
 
@@ -36,3 +37,47 @@ def test_no_lead_without_grokking() -> None:
     assert "elapsed 800 steps, " in said(half_way)
     assert "not grokked yet" in said(half_way)
     assert "lead" not in said(half_way)
+
+
+def forecasting(**fields: Any) -> View:
+    script: Script = whole_run(steps=1500, finish=False)
+    script.add("forecast", 1500, **fields)
+    return reduce(fold, script.events, View())
+
+
+def test_a_projection_is_shown_with_its_odds_and_its_rivals() -> None:
+    view = forecasting(
+        probability=0.93, law="regression", grok_step=2310.0, interval={"level": 0.9, "low": 1990.0, "high": 12650.0},
+        no_interval=None, lead_steps=810.0, lead_seconds=75.0, abstained=None, stage="turned",
+        candidates={"regression": 2310.0, "same lr": 2400.0, "decay time": 2000.0},
+    )  # fmt: skip
+    assert said(view).splitlines()[-6:] == [
+        "chance 93% to grok within the budget",
+        "grok step 2,310",
+        "interval 1,990 – 12,650 (90%)",
+        "lead 810 steps, 1 min 15 s",
+        "law regression",
+        " 2 other laws say 2,000 – 2,400",
+    ]
+    assert "93% to grok: grokking at step 2,310 by regression" in view.log[-1].text
+
+
+def test_a_projection_without_an_interval_says_why() -> None:
+    view = forecasting(
+        probability=None, law="decay time", grok_step=2310.0, interval=None, lead_steps=810.0,
+        no_interval="too few calibration runs: 3 of 9 configurations that grokked",
+    )  # fmt: skip
+    assert "no interval: too few calibration runs: 3 of 9 configurations that grokked" in said(view)
+    assert "interval –" not in said(view)
+    assert "chance" not in said(view)
+
+
+def test_an_abstention_says_why_and_how_likely() -> None:
+    view = forecasting(probability=0.06, abstained="grokking within the budget is less likely than not")
+    assert said(view).splitlines()[-2:] == [
+        "chance 6% to grok within the budget",
+        " no projection: grokking within the budget is less likely than not",
+    ]
+    certain = forecasting(probability=1.0, abstained="already grokked")
+    assert "chance" not in said(certain)
+    assert "no projection: already grokked" in said(certain)

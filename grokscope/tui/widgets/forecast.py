@@ -1,4 +1,4 @@
-"""Forecast: what was detected, the lead so far, and a projection where the run makes one."""
+"""Forecast: what was detected, the lead so far, how likely grokking is, and a projection where one can be made."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,10 @@ from grokscope.tui.view import DETECTIONS, Detected, View
 from grokscope.tui.widgets.chart import GLYPHS
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
 
-_SAID = {"v", "run", "seq", "time", "event", "step", "law", "grok_step", "interval", "lead_steps", "lead_seconds"}
+_SAID = {
+    "v", "run", "seq", "time", "event", "step", "law", "grok_step", "interval", "no_interval", "lead_steps",
+    "lead_seconds", "probability", "abstained", "stage", "candidates",
+}  # fmt: skip
 Line = tuple[str, str, str]
 """Label, value and the ink of the value."""
 
@@ -50,7 +53,9 @@ def lines(view: View) -> Iterator[Line]:
     newest = view.forecasts[-1] if view.forecasts else None
     if newest is None:
         yield "", "no projection: this trainer makes none", "muted"
-    elif newest.get("abstained"):
+        return
+    yield from _chance(newest)
+    if newest.get("abstained"):
         yield "", f"no projection: {plain(newest['abstained'])}", "muted"
     else:
         yield from _projection(newest)
@@ -94,17 +99,40 @@ def _between(view: View, start: float, end: float) -> float | None:
     return max(0.0, last[1] - (first[1] if first else 0.0)) if last else None
 
 
+def _chance(event: Mapping[str, Any]) -> Iterator[Line]:
+    probability = event.get("probability")
+    if isinstance(probability, int | float) and 0 < probability < 1:  # else it is no guess any more
+        yield "chance", f"{probability:.0%} to grok within the budget", "strong"
+
+
 def _projection(event: Mapping[str, Any]) -> Iterator[Line]:
-    yield "grok step", number(event.get("grok_step"), 6), "strong"
+    yield "grok step", _steps(event.get("grok_step")), "strong"
     interval = event.get("interval")
     if isinstance(interval, Mapping):
         level = interval.get("level")
         sure = f" ({level:.0%})" if isinstance(level, float) else ""
-        yield "interval", f"{number(interval.get('low'), 6)} – {number(interval.get('high'), 6)}{sure}", "plain"
+        yield "interval", f"{_steps(interval.get('low'))} – {_steps(interval.get('high'))}{sure}", "plain"
+    elif event.get("no_interval"):
+        yield "", f"no interval: {plain(event['no_interval'])}", "muted"
     seconds = event.get("lead_seconds")
     wall = duration(seconds) if isinstance(seconds, int | float) else MISSING
-    yield "lead", f"{number(event.get('lead_steps'), 6)} steps, {wall}", "plain"
+    yield "lead", f"{_steps(event.get('lead_steps'))} steps, {wall}", "plain"
     yield "law", plain(event.get("law") or MISSING, 60), "plain"
+    yield from _others(event)
     for path, value in leaves({key: item for key, item in event.items() if key not in _SAID}):
         if value is not None:
             yield plain(path, 10), number(value) if isinstance(value, float) else plain(value, 80), "muted"
+
+
+def _others(event: Mapping[str, Any]) -> Iterator[Line]:
+    """How far the laws that were not chosen are apart."""
+    candidates = event.get("candidates")
+    if not isinstance(candidates, Mapping):
+        return
+    steps = [step for law, step in candidates.items() if law != event.get("law") and isinstance(step, int | float)]
+    if len(steps) > 1:
+        yield "", f"{len(steps)} other laws say {_steps(min(steps))} – {_steps(max(steps))}", "muted"
+
+
+def _steps(value: object) -> str:
+    return count(value) if isinstance(value, int | float) else MISSING

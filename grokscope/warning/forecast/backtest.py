@@ -23,18 +23,20 @@ FORECAST = "forecast"
 """The law that was chosen, where a grok step was projected"""
 
 Left = Literal["configuration", "operation"]
+Of = Literal["way", "step", "budget"]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said of a run that had been left out, at a fraction of its way or of its budget."""
+    """What was said of a run that had been left out: at a fraction of its way to grokking, of its budget, or of the
+    bank's median budget (a step then, the same for all)."""
 
     run: str
     wd: float
     grok_step: int | None
     step: int
     fraction: float
-    of: Literal["way", "budget"]
+    of: Of
     said: Projection
 
 
@@ -111,7 +113,7 @@ def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration
     way = [answer for answer in answers if answer.of == "way"]
     budget = [answer for answer in answers if answer.of == "budget"]
     never = [answer for answer in budget if answer.grok_step is None]
-    steps = [answer for answer in budget if answer.grok_step is not None]
+    steps = [answer for answer in answers if answer.of == "step"]
     intervals = [covered for answer in way if (covered := _covered(answer)) is not None]
     return Backtest(
         left_out=left_out,
@@ -135,28 +137,29 @@ def _answers(runs: Sequence[Trajectory], group_of: Callable[[Trajectory], Hashab
     if len(set(groups)) < 2:
         raise ValueError("a backtest leaves out one group of runs after the other, and here is only one")
     landmarks = landmarks_of(runs)
+    horizon = float(np.median([trajectory.budget for trajectory in runs]))
     for group in sorted(set(groups), key=str):
         kept = np.array([each != group for each in groups])
         known = [trajectory for trajectory, keep in zip(runs, kept, strict=True) if keep]
         forecaster = calibrate_on(landmarks.where(kept[landmarks.run]), known)
         for trajectory, keep in zip(runs, kept, strict=True):
             if not keep:
-                yield from _asked(forecaster, trajectory)
+                yield from _asked(forecaster, trajectory, horizon)
 
 
-def _asked(forecaster: Forecaster, trajectory: Trajectory) -> Iterator[Answer]:
-    """At each fraction of the way, and at each fraction of the budget for as long as the run has not grokked."""
+def _asked(forecaster: Forecaster, trajectory: Trajectory, horizon: float) -> Iterator[Answer]:
+    """For as long as the run has not grokked."""
     first, grok = int(trajectory.columns["step"][0]), trajectory.grok_step
-    wanted: list[tuple[Literal["way", "budget"], float, int]] = [
-        ("budget", fraction, int(fraction * trajectory.budget)) for fraction in FRACTIONS
-    ]
+    wholes: list[tuple[Of, float]] = [("budget", trajectory.budget)]
     if grok is not None:
-        wanted += [("way", fraction, int(fraction * grok)) for fraction in FRACTIONS]
-    for of, fraction, step in wanted:
-        if step >= first and (grok is None or step < grok):
-            said = forecaster.forecast(trajectory.until(step))
-            wd = float(trajectory.facts.get("optimizer.wd", math.nan))
-            yield Answer(trajectory.name, wd, grok, step, fraction, of, said)
+        wholes += [("way", grok), ("step", horizon)]
+    for of, whole in wholes:
+        for fraction in FRACTIONS:
+            step = int(fraction * whole)
+            if step >= first and (grok is None or step < grok):
+                said = forecaster.forecast(trajectory.until(step))
+                wd = float(trajectory.facts.get("optimizer.wd", math.nan))
+                yield Answer(trajectory.name, wd, grok, step, fraction, of, said)
 
 
 def _by(answers: Iterable[Answer], key: Callable[[Answer], float]) -> list[tuple[float, list[Answer]]]:

@@ -1,14 +1,21 @@
 """The runs that forecasts are calibrated on: shipped with the package, one table a task, or a file of one's own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from grokscope.runs.directory import NoSuchRun
-from grokscope.warning.forecast.forecaster import Forecaster, calibrate
+from grokscope.warning.forecast.forecaster import (
+    CERTAIN,
+    Forecaster,
+    Projection,
+    calibrate,
+    reason_before_looking,
+)
 from grokscope.warning.forecast.landmarks import settled
-from grokscope.warning.trajectory import TREATED_FROM, Trajectory, read_trajectories
+from grokscope.warning.forecast.progress import Progress
+from grokscope.warning.trajectory import TREATED_FROM, Fact, Trajectory, read_trajectories
 
 SHIPPED = Path(__file__).parent.parent / "bank"
 
@@ -48,6 +55,19 @@ def bank_file(task: str, bank: str | Path = "") -> Path | None:
 def shipped_banks() -> list[Path]:
     """Of the package, one a task."""
     return sorted(SHIPPED.glob("*.jsonl.gz"))
+
+
+def projection_of(
+    progress: Progress, facts: Mapping[str, Fact], budget: int, *, grokked: bool, task: str, bank: str | Path = ""
+) -> Projection:
+    """What is said of a run of `task` that has come so far. Where nothing can be, no bank is read."""
+    reason = reason_before_looking(progress, facts, budget, grokked=grokked)
+    if reason is None:
+        forecaster = forecaster_for(task, bank)
+        if isinstance(forecaster, Forecaster):
+            return forecaster.project(progress, facts, budget, grokked=grokked)
+        reason = forecaster
+    return Projection(progress.step, progress.stage(), CERTAIN.get(reason), abstained=reason)
 
 
 def forecaster_for(task: str, bank: str | Path = "") -> Forecaster | str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
 from grokscope.warning.forecast.landmarks import FEWEST_EVALUATIONS, Columns, Landmarks, landmarks_of, material, settled
@@ -25,10 +26,14 @@ OFTEN = 0.8
 
 ALREADY = "already grokked"
 TREATED = "an intervention acts on this run, and none did on those it was calibrated on"
+USED_UP = "the budget is used up"
 TOO_EARLY = f"too early: fewer than {FEWEST_EVALUATIONS} evaluations"
 UNLIKE = "unlike every run it was calibrated on"
 UNLIKELY = "grokking within the budget is less likely than not"
 SILENT = "no law speaks at this stage"
+
+CERTAIN = {ALREADY: 1.0, USED_UP: 0.0}
+"""Probabilities where nothing is left to guess"""
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,9 @@ class Forecaster:
     def project(self, progress: Progress, facts: Mapping[str, Fact], budget: int, *, grokked: bool) -> Projection:
         """Of a run of these settings that has come so far."""
         step, stage = progress.step, progress.stage()
-        reason = _before_looking(progress, facts, grokked)
+        reason = reason_before_looking(progress, facts, budget, grokked=grokked)
         if reason is not None:
-            return Projection(step, stage, 1.0 if grokked else None, abstained=reason)
+            return Projection(step, stage, CERTAIN.get(reason), abstained=reason)
         columns: Columns = dict(zip(FEATURES, progress.features()[:, None], strict=True))
         if strangeness(self.neighbours, columns)[0] > 1:
             return Projection(step, stage, abstained=UNLIKE)
@@ -189,7 +194,7 @@ def calibrate(trajectories: Sequence[Trajectory]) -> Forecaster:
 
 def calibrate_on(landmarks: Landmarks, trajectories: Sequence[Trajectory], unsettled: int = 0) -> Forecaster:
     """The same, where the landmarks of the runs are known already."""
-    laws = {law.name: _fit_law(law, landmarks) for law in LAWS}
+    laws = _fit_laws(landmarks)
     facts = [material(trajectory.facts) for trajectory in trajectories]
     return Forecaster(
         laws=laws,
@@ -204,20 +209,24 @@ def calibrate_on(landmarks: Landmarks, trajectories: Sequence[Trajectory], unset
     )
 
 
-def _fit_law(law: Law, landmarks: Landmarks) -> FittedLaw:
-    timed = landmarks.timed()
-    configurations = np.unique(timed.configuration)
-    folds: list[Fitted] = []
+def _fit_laws(landmarks: Landmarks) -> dict[str, FittedLaw]:
+    """Every law on all rows that are on their way to grokking, and once without each configuration."""
+    timed = landmarks.timed
+    configurations, fold_of = np.unique(timed.configuration, return_inverse=True)
+    outs = [timed.configuration == configuration for configuration in configurations]
+    kept = [timed.where(~out) for out in outs]
+    left = [timed.where(out).columns for out in outs]
+    return {law.name: _fit_law(law, timed, kept, left, fold_of) for law in LAWS}
+
+
+def _fit_law(
+    law: Law, timed: Landmarks, kept: Sequence[Landmarks], left: Sequence[Columns], fold_of: NDArray[np.int64]
+) -> FittedLaw:
+    folds = [law.fit(rows) for rows in kept]
     said = np.full(len(timed), np.nan)
-    fold_of = np.zeros(len(timed), dtype=int)
-    for index, configuration in enumerate(configurations):
-        out = timed.configuration == configuration
-        fitted = law.fit(landmarks.where(landmarks.configuration != configuration)) if len(configurations) > 1 else None
-        folds.append(fitted)
-        said[out] = law.log_steps(fitted, timed.where(out).columns)
-        fold_of[out] = index
+    for index, (fitted, columns) in enumerate(zip(folds, left, strict=True)):
+        said[fold_of == index] = law.log_steps(fitted, columns)
     signed = timed.log_grok - said
-    whole = law.fit(landmarks) if len(configurations) else None
     stages = {}
     for stage in range(len(STAGES)):
         here = timed.columns["stage"] == stage
@@ -227,7 +236,7 @@ def _fit_law(law: Law, landmarks: Landmarks) -> FittedLaw:
             error = float(np.average(np.abs(signed[known]), weights=weights))
             count = len(np.unique(timed.configuration[known]))
             stages[stage] = Stage(error, count, fold_of[known], signed[known], weights)
-    return FittedLaw(law, whole, folds, stages)
+    return FittedLaw(law, law.fit(timed), folds, stages)
 
 
 def _ranking(laws: Mapping[str, FittedLaw], stage: int) -> list[str]:
@@ -235,9 +244,12 @@ def _ranking(laws: Mapping[str, FittedLaw], stage: int) -> list[str]:
     return sorted(errors, key=lambda name: errors[name])
 
 
-def _before_looking(progress: Progress, facts: Mapping[str, Fact], grokked: bool) -> str | None:
+def reason_before_looking(progress: Progress, facts: Mapping[str, Fact], budget: int, *, grokked: bool) -> str | None:
+    """Why nothing is projected whatever the bank; None where there is no such reason."""
     if grokked:
         return ALREADY
+    if progress.step >= budget:
+        return USED_UP
     treated_from = facts.get(TREATED_FROM, math.inf)
     if facts.get("interventions.schedule") or (isinstance(treated_from, int) and treated_from < progress.step):
         return TREATED

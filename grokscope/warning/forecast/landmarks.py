@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ Columns = dict[str, Array]
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """Rows [n]: a run at a step. Runs that had not grokked by the end of their budget are there; see `settled`."""
+    """Rows [n]: a run at a step, run by run. Runs that never grokked within their budget are there; see `settled`."""
 
     columns: Columns
     run: NDArray[np.int64]
@@ -57,16 +58,16 @@ class Landmarks:
         rest = {name: getattr(self, name)[mask] for name in self.__dataclass_fields__ if name != "columns"}
         return Landmarks(columns, **rest)
 
+    @cached_property
     def timed(self) -> "Landmarks":
         """Rows on the way to grokking, evenly over it."""
-        return self.where(self.spread)
+        return self if self.spread.all() else self.where(self.spread)
 
+    @cached_property
     def last(self) -> "Landmarks":
         """The last row of every run that grokked: what was known just before."""
-        timed = self.timed()
-        mask = np.zeros(len(timed), dtype=bool)
-        mask[[np.flatnonzero(timed.run == run)[-1] for run in np.unique(timed.run)]] = True
-        return timed.where(mask)
+        run = self.timed.run
+        return self.timed.where(np.append(run[1:] != run[:-1], len(run) > 0)[: len(run)])
 
 
 def settled(trajectory: Trajectory) -> bool:
@@ -127,23 +128,23 @@ class _Row(NamedTuple):
 def _seen(trajectory: Trajectory) -> list[_Row]:
     """The landmarks of a run: its state after the last row that is not later than each of the steps asked for."""
     end = trajectory.steps if trajectory.grok_step is None else trajectory.grok_step
-    spread, grid = _steps(trajectory.grok_step), {trajectory.budget * index / GRID for index in range(1, GRID)}
+    steps = trajectory.columns["step"]
+    steps = steps[steps < end]
+    asked = np.array([]) if trajectory.grok_step is None else end * (np.arange(SPREAD) + 0.5) / SPREAD
+    spread, grid = _rows_at(steps, asked), _rows_at(steps, trajectory.budget * np.arange(1, GRID) / GRID, end)
     progress = Progress.of(trajectory.facts)
     found: list[_Row] = []
-    rows = list(rows_of(trajectory))
-    for (step, cells), after in zip(rows, [*(step for step, _ in rows[1:]), end], strict=True):
-        if step >= end:
-            break
+    for index, (step, cells) in zip(range(len(steps)), rows_of(trajectory), strict=False):
         progress.see(step, cells)
-        until = min(after, end)
-        wanted = [any(step <= asked < until for asked in steps) for steps in (spread, grid)]
+        wanted = index in spread, index in grid
         if any(wanted) and progress.evaluations >= FEWEST_EVALUATIONS:
             found.append(_Row(progress.features(), *wanted))
     return found
 
 
-def _steps(grok_step: int | None) -> set[float]:
-    return set() if grok_step is None else {grok_step * (index + 0.5) / SPREAD for index in range(SPREAD)}
+def _rows_at(steps: Array, asked: Array, end: float = math.inf) -> set[int]:
+    """The last row at or before each step asked for, if that is before `end`."""
+    return {int(row) for row in np.searchsorted(steps, asked[asked < end], "right") - 1 if row >= 0}
 
 
 def _numbered(keys: Sequence[Hashable]) -> list[int]:

@@ -54,7 +54,7 @@ def _decay(columns: Columns) -> Array:
 
 
 def _fit_decay_time(landmarks: Landmarks) -> Fitted:
-    last = landmarks.last()
+    last = landmarks.last
     times = last.log_grok + _decay(last.columns)
     times = times[np.isfinite(times)]
     return (float(np.median(times)),) if len(times) >= FEWEST_RUNS else None
@@ -66,7 +66,7 @@ def _predict_decay_time(fitted: Fitted, columns: Columns) -> Array:
 
 
 def _fit_same_lr(landmarks: Landmarks) -> Fitted:
-    last = landmarks.last()
+    last = landmarks.last
     settings = np.column_stack([last.columns["lr"], last.columns["wd"]])
     distinct = np.unique(settings, axis=0)
     medians = [float(np.median(last.log_grok[(settings == setting).all(axis=1)])) for setting in distinct]
@@ -87,7 +87,7 @@ def _power_law(event: str) -> tuple[Callable[[Landmarks], Fitted], Callable[[Fit
     """log t_grok = a + b log t_event, least squares over runs."""
 
     def fit(landmarks: Landmarks) -> Fitted:
-        last = landmarks.last()
+        last = landmarks.last
         x, y = np.log(np.maximum(last.columns[event], 1.0)), last.log_grok
         known = np.isfinite(x)
         if known.sum() < FEWEST_RUNS:
@@ -111,7 +111,7 @@ def _power_law(event: str) -> tuple[Callable[[Landmarks], Fitted], Callable[[Fit
 
 def _fit_first_passage(landmarks: Landmarks) -> Fitted:
     """κ and log V*: medians over runs of V where they grokked, and of the κ that each asks for."""
-    last = landmarks.last()
+    last = landmarks.last
     passage = _fit_crossing("log_norm")(landmarks)
     if passage is None:
         return None
@@ -136,7 +136,7 @@ def _predict_first_passage(fitted: Fitted, columns: Columns) -> Array:
 
 def _fit_crossing(signal: str) -> Callable[[Landmarks], Fitted]:
     def fit(landmarks: Landmarks) -> Fitted:
-        last = landmarks.last()
+        last = landmarks.last
         values = last.columns[signal]
         values = values[np.isfinite(values)]
         return (float(np.median(values)),) if len(values) >= FEWEST_RUNS else None
@@ -144,18 +144,20 @@ def _fit_crossing(signal: str) -> Callable[[Landmarks], Fitted]:
     return fit
 
 
-def _predict_crossing(signal: str, rate: str) -> Callable[[Fitted, Columns], Array]:
+def _predict_crossing(signal: str, rate: str, direction: float) -> Callable[[Fitted, Columns], Array]:
+    """`direction`: 1 for a signal that has to rise, -1 for one that has to fall. Silent where it goes the other way."""
+
     def predict(fitted: Fitted, columns: Columns) -> Array:
-        step = columns["step"]
-        left = (fitted[0] - columns[signal]) / columns[rate]
-        left = np.where(np.isfinite(columns["memorized"]) & (left < FARTHEST * step), left, np.nan)
-        return np.log(np.maximum(step + left, 1.0))
+        step, missing = columns["step"], direction * (fitted[0] - columns[signal])
+        left = np.where(missing > 0, missing / (direction * columns[rate]), 0 * missing)
+        usable = np.isfinite(columns["memorized"]) & (left >= 0) & (left < FARTHEST * step)
+        return np.log(step + np.where(usable, left, np.nan))
 
     return predict
 
 
-def _crossing(name: str, words: str, signal: str, rate: str) -> Law:
-    return Law(name, words, _fit_crossing(signal), _predict_crossing(signal, rate))
+def _crossing(name: str, words: str, signal: str, rate: str, direction: float) -> Law:
+    return Law(name, words, _fit_crossing(signal), _predict_crossing(signal, rate, direction))
 
 
 SIMPLE = (
@@ -165,9 +167,9 @@ SIMPLE = (
     Law("onset", "power law in the defect's onset step", *_power_law("onset")),
     Law("test-loss turn", "power law in the step where test loss turned", *_power_law("turn")),
     Law("first passage", "weight norm from memorization, arXiv 2605.18845", _fit_first_passage, _predict_first_passage),
-    _crossing("norm slope", "weight norm, going on like this", "log_norm", "norm_rate"),
-    _crossing("loss slope", "test loss, going on like this", "log_test_loss", "loss_rate"),
-    _crossing("accuracy slope", "test accuracy, going on like this", "logit", "logit_rate"),
+    _crossing("norm slope", "weight norm, going on like this", "log_norm", "norm_rate", -1),
+    _crossing("loss slope", "test loss, going on like this", "log_test_loss", "loss_rate", -1),
+    _crossing("accuracy slope", "test accuracy, going on like this", "logit", "logit_rate", 1),
 )
 """Laws that look at one thing."""
 
@@ -182,7 +184,7 @@ def _said_by_all(fits: list[Fitted], columns: Columns) -> Array:
 
 def _fit_average(landmarks: Landmarks) -> Fitted:
     """Weights ∝ 1 / mean squared error of each law in each stage. [stages, laws]"""
-    timed = landmarks.timed()
+    timed = landmarks.timed
     fits = [law.fit(landmarks) for law in SIMPLE]
     errors = (
         np.array([law.log_steps(fit, timed.columns) for law, fit in zip(SIMPLE, fits, strict=True)]) - timed.log_grok
@@ -230,7 +232,7 @@ def _regressors(columns: Columns) -> Array:
 
 def _fit_ridge(landmarks: Landmarks) -> Fitted:
     """One ridge regression of log(t_grok · lr · wd) a stage. What is missing counts as the mean."""
-    timed = landmarks.timed()
+    timed = landmarks.timed
     x, y = _regressors(timed.columns), timed.log_grok + _decay(timed.columns)
     usable = np.isfinite(y)
     fits: list[tuple[float, Array, Array, Array] | None] = []

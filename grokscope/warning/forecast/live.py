@@ -11,10 +11,9 @@ from typing import Any
 from grokscope.config import RunConfig
 from grokscope.events import Evaluated, Event, Forecast, Grokked, Interval, Intervened, Measured, Number, Observed
 from grokscope.protocols import TaskSpec
-from grokscope.warning.forecast.bank import forecaster_for
-from grokscope.warning.forecast.forecaster import ALREADY, TOO_EARLY, Forecaster, Projection
+from grokscope.warning.forecast.bank import projection_of
+from grokscope.warning.forecast.forecaster import Projection
 from grokscope.warning.forecast.intervals import LEVEL
-from grokscope.warning.forecast.landmarks import FEWEST_EVALUATIONS
 from grokscope.warning.forecast.progress import Progress
 from grokscope.warning.trajectory import TREATED_FROM, cells_of, facts_of
 
@@ -60,15 +59,9 @@ class LiveForecast:
     def projection(self) -> Projection:
         """Of all rows seen."""
         self._close()
-        progress = self._progress
-        if self._grokked:
-            return Projection(progress.step, progress.stage(), 1.0, abstained=ALREADY)
-        if progress.evaluations < FEWEST_EVALUATIONS:  # no need of a bank yet
-            return Projection(progress.step, progress.stage(), abstained=TOO_EARLY)
-        forecaster = forecaster_for(self._task, self._bank)
-        if not isinstance(forecaster, Forecaster):
-            return Projection(progress.step, progress.stage(), abstained=forecaster)
-        return forecaster.project(progress, self._facts, self._budget, grokked=False)
+        return projection_of(
+            self._progress, self._facts, self._budget, grokked=self._grokked, task=self._task, bank=self._bank
+        )
 
     def changed(self, seconds_left: float | None) -> Forecast | None:
         """What is to be said now that all of a step's records are in; None where it would be nothing new.

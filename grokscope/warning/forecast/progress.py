@@ -8,6 +8,7 @@ import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,14 +167,18 @@ class Progress:
         return _log(self._latest.get("test_loss", math.nan))
 
     def _window_shape(self) -> tuple[float, float, float, float, float]:
+        """Slopes of log test loss, log ‖θ‖² and logit; roughness of log test loss and of accuracy."""
         if len(self._window) < 3:
             return (math.nan,) * 5
-        window = np.array(self._window)
-        steps = window[:, 0] - window[:, 0].mean()
-        slopes = steps @ window[:, 1:4] / (steps @ steps)
-        second = np.diff(window[:, (1, 4)], 2, axis=0)
-        loss_roughness, accuracy_roughness = np.sqrt((second**2).mean(axis=0))
-        return float(slopes[0]), float(slopes[1]), float(slopes[2]), float(loss_roughness), float(accuracy_roughness)
+        steps, losses, norms, logits, accuracies = zip(*self._window, strict=True)
+        middle = sum(steps) / len(steps)
+        offsets = [step - middle for step in steps]
+        spread = sum(offset * offset for offset in offsets)
+
+        def slope(values: tuple[float, ...]) -> float:
+            return sum(map(mul, offsets, values)) / spread
+
+        return slope(losses), slope(norms), slope(logits), _roughness(losses), _roughness(accuracies)
 
 
 def rows_of(trajectory: Trajectory) -> Iterator[tuple[int, dict[str, float]]]:
@@ -196,6 +201,11 @@ def progress_of(trajectory: Trajectory) -> Progress:
 def _number(facts: Mapping[str, Fact], key: str) -> float:
     value = facts.get(key)
     return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _roughness(values: tuple[float, ...]) -> float:
+    seconds = [c - 2 * b + a for a, b, c in zip(values, values[1:], values[2:], strict=False)]
+    return math.sqrt(sum(each * each for each in seconds) / len(seconds))
 
 
 def _log(value: float) -> float:

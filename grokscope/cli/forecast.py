@@ -1,0 +1,315 @@
+"""`grokscope forecast`: will this run grok, and when; and what such a forecast is worth."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+
+if TYPE_CHECKING:
+    from grokscope.warning.forecast.backtest import Backtest, Errors
+    from grokscope.warning.forecast.forecaster import Forecaster, Projection
+    from grokscope.warning.trajectory import Trajectory
+
+
+def forecast(
+    runs_wanted: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="A run; for --backtest and --build-bank folders and tables of runs."),
+    ] = None,
+    *,
+    at: Annotated[int | None, typer.Option(min=0, metavar="STEP", help="What was to be said at that step.")] = None,
+    bank: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Runs to calibrate on; default: those shipped for the task.")
+    ] = None,
+    backtest: Annotated[
+        bool, typer.Option("--backtest", help="What forecasts are worth: on RUN..., --bank, or the shipped banks.")
+    ] = False,
+    build_bank: Annotated[
+        bool, typer.Option("--build-bank", help="Make a bank of RUN..., into the file of -o.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Of --build-bank.")] = None,
+    runs: RunsFolder = DEFAULT_RUNS,
+    json: AsJson = False,
+) -> None:
+    """Say whether a run will grok within its budget, and when, or why that cannot be said.
+
+    Several laws are fitted to a bank of runs; the one that was nearest at this stage, on configurations it had not
+    seen, gives the grok step. The interval holds for runs that grok; the probability says whether this is one.
+    """
+    wanted = runs_wanted or []
+    if build_bank:
+        _build_bank(wanted, runs, output, other=backtest or bank is not None or at is not None)
+    elif output is not None:
+        raise typer.BadParameter("-o is for --build-bank")
+    elif backtest:
+        _backtest(wanted, runs, bank, at, json)
+    elif len(wanted) != 1:
+        raise typer.BadParameter("name one run, or ask for --backtest or --build-bank")
+    else:
+        _of_run(wanted[0], runs, bank, at, json)
+
+
+# --- one run ----------------------------------------------------------------------------------------------------------
+
+
+def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bool) -> None:
+    from grokscope.cli.output import say_json
+    from grokscope.warning.forecast.bank import bank_file, forecaster_for, projection_of
+    from grokscope.warning.forecast.forecaster import Forecaster
+    from grokscope.warning.forecast.progress import progress_of
+    from grokscope.warning.trajectory import find_trajectories
+
+    found = find_trajectories(wanted, runs)
+    if len(found) > 1:
+        raise typer.BadParameter(f"{wanted} holds {len(found)} runs; name one, or ask for --backtest")
+    trajectory = found[0] if at is None else _until(found[0], at)
+    task, grokked = trajectory.task, trajectory.grok_step is not None
+    progress = progress_of(trajectory)
+    projection = projection_of(
+        progress, trajectory.facts, trajectory.budget, grokked=grokked, task=task, bank=bank or ""
+    )
+    file, forecaster = bank_file(task, bank or ""), forecaster_for(task, bank or "")
+    known = forecaster if isinstance(forecaster, Forecaster) else None
+    if json:
+        say_json(_to_json(trajectory, projection, known, file))
+    else:
+        _say_projection(trajectory, projection, known, file)
+
+
+def _until(trajectory: "Trajectory", at: int) -> "Trajectory":
+    first = int(trajectory.columns["step"][0])
+    if at < first:
+        raise typer.BadParameter(f"the first record of {trajectory.name} is at step {first}", param_hint="--at")
+    return trajectory.until(at)
+
+
+def _to_json(
+    trajectory: "Trajectory", projection: "Projection", forecaster: "Forecaster | None", file: Path | None
+) -> dict[str, Any]:
+    from grokscope.warning.forecast.live import event_of
+
+    event = event_of(projection).model_dump()
+    said = {key: event[key] for key in _SAID}
+    return {
+        "run": trajectory.name,
+        "task": trajectory.task,
+        "budget": trajectory.budget,
+        "grokked_step": trajectory.grok_step,
+        **said,
+        "errors": dict(projection.errors),
+        "bank": None if forecaster is None else {"file": str(file), **_about(forecaster)},
+    }
+
+
+_SAID = (
+    "step", "stage", "probability", "law", "grok_step", "interval", "no_interval", "lead_steps", "abstained",
+    "candidates",
+)  # fmt: skip
+
+
+def _about(forecaster: "Forecaster") -> dict[str, int]:
+    return {"runs": forecaster.runs, "grokked": forecaster.grokked, "unsettled": forecaster.unsettled}
+
+
+STAGES_IN_WORDS = {
+    "learning": "not memorized yet",
+    "memorized": "memorized",
+    "turned": "test loss has turned",
+    "rising": "test accuracy rising",
+    "close": "test accuracy close to the end",
+}
+
+
+def _say_projection(
+    trajectory: "Trajectory", projection: "Projection", forecaster: "Forecaster | None", file: Path | None
+) -> None:
+    from grokscope.cli.output import count, say
+    from grokscope.warning.forecast.intervals import LEVEL
+
+    where = STAGES_IN_WORDS.get(projection.stage, "")
+    say(f"{trajectory.name}: step {projection.step:,} of {trajectory.budget:,}{', ' if where else ''}{where}")
+    if projection.probability is not None:
+        say(f"probability  {projection.probability:.2f} of grokking within the budget")
+    if projection.abstained:
+        since = f" at step {trajectory.grok_step:,}" if trajectory.grok_step is not None else ""
+        say(f"no forecast  {projection.abstained}{since}")
+    if projection.grok_step is not None:
+        lead = round(projection.grok_step) - projection.step
+        say(f"grok step    {count(round(projection.grok_step))}, in {lead:,} steps, by {projection.law}")
+        if projection.low is not None and projection.high is not None:
+            say(f"interval     {round(projection.low):,} to {round(projection.high):,}, {LEVEL:.0%} of runs that grok")
+        else:
+            say(f"no interval  {projection.no_interval}")
+    if projection.candidates:
+        say("")
+        _say_candidates(projection)
+    if forecaster is not None and file is not None:
+        say(f"calibrated on {file.name}: {forecaster.runs} runs, {forecaster.grokked} grokked")
+
+
+def _say_candidates(projection: "Projection") -> None:
+    from grokscope.cli.output import count, say, say_table
+    from grokscope.warning.forecast.laws import LAWS
+
+    words = {law.name: law.words for law in LAWS}
+    names = sorted(projection.candidates, key=lambda name: projection.errors.get(name, 9.0))
+    rows = [
+        [
+            f"{name}{' *' if name == projection.law else ''}", count(round(projection.candidates[name])),
+            _factor(projection.errors.get(name)), words[name],
+        ]
+        for name in names
+    ]  # fmt: skip
+    say_table(["law", "grok step", "usually off by", "what it goes by"], rows, numeric=["grok step", "usually off by"])
+    say("* chosen: nearest at this stage, on configurations of the bank it had not seen")
+
+
+def _factor(error: float | None) -> str:
+    return "-" if error is None else f"× {10**error:.2f}"
+
+
+# --- the backtest -----------------------------------------------------------------------------------------------------
+
+
+def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | None, json: bool) -> None:
+    from grokscope.cli.output import say_json
+    from grokscope.warning.forecast.backtest import backtest
+    from grokscope.warning.forecast.bank import shipped_banks
+    from grokscope.warning.trajectory import find_trajectories, read_trajectories
+
+    if at is not None or (wanted and bank is not None):
+        raise typer.BadParameter("--backtest takes runs, or --bank, or the shipped banks")
+    if wanted:
+        found = [trajectory for each in wanted for trajectory in find_trajectories(each, runs)]
+    else:
+        found = [each for file in ([bank] if bank else shipped_banks()) for each in read_trajectories(file)]
+    results: dict[str, list[Backtest]] = {}
+    reasons: list[str] = []
+    for task in sorted({trajectory.task for trajectory in found}):
+        for left_out in ("configuration", "operation"):
+            try:
+                done = backtest([each for each in found if each.task == task], left_out)
+            except ValueError as problem:
+                reasons.append(f"{task}, by {left_out}: {problem}")
+            else:
+                results.setdefault(task, []).append(done)
+    if json:
+        say_json(
+            {
+                "backtests": {task: [done.to_dict() for done in each] for task, each in results.items()},
+                "skipped": reasons,
+            }
+        )
+    else:
+        _say_backtests(results, reasons)
+
+
+def _say_backtests(results: "dict[str, list[Backtest]]", reasons: list[str]) -> None:
+    from grokscope.cli.output import say
+
+    for number, (task, (first, *others)) in enumerate(results.items()):
+        if number:
+            say("")
+        say(
+            f"{task}: {first.runs} runs in {first.configurations} configurations, {first.grokked} grokked. "
+            f"Left out by {first.left_out}."
+        )
+        _say_errors("mean error in %, at fractions of the way to grokking", first.errors, "{:.0%}".format)
+        _say_errors("mean error in %, at steps", first.errors_by_step, "{:,.0f}".format)
+        _say_coverage(first)
+        for done in (first, *others):
+            _say_odds(done)
+    for reason in reasons:
+        say(f"skipped: {reason}")
+
+
+def _say_errors(title: str, errors: "Sequence[Errors]", form: Any) -> None:
+    from grokscope.cli.output import number, say, say_table
+
+    places = sorted({error.at for error in errors})
+    cells = {(error.candidate, error.at): error for error in errors}
+    rows = [
+        [name, *(number(cells[name, at].mean_percent, "{:.0f}".format) for at in places)]
+        for name in dict.fromkeys(error.candidate for error in errors)
+    ]
+    last = rows[-1][0]
+    rows.append([f"  {last}s", *(str(cells[last, at].runs) for at in places)])
+    say("")
+    say(title)
+    say_table(["", *(form(at) for at in places)], rows, numeric=[form(at) for at in places])
+
+
+def _say_coverage(done: "Backtest") -> None:
+    from grokscope.cli.output import number, percent, say, say_table
+
+    say("")
+    say(f"intervals of {done.level:.0%} for runs that grok; {percent(done.covered)} of all hold")
+    columns = ["way", "runs", "projected", "intervals", "hold", "high / low"]
+    rows = [
+        [
+            f"{each.at:.0%}",
+            str(each.runs),
+            str(each.projected),
+            str(each.intervals),
+            percent(each.covered),
+            number(each.width),
+        ]
+        for each in done.coverage
+    ]
+    say_table(columns, rows, numeric=columns)
+
+
+def _say_odds(done: "Backtest") -> None:
+    from grokscope.cli.output import number, say, say_table
+
+    say("")
+    say(f"probability of grokking within the budget, runs left out by {done.left_out}")
+    columns = ["budget", "waiting", "grok", "AUROC", "Brier", "base Brier"]
+    rows = [
+        [
+            f"{each.at:.0%}", str(each.waiting), str(each.grokked), number(each.auroc, "{:.2f}".format),
+            number(each.brier, "{:.3f}".format), number(each.base_brier, "{:.3f}".format), each.runs,
+        ]
+        for each in done.odds
+    ]  # fmt: skip
+    say_table([*columns, "runs"], rows, numeric=columns)
+    say(
+        f"a grok step was projected for runs that never grokked in {done.false_projections:.0%} of the answers, "
+        f"without weight decay in {done.false_projections_without_decay:.0%}"
+    )
+
+
+# --- a bank -----------------------------------------------------------------------------------------------------------
+
+
+def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other: bool) -> None:
+    from grokscope.cli.exits import complain
+    from grokscope.warning.forecast.bank import build_bank
+    from grokscope.warning.trajectory import TABLE_SUFFIXES, find_trajectories, write_trajectories
+
+    if other or not wanted or output is None:
+        raise typer.BadParameter("--build-bank takes runs and -o FILE, and nothing else")
+    if not output.name.endswith(TABLE_SUFFIXES):
+        raise typer.BadParameter(
+            f"a bank is named {' or '.join(f'*{suffix}' for suffix in TABLE_SUFFIXES)}", param_hint="-o"
+        )
+    built = build_bank([trajectory for each in wanted for trajectory in find_trajectories(each, runs)])
+    if not built.kept:
+        raise typer.BadParameter("none of these runs has grokked or used up its budget untreated")
+    write_trajectories(output, built.kept)
+    left_out = [
+        f"{len(names)} {why}"
+        for names, why in (
+            (built.unsettled, "neither grokked nor used up their budget"),
+            (built.treated, "were treated"),
+        )
+        if names
+    ]
+    grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)
+    complain(
+        f"{output}: {len(built.kept)} runs, {grokked} grokked, {output.stat().st_size:,} bytes"
+        + (f"; left out: {'; '.join(left_out)}" if left_out else "")
+    )
