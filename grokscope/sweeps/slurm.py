@@ -57,6 +57,13 @@ class CellJob:
         if code:
             raise SystemExit(code if code > 0 else 128 - code)
 
+    @property
+    def process(self) -> int:
+        """The cell's process. Raises `RuntimeError` before it was started."""
+        if self._process is None:
+            raise RuntimeError("the job has not begun")
+        return self._process.pid
+
     def checkpoint(self) -> "DelayedSubmission":
         """Stop with a checkpoint, and say what to run next time: the same."""
         from submitit.helpers import DelayedSubmission
@@ -64,6 +71,7 @@ class CellJob:
         if self._process is not None:
             self._process.terminate()
             _wait(self._process)
+            self._process.poll()
         return DelayedSubmission(replace(self, _process=None))
 
 
