@@ -37,10 +37,10 @@ def get(kind: Kind, name: str) -> BackendSpec | TaskSpec | InterventionSpec:
         nearest = get_close_matches(name, found, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise NoSuchPlugin(f"no {kind[:-1]} is called {name!r} (there are: {', '.join(sorted(found))}){hint}")
-    spec = found[name].load()
+    spec: BackendSpec | TaskSpec | InterventionSpec = found[name].load()
     if not isinstance(spec, _SPECS[kind]):
         raise TypeError(f"{found[name].value} is not a {_SPECS[kind].__name__}")
-    return spec  # type: ignore[no-any-return]
+    return spec
 
 
 def _entry_points(kind: Kind) -> dict[str, EntryPoint]:

@@ -5,9 +5,8 @@ intervention remembers beyond them it gets back from the snapshot that was writt
 nothing acts, training is none of its business.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,25 +17,12 @@ from grokscope.config import ConfigError, RunConfig
 from grokscope.events import Intervened, Number
 from grokscope.examples import Packer
 from grokscope.geometry.commutator import norm
+from grokscope.interventions.step import Acted, Active, Source, stepped
 from grokscope.parameters import Layout
-from grokscope.protocols import (
-    AdamW,
-    Array,
-    Change,
-    Intervention,
-    Plan,
-    Prepared,
-    Session,
-    StepInProgress,
-    StepOutcome,
-    SwitchedOn,
-)
+from grokscope.protocols import AdamW, Change, Plan, Prepared, Session, StepOutcome, SwitchedOn
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.snapshots import Unreadable, read_snapshot, snapshot_file
 from grokscope.schedule import BadSchedule, Entry, Time, checked, specified, validated
-from grokscope.streams import generator
-
-Source = Literal["flag", "control", "schedule"]
 
 
 class Refused(ValueError):
@@ -51,31 +37,6 @@ class Switch:
     on: bool
     parameters: Mapping[str, Any]
     refusal: str | None = None
-
-
-@dataclass(frozen=True)
-class Active:
-    """An intervention that is on."""
-
-    kind: str
-    intervention: Intervention
-    since: int
-    """Steps taken when it was switched on"""
-    parameters: Mapping[str, Any]
-    source: Source
-
-    def acts_in(self, number: int) -> bool:
-        """Whether it acts in the step behind `number` steps."""
-        return (number - self.since) % self.intervention.every == 0
-
-
-@dataclass(frozen=True)
-class Acted:
-    """What an intervention did in one step."""
-
-    active: Active
-    number: int
-    changes: tuple[Change, ...]
 
 
 class Treatment:
@@ -150,38 +111,8 @@ class Treatment:
     def step(
         self, acting: Sequence[Active], batch: Prepared, optimizer: AdamW, number: int
     ) -> tuple[StepOutcome, list[Acted]]:
-        """The step behind `number` steps, under what is `acting`; and what was done, not yet looked at.
-
-        Clipping is here the same formula as in every backend's `step`. Where nothing touches the gradient, that is
-        called itself.
-        """
-        session = self._session
-        progress = _Step(number, session, optimizer, self._drawn)
-        randoms = [generator(self._config.train.seed, "intervention", number, _number_of(it.kind)) for it in acting]
-        changes: list[list[Change]] = [[] for _ in acting]
-
-        def all_act(point: Callable[[Intervention, StepInProgress], Change | None]) -> None:
-            for active, random, made in zip(acting, randoms, changes, strict=True):
-                progress.random = random
-                change = point(active.intervention, progress)
-                if change is not None:
-                    made.append(change)
-
-        if any(_touches_gradient(active.intervention) for active in acting):
-            loss, progress.gradient = session.gradient(session.parameters, batch)
-            all_act(lambda intervention, step: intervention.on_gradient(step))
-            length = norm(progress.gradient)
-            factor = 1.0 if optimizer.clip is None else min(1.0, optimizer.clip / (length + 1e-6))
-            if factor != 1.0:
-                progress.gradient = factor * progress.gradient
-            all_act(lambda intervention, step: intervention.before_update(step))
-            session.step_along(progress.gradient, optimizer._replace(clip=None))
-            outcome = StepOutcome(loss, length)
-        else:
-            outcome = session.step(batch, optimizer)
-        progress.gradient = None
-        all_act(lambda intervention, step: intervention.after_update(step))
-        return outcome, [Acted(it, number, tuple(made)) for it, made in zip(acting, changes, strict=True)]
+        """See `stepped`."""
+        return stepped(self._session, acting, batch, optimizer, number, self._config.train.seed, self._drawn)
 
     def told(self, acted: Sequence[Acted], step: int, logging: bool) -> list[Intervened]:
         """What there is to record of a step. Looks at the norms only where they are recorded."""
@@ -242,24 +173,6 @@ class Treatment:
         return self._session.prepare(self._train.batch(rows))
 
 
-@dataclass
-class _Step:
-    """`StepInProgress`; `random` is that of whoever acts."""
-
-    number: int
-    session: Session
-    optimizer: AdamW
-    _draw: Callable[[np.random.Generator], Prepared]
-    gradient: Array = None
-    random: np.random.Generator = None  # type: ignore[assignment]
-
-    def draw(self) -> Prepared:
-        return self._draw(self.random)
-
-    def displace(self, delta: Array) -> None:
-        self.session.displace(delta)
-
-
 def offered() -> dict[str, dict[str, Any]]:
     """Every intervention that is installed and can be read, with its parameters and their defaults."""
     kinds = {}
@@ -291,16 +204,6 @@ def _applied(active: Active, change: Change, step: int, order: int | None) -> In
         step=step, kind=active.kind, state="applied", parameters=dict(active.parameters), source=active.source,
         norm=length, relative_norm=relative, target=change.target, batch_order=order,
     )  # fmt: skip
-
-
-def _touches_gradient(intervention: Intervention) -> bool:
-    kind = type(intervention)
-    return kind.on_gradient is not Intervention.on_gradient or kind.before_update is not Intervention.before_update
-
-
-def _number_of(kind: str) -> int:
-    """The place of an intervention's draws in the stream, whatever else is installed."""
-    return int.from_bytes(blake2b(kind.encode(), digest_size=4).digest(), "little")
 
 
 def _ends(entry: Entry, news: Collection[Time]) -> bool:

@@ -1,0 +1,114 @@
+"""One optimizer step under interventions.
+
+A step has three points at which they act: with the gradient of the loss, with the clipped gradient, and when the
+parameters have been updated. Each draws from a stream of its own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Literal
+
+import numpy as np
+
+from grokscope.geometry.commutator import norm
+from grokscope.protocols import AdamW, Array, Change, Intervention, Prepared, Session, StepInProgress, StepOutcome
+from grokscope.streams import generator
+
+Source = Literal["flag", "control", "schedule"]
+"""Who switched it"""
+
+
+@dataclass(frozen=True)
+class Active:
+    """An intervention that is on."""
+
+    kind: str
+    intervention: Intervention
+    since: int
+    """Steps taken when it was switched on"""
+    parameters: Mapping[str, Any]
+    source: Source
+
+    def acts_in(self, number: int) -> bool:
+        """Whether it acts in the step behind `number` steps."""
+        return (number - self.since) % self.intervention.every == 0
+
+
+@dataclass(frozen=True)
+class Acted:
+    """What an intervention did in one step."""
+
+    active: Active
+    number: int
+    changes: tuple[Change, ...]
+
+
+def stepped(
+    session: Session,
+    acting: Sequence[Active],
+    batch: Prepared,
+    optimizer: AdamW,
+    number: int,
+    seed: int,
+    draw: Callable[[np.random.Generator], Prepared],
+) -> tuple[StepOutcome, list[Acted]]:
+    """The step behind `number` steps, under what is `acting`; and what was done, not yet looked at.
+
+    Clipping is here the same formula as in every backend's `step`. Where nothing touches the gradient, that is
+    called itself.
+    """
+    progress = _Step(number, session, optimizer, draw)
+    randoms = [generator(seed, "intervention", number, _number_of(it.kind)) for it in acting]
+    changes: list[list[Change]] = [[] for _ in acting]
+
+    def all_act(point: Callable[[Intervention, StepInProgress], Change | None]) -> None:
+        for active, random, made in zip(acting, randoms, changes, strict=True):
+            progress.random = random
+            change = point(active.intervention, progress)
+            if change is not None:
+                made.append(change)
+
+    if any(_touches_gradient(active.intervention) for active in acting):
+        loss, progress.gradient = session.gradient(session.parameters, batch)
+        all_act(lambda intervention, step: intervention.on_gradient(step))
+        length = norm(progress.gradient)
+        factor = 1.0 if optimizer.clip is None else min(1.0, optimizer.clip / (length + 1e-6))
+        if factor != 1.0:
+            progress.gradient = factor * progress.gradient
+        all_act(lambda intervention, step: intervention.before_update(step))
+        session.step_along(progress.gradient, optimizer._replace(clip=None))
+        outcome = StepOutcome(loss, length)
+    else:
+        outcome = session.step(batch, optimizer)
+    progress.gradient = None
+    all_act(lambda intervention, step: intervention.after_update(step))
+    return outcome, [Acted(it, number, tuple(made)) for it, made in zip(acting, changes, strict=True)]
+
+
+@dataclass
+class _Step:
+    """`StepInProgress`; `random` is that of whoever acts."""
+
+    number: int
+    session: Session
+    optimizer: AdamW
+    _draw: Callable[[np.random.Generator], Prepared]
+    gradient: Array = None
+    random: np.random.Generator = None  # type: ignore[assignment]
+
+    def draw(self) -> Prepared:
+        return self._draw(self.random)
+
+    def displace(self, delta: Array) -> None:
+        self.session.displace(delta)
+
+
+def _touches_gradient(intervention: Intervention) -> bool:
+    kind = type(intervention)
+    return kind.on_gradient is not Intervention.on_gradient or kind.before_update is not Intervention.before_update
+
+
+def _number_of(kind: str) -> int:
+    """The place of an intervention's draws in the stream, whatever else is installed."""
+    return int.from_bytes(blake2b(kind.encode(), digest_size=4).digest(), "little")

@@ -1,0 +1,137 @@
+"""The suite for interventions lets the built-in ones pass, and each way to break one has a test that says so."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ConfigDict, Field
+
+from grokscope import registry
+from grokscope.interventions.basis import Parameters
+from grokscope.protocols import Change, Intervention, InterventionSpec, StepInProgress
+from grokscope.testing.interventions import InterventionConformance
+
+
+class TestKick(InterventionConformance):
+    spec = registry.get("interventions", "kick")
+    parameters = {"basis": "own"}  # noqa: RUF012
+
+
+class TestPublishedKick(InterventionConformance):
+    spec = registry.get("interventions", "kick")
+    parameters = {"published": True, "basis": "own"}  # noqa: RUF012
+
+
+class TestNoise(InterventionConformance):
+    spec = registry.get("interventions", "noise")
+
+
+class TestPenalty(InterventionConformance):
+    spec = registry.get("interventions", "penalty")
+
+
+class TestPublishedPenalty(InterventionConformance):
+    spec = registry.get("interventions", "penalty")
+    parameters = {"published": True, "basis": "random"}  # noqa: RUF012
+
+
+class TestProject(InterventionConformance):
+    spec = registry.get("interventions", "project")
+
+
+class TestProjectedUpdate(InterventionConformance):
+    spec = registry.get("interventions", "project")
+    parameters = {"at": "update"}  # noqa: RUF012
+
+
+class TestRescale(InterventionConformance):
+    spec = registry.get("interventions", "rescale")
+
+
+class ShrinkParameters(Parameters):
+    factor: float = Field(0.9, description="what the parameters are multiplied by")
+
+
+class Shrink(Intervention):
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def after_update(self, step: StepInProgress) -> Change | None:
+        theta = step.session.parameters * 1
+        delta = (self.factor - 1) * theta
+        step.displace(delta)
+        return Change(delta, theta, "parameters")
+
+
+SHRINK = InterventionSpec("shrink", "Shrink the parameters.", ShrinkParameters, lambda given, on: Shrink(given.factor))
+
+
+class TestShrink(InterventionConformance):
+    spec = SHRINK
+
+
+class Undescribed(Parameters):
+    factor: float = 0.9
+
+
+class Open(ShrinkParameters):
+    model_config = ConfigDict(extra="allow")
+
+
+class Silent(Shrink):
+    def after_update(self, step: StepInProgress) -> Change | None:
+        super().after_update(step)
+        return None
+
+
+class Boaster(Shrink):
+    def after_update(self, step: StepInProgress) -> Change | None:
+        change = super().after_update(step)
+        assert change is not None
+        return change._replace(delta=2 * change.delta)
+
+
+class Whim(Shrink):
+    random = np.random.default_rng()
+
+    def after_update(self, step: StepInProgress) -> Change | None:
+        self.factor = float(self.random.uniform(0.8, 0.9))
+        return super().after_update(step)
+
+
+class Stranger:
+    every, once, facts = 1, False, {}
+
+
+class Rare(Shrink):
+    every, once = 5, True
+
+
+def opening(kind: Callable[..., Any]) -> InterventionSpec:
+    return replace(SHRINK, open=lambda given, on: kind(given.factor))
+
+
+@pytest.mark.parametrize(
+    ("spec", "parameters", "test"),
+    [
+        (replace(SHRINK, name="Shrink it"), {}, "test_name_and_summary_are_said"),
+        (replace(SHRINK, summary="two\nlines"), {}, "test_name_and_summary_are_said"),
+        (replace(SHRINK, parameters=Undescribed), {}, "test_parameters_are_described_closed_and_have_defaults"),
+        (replace(SHRINK, parameters=Open), {}, "test_parameters_are_described_closed_and_have_defaults"),
+        (SHRINK, {"factor": 1.0}, "test_it_does_something"),
+        (opening(Silent), {}, "test_what_it_did_is_told"),
+        (opening(Boaster), {}, "test_how_far_it_went_is_true"),
+        (opening(Whim), {}, "test_opened_again_it_is_the_same"),
+        (opening(lambda factor: Stranger()), {}, "test_when_it_acts_is_said"),
+        (opening(Rare), {}, "test_when_it_acts_is_said"),
+    ],
+)
+def test_a_broken_one_is_found(tmp_path: Path, spec: InterventionSpec, parameters: dict[str, Any], test: str) -> None:
+    suite = type("Suite", (InterventionConformance,), {"spec": spec, "parameters": parameters})()
+    run = InterventionConformance.run.__wrapped__(suite, tmp_path)  # type: ignore[attr-defined]
+    arguments = {"run": run} if "run" in getattr(suite, test).__code__.co_varnames else {}
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        getattr(suite, test)(**arguments)
