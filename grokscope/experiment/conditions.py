@@ -11,10 +11,12 @@ The published interventions each meet controls that share everything with them b
   tell that from a smaller learning rate; Adam, which divides by the gradient's own size, hardly notices it. So
   `rescale` says what shrinking does here, and `lr` what it would do if it counted in full. (Decoupled decay is lr · wd:
   it shrinks too. A rate of 0 is none, so there is no control of strength 1.)
-- `sham`: a projection of strength 0. It changes no number, so it must end where the baseline ends.
+- `sham`: a projection of strength 0. It changes nothing beyond rounding (a step that may be intervened in is computed in
+  parts), so it shows what rounding alone becomes in the course of a run.
 
-Beside the published doses stand some at which there is something to see: `update` is `project` applied to what
-Adam makes of the gradient, where Adam cannot undo it; `kick-large` is long enough to be felt; `penalty` is one, unlike the published one.
+Beside the published doses stand some at which there is something to see: `update` is `project` applied to what Adam
+makes of the gradient, where Adam cannot undo it; `kick-large` is long enough to be felt; `penalty` is one, unlike the
+published one.
 """
 
 from collections.abc import Mapping
@@ -22,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from grokscope.config import ConfigError, RunConfig
+from grokscope.schedule import Entry
 
 BASELINE = "baseline"
 
@@ -172,15 +175,4 @@ def settings_of(
         parameters["blocks"] = blocks
     if published and condition.kind != "rescale" and "at" not in condition.options:
         parameters["published"] = True
-    written = ",".join(f"{key}={_text(value)}" for key, value in parameters.items())
-    return {"interventions.schedule": [f"{condition.kind}@{start}:{written}"]}
-
-
-def _text(value: Any) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case float():
-            return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-        case _:
-            return str(value)
+    return {"interventions.schedule": [Entry(condition.kind, start, parameters=parameters).text]}

@@ -122,7 +122,7 @@ def monotone_trend(doses: Sequence[float], times: Sequence[float], strata: Seque
         x, y = dose[stratum == each], when[stratum == each]
         total += float(np.sum(np.sign(x[:, None] - x) * np.sign(y[:, None] - y)) / 2)
         variance += _kendall_variance(x, y)
-    if variance <= 0:
+    if variance < 1e-9:  # all doses alike, or all times
         return None
     z = total / math.sqrt(variance)
     return z, float(2 * ndtr(-abs(z)))
