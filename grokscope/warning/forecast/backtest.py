@@ -16,6 +16,7 @@ from grokscope.warning.forecast.forecaster import Forecaster, Projection, calibr
 from grokscope.warning.forecast.intervals import LEVEL
 from grokscope.warning.forecast.landmarks import configuration_of, family_of, landmarks_of, settled
 from grokscope.warning.forecast.laws import LAWS
+from grokscope.warning.forecast.progress import Progress, rows_of
 from grokscope.warning.trajectory import Trajectory
 
 FRACTIONS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
@@ -148,18 +149,21 @@ def _answers(runs: Sequence[Trajectory], group_of: Callable[[Trajectory], Hashab
 
 
 def _asked(forecaster: Forecaster, trajectory: Trajectory, horizon: float) -> Iterator[Answer]:
-    """For as long as the run has not grokked."""
-    first, grok = int(trajectory.columns["step"][0]), trajectory.grok_step
+    """For as long as the run has not grokked: what it had come to by each step asked about, and not a row more."""
+    grok = trajectory.grok_step
     wholes: list[tuple[Of, float]] = [("budget", trajectory.budget)]
     if grok is not None:
         wholes += [("way", grok), ("step", horizon)]
-    for of, whole in wholes:
-        for fraction in FRACTIONS:
-            step = int(fraction * whole)
-            if step >= first and (grok is None or step < grok):
-                said = forecaster.forecast(trajectory.until(step))
-                wd = float(trajectory.facts.get("optimizer.wd", math.nan))
-                yield Answer(trajectory.name, wd, grok, step, fraction, of, said)
+    asked = sorted((int(fraction * whole), of, fraction) for of, whole in wholes for fraction in FRACTIONS)
+    wd = float(trajectory.facts.get("optimizer.wd", math.nan))
+    progress, rows = Progress.of(trajectory.facts), list(rows_of(trajectory))[::-1]
+    for step, of, fraction in asked:
+        if grok is not None and step >= grok:
+            return
+        while rows and rows[-1][0] <= step:
+            progress.see(*rows.pop())
+        said = forecaster.project(progress, trajectory.facts, trajectory.budget, grokked=False)
+        yield Answer(trajectory.name, wd, grok, step, fraction, of, said)
 
 
 def _by(answers: Iterable[Answer], key: Callable[[Answer], float]) -> list[tuple[float, list[Answer]]]:

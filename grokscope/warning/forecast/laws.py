@@ -76,7 +76,7 @@ def _fit_same_lr(landmarks: Landmarks) -> Fitted:
 def _predict_same_lr(fitted: Fitted, columns: Columns) -> Array:
     known, medians = fitted
     asked = np.column_stack([columns["lr"], columns["wd"]])
-    same = np.isclose(asked[:, None, :], known[None, :, :], rtol=1e-6, atol=0.0).all(axis=2)
+    same = (asked[:, None, :] == known[None, :, :]).all(axis=2)
     return np.where(same.any(axis=1), medians[same.argmax(axis=1)], np.nan)
 
 
@@ -203,8 +203,9 @@ def _fit_average(landmarks: Landmarks) -> Fitted:
 
 def _predict_average(fitted: Fitted, columns: Columns) -> Array:
     fits, weights = fitted
-    said = _said_by_all(fits, columns)
-    weight = weights[columns["stage"].astype(int)].T * np.isfinite(said)
+    weight = weights[columns["stage"].astype(int)].T
+    said = _said_by_all([fit if heard else None for fit, heard in zip(fits, weight.any(axis=1), strict=True)], columns)
+    weight = weight * np.isfinite(said)
     total: Array = (weight * np.where(np.isfinite(said), said, 0.0)).sum(axis=0) / weight.sum(axis=0)
     return total
 
