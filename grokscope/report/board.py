@@ -165,8 +165,8 @@ def _auroc_plate(board: Scoreboard, task: str) -> Plate | LeftOut:
         title=title,
         caption="Chance that a run that will grok has the larger value (for rules: fired earlier) at one moment, with "
         "95 % bootstrap intervals by run; 0.5 tells nothing, below it small values mean grokking. Runs that had "
-        "grokked by then are out. Where an operation or the decay decides both signal and outcome everything separates: the "
-        "table has the values among runs that share them.",
+        "grokked by then are out. Where an operation or the decay decides both signal and outcome everything "
+        "separates: the table has the values among runs that share them.",
         alt=f"Areas under the ROC curve. {told}.",
         draw=lambda: draw_aurocs(board),
     )

@@ -23,6 +23,8 @@ DRAWN = ("onset", "onset-finite-difference", "memorized")
 TABLED = ("onset", "onset-paper", "onset-finite-difference", "memorized", "test-loss-turn")
 MOST_ARROWS = 15
 """False alarms that each get an arrow to where they may come to stand"""
+MARGIN = {"late": (0.075, "fired late"), "missed": (0.03, "grokked, never fired")}
+"""Outcomes that are drawn under the axis of leads: how high, as a part of the panel, and what they are called"""
 EDGE = 1.25
 """Room around the data, as a factor"""
 
@@ -100,7 +102,8 @@ def _draw_arrows(axes: "Axes", cases: Sequence[Case]) -> None:
 def _draw_runs(axes: "Axes", fitted: Law) -> None:
     led = [case for case in fitted.cases if case.outcome == "led"]
     alarms = [case for case in fitted.cases if case.outcome == "false alarm" and _lead(case) > 0]
-    low, high, bottom, top = _limits([*led, *alarms])
+    below = [case for case in fitted.cases if case.outcome in MARGIN]
+    low, high, bottom, top = _limits([*led, *alarms], below)
     axes.set_xlim(low, high)
     axes.set_ylim(bottom, top)
     x = np.geomspace(low, high, 200)
@@ -162,15 +165,17 @@ def _scatter(axes: "Axes", cases: Sequence[Case], name: str, label: str, *, fill
 
 def _draw_margin(axes: "Axes", fitted: Law) -> None:
     """Runs without a positive lead have no place on a logarithmic axis: they stand under it."""
-    for height, outcome, words in ((0.075, "late", "fired late"), (0.03, "missed", "grokked, never fired")):
+    for outcome, (height, words) in MARGIN.items():
         cases = [case for case in fitted.cases if case.outcome == outcome]
         if cases:
-            axes.plot([case.grok_step or 0 for case in cases], [height] * len(cases), transform=axes.get_xaxis_transform(),
+            steps, below = [case.grok_step or 0 for case in cases], axes.get_xaxis_transform()
+            axes.plot(steps, [height] * len(cases), transform=below,
                       **points(outcome), label=f"{words} ({len(cases)})", clip_on=False, zorder=3)  # fmt: skip
 
 
-def _limits(cases: Sequence[Case]) -> tuple[float, float, float, float]:
-    across = [float(case.grok_step or case.steps) for case in cases]
+def _limits(cases: Sequence[Case], below: Sequence[Case]) -> tuple[float, float, float, float]:
+    """Of both axes; those in the margin `below` have no lead that could be drawn."""
+    across = [float(case.grok_step or case.steps) for case in (*cases, *below)]
     up = [float(_lead(case)) for case in cases]
     return min(across) / EDGE, max(across) * EDGE, min(up) / EDGE**3, max(max(up), max(across)) * EDGE
 
@@ -213,10 +218,15 @@ _MARKS = {"fit": "o", "theil-sen": "D", "permuted": "s", "constant": "^", "caden
 
 def _draw_exponents(axes: "Axes", fitted: Law) -> None:
     rows = exponents(fitted)
+    left, right = _span(rows)
+    axes.set_xlim(left, right)
     for place, (_, name, value, low, high) in enumerate(rows):
         color = look(name).color
         if low is not None and high is not None:
             axes.plot([low, high], [place, place], color=color, linewidth=1.6, solid_capstyle="butt")
+            for edge, mark, beyond in ((left, "<", low < left), (right, ">", high > right)):
+                if beyond:
+                    axes.plot([edge], [place], marker=mark, color=color, markersize=4, clip_on=False)
         if value is not None:
             axes.plot([value], [place], **points("led", color=color, marker=_MARKS[name], markerfacecolor=color))
     axes.axvline(1, color=INK, linewidth=0.6, linestyle=(0, (1, 2)))
@@ -231,6 +241,16 @@ def _draw_exponents(axes: "Axes", fitted: Law) -> None:
     for tick in axes.get_yticklabels():
         if tick.get_text().startswith("null"):
             tick.set_color(FAINT)
+
+
+def _span(rows: Sequence[Row]) -> tuple[float, float]:
+    """Room for every value and null; intervals of a few runs, which may be wider than all of it, get an arrow."""
+    core = [value for _, _, value, _, _ in rows if value is not None] + [1.0]
+    core += [end for _, name, _, *ends in rows if name != "fit" for end in ends if end is not None]
+    room = max(max(core) - min(core), 0.2)
+    ends = [*core, *(end for _, _, _, *both in rows for end in both if end is not None)]
+    low, high = max(min(ends), min(core) - room), min(max(ends), max(core) + room)
+    return low - 0.06 * room, high + 0.06 * room
 
 
 # --- table ------------------------------------------------------------------------------------------------------------

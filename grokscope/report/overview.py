@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = (5, 4, 6, 3)
-"""Panels side by side: the first of these that lets every value of the first setting begin a row"""
+"""Panels side by side: the first of these with which every value of the first setting begins a row, or no row ends
+early"""
 MOST = 40
 """Panels of one figure; more go to a second"""
 WIDEST = 30
@@ -31,7 +32,8 @@ def parts(runs: Sequence[Run], slug: str) -> list[Part]:
     pages = [names[start : start + MOST] for start in range(0, len(names), MOST)]
     first = varying([run.trajectory for run in runs])[:1]
     values = {group[0].trajectory.facts.get(key) for key in first for group in groups.values()}
-    columns = next((each for each in COLUMNS if len(groups) % (each * max(len(values), 1)) == 0), COLUMNS[0])
+    columns = next((each for each in COLUMNS if len(groups) % (each * max(len(values), 1)) == 0), 0)
+    columns = columns or min(COLUMNS, key=lambda each: -len(groups) % each)
     return [
         _plate(runs, {name: groups[name] for name in page}, slug, columns, at, len(pages))
         for at, page in enumerate(pages, 1)
@@ -85,13 +87,14 @@ def _told(group: Sequence[Run]) -> str:
 
 def draw_overview(groups: Mapping[str, Sequence[Run]], columns: int = COLUMNS[0]) -> "Figure":
     """Panels in rows; all on the same axes. The layout is set by hand: solving it for forty panels takes seconds."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     columns = min(columns, len(groups))
     rows = math.ceil(len(groups) / columns)
     height = 1.05 * rows + 0.75
-    figure = Figure(figsize=(DOUBLE, height))
-    figure.set_layout_engine("none")
+    with rc_context({"figure.constrained_layout.use": False}):
+        figure = Figure(figsize=(DOUBLE, height))
     figure.subplots_adjust(
         left=0.075, right=0.955, bottom=0.48 / height, top=1 - 0.25 / height, wspace=0.12, hspace=0.38
     )

@@ -71,6 +71,17 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """A text as it stands, and the command that takes it."""
+
+    slug: str
+    """Name of its file, with a suffix"""
+    title: str
+    command: str
+    text: str
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """A figure or table that the data do not carry."""
 
@@ -78,7 +89,7 @@ class LeftOut:
     why: str
 
 
-Part = Plate | Table | LeftOut
+Part = Plate | Table | Listing | LeftOut
 
 
 @dataclass(frozen=True)

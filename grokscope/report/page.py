@@ -1,0 +1,220 @@
+"""The page: one HTML file with everything inside. No script, nothing to fetch, readable in light, dark and print."""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from grokscope.report.methods import CITATIONS, SIGNALS
+from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, Table, shown
+from grokscope.report.style import FAINT, GRID, INK, PAPER
+
+Files = dict[tuple[str, str], list[str]]
+"""Names of what lies beside the page, by kind (`plate`, `table`) and slug"""
+
+CSS = """
+:root { color-scheme: light dark;
+  --ink: #1b1b1b; --faint: #6a6a6a; --grid: #dcdcdc; --paper: #ffffff; --tint: #f5f5f3; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e6e3; --faint: #a3a3a3; --grid: #3a3d41; --paper: #16181b; --tint: #1f2226; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .3rem; }
+h2 { font-size: 1.3rem; margin: 3rem 0 .5rem; padding-top: .6rem; border-top: 1px solid var(--grid); }
+h3 { font-size: 1.05rem; margin: 2rem 0 .3rem; }
+p, li { max-width: 46rem; }
+a { color: inherit; }
+nav ul { columns: 2 16rem; padding-left: 1.2rem; }
+figure { margin: 1rem 0 2rem; }
+figure svg { display: block; width: 100%; height: auto; }
+figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
+figcaption, .note { color: var(--faint); font-size: .9rem; max-width: 46rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; font-weight: 600; padding: .3rem 0; }
+th, td { padding: .2rem .7rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--grid);
+  font-weight: normal; }
+thead th { font-weight: 600; vertical-align: bottom; }
+.number { text-align: right; white-space: nowrap; }
+pre { background: var(--tint); padding: .7rem; overflow-x: auto; font-size: .85rem; }
+code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
+details { margin: .8rem 0; }
+summary { cursor: pointer; }
+.left-out { background: var(--tint); border-left: 3px solid var(--faint); padding: .4rem .7rem; }
+@media print {
+  :root { --ink: #000000; --faint: #555555; --grid: #cccccc; --paper: #ffffff; --tint: #f5f5f3; }
+  body { max-width: none; padding: 0; font-size: 10pt; }
+  figure, tr { break-inside: avoid; }
+  h2, h3, caption { break-after: avoid; }
+  .wide { overflow: visible; }
+  details::details-content { content-visibility: visible; display: block; }
+}
+""".strip()
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""For browsers: whatever the page might ask for, it is not to be fetched"""
+
+
+def page(title: str, sections: Sequence[Section], drawings: Mapping[str, str], files: Files) -> str:
+    """The whole document. `drawings`: SVG of the figures, by slug."""
+    contents = "\n".join(f'<li><a href="#{_anchor(each)}">{escape(each.title)}</a></li>' for each in sections)
+    body = "\n".join(_section(each, drawings, files) for each in sections)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<link rel="icon" href="data:,">
+<title>{escape(title)}</title>
+<style>
+{CSS}
+</style>
+</head>
+<body>
+<header>
+<h1>{escape(title)}</h1>
+<nav aria-label="Contents"><ul>
+{contents}
+<li><a href="#section-left-out">Left out</a></li>
+<li><a href="#section-methods">Methods</a></li>
+<li><a href="#section-papers">Papers</a></li>
+</ul></nav>
+</header>
+<main>
+{body}
+{_left_out(sections)}
+{_methods()}
+</main>
+</body>
+</html>
+"""
+
+
+def _anchor(section: Section) -> str:
+    return f"section-{escape(section.slug, quote=True)}"
+
+
+def _section(section: Section, drawings: Mapping[str, str], files: Files) -> str:
+    paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in section.paragraphs)
+    parts = "\n".join(_part(part, drawings, files) for part in section.parts)
+    return f'<section id="{_anchor(section)}">\n<h2>{escape(section.title)}</h2>\n{paragraphs}\n{parts}\n</section>'
+
+
+def _part(part: Part, drawings: Mapping[str, str], files: Files) -> str:
+    match part:
+        case Plate():
+            return _plate(part, drawings[part.slug], files.get(("plate", part.slug), ()))
+        case Table():
+            return _table(part, files.get(("table", part.slug), ()))
+        case Listing():
+            return _listing(part)
+        case LeftOut():
+            return f'<p class="left-out"><strong>Left out: {escape(part.what)}.</strong> {escape(part.why)}.</p>'
+
+
+def _plate(plate: Plate, drawing: str, files: Sequence[str]) -> str:
+    slug = escape(plate.slug, quote=True)
+    return (
+        f'<h3 id="{slug}">{escape(plate.title)}</h3>\n<figure aria-labelledby="{slug}">\n'
+        f"{inlined(drawing, plate.slug, plate.alt)}\n"
+        f"<figcaption>{escape(plate.caption)}{_beside(files)}</figcaption>\n</figure>"
+    )
+
+
+def _beside(files: Sequence[str]) -> str:
+    links = ", ".join(f'<a href="{escape(name, quote=True)}">{escape(name)}</a>' for name in files)
+    return f" File: {links}." if len(files) == 1 else f" Files: {links}." if files else ""
+
+
+def _table(table: Table, files: Sequence[str]) -> str:
+    numeric = table.numeric
+    head = "".join(
+        f'<th scope="col"{_class(right)}>{escape(name)}</th>'
+        for name, right in zip(table.columns, numeric, strict=True)
+    )
+    rows = "\n".join(_row(row, numeric) for row in table.rows)
+    note = f'<p class="note">{escape(table.note)}{_beside(files)}</p>' if table.note or files else ""
+    whole = (
+        f'<div class="wide" role="region" aria-label="{escape(table.title, quote=True)}" tabindex="0">\n'
+        f"<table>\n<caption>{escape(table.title)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n"
+        f"</table>\n</div>\n{note}"
+    )
+    if not table.folded:
+        return whole
+    return f"<details>\n<summary>{escape(table.title)} ({len(table.rows):,} rows)</summary>\n{whole}\n</details>"
+
+
+def _class(right: bool) -> str:
+    return ' class="number"' if right else ""
+
+
+def _row(row: Sequence[object], numeric: Sequence[bool]) -> str:
+    cells = [
+        f'<th scope="row"{_class(right)}>{_cell(cell)}</th>' if index == 0 else f"<td{_class(right)}>{_cell(cell)}</td>"
+        for index, (cell, right) in enumerate(zip(row, numeric, strict=True))
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell(cell: object) -> str:
+    text = escape(shown(cell))  # type: ignore[arg-type]
+    return f"<code>{text}</code>" if isinstance(cell, str) and cell.startswith("grokscope ") else text
+
+
+def _listing(listing: Listing) -> str:
+    return (
+        f"<h3>{escape(listing.title)}</h3>\n<pre><code>{escape(listing.command)}</code></pre>\n"
+        f"<details>\n<summary>{escape(listing.slug)}</summary>\n<pre><code>{escape(listing.text)}</code></pre>\n</details>"
+    )
+
+
+def _left_out(sections: Sequence[Section]) -> str:
+    missing = [(section, part) for section in sections for part in section.parts if isinstance(part, LeftOut)]
+    items = "\n".join(
+        f"<li>{escape(section.title)}: {escape(part.what)}: {escape(part.why)}.</li>" for section, part in missing
+    )
+    said = f"<ul>\n{items}\n</ul>" if items else "<p>Nothing: these runs carry every figure.</p>"
+    return f'<section id="section-left-out">\n<h2>Left out</h2>\n{said}\n</section>'
+
+
+def _methods() -> str:
+    methods = "\n".join(f"<p>{escape(text)}</p>" for text in SIGNALS)
+    papers = "\n".join(
+        f"<li>{escape(each.text)}"
+        + (f' <a href="{each.url}">{each.url}</a>' if each.url else "")
+        + f" Used for {escape(each.used_for)}.</li>"
+        for each in CITATIONS
+    )
+    return (
+        f'<section id="section-methods">\n<h2>Methods</h2>\n{methods}\n</section>\n'
+        f'<section id="section-papers">\n<h2>Papers</h2>\n<ul>\n{papers}\n</ul>\n</section>'
+    )
+
+
+# --- SVG in HTML ------------------------------------------------------------------------------------------------------
+
+_PROLOGUE = re.compile(r"^.*?(?=<svg )", re.DOTALL)
+_UNWANTED = re.compile(
+    r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*|<defs>\s*<style type=\"text/css\">.*?</style>\s*</defs>\s*", re.DOTALL
+)
+_REFERENCE = re.compile(r'\b(id="|xlink:href="#|url\(#)')
+_SIZE = re.compile(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt" ')
+
+THEMED: Mapping[str, str] = {INK: "var(--ink)", FAINT: "var(--faint)", GRID: "var(--grid)", PAPER: "var(--paper)"}
+"""Colours that a page in the dark wants otherwise; those of the data are for both"""
+
+
+def inlined(drawing: str, slug: str, alt: str) -> str:
+    """An SVG file's text as an element of the page: ids of its own, neutral colours of the page's, and words for it."""
+    drawing = _UNWANTED.sub("", _PROLOGUE.sub("", drawing))
+    prefix = re.sub(r"[^A-Za-z0-9]+", "-", slug)
+    drawing = _REFERENCE.sub(lambda found: f"{found[1]}{prefix}-", drawing)
+    drawing = _SIZE.sub(
+        lambda found: f'<svg role="img" aria-label="{escape(alt, quote=True)}" {found[1]}', drawing, count=1
+    )
+    for color, variable in THEMED.items():
+        drawing = re.sub(re.escape(color), variable, drawing, flags=re.IGNORECASE)
+    return re.sub(r"\n\s*", "\n", drawing).strip()

@@ -1,0 +1,129 @@
+"""From runs to a folder: the page, figures in the formats asked for, and every table as CSV and Markdown."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from grokscope.report import board, calibration, curves, experiments, lead, methods, overview, phase
+from grokscope.report.page import Files, page
+from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, Table
+from grokscope.report.sources import Run, Source
+from grokscope.report.style import png, require_matplotlib, style, svg
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is in the folder now."""
+
+    page: Path
+    files: tuple[Path, ...]
+    """Beside the page"""
+    left_out: tuple[LeftOut, ...]
+
+
+def write_report(sources: Sequence[Source], folder: Path, formats: Sequence[str] = ("svg",)) -> Written:
+    """Everything about these runs in `folder`, which is made where it is not there. The same runs make the same bytes.
+
+    Without `formats` there are no figures, and Matplotlib is not needed. Raises `Unavailable` where it is needed and
+    missing, `OSError`, `NoSuchRun` for an experiment that cannot be read.
+    """
+    if formats:
+        require_matplotlib()
+    sections = _distinct(sections_of(sources))
+    if not formats:
+        sections = [_undrawn(section) for section in sections]
+    folder.mkdir(parents=True, exist_ok=True)
+    drawings: dict[str, str] = {}
+    files: Files = {}
+    with style() if formats else nullcontext():
+        for part in (part for section in sections for part in section.parts):
+            if isinstance(part, Plate):
+                drawings[part.slug], files["plate", part.slug] = _drawn(part, folder, formats)
+            elif isinstance(part, Table | Listing):
+                files["table", part.slug] = _written(part, folder)
+    title = f"grokscope report: {', '.join(source.name for source in sources)}"
+    (folder / PAGE).write_text(page(title, sections, drawings, files), encoding="utf-8")
+    left_out = [part for section in sections for part in section.parts if isinstance(part, LeftOut)]
+    return Written(folder / PAGE, tuple(folder / name for names in files.values() for name in names), tuple(left_out))
+
+
+def sections_of(sources: Sequence[Source]) -> Iterator[Section]:
+    """In the order of the page. Runs that were intervened in have their place in their experiment alone."""
+    runs = [run for source in sources for run in source.runs]
+    left_alone = [run for run in runs if not run.treated]
+    yield methods.origin(sources)
+    yield _all_runs(runs, left_alone)
+    tasks = sorted({run.trajectory.task for run in left_alone})
+    for task in tasks:
+        mine = [run for run in left_alone if run.trajectory.task == task]
+        yield lead.section(mine, task)
+        yield phase.section(mine, task)
+        yield board.section(mine, task)
+        yield calibration.section(mine, task)
+    found = [source for source in sources if source.kind == "experiment"]
+    for source in found:
+        yield experiments.section(source.path)
+    if not found:
+        nothing = LeftOut(
+            "Intervention results", "none of these is the folder of an experiment (`grokscope intervene`)"
+        )
+        yield Section("interventions", "Interventions", (), (nothing,))
+    yield curves.section(runs)
+
+
+def _all_runs(runs: Sequence[Run], left_alone: Sequence[Run]) -> Section:
+    parts: list[Part] = []
+    for task in sorted({run.trajectory.task for run in left_alone}):
+        parts += overview.parts([run for run in left_alone if run.trajectory.task == task], task)
+    if not parts:
+        parts.append(LeftOut("Overview", "there is one run alone"))
+    return Section("all-runs", "All runs", (), (*parts, overview.table(runs)))
+
+
+def _distinct(sections: Iterator[Section]) -> list[Section]:
+    """Slugs that can be names of files everywhere, each figure and each table one of its own."""
+    taken: set[tuple[str, str]] = set()
+
+    def named(part: Part) -> Part:
+        if isinstance(part, LeftOut):
+            return part
+        kind = "plate" if isinstance(part, Plate) else "table"
+        stem = slug = re.sub(r"[^A-Za-z0-9._-]+", "-", part.slug).strip("-.")
+        number = 1
+        while (kind, slug.casefold()) in taken:
+            number += 1
+            slug = f"{stem}-{number}"
+        taken.add((kind, slug.casefold()))
+        return replace(part, slug=slug)
+
+    return [replace(section, parts=tuple(map(named, section.parts))) for section in sections]
+
+
+def _undrawn(section: Section) -> Section:
+    parts = [
+        LeftOut(part.title, "no figures were asked for") if isinstance(part, Plate) else part for part in section.parts
+    ]
+    return replace(section, parts=tuple(parts))
+
+
+def _drawn(plate: Plate, folder: Path, formats: Sequence[str]) -> tuple[str, list[str]]:
+    """The figure as SVG text, and the names of its files."""
+    figure = plate.draw()
+    text = svg(figure)
+    for suffix in formats:
+        data = text.encode() if suffix == "svg" else png(figure)
+        (folder / f"{plate.slug}.{suffix}").write_bytes(data)
+    return text, [f"{plate.slug}.{suffix}" for suffix in formats]
+
+
+def _written(part: Table | Listing, folder: Path) -> list[str]:
+    if isinstance(part, Listing):
+        (folder / part.slug).write_text(part.text, encoding="utf-8")
+        return [part.slug]
+    for suffix, text in (("csv", part.csv()), ("md", part.markdown())):
+        (folder / f"{part.slug}.{suffix}").write_text(text, encoding="utf-8", newline="")
+    return [f"{part.slug}.csv", f"{part.slug}.md"]
