@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grokscope.cli.output import say, say_table
+from grokscope.pace import duration
 
 if TYPE_CHECKING:
     from grokscope.experiment.analysis import Analysis, ArmResult
@@ -18,7 +19,7 @@ def say_results(design: "Design", analysis: "Analysis", claims: "Sequence[Judged
     known = sum(outcome.known for outcome in outcomes)
     say(
         f"{design.name}: {design.task}, preset {design.preset}, seeds {', '.join(map(str, design.seeds))}; "
-        f"{known} of {len(outcomes)} runs over"
+        f"{known} of {len(outcomes)} runs over, {duration(sum(outcome.seconds for outcome in outcomes))}"
     )
     say(_noise(analysis))
     say("")

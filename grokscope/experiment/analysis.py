@@ -44,6 +44,12 @@ class ArmResult:
         return sum(outcome.grokked for outcome in self.known)
 
     @property
+    def strength(self) -> float | None:
+        """Mean over its runs of what it did over what it did it to, as norms."""
+        found = [outcome.strength for outcome in self.known if outcome.strength is not None]
+        return sum(found) / len(found) if found else None
+
+    @property
     def never(self) -> bool:
         """None of its runs grokked, where the baselines of the same seeds did."""
         return self.effect is not None and self.effect.grokked == 0 < self.effect.reference_grokked
@@ -72,6 +78,7 @@ class ArmResult:
             "grokked": self.grokked,
             "grok_steps": [outcome.grok_step for outcome in self.known],
             "restricted_mean": self.restricted_mean,
+            "relative_norm": self.strength,
             "effect": self.effect and self.effect.to_dict(),
             "p_holm": self.p,
             "log_rank": self.log_rank and _log_rank_dict(self.log_rank),

@@ -11,8 +11,8 @@ The published interventions each meet controls that share everything with them b
   tell that from a smaller learning rate; Adam, which divides by the gradient's own size, hardly notices it. So
   `rescale` says what shrinking does here, and `lr` what it would do if it counted in full. (Decoupled decay is lr · wd:
   it shrinks too. A rate of 0 is none, so there is no control of strength 1.)
-- `sham`: a projection of strength 0. It changes nothing beyond rounding (a step that may be intervened in is computed in
-  parts), so it shows what rounding alone becomes in the course of a run.
+- `sham`: a projection of strength 0. It changes nothing beyond rounding (a step that may be intervened in is computed
+  in parts), so it shows what rounding alone becomes in the course of a run.
 
 Beside the published doses stand some at which there is something to see: `update` is `project` applied to what Adam
 makes of the gradient, where Adam cannot undo it; `kick-large` is long enough to be felt; `penalty` is one, unlike the

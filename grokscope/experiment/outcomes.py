@@ -1,11 +1,14 @@
 """What became of each run: its grok step, or how long it did not grok. Read from the run directories alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 from grokscope.experiment.conditions import Arm
 from grokscope.experiment.design import Planned
+from grokscope.runs.log import decode
 from grokscope.runs.state import read_state
 from grokscope.sweeps.standing import State, read_standing
 
@@ -28,6 +31,10 @@ class Outcome:
     """Steps between evaluations: a grok step is known no better"""
     accuracy: float | None = None
     """On the test split, at the end"""
+    strength: float | None = None
+    """What the treatment did over what it did it to, as norms: the median over its recorded acts"""
+    seconds: float = 0.0
+    """Wall time of the process that ended it"""
     name: str = ""
 
     @property
@@ -56,6 +63,8 @@ class Outcome:
             "budget": self.budget,
             "cadence": self.cadence,
             "test": self.accuracy,
+            "relative_norm": self.strength,
+            "seconds": self.seconds,
             "run": self.name,
         }
 
@@ -72,9 +81,9 @@ def _outcome(planned: Planned) -> Outcome:
     fate: Fate = _fate(standing.state, standing.grokked_step)
     if fate == "not grokked" and standing.status == "stopped":  # by a person: it was watched no longer
         budget = standing.step or 0
-    accuracy = None
-    if standing.state == "finished":
-        accuracy = read_state(cell.directory).last["finished"]["result"].get("test")
+    finished: Mapping[str, Any] = {}
+    if standing.ended:
+        finished = read_state(cell.directory).last["finished"]
     return Outcome(
         planned.arm,
         planned.seed,
@@ -83,9 +92,22 @@ def _outcome(planned: Planned) -> Outcome:
         standing.grokked_step,
         budget,
         cell.config.evaluate.every,
-        accuracy,
+        finished.get("result", {}).get("test"),
+        None if planned.arm.is_baseline else _strength(cell.directory.events),
+        finished.get("seconds", 0.0),
         cell.slug,
     )
+
+
+def _strength(log: Path) -> float | None:
+    """Median relative norm of what an intervention did; None where none acted (or there is no log)."""
+    try:
+        with log.open("rb") as lines:
+            acts = [decode(line) for line in lines if b'"applied"' in line]
+    except OSError:
+        return None
+    norms = [act["relative_norm"] for act in acts if act is not None and act.get("relative_norm") is not None]
+    return median(norms) if norms else None
 
 
 def _fate(state: State, grokked_step: int | None) -> Fate:

@@ -63,12 +63,14 @@ def markdown(design: Design, analysis: Analysis, claims: Sequence[Judged]) -> st
         f"Settings beside the preset: {_settings(design)}.",
         f"Noise between runs of one seed: {100 * noise.sigma:.1f} % ({noise.degrees} degrees of freedom, from "
         f"{'the' if noise.source == 'replicates' else 'the published'} replicates). Ratios are of grok steps on the "
-        "same seed, with 95 % intervals from that noise; p values are Holm's; a run that did not grok gives a bound.",
+        "same seed, with 95 % intervals from that noise; p values are Holm's; a run that did not grok gives a bound. "
+        "Relative norm: of what was added to gradient, update or weights, over that of the latter, at each act.",
         markdown_table(
-            ["condition", "grok", "grok steps", "ratio to baseline", "p", "verdict"],
+            ["condition", "relative norm", "grok", "grok steps", "ratio to baseline", "p", "verdict"],
             [
                 [
-                    result.arm.label, f"{result.grokked}/{len(result.known)}", _steps(result),
+                    result.arm.label, "" if result.strength is None else f"{result.strength:.2g}",
+                    f"{result.grokked}/{len(result.known)}", _steps(result),
                     "" if result.effect is None else said(result.effect), _p(result.p),
                     "" if result.arm.is_baseline else result.verdict,
                 ]
@@ -121,6 +123,7 @@ def _arm_row(result: ArmResult) -> dict[str, Any]:
         "runs": len(result.known),
         "grokked": result.grokked,
         "restricted_mean": result.restricted_mean,
+        "relative_norm": result.strength,
         **_effect_row(result.effect),
         "p_holm": result.p,
         "log_rank_p": test and test.p,

@@ -25,7 +25,7 @@ def outcome(arm: Arm, seed: int, step: float | None, replicate: int = 0, budget:
         budget,
         50,
         0.99 if grokked else 0.3,
-        f"{arm.slug}-seed{seed}",
+        name=f"{arm.slug}-seed{seed}",
     )
 
 

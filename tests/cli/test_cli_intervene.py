@@ -1,0 +1,176 @@
+"""`grokscope intervene` from the outside: the plan, a real experiment, its results, and several side by side."""
+
+import csv
+import json
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_process import Nursery
+
+from grokscope.experiment.conduct import all_planned
+from grokscope.experiment.design import Design, Planned, record
+
+TINY = (
+    "--backend=torch", "--set=task.modulus=7", "--set=model.width=8", "--set=model.heads=2", "--set=model.layers=1",
+    "--set=model.feed_forward=8", "--batch-size=8", "--steps=24", "--eval-every=4", "--measure-every=12",
+    "--samples=1", "--set=measure.baseline_samples=2",
+)  # fmt: skip
+
+LONG = 240.0
+"""Seconds to wait for several runs, each of which imports PyTorch."""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """An experiment nobody ran, `runs/made`: project 0.5 takes 1.5 times as long, project 1 never groks, kick waits."""
+    design = Design(
+        name="made",
+        task="modular",
+        preset="small",
+        seeds=[42, 137, 2024],
+        arms={"kick": [10.0], "project": [0.5, 1.0], "project-random": [0.5]},
+    )
+    for planned in all_planned(record(design, tmp_path / "runs"), tmp_path / "runs"):
+        if planned.arm.condition != "kick":
+            _write(planned, _grok_step(planned))
+    return tmp_path
+
+
+def _grok_step(planned: Planned) -> int | None:
+    base = {42: 2300, 137: 2600, 2024: 2000}[planned.seed] + 100 * planned.replicate
+    if planned.arm.condition == "project":
+        return None if planned.arm.dose == 1 else base * 3 // 2
+    return base
+
+
+def _write(planned: Planned, grokked: int | None) -> None:
+    """The log of a run that is over."""
+    cell, steps = planned.cell, planned.cell.config.train.steps
+    last = grokked + 200 if grokked else steps
+    status = "grokked" if grokked else "completed"
+    events: list[dict[str, Any]] = [
+        {"event": "started", "step": 0, "config": cell.config.model_dump(mode="json"), "task": cell.task, "process": 1,
+         "host": socket.gethostname()},
+        *([{"event": "grokked", "step": grokked}] if grokked else []),
+        {"event": "finished", "step": last, "status": status, "steps": last, "seconds": 60.0, "result": {"test": 0.99}},
+    ]  # fmt: skip
+    cell.directory.path.mkdir(parents=True)
+    cell.directory.config.write_text(cell.config.to_toml())
+    cell.directory.events.write_text("".join(json.dumps({"seq": seq, **e}) + "\n" for seq, e in enumerate(events)))
+
+
+def test_the_plan_is_told_and_nothing_done(nursery: Nursery, tmp_path: Path) -> None:
+    asked = ("intervene", "modular", "--preset=small", "--conditions=project,lr", "--doses=project=0.5,1", "--dry-run")
+    done = nursery.run(*asked, folder=tmp_path)
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0] == "intervene-modular-small: 18 runs of at most 6,000 steps, 18 to do"
+    assert "baseline-seed2024-replicate2" in done.out
+    assert "project@500:strength=0.5,basis=baseline-seed42" in done.out
+    assert "lr0.5-seed42" in done.out
+    assert "lr1-seed42" not in done.out  # a rate of zero is none
+    assert not (tmp_path / "runs").exists()
+    told = nursery.run(*asked, "--json", folder=tmp_path).json
+    assert [run["state"] for run in told["runs"]] == ["missing"] * 18
+
+
+@pytest.mark.slow
+def test_an_experiment_from_the_command_line(nursery: Nursery, tmp_path: Path) -> None:
+    """Two seeds, two conditions; given again it trains nothing, and a condition more is all that is added."""
+    asked = ("intervene", "modular", *TINY, "--seeds=1,2", "--replicates=0", "--start=9", "--name=e", "--json")
+    done = nursery.start(*asked, "--conditions=project,sham", "--jobs=2", folder=tmp_path).wait(LONG)
+    assert done.code == 0, done.err
+    result = done.json
+    assert [run["run"] for run in result["runs"]] == [
+        "baseline-seed1", "baseline-seed2", "project0.5-seed1", "project0.5-seed2", "sham-seed1", "sham-seed2",
+    ]  # fmt: skip
+    assert all(run["fate"] in {"grokked", "not grokked"} for run in result["runs"])
+    assert "the baseline of seed 1 has not grokked: treated from step 9 on" in done.err
+    logs = {log: log.read_bytes() for log in (tmp_path / "runs" / "e").glob("*/events.jsonl")}
+    again = nursery.start(*asked, "--conditions=project,sham,lr", folder=tmp_path).wait(LONG)
+    assert again.code == 0, again.err
+    assert len(again.json["runs"]) == 8
+    assert all(log.read_bytes() == content for log, content in logs.items())
+
+
+def test_results_read_within_80_columns(nursery: Nursery, made: Path) -> None:
+    done = nursery.run("intervene", "results", "made", folder=made)
+    assert (done.code, done.err) == (0, "")
+    arms = done.out.split("\n\n")[1].splitlines()
+    assert max(map(len, arms[: arms.index(next(line for line in arms if line.startswith("step:")))])) <= 80
+    assert arms[1].split() == ["baseline", "9/9", "2,400"]
+    assert "1.50 [" in arms[3]
+    assert arms[3].endswith("later")
+    assert "0/3  > 6,000  ≥ 2." in arms[4]
+    assert arms[4].endswith("never within 6,000")
+    assert "no runs yet" in arms[2]
+    assert "later than project-random" in done.out
+    assert "18 of 21 runs over" in done.out
+
+
+@pytest.mark.slow
+def test_results_as_json_and_files(nursery: Nursery, made: Path) -> None:
+    pytest.importorskip("matplotlib")
+    done = nursery.run("intervene", "results", "--json", "-o", "out", folder=made)  # the latest
+    result = done.json
+    assert {arm["condition"]: arm["verdict"] for arm in result["arms"][3:]} == {
+        "project": "never within 6,000", "project-random": "no effect seen",
+    }  # fmt: skip
+    found = {claim["claim"]: claim["finding"] for claim in result["claims"]}
+    assert found["a random basis does nothing up to 0.75"] == "supported"
+    assert sorted(path.name for path in (made / "out").iterdir()) == [
+        "claims.csv", "contrasts.csv", "dose-response.csv", "dose-response.png", "dose-response.svg", "effects.csv",
+        "effects.png", "effects.svg", "results.md", "runs.csv", "survival.png", "survival.svg",
+    ]  # fmt: skip
+    with (made / "out" / "runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 21
+    before = {path: path.read_bytes() for path in (made / "out").iterdir()}
+    nursery.run("intervene", "results", "--json", "-o", "out", folder=made)
+    assert {path: path.read_bytes() for path in (made / "out").iterdir()} == before
+
+
+def test_experiments_side_by_side(nursery: Nursery, made: Path) -> None:
+    (made / "runs" / "made").rename(made / "runs" / "one")
+    shutil.copytree(made / "runs" / "one", made / "runs" / "two")
+    done = nursery.run("intervene", "spectrum", "one", "two", folder=made)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["condition", "one", "two"]
+    assert lines[1].split() == ["baseline", *["2,400", "(9/9)"] * 2]
+    assert lines[4].split() == ["project", "1", *["never", "(0/3)"] * 2]
+    told = nursery.run("intervene", "spectrum", "one", "two", "--json", folder=made).json
+    assert [told[name]["noise"]["degrees"] for name in ("one", "two")] == [6, 6]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["modular", "--conditions=boost"], 2, "no condition 'boost'"),
+        (["modular", "--doses=kick=1,x"], 2, "doses of kick are numbers"),
+        (["modular", "--doses=lr=0.5"], 2, "lr is not among the conditions"),
+        (["modular", "--start=soon"], 2, "a step, a fraction below 1, or auto"),
+        (["modular", "--seeds=a"], 2, "whole numbers"),
+        (["modular", "--set=optimizer.rate=1"], 2, "no setting 'optimizer.rate'"),
+        (["chess"], 2, "chess"),
+        (["results", "nothing"], 3, "no experiments in runs"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    nursery: Nursery, tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    done = nursery.run("intervene", *arguments, folder=tmp_path)
+    assert (done.code, done.out) == (code, "")
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_another_experiment_needs_another_name(nursery: Nursery, made: Path) -> None:
+    done = nursery.run("intervene", "modular", "--preset=small", "--name=made", "--lr=0.1", folder=made)
+    assert done.code == 2
+    assert "choose another --name" in done.err
