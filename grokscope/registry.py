@@ -4,7 +4,9 @@ Listing names reads package metadata and imports nothing; getting a spec imports
 the framework.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, overload
 
@@ -43,5 +45,11 @@ def get(kind: Kind, name: str) -> BackendSpec | TaskSpec | InterventionSpec:
     return spec
 
 
-def _entry_points(kind: Kind) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"grokscope.{kind}")}
+def _entry_points(kind: Kind) -> Mapping[str, EntryPoint]:
+    return _scanned(kind, entry_points)
+
+
+@cache
+def _scanned(kind: Kind, scan: Callable[..., Iterable[EntryPoint]]) -> Mapping[str, EntryPoint]:
+    """Once a process: every look at the metadata of all packages takes 10 ms, and a sweep resolves many cells."""
+    return {point.name: point for point in scan(group=f"grokscope.{kind}")}
