@@ -4,7 +4,7 @@ The trainer is the only one who knows: a request stands as `requested` until an 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,8 @@ class Standing:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
     times: int = 0
-
-    @property
-    def on(self) -> bool:
-        return self.word in {"on", "changed", "applied"}
+    on: bool = False
+    """Whatever was asked or refused since."""
 
 
 def ask(inbox: Path, command: Command, view: View) -> Request:
@@ -96,11 +94,16 @@ def _refusal(request: Request, view: View) -> str | None:
 
 def standing(kind: str, view: View, requests: Requests) -> Standing:
     """How one kind of intervention stands: what the trainer said last, and whether something is asked of it now."""
-    last = next((answer for answer in reversed(view.treated) if answer.kind == kind), None)
+    answers = [answer for answer in view.treated if answer.kind == kind]
+    obeyed = [answer for answer in answers if answer.state != "refused"]
     known = Standing(kind)
-    if last is not None:
-        known = Standing(kind, last.state, last.parameters, last.reason, last.times)
+    if obeyed:
+        last = obeyed[-1]
+        known = Standing(kind, last.state, last.parameters, last.reason, last.times, last.state != "off")
+    spoken = [answer for answer in answers if answer.state != "applied"]
+    if spoken and spoken[-1].state == "refused":  # until the next switch, however often it acts meanwhile
+        known = replace(known, word="refused", reason=spoken[-1].reason)
     asked = [request for request in requests.open if request.command.kind == kind]
     if asked:
-        return Standing(kind, "requested", asked[-1].command.parameters or known.parameters, "", known.times)
+        return replace(known, word="requested", parameters=asked[-1].command.parameters or known.parameters, reason="")
     return known

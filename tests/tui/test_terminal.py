@@ -1,4 +1,4 @@
-"""In a real terminal: start a run, watch its numbers move, pause it, leave, kill the trainer, see that it crashed."""
+"""In a real terminal: start a run, watch its numbers move, pause it, intervene, leave, kill the trainer."""
 
 import json
 import os
@@ -94,6 +94,14 @@ def test_from_start_to_crash(tmp_path: Path, terminal: Terminal) -> None:
         terminal.type("s")
         terminal.type("Space")
         terminal.until(lambda screen: "● running" in screen)
+
+        terminal.type("5")
+        terminal.type("Tab", "Tab", "Tab", "Space")  # kick, its parameters, noise
+        terminal.until(lambda screen: re.search(r"noise +● (on|applied)", screen))
+        terminal.type("Space")
+        terminal.until(lambda screen: re.search(r"noise +○ off", screen))
+        switched = [line for line in (run / "events.jsonl").read_text().splitlines() if '"source":"control"' in line]
+        assert [json.loads(line)["state"] for line in switched if '"applied"' not in line] == ["on", "off"]
 
         terminal.type("q")
         terminal.until(lambda screen: "commutator" not in screen)

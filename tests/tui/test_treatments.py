@@ -1,0 +1,145 @@
+"""The interventions panel against a trainer that really trains."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Checkbox, Input
+from tui_made import Driven, Script, whole_run
+
+from grokscope.runs.directory import RunDirectory
+from grokscope.runs.inbox import Command, send
+from grokscope.runs.log import read
+from grokscope.tui.control import Requests, standing
+from grokscope.tui.fold import fold
+from grokscope.tui.view import View
+from grokscope.tui.widgets.chart import marks_of
+from grokscope.tui.widgets.treatments import Row, parse_parameters, told, written
+
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Iterator[RunDirectory]:
+    """A run that goes on until the test is over."""
+    pytest.importorskip("torch")
+    arguments = (
+        "run modular --backend torch --name live --steps 100000000 --eval-every 50 --measure-every 50 --samples 1 "
+        "--batch-size 8 --set task.modulus=11 --set model.width=16 --set model.heads=2 --set model.layers=1 "
+        "--set model.feed_forward=16 --set measure.baseline_samples=1 --set snapshot.every=50 --quiet"
+    )
+    process = subprocess.Popen([sys.executable, "-m", "grokscope", *arguments.split()], cwd=tmp_path)
+    run = RunDirectory(tmp_path / "runs" / "live")
+    deadline = time.monotonic() + PATIENCE
+    while not run.events.exists() or b'"snapshot"' not in run.events.read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    yield run
+    process.kill()
+    process.wait()
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        await pilot.pause(0.05)
+
+
+@pytest.mark.slow
+async def test_against_a_real_trainer(trainer: RunDirectory, driven: Driven) -> None:
+    async with driven(trainer, (160, 45), follow=True) as (app, pilot):
+        await until(pilot, lambda: len(app.screen.query(Row)) >= 5)
+        rows = {row.kind: row for row in app.screen.query(Row)}
+        noise, kick = rows["noise"], rows["kick"]
+        assert noise.query_one(Input).value.startswith("epsilon=0.1 every=50 ")
+
+        noise.query_one(Checkbox).focus()
+        await pilot.press("space")
+        await until(pilot, lambda: noise.standing.word in {"on", "applied"})
+        assert noise.query_one(Checkbox).value
+        await until(pilot, lambda: noise.standing.times > 1)
+
+        entry = noise.query_one(Input)
+        entry.focus()
+        entry.value = entry.value.replace("epsilon=0.1", "epsilon=0.3")
+        await pilot.press("enter")
+        await until(pilot, lambda: noise.standing.parameters.get("epsilon") == 0.3)
+
+        entry.value = "epsilonn=1"
+        await pilot.press("enter")
+        await until(pilot, lambda: noise.standing.word == "refused")
+        assert "the nearest is epsilon" in noise.standing.reason
+        assert noise.standing.on
+        assert noise.query_one(Checkbox).value
+        assert noise.standing.parameters["epsilon"] == 0.3
+
+        noise.query_one(Checkbox).focus()
+        await pilot.press("space")
+        await until(pilot, lambda: noise.standing.word == "off")
+        assert not noise.query_one(Checkbox).value
+
+        kick.query_one(Checkbox).focus()
+        await pilot.press("space")
+        await until(pilot, lambda: kick.standing.word == "off" and kick.standing.reason == "it has acted")
+        send(trainer.control, Command(action="stop"))
+    switches = [event for event in read(trainer.events) if event["event"] == "intervened"]
+    assert [(event["kind"], event["state"]) for event in switches if event["state"] != "applied"] == [
+        ("noise", "on"), ("noise", "changed"), ("noise", "refused"), ("noise", "off"), ("kick", "on"), ("kick", "off")
+    ]  # fmt: skip
+
+
+# --- what the fold keeps ----------------------------------------------------------------------------------------------
+
+
+def folded(script: Script) -> View:
+    view = View()
+    for event in script.events:
+        view = fold(view, event)
+    return view
+
+
+def treated(times: int = 300) -> Script:
+    script = whole_run(finish=False, interventions=["noise"], intervention_parameters={"noise": {"epsilon": 0.1}})
+    common: dict[str, Any] = {"kind": "noise", "parameters": {"epsilon": 0.1, "relative": None}, "source": "control"}
+    script.add("intervened", 3000, state="on", **common)
+    for step in range(times):
+        script.add("intervened", 3001 + step, state="applied", norm=0.1, relative_norm=0.0025, **common)
+    return script
+
+
+def test_what_it_does_crowds_nothing_out() -> None:
+    view = folded(treated())
+    assert [(answer.state, answer.times) for answer in view.treated] == [("on", 0), ("applied", 300)]
+    assert standing("noise", view, Requests()).times == 300
+    assert "grokked" in {line.event for line in view.notable}
+    assert sum(line.event == "intervened" for line in view.notable) == 1
+    assert [mark.step for mark in marks_of(view) if mark.kind == "treated"] == [3000]
+
+
+def test_a_switch_begins_the_count_anew() -> None:
+    script = treated(3)
+    common: dict[str, Any] = {"kind": "noise", "parameters": {}, "source": "control"}
+    script.add("intervened", 3010, state="off", **common)
+    script.add("intervened", 3020, state="on", **common)
+    script.add("intervened", 3021, state="applied", **common)
+    view = folded(script)
+    assert [(answer.state, answer.times) for answer in view.treated] == [
+        ("on", 0), ("applied", 3), ("off", 0), ("on", 0), ("applied", 1)
+    ]  # fmt: skip
+
+
+def test_history_says_the_dose() -> None:
+    on, applied = folded(treated()).treated
+    assert told(on).split() == ["3,000", "noise", "on", "epsilon", "0.100", "(control)"]
+    assert told(applied).split() == ["3,300", "noise", "applied", "300x,", "last", "dose", "0.00250"]
+
+
+def test_parameters_are_edited_as_they_are_shown() -> None:
+    parameters = {"epsilon": 0.1, "every": 50, "basis": "../runs/a", "published": False}
+    assert parse_parameters(written(parameters | {"relative": None})) == parameters
