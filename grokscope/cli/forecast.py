@@ -163,7 +163,7 @@ def _say_candidates(projection: "Projection") -> None:
         ]
         for name in names
     ]  # fmt: skip
-    say_table(["law", "grok step", "usually off by", "what it goes by"], rows, numeric=["grok step", "usually off by"])
+    say_table(["law", "grok step", "off by", "what it goes by"], rows, numeric=["grok step", "off by"])
     say("* chosen: nearest at this stage, on configurations of the bank it had not seen")
 
 
@@ -276,10 +276,8 @@ def _say_odds(done: "Backtest") -> None:
         for each in done.odds
     ]  # fmt: skip
     say_table([*columns, "runs"], rows, numeric=columns)
-    say(
-        f"a grok step was projected for runs that never grokked in {done.false_projections:.0%} of the answers, "
-        f"without weight decay in {done.false_projections_without_decay:.0%}"
-    )
+    say(f"answers about runs that never grokked that projected a grok step: {done.false_projections:.0%}")
+    say(f"of them about runs without weight decay: {done.false_projections_without_decay:.0%}")
 
 
 # --- a bank -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,152 @@
+"""`grokscope forecast` from the outside: a run, a backtest, a bank."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from cli_process import Nursery, Outcome, grokscope, tiny
+from forecast_made import bank, made
+
+from grokscope.cli.exits import ExitCode
+from grokscope.events import schema
+from grokscope.warning.trajectory import read_trajectories, write_trajectories
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With `bank.jsonl.gz`, `run.jsonl` (a run that is not in it) and `control.jsonl` (one without weight decay)."""
+    folder = tmp_path_factory.mktemp("forecast")
+    write_trajectories(folder / "bank.jsonl.gz", bank(seeds=1))
+    write_trajectories(folder / "run.jsonl", [made("my-run", 77)])
+    write_trajectories(folder / "control.jsonl", [made("control", 77, wd=0.0)])
+    return folder
+
+
+def forecast(folder: Path, *arguments: str) -> Outcome:
+    return grokscope("forecast", *arguments, folder=folder)
+
+
+def forecast_json(folder: Path, *arguments: str) -> Any:
+    done = forecast(folder, *arguments, "--json")
+    assert done.code == ExitCode.FINISHED, done.err
+    return done.json
+
+
+class TestRun:
+    def test_says_whether_and_when(self, folder: Path) -> None:
+        done = forecast(folder, "run.jsonl", "--bank=bank.jsonl.gz", "--at=1000")
+        assert done.code == ExitCode.FINISHED
+        lines = done.out.splitlines()
+        assert lines[0] == "my-run: step 1,000 of 6,000, test loss has turned"
+        assert lines[1].startswith("probability  0.")
+        assert lines[2].startswith("grok step    1,")
+        assert lines[3].startswith("interval     1,")
+        assert lines[-1] == "calibrated on bank.jsonl.gz: 28 runs, 16 grokked"
+        assert all(len(line) <= 80 for line in lines)
+
+    def test_the_same_as_json(self, folder: Path) -> None:
+        said = forecast_json(folder, "run.jsonl", "--bank=bank.jsonl.gz", "--at=1000")
+        assert (said["run"], said["step"], said["budget"], said["grokked_step"]) == ("my-run", 1000, 6000, None)
+        assert said["interval"]["low"] <= said["grok_step"] <= said["interval"]["high"]
+        assert said["interval"]["level"] == 0.9
+        assert said["lead_steps"] == said["grok_step"] - 1000
+        assert said["candidates"][said["law"]] == said["grok_step"]
+        assert said["bank"]["runs"] == 28
+        true = read_trajectories(folder / "run.jsonl")[0].grok_step
+        assert true is not None
+        assert said["grok_step"] == pytest.approx(true, rel=0.15)
+
+    def test_abstains_with_a_reason(self, folder: Path) -> None:
+        for arguments, reason in (
+            (["run.jsonl"], "already grokked at step 1,"),
+            (["run.jsonl", "--at=50"], "too early: fewer than 4 evaluations"),
+            (["control.jsonl", "--at=2000"], "grokking within the budget is less likely than not"),
+            (["control.jsonl"], "the budget is used up"),
+        ):
+            done = forecast(folder, *arguments, "--bank=bank.jsonl.gz")
+            assert done.code == ExitCode.FINISHED
+            assert f"no forecast  {reason}" in done.out
+            assert "grok step    " not in done.out
+
+    def test_a_bank_that_is_not_there(self, folder: Path) -> None:
+        said = forecast_json(folder, "run.jsonl", "--at=1000", "--bank=none.jsonl")
+        assert said["abstained"] == "cannot read the bank none.jsonl: No such file or directory"
+        assert said["bank"] is None
+
+    def test_a_run_directory(self, made_runs: Path) -> None:
+        said = forecast_json(made_runs, "made")
+        assert said["abstained"] == "already grokked"
+        assert said["grokked_step"] == 800
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "message"),
+        [
+            ([], ExitCode.USAGE, "name one run"),
+            (["run.jsonl", "control.jsonl"], ExitCode.USAGE, "name one run"),
+            (["bank.jsonl.gz"], ExitCode.USAGE, "holds 28 runs"),
+            (["run.jsonl", "-o", "x.jsonl"], ExitCode.USAGE, "-o is for --build-bank"),
+            (["nothing"], ExitCode.NO_RUN, "no run"),
+            (["--backtest", "run.jsonl", "--bank=bank.jsonl.gz"], ExitCode.USAGE, "--backtest takes"),
+            (["--build-bank", "run.jsonl"], ExitCode.USAGE, "-o FILE"),
+            (["--build-bank", "run.jsonl", "-o", "bank.csv"], ExitCode.USAGE, "*.jsonl"),
+        ],
+    )
+    def test_refusals(self, folder: Path, arguments: list[str], code: ExitCode, message: str) -> None:
+        done = forecast(folder, *arguments)
+        assert done.code == code
+        assert message in done.err
+        assert done.out == ""
+
+
+class TestBacktest:
+    def test_one_table_after_the_other(self, folder: Path) -> None:
+        done = forecast(folder, "--backtest", "--bank=bank.jsonl.gz")
+        assert done.code == ExitCode.FINISHED
+        lines = done.out.splitlines()
+        assert lines[0].startswith("modular: 28 runs in 28 configurations, 16 grokked.")
+        assert all(len(line) <= 80 for line in lines)
+        heads = ("mean error in %, at fractions", "mean error in %, at steps", "intervals of 90%", "probability of")
+        assert all(any(line.startswith(head) for line in lines) for head in heads)
+
+    def test_json(self, folder: Path) -> None:
+        said = forecast_json(folder, "--backtest", "bank.jsonl.gz")
+        first, second = said["backtests"]["modular"]
+        assert (first["left_out"], second["left_out"]) == ("configuration", "operation")
+        assert {"errors", "errors_by_step", "coverage", "odds", "reasons"} <= first.keys()
+
+    def test_too_few_runs(self, folder: Path) -> None:
+        done = forecast(folder, "--backtest", "run.jsonl")
+        assert done.code == ExitCode.FINISHED
+        assert "skipped: modular, by configuration: a backtest leaves out" in done.out
+
+
+class TestBank:
+    def test_is_built_and_used(self, folder: Path, made_runs: Path) -> None:
+        done = forecast(folder, "--build-bank", "bank.jsonl.gz", str(made_runs / "runs"), "-o", "mine.jsonl.gz")
+        assert done.code == ExitCode.FINISHED
+        assert done.out == ""
+        assert "mine.jsonl.gz: 29 runs, 17 grokked" in done.err
+        assert len(read_trajectories(folder / "mine.jsonl.gz")) == 29
+        said = forecast_json(folder, "run.jsonl", "--bank=mine.jsonl.gz", "--at=1000")
+        assert said["bank"]["runs"] == 29
+
+    def test_says_what_was_left_out(self, folder: Path) -> None:
+        runs = [made("whole", 1), made("open", 2).until(600)]
+        write_trajectories(folder / "some.jsonl", runs)
+        done = forecast(folder, "--build-bank", "some.jsonl", "-o", "few.jsonl")
+        assert "few.jsonl: 1 runs, 1 grokked" in done.err
+        assert "left out: 1 neither grokked nor used up their budget" in done.err
+        write_trajectories(folder / "open.jsonl", runs[1:])
+        done = forecast(folder, "--build-bank", "open.jsonl", "-o", "none.jsonl")
+        assert done.code == ExitCode.USAGE
+
+
+def test_a_run_carries_its_forecasts(nursery: Nursery, folder: Path, tmp_path: Path) -> None:
+    bank_file = f"--set=forecast.bank={folder / 'bank.jsonl.gz'}"
+    done = nursery.run(*tiny("modular", "--steps=60", "--json", bank_file), folder=tmp_path)
+    said = [event for event in done.lines if event["event"] == "forecast"]
+    assert said[0]["abstained"] == "too early: fewer than 4 evaluations"
+    assert [event["step"] for event in said][:2] == [0, 30]
+    for event in said:
+        jsonschema.validate(event, schema())
