@@ -122,7 +122,7 @@ def said(effect: Effect) -> str:
 
 
 def _none(effect: Effect) -> Finding:
-    low, high = effect.interval
+    low, high = effect.over_seeds or effect.interval
     if low is not None and high is not None and low > 1 / MARGIN and high < MARGIN:
         return "supported"
     return "refuted" if effect.direction else "undecided"

@@ -6,6 +6,11 @@ replicates: σ √2 / √n, σ pooled within seeds. A treated run and its refere
 bring them closer: the interval is, if anything, too wide. Where the seeds disagree by more than σ allows, it is widened
 until it allows that (Birge's ratio). The interval is Student's, for σ comes from a handful of replicates.
 
+Beside it stands an interval that needs no replicates: Student's over the log ratios of the seeds, which share batches
+and so cancel what they share. It has one degree of freedom fewer than seeds. Effects are judged by the first interval,
+their absence by the second: a treatment too weak to part a run from its baseline deserves better than the noise of runs
+that were never together.
+
 A run that did not grok in N steps gives a bound, not a gap: its ratio is at least N / reference.
 """
 
@@ -75,6 +80,8 @@ class Effect:
     """Seed, and the bounds on its log ratio"""
     detectable_log: float
     """The smallest effect that would be told from none four times in five"""
+    over_seeds: tuple[float, float] | None = None
+    """The interval of the ratio over seeds; None with fewer than two pairs, or a run that did not grok"""
 
     @property
     def kind(self) -> Literal["estimate", "at least", "at most", "open"]:
@@ -122,6 +129,7 @@ class Effect:
             "high": high,
             "level": LEVEL,
             "p": self.p,
+            "over_seeds": None if self.over_seeds is None else list(self.over_seeds),
             "widened": self.widened,
             "detectable": math.exp(self.detectable_log),
             "by_seed": [
@@ -176,6 +184,7 @@ def effect(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: Nois
         p=_p(low, high, error, noise.degrees),
         by_seed=tuple((outcome.seed, *bound) for (outcome, _), bound in zip(pairs, bounds, strict=True)),
         detectable_log=(quantile + _student(POWER, noise.degrees)) * error,
+        over_seeds=_over_seeds([low for low, _ in bounds], _grid(pairs)) if low == high else None,
     )
 
 
@@ -241,6 +250,21 @@ def _p(low: float, high: float, error: float, degrees: int) -> float | None:
     if not math.isfinite(low) and not math.isfinite(high):
         return None
     return float(2 * stdtr(degrees, -abs(nearest) / error)) if error > 0 else float(nearest == 0)
+
+
+def _over_seeds(values: Sequence[float], grid: float) -> tuple[float, float] | None:
+    """Student's interval of the ratio from log ratios, whose spread is at least that of their grid."""
+    if len(values) < 2:
+        return None
+    spread = max(float(np.std(values, ddof=1)), grid)
+    reach = _student(0.5 + LEVEL / 2, len(values) - 1) * spread / math.sqrt(len(values))
+    middle = sum(values) / len(values)
+    return math.exp(middle - reach), math.exp(middle + reach)
+
+
+def _grid(pairs: Sequence[tuple[Outcome, Outcome]]) -> float:
+    """Standard deviation of a log ratio of steps that are known to a grid of evaluations."""
+    return max(math.hypot(*(each.cadence / each.time / math.sqrt(12) for each in pair)) for pair in pairs)
 
 
 def _birge(values: Sequence[float], sigma: float) -> float:

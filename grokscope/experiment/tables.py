@@ -63,15 +63,16 @@ def markdown(design: Design, analysis: Analysis, claims: Sequence[Judged]) -> st
         f"Settings beside the preset: {_settings(design)}.",
         f"Noise between runs of one seed: {100 * noise.sigma:.1f} % ({noise.degrees} degrees of freedom, from "
         f"{'the' if noise.source == 'replicates' else 'the published'} replicates). Ratios are of grok steps on the "
-        "same seed, with 95 % intervals from that noise; p values are Holm's; a run that did not grok gives a bound. "
-        "Relative norm: of what was added to gradient, update or weights, over that of the latter, at each act.",
+        "same seed, with 95 % intervals from that noise; over seeds: the interval from the spread of the seeds alone; "
+        "p values are Holm's; a run that did not grok gives a bound. Relative norm: of what was added to gradient, "
+        "update or weights, over that of the latter, at each act.",
         markdown_table(
-            ["condition", "relative norm", "grok", "grok steps", "ratio to baseline", "p", "verdict"],
+            ["condition", "relative norm", "grok", "grok steps", "ratio to baseline", "over seeds", "p", "verdict"],
             [
                 [
                     result.arm.label, "" if result.strength is None else f"{result.strength:.2g}",
                     f"{result.grokked}/{len(result.known)}", _steps(result),
-                    "" if result.effect is None else said(result.effect), _p(result.p),
+                    "" if result.effect is None else said(result.effect), _over_seeds(result.effect), _p(result.p),
                     "" if result.arm.is_baseline else result.verdict,
                 ]
                 for result in analysis.arms
@@ -133,10 +134,12 @@ def _arm_row(result: ArmResult) -> dict[str, Any]:
 
 
 def _effect_row(effect: Effect | None) -> dict[str, Any]:
+    keys = ("kind", "ratio", "low", "high", "p", "detectable")
     if effect is None:
-        return dict.fromkeys(("kind", "ratio", "low", "high", "p", "detectable"))
+        return dict.fromkeys((*keys, "low_over_seeds", "high_over_seeds"))
     whole = effect.to_dict()
-    return {key: whole[key] for key in ("kind", "ratio", "low", "high", "p", "detectable")}
+    low, high = effect.over_seeds or (None, None)
+    return {key: whole[key] for key in keys} | {"low_over_seeds": low, "high_over_seeds": high}
 
 
 def _write_csv(path: Path, rows: Rows) -> None:
@@ -150,6 +153,10 @@ def _steps(result: ArmResult) -> str:
     return ", ".join(
         f"{each.grok_step:,}" if each.grok_step is not None else f"> {each.budget:,}" for each in result.known
     )
+
+
+def _over_seeds(effect: Effect | None) -> str:
+    return "" if effect is None or effect.over_seeds is None else "[{:.2f}, {:.2f}]".format(*effect.over_seeds)
 
 
 def _settings(design: Design) -> str:

@@ -108,6 +108,26 @@ def test_where_neither_groks_nothing_is_said() -> None:
     assert found.interval == (None, None)
 
 
+def test_the_interval_over_seeds_is_students() -> None:
+    found = effect(*pair([1000, 1000, 1000], [1000, 1100, 1210]), NOISE)
+    assert found is not None
+    assert found.over_seeds is not None
+    reach = 4.302652729911275 * math.log(1.1) / math.sqrt(3)
+    assert found.over_seeds == pytest.approx((1.1 * math.exp(-reach), 1.1 * math.exp(reach)))
+    alone, torn = effect(*pair([1000], [1100]), NOISE), effect(*pair([1000, 1000], [1100, None]), NOISE)
+    assert alone is not None
+    assert torn is not None
+    assert (alone.over_seeds, torn.over_seeds) == (None, None)
+
+
+def test_equal_steps_are_equal_to_their_grid() -> None:
+    found = effect(*pair([1000, 1000], [1000, 1000]), NOISE)
+    assert found is not None
+    assert found.over_seeds is not None
+    reach = 12.706204736174707 * 50 / 1000 / math.sqrt(6) / math.sqrt(2)
+    assert found.over_seeds[1] == pytest.approx(math.exp(reach))
+
+
 def test_seeds_that_disagree_widen_the_interval() -> None:
     steady = effect(*pair([1000] * 3, [1200] * 3), NOISE)
     torn = effect(*pair([1000] * 3, [600, 1200, 2400]), NOISE)
