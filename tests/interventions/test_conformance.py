@@ -1,17 +1,26 @@
 """The suite for interventions lets the built-in ones pass, and each way to break one has a test that says so."""
 
+import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from interventions_made import TINY
 from pydantic import ConfigDict, Field
 
 from grokscope import registry
+from grokscope.config import resolve
 from grokscope.interventions.basis import Parameters
+from grokscope.launch import launched
 from grokscope.protocols import Change, Intervention, InterventionSpec, StepInProgress
+from grokscope.runs.directory import RunDirectory
+from grokscope.runs.log import read
 from grokscope.testing.interventions import InterventionConformance
 
 
@@ -135,3 +144,41 @@ def test_a_broken_one_is_found(tmp_path: Path, spec: InterventionSpec, parameter
     arguments = {"run": run} if "run" in getattr(suite, test).__code__.co_varnames else {}
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         getattr(suite, test)(**arguments)
+
+
+# --- the example ------------------------------------------------------------------------------------------------------
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own_intervention.py"
+
+
+class TestExample(InterventionConformance):
+    spec = runpy.run_path(str(EXAMPLE))["SPEC"]
+
+
+def test_the_example_holds_the_length() -> None:
+    shown = subprocess.run([sys.executable, str(EXAMPLE)], capture_output=True, text=True, check=True)
+    lengths = [float(line.rpartition(" ")[2]) for line in shown.stdout.splitlines()]
+    assert lengths[0] > lengths[1] > lengths[2] > lengths[3]
+    assert lengths[3:] == [lengths[3]] * 3
+
+
+def test_it_enters_by_the_front_door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed by somebody else, it is offered, scheduled and recorded like ours."""
+    point = EntryPoint("hold", "own_intervention:SPEC", "grokscope.interventions")
+    plugins = registry._entry_points
+    monkeypatch.syspath_prepend(str(EXAMPLE.parent))
+    monkeypatch.setattr(
+        registry,
+        "_entry_points",
+        lambda kind: {**plugins(kind), **({"hold": point} if kind == "interventions" else {})},
+    )
+    layer = {"backend.name": "reference", "interventions.schedule": ["hold@7"]}
+    config, options = resolve(registry.get("tasks", "modular"), TINY, layer)
+    directory = RunDirectory(tmp_path / "held")
+    with launched(directory, config, registry.get("tasks", "modular"), options, resume=False) as start:
+        start.trainer.run()
+    events = list(read(directory.events))
+    assert events[0]["intervention_parameters"]["hold"] == {"factor": 1.0}
+    lengths = {e["step"]: e["signals"]["weight_norm"] for e in events if "weight_norm" in e.get("signals", {})}
+    assert lengths[10] == pytest.approx(lengths[15]) == pytest.approx(lengths[20])
+    assert [e["step"] for e in events if e.get("state") == "applied"] == [8, 10, 15, 20]
