@@ -73,6 +73,7 @@ class ArmResult:
         return {
             "condition": self.arm.condition,
             "dose": self.arm.dose,
+            "summary": "" if self.arm.is_baseline else CONDITIONS[self.arm.condition].summary,
             "runs": len(self.outcomes),
             "known": len(self.known),
             "grokked": self.grokked,

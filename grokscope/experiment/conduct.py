@@ -37,7 +37,11 @@ def conduct(design: Design, runs: Path, engine: Engine, on_change: OnChange, on_
     failures = engine.run(left_to_do([each.cell for each in first]), on_change)
     found = starts(design, runs)
     for seed in design.seeds:
-        warning = found[seed].warning if seed in found else f"seed {seed} has no baseline yet, so it is not treated"
+        warning = (
+            found[seed].warning
+            if seed in found
+            else f"seed {seed} is not treated: no baseline of it has come to its end with finite weights"
+        )
         if warning:
             on_warning(warning)
     record(_known(design, runs, first))

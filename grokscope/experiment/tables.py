@@ -7,6 +7,7 @@ from typing import Any
 
 from grokscope.experiment.analysis import Analysis, ArmResult
 from grokscope.experiment.claims import Judged, said
+from grokscope.experiment.conditions import CONDITIONS
 from grokscope.experiment.design import Design
 from grokscope.experiment.effects import Effect
 
@@ -79,6 +80,8 @@ def markdown(design: Design, analysis: Analysis, claims: Sequence[Judged]) -> st
             ],
         ),
     ]  # fmt: skip
+    named = dict.fromkeys(result.arm.condition for result in analysis.arms if not result.arm.is_baseline)
+    parts.append("\n".join(f"- {name}: {CONDITIONS[name].summary}" for name in named))
     if analysis.contrasts:
         rows = [[e.arm.label, e.control.condition, said(e.effect), _p(e.p), e.verdict] for e in analysis.contrasts]
         parts += ["## Against the controls", markdown_table(["condition", "control", "ratio", "p", "verdict"], rows)]

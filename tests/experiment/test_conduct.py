@@ -120,7 +120,7 @@ def test_what_fails_stops_nothing_else(tmp_path: Path) -> None:
     failures = conduct(asked, tmp_path, engine, lambda standing: None, warnings.append)
     assert [failure.cell.slug for failure in failures] == ["baseline-seed2"]
     assert engine.ran == ["baseline-seed1", "baseline-seed2", "lr0.5-seed1"]
-    assert any("seed 2 has no baseline" in warning for warning in warnings)
+    assert any("seed 2 is not treated" in warning for warning in warnings)
     assert list(starts(asked, tmp_path)) == [1]
     fates = [(outcome.name, outcome.known) for outcome in all_outcomes(asked, tmp_path)]
     assert fates == [
