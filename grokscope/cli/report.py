@@ -18,6 +18,9 @@ def report(
     formats: Annotated[
         str, typer.Option("--format", metavar="svg,png", help="Of the files of the figures; none: tables alone.")
     ] = "svg",
+    curves: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Runs with a figure of their own, chosen among more.")
+    ] = 12,
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
@@ -36,7 +39,9 @@ def report(
     if output.exists() and not output.is_dir():
         raise typer.BadParameter(f"{output} is a file", param_hint="-o")
     sources = read_sources([find_source(name, runs) for name in runs_wanted])
-    written = write_report(sources, output, wanted)
+    if wanted:
+        _check_matplotlib()
+    written = write_report(sources, output, wanted, curves)
     if json:
         say_json(
             {
@@ -47,6 +52,16 @@ def report(
         )
     else:
         say(str(written.page))
+
+
+def _check_matplotlib() -> None:
+    from grokscope.protocols import Unavailable
+    from grokscope.report.style import require_matplotlib
+
+    try:
+        require_matplotlib()
+    except Unavailable as missing:
+        raise Unavailable(f"{missing}; --format none writes the tables without") from None
 
 
 def _formats(text: str) -> list[str]:

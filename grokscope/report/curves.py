@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 12
-"""Runs with a figure of their own"""
+"""Runs with a figure of their own, where nobody says how many"""
 MARKED = ("memorized", "test-loss-turn", "onset", "onset-finite-difference", "grokked")
 """Rules with a row, where they fired"""
 
@@ -23,9 +23,9 @@ _ROW = 0.15
 """Height of a rule's row, inches"""
 
 
-def section(runs: Sequence[Run]) -> Section:
-    """Figures of a dozen runs at most."""
-    chosen = chosen_runs(runs)
+def section(runs: Sequence[Run], most: int = MOST) -> Section:
+    """Figures of `most` runs at most."""
+    chosen = chosen_runs(runs, most)
     keys = varying([run.trajectory for run in runs])
     paragraphs = [
         "Above the curves, a row for each rule that fired: the mark stands at the step to which the rule dates its "

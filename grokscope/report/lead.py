@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from grokscope.report.parts import Cell, LeftOut, Part, Plate, Section, Table, counted
 from grokscope.report.sources import Run
-from grokscope.report.style import DOUBLE, FAINT, GRID, INK, line, log_axis, look, points
+from grokscope.report.style import DOUBLE, FAINT, GRID, INK, PAPER, line, log_axis, look, points
 from grokscope.report.wording import in_words
 from grokscope.warning.fits import LEVEL, PowerLaw
 from grokscope.warning.law import Case, Law, law
@@ -23,8 +23,10 @@ DRAWN = ("onset", "onset-finite-difference", "memorized")
 TABLED = ("onset", "onset-paper", "onset-finite-difference", "memorized", "test-loss-turn")
 MOST_ARROWS = 15
 """False alarms that each get an arrow to where they may come to stand"""
-MARGIN = {"late": (0.075, "fired late"), "missed": (0.03, "grokked, never fired")}
-"""Outcomes that are drawn under the axis of leads: how high, as a part of the panel, and what they are called"""
+STRIP = 0.13
+"""Part of the panel, at its foot, for runs that have no lead"""
+MARGIN = {"late": (0.09, "fired late"), "missed": (0.04, "grokked, never fired")}
+"""What these runs are: how high in the panel, and what they are called"""
 EDGE = 1.25
 """Room around the data, as a factor"""
 
@@ -104,6 +106,9 @@ def _draw_runs(axes: "Axes", fitted: Law) -> None:
     alarms = [case for case in fitted.cases if case.outcome == "false alarm" and _lead(case) > 0]
     below = [case for case in fitted.cases if case.outcome in MARGIN]
     low, high, bottom, top = _limits([*led, *alarms], below)
+    least = bottom
+    if below:
+        bottom = bottom * (bottom / top) ** (STRIP / (1 - STRIP))
     axes.set_xlim(low, high)
     axes.set_ylim(bottom, top)
     x = np.geomspace(low, high, 200)
@@ -116,6 +121,8 @@ def _draw_runs(axes: "Axes", fitted: Law) -> None:
     _draw_margin(axes, fitted)
     log_axis(axes.xaxis, "grok step (last step where not grokked)")
     log_axis(axes.yaxis, "lead (steps)")
+    for minor in (False, True):
+        axes.set_yticks([tick for tick in axes.get_yticks(minor=minor) if tick >= least], minor=minor)
 
 
 def _draw_fits(axes: "Axes", fitted: Law, x: NDArray[np.float64]) -> None:
@@ -165,6 +172,11 @@ def _scatter(axes: "Axes", cases: Sequence[Case], name: str, label: str, *, fill
 
 def _draw_margin(axes: "Axes", fitted: Law) -> None:
     """Runs without a positive lead have no place on a logarithmic axis: they stand under it."""
+    from matplotlib.patches import Rectangle
+
+    if any(case.outcome in MARGIN for case in fitted.cases):
+        axes.add_patch(Rectangle((0, 0), 1, STRIP, transform=axes.transAxes, facecolor=PAPER, edgecolor=INK,
+                                 linewidth=0.7, zorder=2.5))  # fmt: skip
     for outcome, (height, words) in MARGIN.items():
         cases = [case for case in fitted.cases if case.outcome == outcome]
         if cases:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from grokscope.report.parts import Part, Plate, Table, counted
 from grokscope.report.sources import Run
-from grokscope.report.style import DOUBLE, FAINT, line, log_axis, points
+from grokscope.report.style import DOUBLE, FAINT, GREEN, line, log_axis, points
 from grokscope.report.wording import label, varying
 from grokscope.warning.law import configuration
 
@@ -69,7 +69,7 @@ def _plate(
     told = "; ".join(f"{name}: {_told(group)}" for name, group in groups.items())
     return Plate(
         slug=f"overview-{slug}" + (f"-{page}" if pages > 1 else ""),
-        title=f"All runs{several}",
+        title=f"Defect and test accuracy, {runs[0].trajectory.task}{several}",
         caption=f"Defect (blue, left axis, logarithmic) and test accuracy (green, dashed, right axis, 0 to 1) against "
         f"training step (logarithmic, from the first record after step 0), a panel a configuration with its seeds over "
         f"each other. Circle: onset of the defect. Star: grokked. Cross: last step of a run that has not. "
@@ -143,7 +143,7 @@ def _axes(figure: "Figure", grid: Any, rows: int, columns: int, count: int) -> N
         if index < count and (column == columns - 1 or index == count - 1):
             for accuracy in (0, 1):
                 place.annotate(str(accuracy), (1, accuracy), xycoords="axes fraction", xytext=(3, 0),
-                               textcoords="offset points", fontsize=6, va="center", color="#007a5a")  # fmt: skip
+                               textcoords="offset points", fontsize=6, va="center", color=GREEN)  # fmt: skip
     figure.supxlabel("training step", fontsize=7.5, y=0.02)
     figure.supylabel("commutator defect D", fontsize=7.5, x=0.005)
     figure.text(0.985, 0.5, "test accuracy", fontsize=7.5, rotation=270, va="center", ha="center")

@@ -6,16 +6,18 @@ from html import escape
 
 from grokscope.report.methods import CITATIONS, SIGNALS
 from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, Table, shown
-from grokscope.report.style import FAINT, GRID, INK, PAPER
+from grokscope.report.style import BLUE, FAINT, GREEN, GRID, INK, PAPER, VERMILLION
 
 Files = dict[tuple[str, str], list[str]]
 """Names of what lies beside the page, by kind (`plate`, `table`) and slug"""
 
 CSS = """
 :root { color-scheme: light dark;
-  --ink: #1b1b1b; --faint: #6a6a6a; --grid: #dcdcdc; --paper: #ffffff; --tint: #f5f5f3; }
+  --ink: #1b1b1b; --faint: #6a6a6a; --grid: #dcdcdc; --paper: #ffffff; --tint: #f5f5f3;
+  --blue: #0072b2; --vermillion: #d55e00; --green: #009e73; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e6e3; --faint: #a3a3a3; --grid: #3a3d41; --paper: #16181b; --tint: #1f2226; }
+  :root { --ink: #e8e6e3; --faint: #a3a3a3; --grid: #3a3d41; --paper: #16181b; --tint: #1f2226;
+    --blue: #4aa8e8; --vermillion: #f2802f; --green: #2cc49a; }
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; background: var(--paper); color: var(--ink);
@@ -43,7 +45,8 @@ details { margin: .8rem 0; }
 summary { cursor: pointer; }
 .left-out { background: var(--tint); border-left: 3px solid var(--faint); padding: .4rem .7rem; }
 @media print {
-  :root { --ink: #000000; --faint: #555555; --grid: #cccccc; --paper: #ffffff; --tint: #f5f5f3; }
+  :root { --ink: #000000; --faint: #555555; --grid: #cccccc; --paper: #ffffff; --tint: #f5f5f3;
+    --blue: #0072b2; --vermillion: #d55e00; --green: #009e73; }
   body { max-width: none; padding: 0; font-size: 10pt; }
   figure, tr { break-inside: avoid; }
   h2, h3, caption { break-after: avoid; }
@@ -203,8 +206,16 @@ _UNWANTED = re.compile(
 _REFERENCE = re.compile(r'\b(id="|xlink:href="#|url\(#)')
 _SIZE = re.compile(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt" ')
 
-THEMED: Mapping[str, str] = {INK: "var(--ink)", FAINT: "var(--faint)", GRID: "var(--grid)", PAPER: "var(--paper)"}
-"""Colours that a page in the dark wants otherwise; those of the data are for both"""
+THEMED: Mapping[str, str] = {
+    INK: "var(--ink)",
+    FAINT: "var(--faint)",
+    GRID: "var(--grid)",
+    PAPER: "var(--paper)",
+    BLUE: "var(--blue)",
+    VERMILLION: "var(--vermillion)",
+    GREEN: "var(--green)",
+}
+"""Colours that a page in the dark wants otherwise; the light ones among those of the data serve both"""
 
 
 def inlined(drawing: str, slug: str, alt: str) -> str:

@@ -260,6 +260,9 @@ def log_axis(axis: "Axis", label: str = "") -> None:
 
     (axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale)("log")
     low, high = sorted(axis.get_view_interval())
+    if low <= 0:  # nothing positive was drawn
+        low, high = 0.1, 1.0
+        (axis.axes.set_xlim if axis is axis.axes.xaxis else axis.axes.set_ylim)(low, high)
     major, minor = log_ticks(float(low), float(high))
     axis.set_major_locator(FixedLocator(major))
     axis.set_minor_locator(FixedLocator(minor))
@@ -317,6 +320,8 @@ def write_figure(figure: "Figure", path: Path) -> None:
             path.write_text(svg(figure), encoding="utf-8")
         case ".png":
             path.write_bytes(png(figure))
+        case ".pdf":
+            figure.savefig(path, metadata={"CreationDate": None})
         case _:
             figure.savefig(path)
 

@@ -25,15 +25,17 @@ class Written:
     left_out: tuple[LeftOut, ...]
 
 
-def write_report(sources: Sequence[Source], folder: Path, formats: Sequence[str] = ("svg",)) -> Written:
+def write_report(
+    sources: Sequence[Source], folder: Path, formats: Sequence[str] = ("svg",), most: int = curves.MOST
+) -> Written:
     """Everything about these runs in `folder`, which is made where it is not there. The same runs make the same bytes.
 
-    Without `formats` there are no figures, and Matplotlib is not needed. Raises `Unavailable` where it is needed and
-    missing, `OSError`, `NoSuchRun` for an experiment that cannot be read.
+    `most` runs get a figure of their own. Without `formats` there are no figures, and Matplotlib is not needed. Raises
+    `Unavailable` where it is needed and missing, `OSError`, `NoSuchRun` for an experiment that cannot be read.
     """
     if formats:
         require_matplotlib()
-    sections = _distinct(sections_of(sources))
+    sections = _distinct(sections_of(sources, most))
     if not formats:
         sections = [_undrawn(section) for section in sections]
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +53,7 @@ def write_report(sources: Sequence[Source], folder: Path, formats: Sequence[str]
     return Written(folder / PAGE, tuple(folder / name for names in files.values() for name in names), tuple(left_out))
 
 
-def sections_of(sources: Sequence[Source]) -> Iterator[Section]:
+def sections_of(sources: Sequence[Source], most: int = curves.MOST) -> Iterator[Section]:
     """In the order of the page. Runs that were intervened in have their place in their experiment alone."""
     runs = [run for source in sources for run in source.runs]
     left_alone = [run for run in runs if not run.treated]
@@ -72,7 +74,7 @@ def sections_of(sources: Sequence[Source]) -> Iterator[Section]:
             "Intervention results", "none of these is the folder of an experiment (`grokscope intervene`)"
         )
         yield Section("interventions", "Interventions", (), (nothing,))
-    yield curves.section(runs)
+    yield curves.section(runs, most)
 
 
 def _all_runs(runs: Sequence[Run], left_alone: Sequence[Run]) -> Section:
@@ -114,6 +116,7 @@ def _drawn(plate: Plate, folder: Path, formats: Sequence[str]) -> tuple[str, lis
     """The figure as SVG text, and the names of its files."""
     figure = plate.draw()
     text = svg(figure)
+    figure.set_layout_engine("none")  # it is laid out now, and every further format would do it again
     for suffix in formats:
         data = text.encode() if suffix == "svg" else png(figure)
         (folder / f"{plate.slug}.{suffix}").write_bytes(data)

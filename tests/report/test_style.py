@@ -1,0 +1,136 @@
+"""Figures are readable in grey, the same bytes every time, and leave Matplotlib as they found it."""
+
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from matplotlib import rcParams
+
+from grokscope.report.style import (
+    CYCLE,
+    LOOKS,
+    Look,
+    line,
+    log_axis,
+    log_ticks,
+    look,
+    luminance,
+    panels,
+    png,
+    points,
+    short,
+    steps_axis,
+    style,
+    svg,
+    write_figure,
+)
+
+CLEARLY = 0.15
+"""Difference of luminance that is seen without colour"""
+
+
+def told_apart(one: Look, other: Look) -> bool:
+    return one.dash != other.dash or one.marker != other.marker
+
+
+def seen_in_grey(one: Look, other: Look) -> bool:
+    return abs(luminance(one.color) - luminance(other.color)) > CLEARLY
+
+
+def test_categories_need_no_colour() -> None:
+    """The first eight share nothing; after that a colour comes back with another dash and marker."""
+    for one, other in combinations(CYCLE, 2):
+        assert one.dash != other.dash
+        assert one.marker != other.marker
+        assert one.hatch != other.hatch
+    looks = {(own.color, own.dash, own.marker) for own in map(look, range(24))}
+    assert len(looks) == 24
+
+
+@pytest.mark.parametrize(
+    "together",
+    [
+        ("defect", "finite_difference_defect", "floor"),
+        ("train", "test"),
+        ("memorized", "onset", "onset-finite-difference", "test-loss-turn", "grokked"),
+        ("led", "late", "missed", "false alarm"),
+        ("fit", "theil-sen", "constant", "cadence"),
+    ],
+)
+def test_what_is_drawn_together_is_told_apart_in_grey(together: tuple[str, ...]) -> None:
+    for one, other in combinations((LOOKS[name] for name in together), 2):
+        assert told_apart(one, other) or seen_in_grey(one, other)
+
+
+@pytest.mark.parametrize(("color", "bright"), [("#000000", 0.0), ("#ffffff", 1.0), ("#808080", 0.2159)])
+def test_luminance(color: str, bright: float) -> None:
+    assert luminance(color) == pytest.approx(bright, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (500, "500"), (1000, "1k"), (2500, "2.5k"), (100_000, "100k"), (1e6, "1M"), (0.1, "0.1"),
+     (1e-5, "10⁻⁵"), (3e-12, "3·10⁻¹²"), (-1000, "-1k")],
+)  # fmt: skip
+def test_ticks_are_short(value: float, text: str) -> None:
+    assert short(value) == text
+
+
+@pytest.mark.parametrize(("low", "high"), [(480, 720), (100, 3000), (0.2, 4000), (1e-12, 1e4), (300, 330)])
+def test_a_logarithmic_axis_has_a_few_labelled_ticks(low: float, high: float) -> None:
+    major, minor = log_ticks(low, high)
+    assert 2 <= len(major) <= 8 or high / low < 1.2
+    assert all(low <= tick * (1 + 1e-9) and tick <= high * (1 + 1e-9) for tick in major)
+    assert not set(major) & set(minor)
+
+
+def test_a_figure_is_the_same_bytes_again_and_settings_are_restored() -> None:
+    before = dict(rcParams)
+
+    def drawn() -> tuple[str, bytes]:
+        with style():
+            figure, (left, right) = panels(2, columns=2)
+            left.plot([0, 100, 5000], [0.1, 20, 3000], **line("defect"), label="defect")
+            left.fill_between([0, 5000], [0.1, 0.2], [1, 2])
+            log_axis(left.yaxis, "defect")
+            steps_axis(left.xaxis)
+            left.legend()
+            right.plot([1, 2], [2, 3], **points("led"))
+            return svg(figure), png(figure)
+
+    first, second = drawn(), drawn()
+    assert first == second
+    assert "<dc:date>" not in first[0]
+    assert dict(rcParams) == before
+
+
+def test_left_over_places_are_empty() -> None:
+    with style():
+        figure, axes = panels(3, columns=2)
+        assert len(axes) == len(figure.axes) == 3
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_the_suffix_is_the_format(tmp_path: Path, suffix: str, begins: bytes) -> None:
+    with style():
+        figure, (axes,) = panels(1)
+        axes.plot([0, 1], [0, 1])
+        write_figure(figure, tmp_path / f"figure.{suffix}")
+    assert (tmp_path / f"figure.{suffix}").read_bytes().startswith(begins)
+
+
+def test_pyplot_is_never_imported() -> None:
+    code = (
+        "import sys\n"
+        "from grokscope.report.style import panels, png, style, svg\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "with style():\n"
+        "    figure, (axes,) = panels(1)\n"
+        "    axes.plot([0, 1], [0, 1])\n"
+        "    svg(figure), png(figure)\n"
+        "print('matplotlib.pyplot' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
