@@ -277,8 +277,10 @@ def _conduct(design: "Design", runs: Path, jobs: int | None, quiet: bool) -> "li
 def _say_plan(design: "Design", runs: Path, json: bool) -> None:
     from grokscope.cli.output import say, say_json, say_table
     from grokscope.experiment.conduct import all_planned, check_design
+    from grokscope.experiment.design import grown
     from grokscope.sweeps.standing import read_standing
 
+    design = grown(design, runs)
     check_design(design, runs)
     planned = [(each, read_standing(each.cell)) for each in all_planned(design, runs)]
     if json:

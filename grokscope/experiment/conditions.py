@@ -4,6 +4,9 @@ The published interventions each meet controls that share everything with them b
 
 - `…-random`: random directions, as many in each weight matrix as the execution subspace has; or a kick of equal length
   in a random direction. What works there too is not about that subspace, or not about the commutator.
+- `project-past`: the subspace of the baseline's trajectory up to where treatment starts, for the published one is made
+  of the whole run and so knows where it will end. (Modular, small preset, seed 42, strength 0.5: never within 6,000
+  steps on the whole run's subspace, at 2,950 on the past's; the baseline at 2,300.)
 - `noise-isotropic`: noise that is projected off nothing.
 - `rescale`: the gradient shrunk to the norm that the projection would leave, in its own direction.
 - `lr`: learning rate times 1 − s. The gradient lies all but entirely off the subspace (trajectory components hold a
@@ -49,6 +52,8 @@ class Condition:
     """The condition that it is a control of: same doses, compared dose by dose"""
     fixed: bool = False
     """Its dose is no choice"""
+    past: bool = False
+    """Its subspace is that of the baseline's trajectory up to where it starts"""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Parameters beside dose and basis"""
 
@@ -97,6 +102,8 @@ CONDITIONS: Mapping[str, Condition] = {
                   STRENGTHS, options={"at": "update"}),
         Condition("update-random", "update, random basis", "project", "strength", 0.5, STRENGTHS,
                   basis="random", control_of="update", options={"at": "update"}),
+        Condition("project-past", "project, basis of the past alone", "project", "strength", 0.5, STRENGTHS,
+                  control_of="project", past=True),
         Condition("noise-random", "noise off a random basis", "noise", "epsilon", 0.1, (0.1,),
                   basis="random", control_of="noise"),
         Condition("noise-isotropic", "noise in all directions", "noise", "epsilon", 0.1, (0.1,),
@@ -170,7 +177,10 @@ def settings_of(
     condition = CONDITIONS[arm.condition]
     if condition.kind is None:
         return {condition.parameter: config.optimizer.lr * (1 - arm.dose)}
-    parameters: dict[str, Any] = {condition.parameter: arm.dose, **condition.options, "basis": condition.basis or basis}
+    dose = int(arm.dose) if arm.dose.is_integer() else arm.dose  # `alpha=10`, as one would write it
+    parameters: dict[str, Any] = {condition.parameter: dose, **condition.options, "basis": condition.basis or basis}
+    if condition.past:
+        parameters["basis_until"] = start
     if blocks is not None and condition.basis != "none":
         parameters["blocks"] = blocks
     if published and condition.kind != "rescale" and "at" not in condition.options:

@@ -140,16 +140,22 @@ def slug_of(arm: Arm, seed: int, replicate: int) -> str:
 # --- the manifest -----------------------------------------------------------------------------------------------------
 
 
-def record(design: Design, runs: Path) -> Design:
-    """Write the design down, together with what was asked under its name before, and return both as one.
+def grown(design: Design, runs: Path) -> Design:
+    """The design together with what was asked under its name before, for an experiment may grow.
 
-    An experiment may grow (seeds, replicates, conditions, doses). Raises `ConfigError` where it would become another.
+    By seeds, replicates, conditions and doses. Raises `ConfigError` where it would become another.
     """
     folder = runs / check_name(design.name)
     if (folder / MANIFEST).exists():
-        design = _merged(read_design(folder), design)
-    elif folder.exists() and any(folder.iterdir()):
+        return _merged(read_design(folder), design)
+    if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is there and is no experiment; choose another --name")
+    return design
+
+
+def record(design: Design, runs: Path) -> Design:
+    """Write down what `grown` returns, and return it. Raises `ConfigError`."""
+    design, folder = grown(design, runs), runs / design.name
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{MANIFEST}.draft"
     draft.write_text(tomli_w.dumps(design.model_dump()), encoding="utf-8")

@@ -170,6 +170,15 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert not (tmp_path / "runs").exists()
 
 
+def test_the_plan_of_what_has_begun(nursery: Nursery, made: Path) -> None:
+    """What was asked before is part of it; nothing is written."""
+    manifest = (made / "runs/made/experiment.toml").read_bytes()
+    asked = ("intervene", "modular", "--preset=small", "--name=made", "--conditions=lr", "--dry-run")
+    done = nursery.run(*asked, folder=made)
+    assert done.out.splitlines()[0] == "made: 24 runs of at most 6,000 steps, 6 to do"  # kick and lr
+    assert (made / "runs/made/experiment.toml").read_bytes() == manifest
+
+
 def test_another_experiment_needs_another_name(nursery: Nursery, made: Path) -> None:
     done = nursery.run("intervene", "modular", "--preset=small", "--name=made", "--lr=0.1", folder=made)
     assert done.code == 2

@@ -88,7 +88,25 @@ def test_random_controls_are_equal_but_for_the_basis() -> None:
             continue
         both = [_parameters(Arm(each, 0.5)) for each in (condition.control_of, name)]
         changed = {key for key in both[0].keys() | both[1].keys() if both[0].get(key) != both[1].get(key)}
-        assert changed == ({"direction"} if condition.kind == "kick" else {"basis"})
+        assert changed == {"basis_until" if condition.past else "direction" if condition.kind == "kick" else "basis"}
+
+
+def test_a_schedule_reads_as_one_would_write_it() -> None:
+    config = design().config()
+    texts = [
+        settings_of(arm, config, start=500, basis="b")["interventions.schedule"][0]
+        for arm in (Arm("kick", 10.0), Arm("penalty", 1e-3), Arm("update", 0.5), Arm("noise-isotropic", 2.0))
+    ]
+    assert texts == [
+        "kick@500:alpha=10,basis=b",
+        "penalty@500:weight=0.001,basis=b",
+        "project@500:strength=0.5,at=update,basis=b",
+        "noise@500:epsilon=2,basis=none",
+    ]
+
+
+def test_the_past_ends_where_treatment_starts() -> None:
+    assert _parameters(Arm("project-past", 0.5)) == {**_parameters(Arm("project", 0.5)), "basis_until": 1}
 
 
 def test_rescale_and_rate_are_matched_to_the_projection() -> None:
