@@ -37,9 +37,9 @@ def test_json_is_pure(nursery: Nursery, tmp_path: Path, task: str) -> None:
         validator.validate(event)
     assert [event["seq"] for event in done.lines] == list(range(len(done.lines)))
     assert done.lines == read_log(tmp_path / "runs/a")
-    assert {"started", "trained", "evaluated", "measured", "observed", "snapshot", "checkpoint", "finished"} == {
-        event["event"] for event in done.lines
-    }
+    assert {event["event"] for event in done.lines} == {
+        "started", "trained", "evaluated", "measured", "observed", "forecast", "snapshot", "checkpoint", "finished",
+    }  # fmt: skip
     assert "completed at step 20" in done.err
     assert "{" not in done.err
 
@@ -60,7 +60,7 @@ def test_later_layers_win(nursery: Nursery, tmp_path: Path) -> None:
     config = tomllib.loads((tmp_path / "elsewhere/a/config.toml").read_text())
     assert config["optimizer"] | config["train"] | {"eval": config["evaluate"]["every"]} == {
         "lr": 0.3, "wd": 0.2, "clip": 0.1, "stop_after_grok": 7, "eval": 50,
-        "beta1": 0.9, "beta2": 0.98, "epsilon": 1e-8, "seed": 42, "steps": 2, "batch_size": 512,
+        "beta1": 0.9, "beta2": 0.98, "epsilon": 1e-8, "seed": 42, "steps": 2, "batch_size": 512, "replicate": 0,
     }  # fmt: skip
     assert config["preset"] == "quick"
 
