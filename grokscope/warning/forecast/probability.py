@@ -10,7 +10,7 @@ from grokscope.warning.forecast.landmarks import Columns, Landmarks
 from grokscope.warning.forecast.laws import standardization, standardized
 from grokscope.warning.forecast.progress import Array
 
-PENALTY = 1.0
+PENALTY = 2.0
 """Of a standardized slope, in runs"""
 FEWEST_OUTCOMES = 3
 """Runs that grokked, and runs that did not, each, for any probability at all"""
@@ -49,6 +49,7 @@ def _regressors(columns: Columns) -> Array:
         return np.column_stack(
             [
                 np.log(step * decay + 0.03),
+                np.minimum(step * columns["lr"], 30.0),  # who has waited long waits in vain
                 decay > 0,
                 columns["train_accuracy"],
                 np.where(np.isfinite(since), since, 0.0),
