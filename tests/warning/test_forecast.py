@@ -26,6 +26,7 @@ from grokscope.warning.forecast.forecaster import (
     ALREADY,
     TOO_EARLY,
     TREATED,
+    UNCONTROLLED,
     UNLIKE,
     UNLIKELY,
     USED_UP,
@@ -206,9 +207,13 @@ class TestAbstentions:
         assert said.abstained == "too few calibration runs: 2 grokked, and a law takes 3"
 
     def test_no_controls_no_probability(self) -> None:
-        said = calibrate([run for run in bank() if run.grok_step is not None]).forecast(unseen().until(1000))
+        uncontrolled = calibrate([run for run in bank() if run.grok_step is not None])
+        said = uncontrolled.forecast(unseen().until(1000))
         assert said.probability is None
         assert said.grok_step is not None
+        control = unseen(wd=0.0)
+        for step in range(150, 3000, 50):
+            assert uncontrolled.forecast(control.until(step)).abstained in {UNCONTROLLED, UNLIKE}
 
     def test_an_unknown_task(self) -> None:
         run = unseen(task="parity")

@@ -30,6 +30,7 @@ USED_UP = "the budget is used up"
 TOO_EARLY = f"too early: fewer than {FEWEST_EVALUATIONS} evaluations"
 UNLIKE = "unlike every run it was calibrated on"
 UNLIKELY = "grokking within the budget is less likely than not"
+UNCONTROLLED = "no weight decay, and too few runs in the bank that never grokked to compare it with"
 SILENT = "no law speaks at this stage"
 
 CERTAIN = {ALREADY: 1.0, USED_UP: 0.0}
@@ -125,6 +126,8 @@ class Forecaster:
         told = Projection(step, stage, likely, candidates=candidates, errors=self.errors(index))
         if chosen is None:
             return replace(told, abstained=self._silence())
+        if likely is None and progress.wd == 0:
+            return replace(told, abstained=UNCONTROLLED)
         if likely is not None and likely < LIKELY:
             return replace(told, abstained=UNLIKELY)
         low, high, no_interval = self._interval(chosen, index, columns, said[chosen], facts)

@@ -176,7 +176,7 @@ class Progress:
         spread = sum(offset * offset for offset in offsets)
 
         def slope(values: tuple[float, ...]) -> float:
-            return sum(map(mul, offsets, values)) / spread
+            return float(sum(map(mul, offsets, values))) / spread
 
         return slope(losses), slope(norms), slope(logits), _roughness(losses), _roughness(accuracies)
 
