@@ -118,7 +118,7 @@ CONDITIONS: Mapping[str, Condition] = {
 """In the order in which they are run and told."""
 
 SETS: Mapping[str, tuple[str, ...]] = {
-    "core": ("kick", "noise", "project", "penalty-published", "sham", "project-random"),
+    "core": ("kick", "noise", "project", "penalty-published", "sham", "project-random", "project-past"),
     "all": tuple(CONDITIONS),
 }
 """Names for several conditions; `all` takes every dose of their grids, `core` the usual ones."""
