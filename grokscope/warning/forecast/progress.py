@@ -173,10 +173,11 @@ class Progress:
         steps, losses, norms, logits, accuracies = zip(*self._window, strict=True)
         middle = sum(steps) / len(steps)
         offsets = [step - middle for step in steps]
-        spread = sum(offset * offset for offset in offsets)
+        spread: float = sum(offset * offset for offset in offsets)
 
         def slope(values: tuple[float, ...]) -> float:
-            return float(sum(map(mul, offsets, values))) / spread
+            total: float = sum(map(mul, offsets, values))
+            return total / spread
 
         return slope(losses), slope(norms), slope(logits), _roughness(losses), _roughness(accuracies)
 
