@@ -31,7 +31,8 @@ from grokscope.events import (
 from grokscope.examples import Packer
 from grokscope.geometry.commutator import norm
 from grokscope.geometry.trajectory import ExpandingPC1
-from grokscope.interventions.treatment import Refused, Source, Treatment, offered
+from grokscope.interventions.step import Source
+from grokscope.interventions.treatment import Refused, Treatment, offered
 from grokscope.pace import Pace, duration
 from grokscope.parameters import initial_parameters, layout
 from grokscope.probe import Probe

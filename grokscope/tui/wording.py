@@ -66,6 +66,11 @@ def _projection(event: Event) -> str:
 
 
 def _treatment(event: Event) -> str:
+    if event.get("state") == "applied":
+        dose = (
+            f", {number(event.get('relative_norm'))} of the {plain(event.get('target'))}" if event.get("target") else ""
+        )
+        return f"{plain(event['kind'], 24)} applied{dose}"
     parameters = event.get("parameters") or {}
     reason = f": {plain(event['reason'])}" if event.get("reason") else ""
     return f"{plain(event['kind'], 24)} {plain(event['state'], 24)} {said(parameters)}".rstrip() + reason

@@ -20,6 +20,7 @@ from grokscope.tui.fold import fold
 from grokscope.tui.view import View
 from grokscope.tui.widgets.chart import marks_of
 from grokscope.tui.widgets.treatments import Row, parse_parameters, told, written
+from grokscope.tui.wording import describe
 
 PATIENCE = 60.0
 
@@ -138,6 +139,18 @@ def test_history_says_the_dose() -> None:
     on, applied = folded(treated()).treated
     assert told(on).split() == ["3,000", "noise", "on", "epsilon", "0.100", "(control)"]
     assert told(applied).split() == ["3,300", "noise", "applied", "300x,", "last", "dose", "0.00250"]
+
+
+def test_the_log_says_how_much_of_what() -> None:
+    event = {
+        "event": "intervened",
+        "kind": "noise",
+        "state": "applied",
+        "relative_norm": 0.0025,
+        "target": "parameters",
+    }
+    assert describe(event) == "noise applied, 0.00250 of the parameters"
+    assert describe({**event, "target": None}) == "noise applied"
 
 
 def test_parameters_are_edited_as_they_are_shown() -> None:
