@@ -9,7 +9,12 @@ from grokscope.protocols import Array, Change, Intervention, InterventionSpec, S
 
 
 class PenaltyParameters(BasisParameters):
-    weight: float = Field(1e-3, ge=0, description="λ of the penalty λ/2 ‖P_perp (θ − θ_on)‖²")
+    weight: float = Field(
+        0.01,
+        ge=0,
+        description="λ of the penalty λ/2 ‖P_perp (θ − θ_on)‖²; 0.01 comes to pull with some 4 % of the gradient's "
+        "length (modular, small), which is about the mean dose of the published one",
+    )
     published: bool = Field(
         False, description="as published, which is no penalty: `project` in every tenth step, weight is not used"
     )
