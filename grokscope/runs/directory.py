@@ -79,10 +79,12 @@ def runs_in(folder: Path) -> Iterator[RunDirectory]:
 
 
 def find_run(wanted: str, folder: Path) -> RunDirectory:
-    """A run by name, unique prefix, path, or `latest`. Raises `NoSuchRun`."""
+    """A run by name, unique prefix, path (also from `folder` on, as `sweep/cell`), or `latest`. Raises `NoSuchRun`."""
     path = Path(wanted)
     if path.is_dir() and (path / "events.jsonl").is_file():
         return RunDirectory(path.resolve())
+    if "/" in wanted and (folder / wanted / "events.jsonl").is_file():
+        return RunDirectory(folder / wanted)
     runs = list(runs_in(folder))
     if not runs:
         raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")

@@ -86,6 +86,7 @@ class LocalEngine:
         environment = {name: value for name, value in os.environ.items() if name not in settings}
         environment |= dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
         command = command_of(cell, {"backend.threads": threads})
+        standing = replace(read_standing(cell), state="running", status=None)
         cell.directory.path.mkdir(parents=True, exist_ok=True)
         with stderr_file(cell).open("wb") as stderr:
             process = subprocess.Popen(
@@ -96,7 +97,7 @@ class LocalEngine:
                 env=environment,
                 start_new_session=True,
             )
-        return _Worker(cell, process, replace(read_standing(cell), state="running", status=None), time.monotonic())
+        return _Worker(cell, process, standing, time.monotonic())
 
 
 def cores() -> int:

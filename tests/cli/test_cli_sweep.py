@@ -56,6 +56,9 @@ def test_the_example_again_and_larger(nursery: Nursery, tmp_path: Path) -> None:
     assert shown.out.startswith("sweep_modular: 4 finished of 4 cells\n")
     assert re.search(r"^lr0\.003-wd0 +finished \((completed|grokked)\) +\d+ +200 ", shown.out, flags=re.MULTILINE)
 
+    cell = nursery.run("show", "sweep_modular/lr0.003-wd0", folder=tmp_path)
+    assert cell.out.startswith("lr0.003-wd0: finished")
+
     changed = nursery.run(*arguments, "--steps=300", folder=tmp_path)
     assert (changed.code, changed.out) == (2, "")
     assert "has begun with train.steps 200, not 300: choose another --name" in changed.err
@@ -173,6 +176,22 @@ def test_no_sweeps_and_all_sweeps(nursery: Nursery, tmp_path: Path) -> None:
         nursery.run("sweep", "modular", "--axis=lr=1e-3,2e-3", f"--name={name}", "--engine=plan", folder=tmp_path)
     listed = nursery.run("sweep", "status", "--json", folder=tmp_path).json
     assert {each["sweep"]: each["states"] for each in listed} == {"first": {"missing": 2}, "second": {"missing": 2}}
+
+
+def test_somebody_else_runs_a_cell(nursery: Nursery, tmp_path: Path) -> None:
+    """Left alone, and said so; no second process comes near it."""
+    alone = tiny("modular", "--name=seed1", "--seed=1", "--runs=runs/s", "--steps=1000000", "--quiet")
+    other = nursery.start(*alone, folder=tmp_path)
+    until_logged(tmp_path / "runs/s/seed1", "evaluated")
+    sweep = tiny_sweep("--axis=seed=1", "--steps=1000000", "--json")
+    done = nursery.run(*sweep, folder=tmp_path)
+    assert done.code == 0
+    assert [line["event"] for line in done.lines] == ["sweep"]
+    assert done.lines[0]["states"] == {"running": 1}
+    assert "1 of 1 cells are in other hands" in done.err
+    assert other.alive
+    other.kill()
+    assert nursery.run("sweep", "status", "s", "--json", folder=tmp_path).json["states"] == {"crashed": 1}
 
 
 class TestContinue:
