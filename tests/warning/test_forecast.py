@@ -151,6 +151,14 @@ class TestAbstentions:
         assert self.said(run, run.grok_known_at) == ALREADY
         assert self.said(run, run.grok_known_at - 1) is None
 
+    def test_between_grokking_and_its_confirmation(self) -> None:
+        run = unseen()
+        assert run.grok_known_at is not None
+        for step in range(grok_step(run), run.grok_known_at, EVERY):
+            said = forecaster().forecast(run.until(step))
+            assert said.abstained is None
+            assert said.grok_step == pytest.approx(step, rel=0.1)
+
     def test_budget_used_up(self) -> None:
         run = unseen(groks=False)
         said = forecaster().forecast(run)

@@ -67,7 +67,11 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Odds:
-    """How well probability told runs apart that would grok from those that would not, at one fraction of the budget."""
+    """How well probability told runs apart that would grok from those that would not, at one fraction of the budget.
+
+    Runs of different folds are ranked together. Where nothing can be known yet, each fold leans towards the runs that it
+    kept, away from the one it left out: AUROC then falls below one half.
+    """
 
     runs: str
     """all, or those with weight decay"""

@@ -126,7 +126,10 @@ class _Row(NamedTuple):
 
 
 def _seen(trajectory: Trajectory) -> list[_Row]:
-    """The landmarks of a run: its state after the last row that is not later than each of the steps asked for."""
+    """The landmarks of a run: its state after the last row that is not later than each of the steps asked for.
+
+    And after the rows between grokking and its confirmation, so that there too a run looks familiar.
+    """
     end = trajectory.steps if trajectory.grok_step is None else trajectory.grok_step
     steps = trajectory.columns["step"]
     steps = steps[steps < end]
@@ -134,10 +137,12 @@ def _seen(trajectory: Trajectory) -> list[_Row]:
     spread, grid = _rows_at(steps, asked), _rows_at(steps, trajectory.budget * np.arange(1, GRID) / GRID, end)
     progress = Progress.of(trajectory.facts)
     found: list[_Row] = []
-    for index, (step, cells) in zip(range(len(steps)), rows_of(trajectory), strict=False):
+    for index, (step, cells) in enumerate(rows_of(trajectory)):
+        if step >= (trajectory.grok_known_at or end):
+            break
         progress.see(step, cells)
         wanted = index in spread, index in grid
-        if any(wanted) and progress.evaluations >= FEWEST_EVALUATIONS:
+        if (any(wanted) or step >= end) and progress.evaluations >= FEWEST_EVALUATIONS:
             found.append(_Row(progress.features(), *wanted))
     return found
 
