@@ -69,8 +69,8 @@ class Coverage:
 class Odds:
     """How well probability told runs apart that would grok from those that would not, at one fraction of the budget.
 
-    Runs of different folds are ranked together. Where nothing can be known yet, each fold leans towards the runs that it
-    kept, away from the one it left out: AUROC then falls below one half.
+    Runs of different folds are ranked together. Where nothing can be known yet, each fold leans towards the runs that
+    it kept, away from the one it left out: AUROC then falls below one half.
     """
 
     runs: str
