@@ -28,7 +28,7 @@ def section(runs: Sequence[Run], task: str) -> Section:
     typical = "" if board.median_grok_step is None else f" (median step {board.median_grok_step:,.0f})"
     paragraphs = [
         f"{counted(board.grokking, 'run')} grokked{typical}; {board.controls} never did within the budget{watched}; "
-        f"{board.unfinished} are unfinished and in no row. Leads count from the step at which a rule could first have "
+        f"{board.unfinished} unfinished, in no row. Leads count from the step at which a rule could first have "
         "said so. A false alarm is a rule that fired on a run that never grokked; the longer such runs are watched, "
         "the more there are, so those by the median grok step stand apart."
     ]

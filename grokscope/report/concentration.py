@@ -1,7 +1,4 @@
-"""The figure of `grokscope pca`: how concentrated a trajectory is, over training and by block, beside a random walk.
-
-Okabe-Ito colours, and a dash and a mark for each kind of matrix, so that it reads in grey too.
-"""
+"""The figure of `grokscope pca`: how concentrated a trajectory is, over training and by block, beside a random walk."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,20 +6,34 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.geometry.trajectory import RANDOM_WALK_LIMIT, Concentration
-from grokscope.protocols import Unavailable
+from grokscope.report.style import (
+    BLUE,
+    FAINT,
+    GREEN,
+    INK,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    panels,
+    steps_axis,
+    style,
+    write_figure,
+)
 
 FORMATS = ("png", "svg", "pdf")
 
 _KINDS: Mapping[str, tuple[str, str, str]] = {
-    "WQ": ("#E69F00", "-", "o"),
-    "WK": ("#56B4E9", "--", "s"),
-    "WV": ("#009E73", "-.", "^"),
-    "WO": ("#D55E00", ":", "v"),
-    "up": ("#CC79A7", (0, (5, 1, 1, 1, 1, 1)), "D"),  # type: ignore[dict-item]
-    "down": ("#0072B2", (0, (8, 2)), "P"),  # type: ignore[dict-item]
+    "WQ": (ORANGE, "-", "o"),
+    "WK": (SKY, "--", "s"),
+    "WV": (GREEN, "-.", "^"),
+    "WO": (VERMILLION, ":", "v"),
+    "up": (PURPLE, (0, (5, 1, 1, 1, 1, 1)), "D"),  # type: ignore[dict-item]
+    "down": (BLUE, (0, (8, 2)), "P"),  # type: ignore[dict-item]
 }
-_OTHER = ("#777777", "-", "x")
-_JOINT = ("#000000", "-", "*")
+_OTHER = (FAINT, "-", "x")
+_JOINT = (INK, "-", "*")
 
 
 def draw(
@@ -30,23 +41,16 @@ def draw(
 ) -> None:
     """Write the figure of `blocks` (the last of them the joint one) in the format of `file`'s ending.
 
-    `steps`: of the snapshots; `marks`: moments to point out, by name. Raises `Unavailable` without matplotlib.
+    `steps`: of the snapshots; `marks`: moments to point out, by name. Raises `Unavailable` without Matplotlib.
     """
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise Unavailable("a figure needs matplotlib: pip install 'grokscope[plot]'") from None
-    from matplotlib.figure import Figure
-
-    style: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "grokscope"}
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(7.2, max(3.4, 1.2 + 0.15 * len(blocks))), layout="constrained")
-        over_training, by_block = figure.subplots(1, 2, width_ratios=[3, 2])
+    with style():
+        (figure, (over_training, by_block)) = panels(
+            2, columns=2, height=max(3.4, 1.2 + 0.15 * len(blocks)), width_ratios=[3, 2]
+        )
         _draw_windows(over_training, blocks, steps, marks)
         _draw_blocks(by_block, blocks)
         figure.suptitle(title, fontsize=9, x=0.01, ha="left")
-        undated = {"Date": None} if file.suffix == ".svg" else {"CreationDate": None} if file.suffix == ".pdf" else None
-        figure.savefig(file, dpi=200, metadata=undated)
+        write_figure(figure, file)
 
 
 def _draw_windows(axes: Any, blocks: Sequence[Concentration], steps: Sequence[int], marks: Mapping[str, int]) -> None:
@@ -70,9 +74,11 @@ def _draw_windows(axes: Any, blocks: Sequence[Concentration], steps: Sequence[in
     for name, step in marks.items():
         axes.axvline(step, color="#555555", linewidth=0.6, linestyle=":", zorder=0)
         axes.annotate(name, (step, 1), xycoords=("data", "axes fraction"), xytext=(2, -2),
-                      textcoords="offset points", rotation=90, va="top", fontsize=6, color="#555555")  # fmt: skip
-    axes.set(xlabel="step", ylabel="PC1 up to that step, % of variance")
-    axes.legend(frameon=False, fontsize=6, ncols=2)
+                      textcoords="offset points", rotation=90, va="top", fontsize=6, color=FAINT, zorder=4,
+                      bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.6})  # fmt: skip
+    steps_axis(axes.xaxis)
+    axes.set_ylabel("PC1 up to that step, % of variance")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
 
 
 def _draw_blocks(axes: Any, blocks: Sequence[Concentration]) -> None:

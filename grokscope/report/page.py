@@ -33,13 +33,15 @@ figure svg { display: block; width: 100%; height: auto; }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 figcaption, .note { color: var(--faint); font-size: .9rem; max-width: 46rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: max-content; font-size: .85rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { padding: .2rem .7rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--grid);
   font-weight: normal; }
-thead th { font-weight: 600; vertical-align: bottom; }
-.number { text-align: right; white-space: nowrap; }
-pre { background: var(--tint); padding: .7rem; overflow-x: auto; font-size: .85rem; }
+th, td { max-width: 24rem; }
+thead th { font-weight: 600; vertical-align: bottom; max-width: 7rem; }
+.number { text-align: right; }
+td.number, tbody th { white-space: nowrap; }
+pre { background: var(--tint); padding: .7rem; white-space: pre-wrap; font-size: .85rem; }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; }
@@ -204,7 +206,9 @@ _UNWANTED = re.compile(
     r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*|<defs>\s*<style type=\"text/css\">.*?</style>\s*</defs>\s*", re.DOTALL
 )
 _REFERENCE = re.compile(r'\b(id="|xlink:href="#|url\(#)')
-_SIZE = re.compile(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt" ')
+_SIZE = re.compile(r'<svg ([^>]*?)width="([\d.]+)pt" height="[\d.]+pt" ')
+PIXELS_PER_POINT = 1.9
+"""So that a figure over two columns fills the page, and letters have one size in all figures"""
 
 THEMED: Mapping[str, str] = {
     INK: "var(--ink)",
@@ -223,9 +227,16 @@ def inlined(drawing: str, slug: str, alt: str) -> str:
     drawing = _UNWANTED.sub("", _PROLOGUE.sub("", drawing))
     prefix = re.sub(r"[^A-Za-z0-9]+", "-", slug)
     drawing = _REFERENCE.sub(lambda found: f"{found[1]}{prefix}-", drawing)
+    words = escape(alt, quote=True)
     drawing = _SIZE.sub(
-        lambda found: f'<svg role="img" aria-label="{escape(alt, quote=True)}" {found[1]}', drawing, count=1
+        lambda found: f'<svg role="img" aria-label="{words}" style="max-width: {_pixels(found[2])}px" {found[1]}',
+        drawing,
+        count=1,
     )
     for color, variable in THEMED.items():
         drawing = re.sub(re.escape(color), variable, drawing, flags=re.IGNORECASE)
     return re.sub(r"\n\s*", "\n", drawing).strip()
+
+
+def _pixels(points: str) -> int:
+    return round(PIXELS_PER_POINT * float(points))

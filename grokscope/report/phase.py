@@ -26,7 +26,7 @@ OUTCOME_LOOKS: Mapping[Outcome, Look] = {
     "memorized": Look(ORANGE, "-", "s"),
     "never memorized": Look(FAINT, "-", "o"),
     "diverged": Look(VERMILLION, "-", "X"),
-    "unfinished": Look(PURPLE, "-", "_"),
+    "unfinished": Look(PURPLE, "-", "P"),
 }
 OUTCOME_WORDS: Mapping[Outcome, str] = {
     "grokked": "grokked",
