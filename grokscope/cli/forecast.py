@@ -186,6 +186,8 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | No
         found = [trajectory for each in wanted for trajectory in find_trajectories(each, runs)]
     else:
         found = [each for file in ([bank] if bank else shipped_banks()) for each in read_trajectories(file)]
+    if not found:
+        raise typer.BadParameter("no bank is shipped with this installation; name runs, or a --bank")
     results: dict[str, list[Backtest]] = {}
     reasons: list[str] = []
     for task in sorted({trajectory.task for trajectory in found}):
