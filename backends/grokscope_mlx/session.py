@@ -44,6 +44,8 @@ class MLXSession:
     MLX's to set: it computes on one thread, beside those that the linear algebra library took when it was loaded.
     """
 
+    _moving: Moving
+
     def __init__(
         self, model: ModelSpec, parameters: FloatArray, *, device: str, precision: Precision, threads: int | None
     ) -> None:

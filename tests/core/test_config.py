@@ -57,8 +57,8 @@ class TestToml:
             "measure.estimator": "finite-difference", "measure.precision": "float64", "measure.eta": 1e-4,
             "measure.baseline_samples": 9, "measure.blocks": True, "observe.pc1": True,
             "observe.finite_difference": True, "log.every": 11, "detect.memorization": 0.5,
-            "detect.onset": "paper", "detect.grokking": "strict", "forecast.enabled": False, "forecast.bank": "my.jsonl",
-            "snapshot.every": 12, "checkpoint.every": 13,
+            "detect.onset": "paper", "detect.grokking": "strict", "forecast.enabled": False,
+            "forecast.bank": "my.jsonl", "snapshot.every": 12, "checkpoint.every": 13,
             "backend.name": "torch", "backend.device": "cpu", "backend.precision": "float64", "backend.threads": 2,
         }  # fmt: skip
         assert changed.keys() == set(known_keys(MODULAR)) - {"preset", "task.name"}
