@@ -61,8 +61,9 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="KIND[@WHEN[..UNTIL]][:NAME=VALUE,…]",
-            help="Do something to the run: `project@500:strength=0.5`, `noise@onset..2000`, `noise@3000:off`; repeatable. "
-            "WHEN and UNTIL: a step, memorized, onset, test-loss-turn or grokked. `grokscope interventions` lists them.",
+            help="Do something to the run: `project@500:strength=0.5`, `noise@onset..2000`, `noise@3000:off`; "
+            "repeatable. WHEN and UNTIL: a step, memorized, onset, test-loss-turn or grokked. "
+            "`grokscope interventions` lists them.",
             rich_help_panel="Interventions",
         ),
     ] = None,
