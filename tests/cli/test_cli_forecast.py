@@ -61,7 +61,7 @@ class TestRun:
         for arguments, reason in (
             (["run.jsonl"], "already grokked at step 1,"),
             (["run.jsonl", "--at=50"], "too early: fewer than 4 evaluations"),
-            (["control.jsonl", "--at=2000"], "grokking within the budget is less likely than not"),
+            (["control.jsonl", "--at=2000"], "grokking within the budget is unlikely"),
             (["control.jsonl"], "the budget is used up"),
         ):
             done = forecast(folder, *arguments, "--bank=bank.jsonl.gz")

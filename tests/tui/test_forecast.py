@@ -73,10 +73,10 @@ def test_a_projection_without_an_interval_says_why() -> None:
 
 
 def test_an_abstention_says_why_and_how_likely() -> None:
-    view = forecasting(probability=0.06, abstained="grokking within the budget is less likely than not")
+    view = forecasting(probability=0.06, abstained="grokking within the budget is unlikely")
     assert said(view).splitlines()[-2:] == [
         "chance 6% to grok within the budget",
-        " no projection: grokking within the budget is less likely than not",
+        " no projection: grokking within the budget is unlikely",
     ]
     certain = forecasting(probability=1.0, abstained="already grokked")
     assert "chance" not in said(certain)
