@@ -58,7 +58,8 @@ class TestToml:
             "measure.baseline_samples": 9, "measure.blocks": True, "observe.pc1": True,
             "observe.finite_difference": True, "log.every": 11, "detect.memorization": 0.5,
             "detect.onset": "paper", "detect.grokking": "strict", "forecast.enabled": False,
-            "forecast.bank": "my.jsonl", "snapshot.every": 12, "checkpoint.every": 13,
+            "forecast.bank": "my.jsonl", "interventions.schedule": ("kick@5", "noise@onset:every=3"),
+            "snapshot.every": 12, "checkpoint.every": 13,
             "backend.name": "torch", "backend.device": "cpu", "backend.precision": "float64", "backend.threads": 2,
         }  # fmt: skip
         assert changed.keys() == set(known_keys(MODULAR)) - {"preset", "task.name"}
