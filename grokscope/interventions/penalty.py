@@ -12,8 +12,8 @@ class PenaltyParameters(BasisParameters):
     weight: float = Field(
         0.01,
         ge=0,
-        description="λ of the penalty λ/2 ‖P_perp (θ − θ_on)‖²; 0.01 comes to pull with some 4 % of the gradient's "
-        "length (modular, small), which is about the mean dose of the published one",
+        description="λ of the penalty λ/2 ‖P_perp (θ − θ_on)‖². On modular `small`, which groks at 2,300, "
+        "0.1 from step 500 on leaves test accuracy at chance beyond step 3,000, and 0.0001 hardly matters",
     )
     published: bool = Field(
         False, description="as published, which is no penalty: `project` in every tenth step, weight is not used"
