@@ -3,6 +3,7 @@
 import time
 
 from grokscope.config import RunConfig
+from grokscope.events import Evaluated, Event, Measured
 
 
 class Pace:
@@ -14,10 +15,8 @@ class Pace:
     def __init__(self) -> None:
         self.tokens = 0
         """Tokens of the batches since the last reading"""
-        self.evaluating = 0.0
-        """Seconds of the last evaluation"""
-        self.measuring = 0.0
-        """Seconds of the last measurement, as if it had had the usual number of samples"""
+        self._evaluating = 0.0
+        self._sampling = 0.0
         self._training = 0.0
         self._since = 0.0
         self._steps = 0
@@ -32,6 +31,13 @@ class Pace:
         self._training += time.perf_counter() - self._since
         self._steps += 1
 
+    def see(self, event: Event) -> None:
+        """Learn from an event what an evaluation takes, or a sample of the defect."""
+        if isinstance(event, Evaluated):
+            self._evaluating = event.seconds
+        elif isinstance(event, Measured):
+            self._sampling = event.seconds / len(event.defect.samples)
+
     def read(self) -> tuple[float, float]:
         """Training steps and tokens a second since the last reading."""
         seconds = max(self._training, 1e-9)
@@ -44,9 +50,9 @@ class Pace:
         """Until the last step, evaluations and measurements included; None before the first reading."""
         if self._seconds_per_step is None:
             return None
-        per_step = self._seconds_per_step + self.evaluating / config.evaluate.every
+        per_step = self._seconds_per_step + self._evaluating / config.evaluate.every
         if config.measure.estimator != "off":
-            per_step += self.measuring / config.measure.every
+            per_step += self._sampling * config.measure.samples / config.measure.every
         return per_step * (config.train.steps - step)
 
 

@@ -11,36 +11,30 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from grokscope.config import ConfigError, RunConfig
-from grokscope.evaluation import PreparedSplit
 from grokscope.events import (
     CheckpointWritten,
     Diverged,
-    Evaluated,
     Event,
     Finished,
     Intervened,
-    Observed,
     Paused,
     Resumed,
-    Scores,
     SnapshotWritten,
     Started,
     Trained,
     Warned,
 )
 from grokscope.examples import Packer
-from grokscope.geometry.commutator import norm
-from grokscope.geometry.trajectory import ExpandingPC1
 from grokscope.interventions.step import Source
 from grokscope.interventions.treatment import Refused, Treatment, offered
+from grokscope.observation import Observer
 from grokscope.pace import Pace, duration
-from grokscope.parameters import initial_parameters, layout
-from grokscope.probe import Probe
-from grokscope.protocols import Array, Prepared, Session, StepOutcome, TaskData, TaskSpec
+from grokscope.parameters import layout
+from grokscope.protocols import Prepared, Session, StepOutcome, TaskData, TaskSpec
 from grokscope.runs import inbox
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.log import EventLog
-from grokscope.runs.snapshots import parameters_digest, read_snapshot, snapshot_file, write_checkpoint, write_snapshot
+from grokscope.runs.snapshots import parameters_digest, write_checkpoint, write_snapshot
 from grokscope.streams import generator
 from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.watch import Watch
@@ -94,12 +88,9 @@ class Trainer:
         self.model = config.model_of(data.model)
         self.layout = layout(self.model)
         self.train = Packer(data.train, self.model)
-        self.splits = {name: Packer(split, self.model) for name, split in data.splits.items()}
-        self.probe = Probe(config, self.train, session, self.layout)
         self.watch = Watch(config, task)
         self.forecast = LiveForecast(config, task)
         self.treatment = Treatment(config, directory.path, session, self.layout, self.train)
-        self.pc1 = ExpandingPC1(self.layout)
         self.interrupted = False
         """Set (by a signal handler) to stop at the end of the step, with a checkpoint."""
         self.step = session.state().step
@@ -123,13 +114,11 @@ class Trainer:
             self.watch.replay(event)
             self.forecast.replay(event)
             self.treatment.replay(event)
+        packers = {name: Packer(split, self.model) for name, split in self.data.splits.items()}
+        self._observer = Observer(self.config, self.data, {"train": self.train, **packers}, self.session, self.layout)
         if resumed:
-            self._recall_trajectory()
+            self._observer.recall(self.directory.snapshots, self.step)
             self.treatment.reopen(self.watch.found)
-        self._evaluations = {
-            name: PreparedSplit(packer.whole, self.session) for name, packer in self._all_splits().items()
-        }
-        self._start = self.session.asarray(initial_parameters(self.model, self.config.train.seed))
         while True:
             if not resumed:
                 self._record_step()
@@ -191,54 +180,16 @@ class Trainer:
         """Everything that is due at the current step, before it is left."""
         config, step = self.config, self.step
         last = step >= self._last_step()
-        if config.measure.estimator != "off" and (step % config.measure.every == 0 or last):
-            measured = self.probe.measure(step)
-            self._pace.measuring = measured.seconds * config.measure.samples / len(measured.defect.samples)
-            self._emit(measured)
-            if config.observe.finite_difference:
-                self._emit(Observed(step=step, signals=self.probe.finite_differences(step)))
+        if step % config.measure.every == 0 or last:
+            self._emit_all(self._observer.measured(step))
         if step % config.evaluate.every == 0 or last:
-            self._evaluate()
+            self._emit_all(self._observer.evaluated(step, self._outcome))
         if config.snapshot.every and step % config.snapshot.every == 0:
             self._snapshot()
-            if config.observe.pc1:
-                self._observe_pc1()
+            self._emit_all(self._observer.trajectory(step))
         forecast = self.forecast.changed(self._pace.remaining_seconds(config, step))
         if forecast is not None:
             self._emit(forecast)
-
-    def _observe_pc1(self) -> None:
-        share = self.pc1.add(self.session.tonumpy(self.session.parameters))
-        if share is not None:
-            self._emit(Observed(step=self.step, signals={"pc1": share}))
-
-    def _recall_trajectory(self) -> None:
-        """The snapshots of a resumed run that were taken on schedule, up to its checkpoint."""
-        config = self.config
-        if not config.observe.pc1:
-            return
-        for step in range(0, self.step + 1, config.snapshot.every):
-            self.pc1.add(read_snapshot(snapshot_file(self.directory.snapshots, step)).parameters)
-
-    def _evaluate(self) -> None:
-        started = time.perf_counter()
-        theta = self.session.parameters
-        scores: dict[str, Scores] = {name: split.scores(theta) for name, split in self._evaluations.items()}
-        seconds = time.perf_counter() - started
-        self._pace.evaluating = seconds
-        self._emit(Evaluated(step=self.step, seconds=seconds, **scores))
-        self._emit(Observed(step=self.step, signals=self._signals(theta)))
-
-    def _signals(self, theta: Array) -> dict[str, float | None]:
-        """The signals that cost nothing; every one of them is a rival of the defect."""
-        signals: dict[str, float | None] = {
-            "weight_norm": norm(theta),
-            "distance_from_start": norm(theta - self._start),
-            "decay_time": self.step * self.config.optimizer.lr * self.config.optimizer.wd,
-        }
-        if self._outcome is not None:
-            signals["gradient_norm"] = float(self._outcome.gradient_norm)
-        return signals
 
     # --- between steps ----------------------------------------------------------------------------------------------
 
@@ -438,8 +389,10 @@ class Trainer:
         for listener in self.listeners:
             listener(recorded, line)
         self.forecast.see(recorded)
+        self._pace.see(recorded)
         for detection in self.watch.see(recorded):
             self._emit(detection)
 
-    def _all_splits(self) -> dict[str, Packer]:
-        return {"train": self.train, **self.splits}
+    def _emit_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._emit(event)
