@@ -37,7 +37,9 @@ def events(run: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    if "slurm" not in request.config.getoption("-m"):
+        pytest.skip("starts daemons and waits for them: run by hand with `pytest -m slurm`")
     pytest.importorskip("submitit")
     pytest.importorskip("torch")
     reason = slurm_cluster.missing()
