@@ -1,6 +1,7 @@
 """`grokscope import`: somebody else's runs, to be scored like ours."""
 
 from collections.abc import Sequence
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,11 +26,11 @@ def import_table(
     ] = None,
     fact: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A setting of all runs, as optimizer.lr=1e-3; repeatable."),
+        typer.Option(metavar="KEY=VALUE", help="A setting of all runs, as lr=1e-3 or task.operation=add; repeatable."),
     ] = None,
     fact_column: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=NAME", help="A setting that stands in a column, as optimizer.lr=lr; repeatable."),
+        typer.Option(metavar="KEY=NAME", help="A setting that stands in a column, as lr=NAME; repeatable."),
     ] = None,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Test accuracy that counts as grokked.")] = 0.98,
     consecutive: Annotated[int, typer.Option(min=1, help="Records in a row that it must last.")] = 3,
@@ -68,8 +69,8 @@ def import_table(
     recipe = Recipe(
         columns=_pairs("--column", column or []),
         run_column=run_column,
-        facts={key: fact_value(value) for key, value in _pairs("--fact", fact or []).items()},
-        fact_columns=_pairs("--fact-column", fact_column or []),
+        facts={key: fact_value(value) for key, value in _settings("--fact", fact or []).items()},
+        fact_columns=_settings("--fact-column", fact_column or []),
         threshold=threshold,
         consecutive=consecutive,
         percent=percent,
@@ -77,8 +78,16 @@ def import_table(
         budget=budget,
     )
     trajectories = imported(file, chosen, recipe)
-    runs.mkdir(parents=True, exist_ok=True)
-    write_trajectories(target, trajectories)
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        write_trajectories(target, trajectories)
+    except OSError as problem:
+        if problem.errno in {ENOSPC, EDQUOT}:
+            raise
+        raise typer.BadParameter(
+            f"cannot write to {runs} ({problem.strerror}): choose another folder with --runs", param_hint="--runs"
+        ) from None
+    _say_unknown([*recipe.facts, *recipe.fact_columns])
     _say_imported(target, trajectories, json)
 
 
@@ -90,6 +99,29 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
             raise typer.BadParameter(f"takes two names with = between them, not {text!r}", param_hint=option)
         pairs[key.strip()] = value.strip()
     return pairs
+
+
+def _settings(option: str, texts: Sequence[str]) -> dict[str, str]:
+    """Pairs by dotted key, for the short names too that the flags of `run` have."""
+    from grokscope.sweeps.grid import spelt_out
+
+    return spelt_out(_pairs(option, texts))
+
+
+def _say_unknown(facts: Sequence[str]) -> None:
+    """Facts that no task knows as a setting are kept; most are misspelt."""
+    from difflib import get_close_matches
+
+    from grokscope import registry
+    from grokscope.cli.exits import complain
+    from grokscope.config import known_keys
+
+    known = sorted({key for name in registry.names("tasks") for key in known_keys(registry.get("tasks", name))})
+    for fact in facts:
+        if fact not in known:
+            nearest = get_close_matches(fact, known, n=1)
+            hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+            complain(f"no setting is called {fact!r}{hint}; it is kept under this name")
 
 
 def _say_imported(target: Path, trajectories: "Sequence[Trajectory]", json: bool) -> None:

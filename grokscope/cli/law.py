@@ -40,7 +40,8 @@ def law(
     The fit is the published one (least squares on logarithms, over runs that fired before they grokked). Beside it
     stand what single runs do to it, the nulls (onsets permuted among the runs, the same onset for all, the earliest
     one that the measuring cadence allows), and the form that predicts, onset to grok step. Runs that fired late, never
-    fired or never grokked are counted. Then the scoreboard: every rule and every signal on the same runs.
+    fired or never grokked are counted; runs that were intervened in are left out. Then the scoreboard: every rule and
+    every signal on the same runs.
 
     With --published, the fits of arXiv 2602.16967 are recomputed from its own tables.
     """
@@ -80,16 +81,17 @@ def _published(json: bool) -> None:
 
 
 def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at: Sequence[int], json: bool) -> None:
-    from grokscope.cli.output import say, say_json
+    from grokscope.cli.output import say, say_json, say_wrapped
     from grokscope.cli.scoreboard import say_scoreboard
-    from grokscope.warning.law import RULES, grouped
+    from grokscope.warning.law import RULES, grouped, left_alone, said_of_treated
     from grokscope.warning.law import law as fit
     from grokscope.warning.scoreboard import scoreboard
 
     onset = {"persistent": "onset", "paper": "onset-paper", "paper-slow": "onset-paper-slow"}.get(onset, onset)
     if onset not in RULES:
         raise typer.BadParameter(f"there is no rule {onset!r}; there are: {', '.join(RULES)}", param_hint="--onset")
-    trajectories = gathered(wanted, folder)
+    trajectories, treated = left_alone(gathered(wanted, folder))
+    remark = said_of_treated(len(treated)) if treated else None
     groups = grouped(trajectories, by) if by else {"": trajectories}
     if by and set(groups) == {"-"}:
         raise typer.BadParameter(f"no run has a setting {by!r}; they have: {', '.join(_facts(trajectories))}")
@@ -97,8 +99,12 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
     board = scoreboard(trajectories, at_steps=at)
     if json:
         fitted = [{"group": value, **each.to_json()} if by else each.to_json() for value, each in laws.items()]
-        say_json({"rule": onset, "by": by, "laws": fitted, "scoreboard": board.to_json()})
+        left_out = {"runs": [run.name for run in treated], "why": remark}
+        say_json({"rule": onset, "by": by, "left_out": left_out, "laws": fitted, "scoreboard": board.to_json()})
         return
+    if remark:
+        say_wrapped(remark)
+        say("")
     for value, each in laws.items():
         say(f"{by} {value}, rule {onset}" if by else f"rule {onset}")
         _say_law(each, None)
@@ -108,9 +114,10 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
 
 def gathered(wanted: Sequence[str], folder: Path) -> "list[Trajectory]":
     """The runs behind the names that a person gave, each once. Raises `NoSuchRun`."""
+    from grokscope.cli.exits import complain
     from grokscope.warning.trajectory import find_trajectories
 
-    found = [trajectory for name in wanted for trajectory in find_trajectories(name, folder)]
+    found = [trajectory for name in wanted for trajectory in find_trajectories(name, folder, complain)]
     return list({(run.name, run.task, run.steps, run.grok_step): run for run in found}.values())
 
 
@@ -122,7 +129,7 @@ def _say_law(law: "Law", table: "PublishedTable | None") -> None:
     from grokscope.cli.output import say, say_table, say_wrapped
 
     say_wrapped(_counts(law))
-    for outcome in ("late", "missed", "false alarm"):
+    for outcome in ("late", "missed", "false alarm", "unfinished"):
         if named := [case for case in law.cases if case.outcome == outcome]:
             say_wrapped(f"{outcome}: {_named(named)}")
     if law.published is None:
@@ -149,10 +156,10 @@ def _form(constant: float, fit: "PowerLaw | Stated") -> str:
 
 def _counts(law: "Law") -> str:
     tally = law.counts
-    unfinished = f" ({tally.unfinished} unfinished)" if tally.unfinished else ""
+    unrecorded = f"; {tally.not_recorded} more did not record its signal" if tally.not_recorded else ""
     return (
         f"{tally.runs} runs: {tally.led} led, {tally.late} late, {tally.missed} missed, "
-        f"{tally.false_alarms} false alarms, {tally.quiet} quiet{unfinished}"
+        f"{tally.false_alarms} false alarms, {tally.quiet} quiet, {tally.unfinished} unfinished{unrecorded}"
     )
 
 

@@ -41,14 +41,16 @@ def section(runs: Sequence[Run], task: str) -> Section:
         "this law, so an exponent near or above 1 and an R² near 1 follow by algebra wherever onsets are small beside "
         "grok steps, whatever they know. The nulls say how large: onsets dealt to the runs at random, the same onset "
         "for all, and the earliest onset that the measuring cadence allows.",
-        "Runs that fired and never grokked stand as hollow squares: their grok step is later than drawn, if there is "
-        "one, so lead and grok step both lie up and to the right of them.",
+        "Runs that fired and have not grokked, unfinished ones too, stand as hollow squares: their grok step is later "
+        "than drawn, if there is one, so lead and grok step both lie up and to the right of them.",
     )
     return Section(f"law-{task}", f"Lead-time law: {task}", paragraphs, tuple(parts))
 
 
 def _plate(fitted: Law, task: str) -> Plate | LeftOut:
     title = f"Lead against grok step: {in_words(fitted.rule)}"
+    if fitted.counts.not_recorded and not fitted.counts.runs:
+        return LeftOut(title, "no run recorded its signal")
     if fitted.published is None:
         tally = fitted.counts
         needed = "a fit takes three runs that fired before they grokked, at different steps"
@@ -59,8 +61,12 @@ def _plate(fitted: Law, task: str) -> Plate | LeftOut:
         f"Least squares on {counted(fit.n, 'run')}: lead = {fit.constant:.3g} · grok^{fit.exponent:.3f} "
         f"(95 % {fit.low:.2f} to {fit.high:.2f}, R² {fit.r_squared:.3f}). "
         f"{tally.late} fired late, {tally.missed} never fired before grokking, {tally.false_alarms} fired and did not "
-        f"grok, {tally.quiet} did neither."
+        f"grok within their budget, {tally.quiet} did neither."
     )
+    if tally.unfinished:
+        told += f" {counted(tally.unfinished, 'run')} not grokked, and not seen to the end of the budget."
+    if tally.not_recorded:
+        told += f" {counted(tally.not_recorded, 'run')} without this signal."
     nulls = fitted.published.nulls
     if nulls.permuted is not None:
         drawn = nulls.permuted.exponents
@@ -103,7 +109,8 @@ def _draw_arrows(axes: "Axes", cases: Sequence[Case]) -> None:
 
 def _draw_runs(axes: "Axes", fitted: Law) -> None:
     led = [case for case in fitted.cases if case.outcome == "led"]
-    alarms = [case for case in fitted.cases if case.outcome == "false alarm" and _lead(case) > 0]
+    fired = [case for case in fitted.cases if case.outcome in {"false alarm", "unfinished"}]
+    alarms = [case for case in fired if case.onset_step is not None and _lead(case) > 0]
     below = [case for case in fitted.cases if case.outcome in MARGIN]
     low, high, bottom, top = _limits([*led, *alarms], below)
     least = bottom
@@ -271,7 +278,8 @@ def _span(rows: Sequence[Row]) -> tuple[float, float]:
 def table(laws: Sequence[Law], task: str) -> Table:
     """A row a rule: who fired when, the fit, its nulls, and the form that predicts."""
     columns = (
-        "rule", "runs", "led", "late", "missed", "false alarms", "quiet", "exponent", "95 % low", "95 % high", "R²",
+        "rule", "runs", "led", "late", "missed", "false alarms", "quiet", "unfinished", "not recorded",
+        "exponent", "95 % low", "95 % high", "R²",
         "permuted mean", "permuted low", "permuted high", "P(permuted ≥ fitted)", "constant onset",
         "rank correlation of onset and grok", "p of it", "held-out error of grok from onset", "without any signal",
     )  # fmt: skip
@@ -280,8 +288,10 @@ def table(laws: Sequence[Law], task: str) -> Table:
         f"Lead-time law of each rule: {task}",
         columns,
         tuple(_row(each) for each in laws),
-        note="constant onset: exponent where every run has the median onset. held-out error: median of |predicted / "
-        "true − 1|, each configuration predicted from the others; without any signal: by their geometric mean.",
+        note="unfinished: neither grokked nor seen to the end of the budget. not recorded: runs without the rule's "
+        "signal, which are in no other column. constant onset: exponent where every run has the median onset. held-out "
+        "error: median of |predicted / true − 1|, each configuration predicted from the others; without any signal: by "
+        "their geometric mean.",
     )
 
 
@@ -289,6 +299,7 @@ def _row(fitted: Law) -> tuple[Cell, ...]:
     tally, form, ahead = fitted.counts, fitted.published, fitted.prediction
     cells: list[Cell] = [
         fitted.rule, tally.runs, tally.led, tally.late, tally.missed, tally.false_alarms, tally.quiet,
+        tally.unfinished, tally.not_recorded,
     ]  # fmt: skip
     if form is None:
         cells += [None] * 9

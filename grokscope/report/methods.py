@@ -8,6 +8,7 @@ from grokscope import __version__
 from grokscope.report.experiments import experiment_command
 from grokscope.report.parts import Listing, Section, Table, counted, listed
 from grokscope.report.sources import OUTCOMES, Run, Source
+from grokscope.warning.law import said_of_treated
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,7 @@ def origin(sources: Sequence[Source]) -> Section:
         f"{'is' if censored == 1 else 'are'} censored (not grokked by the last step seen).",
     ]
     if treated := sum(run.treated for run in runs):
-        paragraphs.append(
-            f"{counted(treated, 'run')} {'was' if treated == 1 else 'were'} intervened in, and left out of the law, "
-            "the phase diagram, the scoreboard and the forecast, which are about runs left to themselves."
-        )
+        paragraphs.append(said_of_treated(treated, "the law, the phase diagram, the scoreboard and the forecast"))
     paragraphs += _when(runs)
     return Section(
         "origin",

@@ -78,8 +78,8 @@ class Run:
 
     @property
     def treated(self) -> bool:
-        """Whether anybody intervened, or was to: such a run says nothing of how runs go by themselves."""
-        return any(fact.startswith("interventions.") for fact in self.trajectory.facts)
+        """Whether anybody intervened, or was to."""
+        return self.trajectory.treated
 
     @property
     def outcome(self) -> Outcome:

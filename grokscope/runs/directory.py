@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+TABLE_SUFFIXES = (".jsonl", ".jsonl.gz")
+"""Of trajectory tables, as `grokscope import` writes them beside the runs"""
+
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -86,9 +89,7 @@ def find_run(wanted: str, folder: Path) -> RunDirectory:
     if "/" in wanted and (folder / wanted / "events.jsonl").is_file():
         return RunDirectory(folder / wanted)
     runs = list(runs_in(folder))
-    if not runs:
-        raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")
-    if wanted == "latest":
+    if wanted == "latest" and runs:
         return runs[0]
     exact = [run for run in runs if run.name == wanted]
     matching = exact or [run for run in runs if run.name.startswith(wanted)]
@@ -96,4 +97,19 @@ def find_run(wanted: str, folder: Path) -> RunDirectory:
         return matching[0]
     if matching:
         raise NoSuchRun(f"{wanted!r} fits {len(matching)} runs: {', '.join(run.name for run in matching[:5])}")
+    if (path.is_file() and path.name.endswith(TABLE_SUFFIXES)) or wanted.partition("/")[0] in tables_in(folder):
+        raise NoSuchRun(f"{wanted!r} is an imported table, not a run: `grokscope law`, `forecast` and `report` take it")
+    if not runs:
+        raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")
     raise NoSuchRun(f"no run in {folder} is called {wanted!r}; `grokscope ls` lists them")
+
+
+def tables_in(folder: Path) -> list[str]:
+    """The names of the tables directly inside `folder`, as `grokscope law` takes them."""
+    found = {
+        path.name.removesuffix(".gz").removesuffix(".jsonl")
+        for suffix in TABLE_SUFFIXES
+        for path in folder.glob(f"*{suffix}")
+        if path.is_file()
+    }
+    return sorted(found)

@@ -137,14 +137,14 @@ def _trajectory(name: str, rows: Sequence[Row], columns: Mapping[str, str], reci
                 _enter(table.setdefault(step, {}), ours, value, row.line, step, recipe.duplicates)
     steps = sorted(table)
     if not any("test_accuracy" in table[step] for step in steps):
-        raise Unimportable(f"{name}, from line {rows[0].line} on, has no test accuracy")
+        raise Unimportable(f"run {name!r}, from line {rows[0].line} on, has no test accuracy")
     arrays = {"step": np.array(steps, dtype=np.float64)}
     for ours in columns:
         if ours != "step" and any(ours in table[step] for step in steps):
             arrays[ours] = np.array([table[step].get(ours, (math.nan, 0))[0] for step in steps])
     grokked = _grokked(arrays["step"], arrays["test_accuracy"], recipe)
     if recipe.budget is not None and recipe.budget < steps[-1]:
-        raise Unimportable(f"{name} has a step {steps[-1]:,}, beyond the budget of {recipe.budget:,}")
+        raise Unimportable(f"run {name!r} has a step {steps[-1]:,}, beyond the budget of {recipe.budget:,}")
     criterion: dict[str, Fact] = {"detect.threshold": recipe.threshold, "detect.consecutive": recipe.consecutive}
     return Trajectory(
         name=name,
@@ -226,7 +226,7 @@ def _facts(name: str, rows: Sequence[Row], fact_columns: Mapping[str, str]) -> d
                 continue
             value = fact_value(str(cell))
             if facts.setdefault(fact, value) != value:
-                raise Unimportable(f"line {row.line}: {column} is {value}, but {name} began with {facts[fact]}")
+                raise Unimportable(f"line {row.line}: {column} is {value}, but run {name!r} began with {facts[fact]}")
     return facts
 
 

@@ -52,10 +52,20 @@ class Case:
     budget: int
     cadence: int | None = None
     """Steps between records of the rule's signal"""
+    recorded: bool = True
+    """Whether the run has the rule's signal at all: without it, silence says nothing"""
 
     @property
     def outcome(self) -> str:
-        """`led`, `late` (fired at or after grokking), `false alarm`, `missed`, or `quiet` (neither)."""
+        """`led`, `late` (fired at or after grokking), `false alarm`, `missed`, or `quiet` (neither).
+
+        `not recorded` where the rule had nothing to look at, `unfinished` for a run that has not grokked and was not
+        seen to the end of its budget: it may still grok.
+        """
+        if not self.recorded:
+            return "not recorded"
+        if self.grok_step is None and self.steps < self.budget:
+            return "unfinished"
         if self.grok_step is None:
             return "quiet" if self.onset_step is None else "false alarm"
         if self.onset_step is None:
@@ -65,20 +75,23 @@ class Case:
 
 @dataclass(frozen=True)
 class Counts:
-    """Every run once, but for `unfinished`."""
+    """Every run once."""
 
     led: int
     late: int
     missed: int
     false_alarms: int
-    """Fired, and not grokked within the steps seen"""
+    """Fired, and not grokked within the budget"""
     quiet: int
     unfinished: int
-    """Of those that have not grokked: runs that ended, or stand, before their budget"""
+    """Not grokked, and ended, or standing, before their budget: neither a false alarm nor quiet yet"""
+    not_recorded: int
+    """Without the rule's signal; outside `runs`"""
 
     @property
     def runs(self) -> int:
-        return self.led + self.late + self.missed + self.false_alarms + self.quiet
+        """Those that the rule could say something of."""
+        return self.led + self.late + self.missed + self.false_alarms + self.quiet + self.unfinished
 
 
 @dataclass(frozen=True)
@@ -157,7 +170,19 @@ def case_of(trajectory: Trajectory, rule: str) -> Case:
         steps=trajectory.steps,
         budget=trajectory.budget,
         cadence=int(np.median(np.diff(steps))) if len(steps) > 1 else None,
+        recorded=len(steps) > 0,
     )
+
+
+def left_alone(trajectories: Sequence[Trajectory]) -> tuple[list[Trajectory], list[Trajectory]]:
+    """The runs that the law is about, and those that were intervened in."""
+    return [run for run in trajectories if not run.treated], [run for run in trajectories if run.treated]
+
+
+def said_of_treated(count: int, left_out_of: str = "the law and the scoreboard") -> str:
+    """The sentence on runs that were intervened in."""
+    runs = "1 run was" if count == 1 else f"{count:,} runs were"
+    return f"{runs} intervened in, and left out of {left_out_of}, which are about runs left to themselves."
 
 
 def configuration(trajectory: Trajectory) -> str:
@@ -185,7 +210,8 @@ def counts(cases: Sequence[Case]) -> Counts:
         missed=outcomes.count("missed"),
         false_alarms=outcomes.count("false alarm"),
         quiet=outcomes.count("quiet"),
-        unfinished=sum(case.grok_step is None and case.steps < case.budget for case in cases),
+        unfinished=outcomes.count("unfinished"),
+        not_recorded=outcomes.count("not recorded"),
     )
 
 

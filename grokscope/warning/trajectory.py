@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from grokscope import registry
 from grokscope.geometry.commutator import CLEAR_OF_FLOOR
+from grokscope.runs.directory import TABLE_SUFFIXES as TABLE_SUFFIXES
 from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
 from grokscope.runs.log import read
 from grokscope.warning.detectors import DefectRecord, Detected, Memorization, TestLossTurn, onset_rule
@@ -111,6 +112,15 @@ class Trajectory:
         """Whether any record has this signal."""
         return name in self.columns and bool(np.isfinite(self.columns[name]).any())
 
+    @property
+    def treated(self) -> bool:
+        """Whether anybody intervened, or was to: such a run says nothing of how runs go by themselves."""
+        return any(fact.startswith("interventions.") for fact in self.facts)
+
+
+class OddLog(NoSuchRun):
+    """A log that is not one of ours, or is damaged, or cannot be read; one sentence."""
+
 
 def detections(trajectory: Trajectory) -> dict[str, Detected | None]:
     """What every rule says of a run, recomputed from its columns; None where it never fired, or had nothing to look at.
@@ -181,7 +191,11 @@ def trajectory_of(directory: RunDirectory) -> Trajectory:
     try:
         return trajectory_from(read(directory.events), directory.name)
     except OSError as problem:
-        raise NoSuchRun(f"cannot read {directory.events}: {problem.strerror}") from None
+        raise OddLog(f"cannot read {directory.events}: {problem.strerror}") from None
+    except KeyError as problem:
+        raise OddLog(f"{directory.events} is no log of a run: {problem.args[0]!r} is missing") from None
+    except (ValueError, TypeError, AttributeError) as problem:
+        raise OddLog(f"{directory.events} is no log of a run: {problem}") from None
 
 
 def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajectory:
@@ -277,10 +291,15 @@ def facts_of(config: Mapping[str, Any]) -> dict[str, Fact]:
 DIGITS = 6
 """Significant digits of a number in a table."""
 
-TABLE_SUFFIXES = (".jsonl", ".jsonl.gz")
+Skipped = Callable[[str], None]
+"""Is told, in a sentence each, which logs of a folder were left out because they could not be understood"""
 
 
-def read_trajectories(path: Path) -> list[Trajectory]:
+def _unheard(_: str) -> None:
+    pass
+
+
+def read_trajectories(path: Path, skipped: Skipped = _unheard) -> list[Trajectory]:
     """The runs at `path`: a run directory, a folder of runs (one level of subfolders too), or a trajectory table.
 
     Sorted by name; runs of a subfolder are named `subfolder/run`. Raises `NoSuchRun` where there are none, or where a
@@ -291,21 +310,21 @@ def read_trajectories(path: Path) -> list[Trajectory]:
     if (path / "events.jsonl").is_file():
         return [trajectory_of(RunDirectory(path.resolve()))]
     folders = sorted({log.parent for pattern in ("*/events.jsonl", "*/*/events.jsonl") for log in path.glob(pattern)})
-    found = [_named(folder.relative_to(path).as_posix(), folder) for folder in folders]
+    found = [_named(folder.relative_to(path).as_posix(), folder, skipped) for folder in folders]
     trajectories = [trajectory for trajectory in found if trajectory is not None]
     if not trajectories:
         raise NoSuchRun(f"{path} holds no run, and is no trajectory table (*.jsonl, *.jsonl.gz)")
     return trajectories
 
 
-def find_trajectories(wanted: str, folder: Path) -> list[Trajectory]:
+def find_trajectories(wanted: str, folder: Path, skipped: Skipped = _unheard) -> list[Trajectory]:
     """The runs that a person names: a path, or in `folder` a sweep, an imported table, a run or its unique prefix.
 
     Raises `NoSuchRun`.
     """
     for path in (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES)):
         if wanted != "latest" and path.exists():
-            return read_trajectories(path)
+            return read_trajectories(path, skipped)
     return [trajectory_of(find_run(wanted, folder))]
 
 
@@ -319,9 +338,12 @@ def write_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
-def _named(name: str, folder: Path) -> Trajectory | None:
+def _named(name: str, folder: Path, skipped: Skipped) -> Trajectory | None:
     try:
         return replace(trajectory_of(RunDirectory(folder)), name=name)
+    except OddLog as problem:
+        skipped(f"{problem}; left out")
+        return None
     except NoSuchRun:
         return None
 

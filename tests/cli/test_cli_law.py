@@ -1,6 +1,7 @@
 """`grokscope law` and `grokscope import` as processes: what they print, what they refuse."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def test_the_law_and_the_scoreboard_of_runs(nursery: Nursery, folder: Path) -> N
     shown = nursery.run("law", "bank", folder=folder)
     assert_narrow(shown)
     for fact in (
-        "13 runs: 8 led", "(1 unfinished)", "scoreboard: 8 runs grokked", "4 never did", "weight-norm-halved",
+        "13 runs: 8 led", "4 false alarms, 0 quiet, 1 unfinished", "unfinished: run-12",
+        "scoreboard: 8 runs grokked", "4 never did", "weight-norm-halved",
         "not recorded:", "AUROC of grokking", "norm separation",
     ):  # fmt: skip
         assert fact in shown.out
@@ -104,12 +106,73 @@ def test_the_law_of_runs_for_scripts(nursery: Nursery, folder: Path) -> None:
     (law,) = found["laws"]
     assert (found["rule"], law["rule"]) == ("memorized", "memorized")
     assert law["counts"]["led"] == 8
-    assert law["counts"]["false_alarms"] == 5
+    assert (law["counts"]["runs"], law["counts"]["false_alarms"], law["counts"]["unfinished"]) == (13, 4, 1)
     board = found["scoreboard"]
     assert (board["grokking"], board["controls"], board["unfinished"]) == (8, 4, 1)
     assert {row["horizon"]["step"] for row in board["aurocs"]} == {100, 200, None}
     assert "pc1" in board["not_recorded"]
     assert {row["name"] for row in board["predictors"]} >= {"memorized", "lr·wd", "norm separation", "same lr"}
+
+
+def test_runs_that_were_intervened_in_are_left_out_and_said_to_be(nursery: Nursery, folder: Path) -> None:
+    first, second, *rest = made_runs()
+    facts: list[dict[str, float | int | str]] = [{"interventions.first": 200}, {"interventions.schedule": "kick@200"}]
+    treated = [replace(run, facts={**run.facts, **more}) for run, more in zip((first, second), facts, strict=True)]
+    write_trajectories(folder / "runs" / "mixed.jsonl", [*treated, *rest])
+    said = "2 runs were intervened in, and left out of the law and the scoreboard"
+    shown = nursery.run("law", "mixed", folder=folder)
+    assert_narrow(shown)
+    assert said in shown.out
+    assert "11 runs: 6 led" in shown.out
+    assert "scoreboard: 6 runs grokked" in shown.out
+    found = nursery.run("law", "mixed", "--json", folder=folder).json
+    assert found["left_out"]["runs"] == ["run-0", "run-1"]
+    assert found["left_out"]["why"].startswith(said)
+    assert {case["name"] for case in found["laws"][0]["cases"]} == {run.name for run in rest}
+    none = nursery.run("law", "bank", "--json", folder=folder).json
+    assert none["left_out"] == {"runs": [], "why": None}
+
+
+def test_nothing_is_left_where_all_runs_were_intervened_in(nursery: Nursery, folder: Path) -> None:
+    treated = [replace(run, facts={**run.facts, "interventions.first": 200}) for run in made_runs()[:2]]
+    write_trajectories(folder / "runs" / "treated.jsonl", treated)
+    for by in ((), ("--by", "optimizer.lr")):
+        shown = nursery.run("law", "treated", *by, folder=folder)
+        assert_narrow(shown)
+        assert "2 runs were intervened in" in shown.out
+
+
+def test_a_signal_that_was_never_recorded_is_no_silence(nursery: Nursery, folder: Path) -> None:
+    one, *rest = made_runs()
+    blind = replace(one, columns={name: column for name, column in one.columns.items() if name != "defect"})
+    write_trajectories(folder / "runs" / "half.jsonl", [blind, *rest])
+    shown = nursery.run("law", "half", folder=folder)
+    assert_narrow(shown)
+    assert "12 runs: 7 led, 0 late, 0 missed" in shown.out
+    assert "1 more did not record its signal" in " ".join(shown.out.split())
+    (law,) = nursery.run("law", "half", "--json", folder=folder).json["laws"]
+    assert (law["counts"]["missed"], law["counts"]["not_recorded"]) == (0, 1)
+    assert law["cases"][0]["outcome"] == "not recorded"
+
+
+ODD = [
+    {"event": "started", "task": "modular", "config": {}},
+    {"event": "evaluated", "step": 0, "train": {"accuracy": 1, "loss": 0}, "test": {"accuracy": 1, "loss": 0}},
+]
+
+
+def test_a_log_that_is_none_of_ours_is_left_out_and_named(nursery: Nursery, folder: Path) -> None:
+    write_made_run(folder / "runs" / "made")
+    for name, events in (("odd", ODD), ("odder", [{"event": "started"}]), ("oddest", [{**ODD[0], "config": []}])):
+        (folder / "runs" / name).mkdir()
+        text = "".join(json.dumps(event) + "\n" for event in [*events, ODD[1]])
+        (folder / "runs" / name / "events.jsonl").write_text(text)
+    shown = nursery.run("law", "runs", "--json", folder=folder)
+    assert shown.code == 0
+    assert [case["name"] for case in shown.json["laws"][0]["cases"]] == ["made"]
+    for name, line in zip(("odd", "odder", "oddest"), shown.err.splitlines(), strict=True):
+        assert f"{name}/events.jsonl is no log of a run" in line
+    assert_refused(nursery.run("law", "odd", folder=folder), "events.jsonl is no log of a run", code=3)
 
 
 def test_onset_rules_by_their_names_in_the_configuration(nursery: Nursery, folder: Path) -> None:
@@ -201,6 +264,51 @@ def test_what_was_imported_for_scripts(nursery: Nursery, tmp_path: Path) -> None
     assert found["path"] == "runs/other.jsonl"
     assert [run["grok_step"] for run in found["runs"]] == [300, 500, None]
     assert found["runs"][0]["facts"]["detect.threshold"] == 0.9
+
+
+def test_settings_by_the_short_names_of_flags(nursery: Nursery, tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_text("step,test_accuracy,decay\n0,0.1,0.5\n100,0.2,0.5\n")
+    arguments = ("import", "good.csv", "--fact", "lr=1e-3", "--fact-column", "wd=decay", "--fact", "batch-size=32")
+    shown = nursery.run(*arguments, folder=tmp_path)
+    assert (shown.code, shown.err) == (0, "")
+    (run,) = read_trajectories(tmp_path / "runs" / "good.jsonl")
+    facts = dict(run.facts)
+    assert (facts["optimizer.lr"], facts["optimizer.wd"], facts["train.batch_size"]) == (1e-3, 0.5, 32)
+    assert not {"lr", "wd", "batch-size"} & set(facts)
+    twice = ("import", "good.csv", "--fact", "lr=1", "--fact", "optimizer.lr=2", "--name", "twice")
+    assert_refused(nursery.run(*twice, folder=tmp_path), "optimizer.lr is set twice")
+
+
+def test_a_setting_that_nobody_knows_is_kept_and_warned_of(nursery: Nursery, tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_text("step,test_accuracy\n0,0.1\n100,0.2\n")
+    shown = nursery.run("import", "good.csv", "--fact", "optimiser.lr=1", "--fact", "task.operation=add", "--json",
+                        folder=tmp_path)  # fmt: skip
+    assert shown.code == 0
+    assert shown.json["runs"][0]["facts"]["optimiser.lr"] == 1
+    assert len(shown.err.splitlines()) == 1
+    assert "no setting is called 'optimiser.lr' (did you mean optimizer.lr?)" in shown.err
+
+
+def test_a_folder_that_cannot_be_written_to(nursery: Nursery, tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_text("step,test_accuracy\n0,0.1\n")
+    (tmp_path / "file").write_text("")
+    for folder in ("file", "file/below"):
+        refused = nursery.run("import", "good.csv", "--runs", folder, folder=tmp_path)
+        assert_refused(refused, f"cannot write to {folder}", "choose another folder with --runs")
+
+
+def test_an_imported_table_is_no_run_and_said_to_be_one(nursery: Nursery, tmp_path: Path) -> None:
+    (tmp_path / "theirs.csv").write_text(TABLE)
+    assert nursery.run("import", "theirs.csv", *MAPPING, folder=tmp_path).code == 0
+    for name in ("theirs", "theirs/a", "runs/theirs.jsonl"):
+        assert_refused(nursery.run("show", name, folder=tmp_path), "imported table", "grokscope law", code=3)
+    listed = nursery.run("ls", folder=tmp_path)
+    assert (listed.code, listed.out) == (0, "")
+    assert "imported tables" in listed.err
+    assert "theirs" in listed.err
+    write_made_run(tmp_path / "runs" / "theirs-too")
+    assert nursery.run("show", "theirs", folder=tmp_path).code == 0
+    assert_refused(nursery.run("show", "nobody", folder=tmp_path), "no run in runs is called 'nobody'", code=3)
 
 
 def test_a_run_of_ours_survives_export_and_import(nursery: Nursery, tmp_path: Path) -> None:

@@ -277,6 +277,18 @@ def test_tasks_are_kept_apart_and_their_names_are_no_paths(tmp_path: Path) -> No
     assert all(path.parent == written.page.parent for path in written.files)
 
 
+def test_the_law_tells_apart_what_fired_is_unfinished_or_was_never_recorded(tmp_path: Path) -> None:
+    runs = sweep(("add",), RATES, (1.0,), seeds=2)
+    cut = replace(made("sub", 1e-3, 0.0, 7), budget=2 * BUDGET)
+    other = made("sub", 2e-3, 1.0, 8)
+    blind = replace(other, columns={name: each for name, each in other.columns.items() if name != "defect"})
+    out = report(tmp_path, [*runs, cut, blind]).page.parent
+    row = next(row for row in rows(out / "law-modular.csv") if row["rule"] == "onset")
+    assert (row["runs"], row["led"], row["missed"], row["false alarms"]) == ("7", "6", "0", "0")
+    assert (row["unfinished"], row["not recorded"]) == ("1", "1")
+    assert "fired, not grokked (1)" in labels(out / "law-modular-onset.svg")
+
+
 def test_runs_with_interventions_stay_out_of_the_law(tmp_path: Path) -> None:
     runs = sweep(("add",), RATES, (1.0,), seeds=2)
     treated = made("sub", 1e-3, 1.0, 9)

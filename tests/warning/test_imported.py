@@ -117,7 +117,7 @@ def test_a_budget_that_was_not_used_up(tmp_path: Path) -> None:
         ("step,test_accuracy\n0,101\n", {"percent": True}, "line 2: test_accuracy is 101"),
         ("step,test_accuracy\n0,0.5\n", {"percent": True}, "leave out --percent"),
         ("step,test_accuracy\n0,0.1\n0,0.2\n", {}, "line 3: step 0 has test_accuracy 0.2, on line 2 it was 0.1"),
-        ("step,test_accuracy\n0,\n1,nan\n", {}, "has no test accuracy"),
+        ("step,test_accuracy\n0,\n1,nan\n", {}, "^run 'theirs', from line 2 on, has no test accuracy$"),
         ("step,test_accuracy,lr\n0,0,1\n1,0,2\n", {"fact_columns": {"optimizer.lr": "lr"}}, "line 3: lr is 2, but"),
         ("step,test_accuracy\n0,0.1\n900,0.1\n", {"budget": 500}, "a step 900, beyond the budget of 500"),
         ('{"step": 0, "test_accuracy": 0}\n{"step": 1,', {}, "line 2 is no JSON"),

@@ -2,12 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from warning_made import jump, made
 
-from grokscope.warning.law import Case, Law, configuration, grouped, held_out_error, law, law_of
+from grokscope.warning.law import Case, Law, configuration, grouped, held_out_error, law, law_of, left_alone
 from grokscope.warning.nulls import permuted, permuted_correlation
 from grokscope.warning.published import PublishedTable, published
 from grokscope.warning.trajectory import Trajectory
@@ -112,13 +113,16 @@ def test_outcomes() -> None:
         [
             case("led", 100, 1000), case("late", 1000, 1000), case("missed", None, 1000),
             case("false", 100, None), case("quiet", None, None), case("cut", None, None, steps=500),
+            case("cut after firing", 100, None, steps=500), replace(case("blind", None, 1000), recorded=False),
         ],
         "onset",
     )  # fmt: skip
-    assert [each.outcome for each in found.cases] == ["led", "late", "missed", "false alarm", "quiet", "quiet"]
+    assert [each.outcome for each in found.cases] == [
+        "led", "late", "missed", "false alarm", "quiet", "unfinished", "unfinished", "not recorded",
+    ]  # fmt: skip
     counts = found.counts
-    assert (counts.led, counts.late, counts.missed, counts.false_alarms, counts.quiet) == (1, 1, 1, 1, 2)
-    assert (counts.runs, counts.unfinished) == (6, 1)
+    assert (counts.led, counts.late, counts.missed, counts.false_alarms, counts.quiet) == (1, 1, 1, 1, 1)
+    assert (counts.runs, counts.unfinished, counts.not_recorded) == (7, 2, 1)
     assert [each.name for each in found.points] == ["led"]
     assert found.published is None
     assert found.prediction is None
@@ -225,7 +229,8 @@ def test_the_law_of_trajectories_is_that_of_their_detections() -> None:
     assert found.published.fit.exponent == pytest.approx(
         np.polyfit(np.log([400, 600, 1000]), np.log([300, 400, 700]), 1)[0]
     )
-    assert law(runs, "onset").counts.missed == 4
+    blind = law(runs, "onset").counts
+    assert (blind.runs, blind.missed, blind.not_recorded) == (0, 0, 4)
     with pytest.raises(ValueError, match="there is no rule 'oracle'; there are: memorized"):
         law(runs, "oracle")
 
@@ -246,6 +251,12 @@ def test_groups_by_a_setting() -> None:
         "-": ["c"], "add": ["b"], "sub": ["a"],
     }  # fmt: skip
     assert list(grouped(runs, "task")) == ["made"]
+
+
+@pytest.mark.parametrize("fact", ["interventions.schedule", "interventions.first"])
+def test_runs_that_were_intervened_in_are_told_apart(fact: str) -> None:
+    alone, treated = run("a", 400, 100), run("b", 400, 100, **{fact: 200})
+    assert left_alone([treated, alone]) == ([alone], [treated])
 
 
 def test_published_tables_name_their_source() -> None:
