@@ -10,7 +10,7 @@ confirmed. Without WHEN an intervention is on from the first step; where UNTIL c
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -45,6 +45,10 @@ class Entry:
     """It is switched off at `when` instead of on"""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
+    def comes(self, step: int, found: Collection[str]) -> bool:
+        """Whether it has come by `step`, with the detections so far."""
+        return step >= self.when if isinstance(self.when, int) else self.when in found
+
     @property
     def text(self) -> str:
         """The text form; `parsed` reads it."""
@@ -61,12 +65,17 @@ def parsed(text: str) -> Entry:
         raise BadSchedule(f"{text!r} is no intervention: write KIND[@WHEN[..UNTIL]][:parameter=value,…]")
     when = 0 if head["when"] is None else _time(head["when"], text)
     until = None if head["until"] is None else _time(head["until"], text)
-    if isinstance(when, int) and isinstance(until, int) and until <= when:
-        raise BadSchedule(f"{text!r} ends before it begins")
     if head["rest"] is not None and head["rest"].strip() == "off":
-        if until is not None or head["when"] is None:
+        if head["when"] is None:
             raise BadSchedule(f"{text!r}: say when it is switched off, KIND@WHEN:off")
+        if until is not None:
+            raise BadSchedule(
+                f"{text!r}: it is switched off at one step, KIND@WHEN:off; WHEN..UNTIL is how long it is on"
+            )
         return Entry(head["kind"].strip(), when, off=True)
+    if isinstance(when, int) and isinstance(until, int) and until <= when:
+        how = "where it begins, and so never is on" if until == when else "before it begins"
+        raise BadSchedule(f"{text!r} ends {how}")
     return Entry(head["kind"].strip(), when, until, parameters=_parameters(head["rest"] or "", text))
 
 

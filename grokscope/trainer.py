@@ -114,6 +114,8 @@ class Trainer:
             self.watch.replay(event)
             self.forecast.replay(event)
             self.treatment.replay(event)
+        if not resumed:
+            self._warn(self.treatment.too_late())
         packers = {name: Packer(split, self.model) for name, split in self.data.splits.items()}
         self._observer = Observer(self.config, self.data, {"train": self.train, **packers}, self.session, self.layout)
         if resumed:
@@ -346,6 +348,8 @@ class Trainer:
     def _finish(self, status: Status) -> Status:
         if status != "diverged":
             self._checkpoint()
+        if status in {"completed", "grokked", "diverged"}:  # others may go on
+            self._warn(self.treatment.missed(self.step, self.watch.found))
         digest = parameters_digest(self.session.tonumpy(self.session.parameters))
         self._emit(
             Finished(
@@ -392,6 +396,9 @@ class Trainer:
         self._pace.see(recorded)
         for detection in self.watch.see(recorded):
             self._emit(detection)
+
+    def _warn(self, reasons: Iterable[str]) -> None:
+        self._emit_all(Warned(step=self.step, reason=reason) for reason in reasons)
 
     def _emit_all(self, events: Iterable[Event]) -> None:
         for event in events:

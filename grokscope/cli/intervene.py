@@ -211,7 +211,7 @@ def _design(
     """What the flags ask for. Raises what `exits` knows."""
     from grokscope import registry
     from grokscope.config import read_assignments, read_environment
-    from grokscope.experiment.conditions import doses_of, read_conditions, read_doses
+    from grokscope.experiment.conditions import CONDITIONS, doses_of, read_conditions, read_doses
     from grokscope.experiment.design import PUBLISHED_START, Design
     from grokscope.sweeps.grid import spelt_out
 
@@ -234,7 +234,13 @@ def _design(
         published=published,
         measure=measure,
     )
-    design.config()
+    steps = design.config().train.steps
+    treats = any(CONDITIONS[condition].kind is not None for condition in names)
+    if treats and not isinstance(design.start, str) and design.start >= steps:
+        raise typer.BadParameter(
+            f"nothing would be treated: a run ends at step {steps:,}, before step {design.start:,}",
+            param_hint="--start",
+        )
     return design
 
 
@@ -252,8 +258,10 @@ def _start(text: str) -> Any:
         step = float(text)
     except ValueError:
         step = -1.0
-    if not step > 0:
-        raise typer.BadParameter(f"a step, a fraction below 1, or auto, not {text!r}", param_hint="--start")
+    if not (0 < step < 1 or (step >= 1 and step.is_integer())):
+        raise typer.BadParameter(
+            f"a whole step from 1 on, a fraction below 1, or auto, not {text!r}", param_hint="--start"
+        )
     return step if step < 1 else int(step)
 
 
@@ -276,13 +284,14 @@ def _conduct(design: "Design", runs: Path, jobs: int | None, quiet: bool) -> "li
 
 def _say_plan(design: "Design", runs: Path, json: bool) -> None:
     from grokscope.cli.output import say, say_json, say_table
-    from grokscope.experiment.conduct import all_planned, check_design
-    from grokscope.experiment.design import grown
+    from grokscope.experiment.conduct import all_planned, assumed_starts, check_design
+    from grokscope.experiment.design import grown, never_treated
     from grokscope.sweeps.standing import read_standing
 
     design = grown(design, runs)
     check_design(design, runs)
     planned = [(each, read_standing(each.cell)) for each in all_planned(design, runs)]
+    started = assumed_starts(design, runs)
     if json:
         say_json(
             {
@@ -291,6 +300,10 @@ def _say_plan(design: "Design", runs: Path, json: bool) -> None:
             }
         )
         return
+    for seed in design.seeds:
+        late = never_treated(design, seed, started[seed]) if seed in started else None
+        if late is not None:
+            complain(late)
     waiting = sum(not standing.ended for _, standing in planned)
     say(f"{design.name}: {len(planned)} runs of at most {design.config().train.steps:,} steps, {waiting} to do")
     say("")

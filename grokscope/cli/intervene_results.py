@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def say_results(design: "Design", analysis: "Analysis", claims: "Sequence[Judged]") -> None:
     """Everything, the answer first."""
     outcomes = [outcome for result in analysis.arms for outcome in result.outcomes]
-    known = sum(outcome.known for outcome in outcomes)
+    known = sum(outcome.over for outcome in outcomes)
     say(
         f"{design.name}: {design.task}, preset {design.preset}, seeds {', '.join(map(str, design.seeds))}; "
         f"{known} of {len(outcomes)} runs over, {duration(sum(outcome.seconds for outcome in outcomes))}"
@@ -32,7 +32,9 @@ def say_results(design: "Design", analysis: "Analysis", claims: "Sequence[Judged
 def _noise(analysis: "Analysis") -> str:
     noise = analysis.noise
     whose = "baselines of one seed, batches in another order" if noise.source == "replicates" else "the published runs"
-    more = f"; {noise.censored} of them did not grok" if noise.censored else ""
+    more = f"; {noise.censored} baselines did not grok and are left out" if noise.censored else ""
+    if not noise.known:
+        return f"noise: {noise.text}"
     return f"noise: {100 * noise.sigma:.1f} % between {whose} ({noise.degrees} degrees of freedom){more}"
 
 
@@ -51,6 +53,10 @@ def _say_arms(analysis: "Analysis") -> None:
     say_table(columns, rows, numeric=["grok", "step"])
     say("step: mean, runs that did not grok with their budget; ratio: of grok steps on the same seed, 95 % interval;")
     say("no effect (sees x %): none beyond the noise, where one of x % shows 4 times in 5; ?: not after Holm")
+    untreated = [outcome.name for result in analysis.arms for outcome in result.untreated]
+    if untreated:
+        more = f" and {len(untreated) - 3} more" if len(untreated) > 3 else ""
+        say(f"never treated, for no intervention acted before the run was over: {', '.join(untreated[:3])}{more}")
     if analysis.log_rank is not None:
         test = analysis.log_rank
         say(f"log-rank across all, within seeds: chi-squared {test.statistic:.1f}, {test.degrees} df, p {test.p:.2g}")

@@ -112,22 +112,54 @@ def say_backends(surveys: "list[Surveyed]", chosen: str | None) -> None:
             say(f"  auto      takes this one: {SUITABILITY.get(survey.preference, 'it suits best')}")
 
 
-def interventions(*, json: AsJson = False) -> None:
-    """List what can be done to a run while it trains: parameters, defaults, and what was published."""
+def interventions(
+    kind: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None, *, json: AsJson = False
+) -> None:
+    """List what can be done to a run while it trains; of one KIND all: parameters, defaults, what was published."""
     from grokscope import registry
     from grokscope.cli.output import say, say_json
 
+    if kind is not None:
+        spec = registry.get("interventions", kind)
+        if json:
+            say_json(_intervention(spec))
+        else:
+            _say_intervention(spec)
+        return
     specs = [registry.get("interventions", name) for name in registry.names("interventions")]
     if json:
         say_json([_intervention(spec) for spec in specs])
         return
     for spec in specs:
         say(f"{spec.name}: {spec.summary}")
-        for name, default in spec.defaults().items():
-            said = "" if default is None else f"={str(default).lower()}"
-            _say_described(name + said, spec.parameters.model_fields[name].description or "")
-        if spec.published:
-            _say_described("published", spec.published)
+        own = [name for name in spec.parameters.model_fields if name not in BASIS]
+        _say_described("parameters", ", ".join([*own, *(["and a basis"] if _has_basis(spec) else [])]))
+    shared = next((spec for spec in specs if _has_basis(spec)), None)
+    if shared is not None:
+        say("")
+        say(f"a basis: the subspace that it leaves alone, or leaves over: {', '.join(BASIS)}")
+        _say_described("basis", shared.parameters.model_fields["basis"].description or "")
+    say("")
+    say("`grokscope interventions KIND` says all of one")
+
+
+BASIS = ("basis", "components", "blocks", "basis_until", "basis_draw")
+"""Parameters that most interventions share, told once"""
+
+
+def _has_basis(spec: "InterventionSpec") -> bool:
+    return set(BASIS) <= set(spec.parameters.model_fields)
+
+
+def _say_intervention(spec: "InterventionSpec") -> None:
+    from grokscope.cli.output import say
+
+    say(f"{spec.name}: {spec.summary}")
+    for name, default in spec.defaults().items():
+        said = "" if default is None else f"={str(default).lower()}"
+        _say_described(name + said, spec.parameters.model_fields[name].description or "")
+    if spec.published:
+        _say_described("published", spec.published)
 
 
 def _say_described(term: str, text: str) -> None:

@@ -99,7 +99,7 @@ def run(
     flags = flag_settings(
         backend=backend, device=device, precision=precision, lr=lr, wd=wd, seed=seed, steps=steps,
         batch_size=batch_size, eval_every=eval_every, measure_every=measure_every, samples=samples,
-        estimator=estimator, intervene=_interventions(intervene, replay_interventions, runs),
+        estimator=estimator, intervene=_interventions(intervene, replay_interventions, runs, quiet),
     )  # fmt: skip
     if tui and (json or not sys.stdout.isatty()):
         reason = "and --json both want stdout" if json else "needs a terminal, and stdout is none"
@@ -123,7 +123,7 @@ def run(
     raise typer.Exit(_train(directory, spec, settings, options, begun, json, quiet, fail_on))
 
 
-def _interventions(given: list[str] | None, replayed: str | None, runs: Path) -> list[str] | None:
+def _interventions(given: list[str] | None, replayed: str | None, runs: Path, quiet: bool) -> list[str] | None:
     """The schedule from flags: what a run had, then what is given. Raises `NoSuchRun`."""
     if replayed is None:
         return given or None
@@ -131,7 +131,11 @@ def _interventions(given: list[str] | None, replayed: str | None, runs: Path) ->
     from grokscope.runs.directory import find_run
     from grokscope.runs.log import read
 
-    return schedule.replayed(read(find_run(replayed, runs).events)) + (given or [])
+    directory = find_run(replayed, runs)
+    had = schedule.replayed(read(directory.events))
+    if not had and not quiet:
+        complain(f"{directory.name} had no interventions: there are none to replay")
+    return had + (given or [])
 
 
 def _planned(

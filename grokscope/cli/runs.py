@@ -121,7 +121,9 @@ def control(
         typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the intervention; repeatable."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Steps to take, for `step` while paused.")] = 1,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the trainer's answer.")] = 10.0,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for the trainer's answer; 0: do not wait.")
+    ] = 10.0,
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
@@ -131,7 +133,11 @@ def control(
     from grokscope.runs.state import read_state
 
     command = _command(action, kind, state, setting or [], count)
-    answer = ask(read_state(find_run(run, runs)), command, wait_seconds=wait)
+    directory = find_run(run, runs)
+    answer = ask(read_state(directory), command, wait_seconds=wait)
+    if answer.event is None and wait == 0:
+        _say_queued(directory.name, command, json)
+        return
     if answer.event is None:
         where = "has taken the command" if answer.taken else "has not read its inbox; the command waits there"
         complain(f"no answer within {wait:g} s: the trainer {where}")
@@ -142,16 +148,32 @@ def control(
 
 
 def _command(action: Action, kind: str | None, state: Any, assignments: list[str], count: int) -> "Command":
+    from math import isfinite
+
     from grokscope.config import read_assignments
     from grokscope.runs.inbox import Command
 
     if action == "intervene":
         if kind is None or state is None:
             raise typer.BadParameter("which intervention, and on or off? `control RUN intervene KIND on`")
-        return Command(action=action, kind=kind, state=state, parameters=read_assignments(assignments))
+        parameters = read_assignments(assignments)
+        for name, value in parameters.items():
+            if isinstance(value, float) and not isfinite(value):  # JSON, which the inbox holds, has no such number
+                raise typer.BadParameter(f"{kind}: {name} is a finite number, not {value}", param_hint="--set")
+        return Command(action=action, kind=kind, state=state, parameters=parameters)
     if kind is not None or assignments:
         raise typer.BadParameter(f"`{action}` takes nothing behind it: {kind or assignments[0]!r} is too much")
     return Command(action=action, count=count)
+
+
+def _say_queued(run: str, command: "Command", json: bool) -> None:
+    from grokscope.cli.output import say, say_json
+
+    if json:
+        say_json({"queued": True, "run": run, "action": command.action, "kind": command.kind, "state": command.state})
+        return
+    what = " ".join(word for word in (command.action, command.kind, command.state) if word)
+    say(f"{run}: {what} is queued; its trainer was not waited for")
 
 
 def _say_answer(event: dict[str, Any], json: bool) -> None:

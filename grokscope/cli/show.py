@@ -33,8 +33,9 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     events = list(read(directory.events))
     findings, spent = _findings(state, events), cost(events)
     defects = [event["defect"]["median"] for event in events if event["event"] == "measured"]
+    treatments = _treatments(events)
     if not json:
-        _say_all(state, findings, spent, [defect for defect in defects if defect])
+        _say_all(state, findings, spent, [defect for defect in defects if defect], treatments)
         return
     say_json(
         {
@@ -43,6 +44,7 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
             "config": state.config,
             "about": {key: state.last["started"].get(key) for key in _ABOUT},
             "detections": [asdict(finding) for finding in findings],
+            "interventions": treatments,
             "cost_seconds": asdict(spent),
             "last": {kind: state.last[kind] for kind in _RECURRING if kind in state.last},
             "files": _files(directory),
@@ -68,7 +70,9 @@ def _findings(state: "RunState", events: list[dict[str, Any]]) -> "list[Finding]
     return review(events, spec.criteria, criterion=criterion, metric=spec.metric, **options)
 
 
-def _say_all(state: "RunState", findings: "list[Finding]", spent: "Cost", defects: list[float]) -> None:
+def _say_all(
+    state: "RunState", findings: "list[Finding]", spent: "Cost", defects: list[float], treatments: list[dict[str, Any]]
+) -> None:
     from grokscope.cli.display import sparkline
     from grokscope.cli.output import count, number, say, say_table
 
@@ -86,6 +90,7 @@ def _say_all(state: "RunState", findings: "list[Finding]", spent: "Cost", defect
     say_table(columns, rows, numeric=columns[2:])
     say("* the rules this run acted on; lead: steps to grokking by that rule")
     say("")
+    _say_treatments(state, treatments)
     for line in _readings(state):
         say(line)
     if defects:
@@ -96,6 +101,62 @@ def _say_all(state: "RunState", findings: "list[Finding]", spent: "Cost", defect
         f"files        {files['path']}: {files['bytes']:,} bytes, {len(files['snapshots'])} snapshots, "
         f"{len(files['checkpoints'])} checkpoints"
     )
+
+
+def _treatments(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was done to a run: each time from when to when, by whom, and how often that is on record."""
+    treatments: list[dict[str, Any]] = []
+    on: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] != "intervened":
+            continue
+        kind, state, step = event["kind"], event["state"], event["step"]
+        if state in {"on", "changed"}:
+            if kind in on:
+                on[kind]["off"] = step
+            on[kind] = {
+                "kind": kind, "on": step, "off": None, "source": event["source"], "applied": 0, "last_applied": None,
+                "parameters": event["parameters"], "refused": None,
+            }  # fmt: skip
+            treatments.append(on[kind])
+        elif state == "applied" and kind in on:
+            on[kind].update(applied=on[kind]["applied"] + 1, last_applied=step)
+        elif state == "off" and kind in on:
+            on.pop(kind)["off"] = step
+        elif state == "refused":
+            treatments.append(
+                {
+                    "kind": kind, "on": None, "off": None, "source": event["source"], "applied": 0,
+                    "last_applied": None, "parameters": event.get("parameters", {}), "refused": event["reason"],
+                }
+            )  # fmt: skip
+    return treatments
+
+
+def _say_treatments(state: "RunState", treatments: list[dict[str, Any]]) -> None:
+    from grokscope.cli.output import count, say, say_table
+
+    planned = state.config.get("interventions", {}).get("schedule", [])
+    if not treatments and not planned:
+        return
+    if treatments:
+        columns = ["intervention", "on", "off", "applied", "by", "parameters"]
+        rows = [
+            [
+                each["kind"], count(each["on"]), count(each["off"]), f"{each['applied']:,}", each["source"],
+                f"refused: {each['refused']}" if each["refused"] else _assigned(each["parameters"]),
+            ]
+            for each in treatments
+        ]  # fmt: skip
+        say_table(columns, rows, numeric=columns[1:4])
+        say("applied: as often as is on record; what acts in every step is recorded first and with the loss")
+    else:
+        say(f"interventions  none came of what was planned: {'; '.join(planned)}")
+    say("")
+
+
+def _assigned(parameters: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in parameters.items() if value is not None)
 
 
 def _settings(state: "RunState") -> list[str]:

@@ -44,6 +44,11 @@ class ArmResult:
         return sum(outcome.grokked for outcome in self.known)
 
     @property
+    def untreated(self) -> list[Outcome]:
+        """Its runs in which nothing was done: they do not count."""
+        return [outcome for outcome in self.outcomes if outcome.fate == "never treated"]
+
+    @property
     def strength(self) -> float | None:
         """Mean over its runs of what it did over what it did it to, as norms."""
         found = [outcome.strength for outcome in self.known if outcome.strength is not None]
@@ -57,11 +62,13 @@ class ArmResult:
     @property
     def verdict(self) -> str:
         if self.effect is None:
-            return "no runs yet"
+            return "never treated" if self.untreated and not self.known else "no runs yet"
         if self.never:
             return f"never within {min(outcome.budget for outcome in self.known):,}"
         if self.effect.kind == "open":
             return "undecided: neither it nor the baseline always groks"
+        if not self.effect.noise_known:
+            return "undecided: noise unknown"
         word = {1: "later", -1: "sooner"}.get(self.effect.direction)
         if word is not None:
             return word if self.p is not None and self.p < SIGNIFICANCE else f"{word}?"
@@ -76,6 +83,7 @@ class ArmResult:
             "summary": "" if self.arm.is_baseline else CONDITIONS[self.arm.condition].summary,
             "runs": len(self.outcomes),
             "known": len(self.known),
+            "never_treated": len(self.untreated),
             "grokked": self.grokked,
             "grok_steps": [outcome.grok_step for outcome in self.known],
             "restricted_mean": self.restricted_mean,
@@ -102,6 +110,8 @@ class Contrast:
     def verdict(self) -> str:
         if self.effect.kind == "open":
             return "neither groks" if self.effect.grokked == 0 == self.effect.reference_grokked else "undecided"
+        if not self.effect.noise_known:
+            return "undecided: noise unknown"
         word = {1: f"later than {self.control.condition}", -1: f"sooner than {self.control.condition}"}.get(
             self.effect.direction
         )

@@ -111,9 +111,11 @@ def _judged(claim: Claim, analysis: Analysis) -> Judged:
 
 
 def said(effect: Effect) -> str:
-    """`1.10 [1.03, 1.17]`, or a bound."""
+    """`1.10 [1.03, 1.17]`, or a bound; without an interval where the noise is unknown."""
     if effect.ratio is None:
         return "-"
+    if not effect.noise_known:
+        return {"at least": "≥ ", "at most": "≤ "}.get(effect.kind, "") + f"{effect.ratio:.2f}"
     low, high = effect.interval
     mark = {"at least": "≥ ", "at most": "≤ "}.get(effect.kind, "")
     left = "(0" if low is None else f"[{low:.2f}"
@@ -122,6 +124,8 @@ def said(effect: Effect) -> str:
 
 
 def _none(effect: Effect) -> Finding:
+    if not effect.noise_known:
+        return "undecided"
     low, high = effect.over_seeds or effect.interval
     if low is not None and high is not None and low > 1 / MARGIN and high < MARGIN:
         return "supported"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from grokscope.experiment.design import Design, Planned, Start, baselines, start_of, sweep_of, treated
+from grokscope.experiment.design import Design, Planned, Start, baselines, never_treated, start_of, sweep_of, treated
 from grokscope.experiment.outcomes import Outcome, read_outcomes
 from grokscope.sweeps.engine import Engine, Failure
 from grokscope.sweeps.grid import Sweep
@@ -15,8 +15,12 @@ OnWarning = Callable[[str], None]
 
 def all_planned(design: Design, runs: Path) -> list[Planned]:
     """Every run of the experiment. Those whose baseline is not over yet start where it is assumed to let them."""
-    assumed = {seed: start_of(design, seed, None) for seed in design.seeds}
-    return [*baselines(design, runs), *treated(design, runs, assumed | starts(design, runs))]
+    return [*baselines(design, runs), *treated(design, runs, assumed_starts(design, runs))]
+
+
+def assumed_starts(design: Design, runs: Path) -> dict[int, Start]:
+    """From which step on each seed is treated, as far as is known now."""
+    return {seed: start_of(design, seed, None) for seed in design.seeds} | starts(design, runs)
 
 
 def all_outcomes(design: Design, runs: Path) -> list[Outcome]:
@@ -42,8 +46,9 @@ def conduct(design: Design, runs: Path, engine: Engine, on_change: OnChange, on_
             if seed in found
             else f"seed {seed} is not treated: no baseline of it has come to its end with finite weights"
         )
-        if warning:
-            on_warning(warning)
+        late = never_treated(design, seed, found[seed]) if seed in found else None
+        for reason in filter(None, (warning, late)):
+            on_warning(reason)
     record(_known(design, runs, first))
     second = treated(design, runs, found)
     return failures + engine.run(left_to_do([each.cell for each in second]), on_change)

@@ -125,6 +125,17 @@ def start_of(design: Design, seed: int, grok_step: int | None) -> Start:
     return Start(int(asked), late if asked >= grok_step else None)
 
 
+def never_treated(design: Design, seed: int, start: Start) -> str | None:
+    """Why no intervention will act in the runs of a seed; None where it may."""
+    steps = design.config().train.steps
+    if start.step < steps or all(CONDITIONS[arm.condition].kind is None for arm in design.treatments()):
+        return None
+    return (
+        f"seed {seed} is never treated: from step {start.step:,} on, and its runs end at step {steps:,}; "
+        "give an earlier --start, or more --steps"
+    )
+
+
 def sweep_of(design: Design, runs: Path, planned: Sequence[Planned]) -> Sweep:
     """The same as a sweep without a grid: `grokscope sweep status` knows it too. Raises `ConfigError`."""
     cells = [Listed(name=each.cell.slug, settings=dict(each.cell.settings)) for each in planned]

@@ -11,7 +11,8 @@ and so cancel what they share. It has one degree of freedom fewer than seeds. Ef
 their absence by the second: a treatment too weak to part a run from its baseline deserves better than the noise of runs
 that were never together.
 
-A run that did not grok in N steps gives a bound, not a gap: its ratio is at least N / reference.
+A run that did not grok in N steps gives a bound, not a gap: its ratio is at least N / reference. A baseline that did
+not grok says nothing of the noise: where too few are left it is unknown, and there is neither interval nor verdict.
 """
 
 import math
@@ -40,22 +41,38 @@ class Noise:
     """How far runs of one seed lie apart."""
 
     sigma: float
-    """Standard deviation of the natural logarithm of the grok step"""
+    """Standard deviation of the natural logarithm of the grok step; infinite where it is unknown"""
     degrees: int
     """Degrees of freedom of that"""
-    source: Literal["replicates", "published"]
+    source: Literal["replicates", "published", "unknown"]
     censored: int = 0
-    """Replicates that did not grok, and count with their budget: sigma is at least this"""
+    """Baselines that did not grok, and are left out"""
+
+    @property
+    def known(self) -> bool:
+        return math.isfinite(self.sigma)
 
     @property
     def quantile(self) -> float:
         """Of Student's distribution, for an interval of `LEVEL`."""
-        return _student(0.5 + LEVEL / 2, self.degrees)
+        return _student(0.5 + LEVEL / 2, self.degrees) if self.known else math.inf
+
+    @property
+    def text(self) -> str:
+        """For a person, to stand behind "noise between runs of one seed"."""
+        left_out = f"; {self.censored} baselines did not grok and are left out" if self.censored else ""
+        if not self.known:
+            return f"unknown, for too few baselines grokked to tell{left_out}: there are no intervals and no p values"
+        whose = "the" if self.source == "replicates" else "the published"
+        return f"{100 * self.sigma:.1f} % ({self.degrees} degrees of freedom, from {whose} replicates){left_out}"
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "sigma_log": self.sigma, "degrees": self.degrees, "source": self.source, "censored": self.censored,
-        }  # fmt: skip
+            "sigma_log": self.sigma if self.known else None,
+            "degrees": self.degrees,
+            "source": self.source,
+            "censored": self.censored,
+        }
 
 
 @dataclass(frozen=True)
@@ -110,6 +127,11 @@ class Effect:
         return math.exp(low) if math.isfinite(low) else None, math.exp(high) if math.isfinite(high) else None
 
     @property
+    def noise_known(self) -> bool:
+        """Whether there is anything to judge it by."""
+        return math.isfinite(self.standard_error)
+
+    @property
     def direction(self) -> int:
         """1: the whole interval is later; −1: sooner; 0: neither."""
         low, high = self.interval
@@ -131,7 +153,7 @@ class Effect:
             "p": self.p,
             "over_seeds": None if self.over_seeds is None else list(self.over_seeds),
             "widened": self.widened,
-            "detectable": math.exp(self.detectable_log),
+            "detectable": _finite_exp(self.detectable_log),
             "by_seed": [
                 {"seed": seed, "low": _finite_exp(low), "high": _finite_exp(high)} for seed, low, high in self.by_seed
             ],
@@ -139,17 +161,22 @@ class Effect:
 
 
 def replicate_noise(baselines: Sequence[Outcome]) -> Noise:
-    """σ of log grok step between baselines of one seed, pooled; the published runs' where there are no two of a seed.
+    """σ of log grok step between baselines of one seed that grokked, pooled.
 
-    Never less than a grid of evaluations lets one see.
+    The published runs' where there are no two of a seed, unless there are and did not grok, or none at all did: then it
+    is unknown. Never less than a grid of evaluations lets one see.
     """
+    known = [outcome for outcome in baselines if outcome.known]
+    grokked = [outcome for outcome in known if outcome.grokked]
     groups: dict[int, list[float]] = {}
-    for outcome in baselines:
-        if outcome.known:
-            groups.setdefault(outcome.seed, []).append(outcome.time)
-    floor = max((outcome.cadence / outcome.time / math.sqrt(12) for outcome in baselines if outcome.known), default=0.0)
-    censored = sum(outcome.known and not outcome.grokked for outcome in baselines)
+    for outcome in grokked:
+        groups.setdefault(outcome.seed, []).append(outcome.time)
+    floor = max((outcome.cadence / max(outcome.time, 1) / math.sqrt(12) for outcome in grokked), default=0.0)
+    censored = len(known) - len(grokked)
+    replicated = len(known) > len({outcome.seed for outcome in known})
     pooled = _pooled(list(groups.values()))
+    if pooled is None and censored and (replicated or not grokked):
+        return Noise(math.inf, 0, "unknown", censored)
     if pooled is None or pooled[0] == 0 == floor:
         sigma, degrees = _pooled(PUBLISHED_REPLICATES) or (0.0, 1)
         return Noise(max(sigma, floor), degrees, "published", censored)
@@ -183,7 +210,7 @@ def effect(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: Nois
         quantile=quantile,
         p=_p(low, high, error, noise.degrees),
         by_seed=tuple((outcome.seed, *bound) for (outcome, _), bound in zip(pairs, bounds, strict=True)),
-        detectable_log=(quantile + _student(POWER, noise.degrees)) * error,
+        detectable_log=(quantile + _student(POWER, noise.degrees)) * error if noise.known else math.inf,
         over_seeds=_over_seeds([low for low, _ in bounds], _grid(pairs)) if low == high else None,
     )
 
@@ -210,8 +237,10 @@ class Slope:
 def dose_slope(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: Noise) -> Slope | None:
     """Least squares of log grok step on dose, a level for each seed; its error from σ, or from what the line leaves.
 
-    None with fewer than two doses that always grokked.
+    None with fewer than two doses that always grokked, or where the noise is unknown.
     """
+    if not noise.known:
+        return None
     seeds = {outcome.seed for outcome in treated if outcome.known}
     points = [(outcome.arm.dose or 0.0, outcome) for outcome in treated if outcome.known]
     left_out = sorted({dose for dose, outcome in points if not outcome.grokked})
@@ -246,6 +275,8 @@ def _p(low: float, high: float, error: float, degrees: int) -> float | None:
     """Two-sided p of no effect; of what the bounds leave open, the value most in favour of none."""
     from scipy.special import stdtr
 
+    if not math.isfinite(error):
+        return None
     nearest = max(low, 0.0) if math.isfinite(low) and low > 0 else min(high, 0.0)
     if not math.isfinite(low) and not math.isfinite(high):
         return None

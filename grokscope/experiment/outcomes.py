@@ -6,14 +6,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from grokscope.experiment.conditions import Arm
+from grokscope.experiment.conditions import CONDITIONS, Arm
 from grokscope.experiment.design import Planned
 from grokscope.runs.log import decode
 from grokscope.runs.state import read_state
 from grokscope.sweeps.standing import State, read_standing
 
-Fate = Literal["grokked", "not grokked", "diverged", "pending"]
-"""`not grokked`: within the steps it had. `pending`: not over, and not grokked so far; it says nothing yet."""
+Fate = Literal["grokked", "not grokked", "diverged", "pending", "never treated"]
+"""`not grokked`: within the steps it had. `pending`: not over, and not grokked so far; it says nothing yet.
+`never treated`: over before its intervention acted, so that it is a baseline by another name; it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Outcome:
     @property
     def known(self) -> bool:
         """Whether it counts. What diverged never groks: it counts as not grokked within its budget."""
+        return self.fate not in {"pending", "never treated"}
+
+    @property
+    def over(self) -> bool:
         return self.fate != "pending"
 
     @property
@@ -84,6 +89,9 @@ def _outcome(planned: Planned) -> Outcome:
     finished: Mapping[str, Any] = {}
     if standing.ended:
         finished = read_state(cell.directory).last["finished"]
+    acted, strength = (True, None) if planned.arm.is_baseline else _acts(cell.directory.events)
+    if standing.ended and not acted and CONDITIONS[planned.arm.condition].kind is not None:
+        fate = "never treated"
     return Outcome(
         planned.arm,
         planned.seed,
@@ -93,21 +101,21 @@ def _outcome(planned: Planned) -> Outcome:
         budget,
         cell.config.evaluate.every,
         finished.get("result", {}).get("test"),
-        None if planned.arm.is_baseline else _strength(cell.directory.events),
+        strength,
         finished.get("seconds", 0.0),
         cell.slug,
     )
 
 
-def _strength(log: Path) -> float | None:
-    """Median relative norm of what an intervention did; None where none acted (or there is no log)."""
+def _acts(log: Path) -> tuple[bool, float | None]:
+    """Whether an intervention acted, and the median relative norm of what it did."""
     try:
         with log.open("rb") as lines:
             acts = [decode(line) for line in lines if b'"applied"' in line]
     except OSError:
-        return None
+        return False, None
     norms = [act["relative_norm"] for act in acts if act is not None and act.get("relative_norm") is not None]
-    return median(norms) if norms else None
+    return any(act is not None and act.get("state") == "applied" for act in acts), median(norms) if norms else None
 
 
 def _fate(state: State, grokked_step: int | None) -> Fate:

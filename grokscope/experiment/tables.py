@@ -55,15 +55,13 @@ def write_tables(design: Design, analysis: Analysis, claims: Sequence[Judged], f
 
 def markdown(design: Design, analysis: Analysis, claims: Sequence[Judged]) -> str:
     """The tables that a person reads, with what they need to know to read them."""
-    noise = analysis.noise
     runs = [outcome for result in analysis.arms for outcome in result.outcomes]
     parts = [
         f"# {design.name}",
         f"Task {design.task}, preset {design.preset}, seeds {', '.join(map(str, design.seeds))}; "
-        f"{sum(outcome.known for outcome in runs)} of {len(runs)} runs over. Treated from step: {design.start}. "
+        f"{sum(outcome.over for outcome in runs)} of {len(runs)} runs over. Treated from step: {design.start}. "
         f"Settings beside the preset: {_settings(design)}.",
-        f"Noise between runs of one seed: {100 * noise.sigma:.1f} % ({noise.degrees} degrees of freedom, from "
-        f"{'the' if noise.source == 'replicates' else 'the published'} replicates). Ratios are of grok steps on the "
+        f"Noise between runs of one seed: {analysis.noise.text}. Ratios are of grok steps on the "
         "same seed, with 95 % intervals from that noise; over seeds: the interval from the spread of the seeds alone; "
         "p values are Holm's; a run that did not grok gives a bound. Relative norm: of what was added to gradient, "
         "update or weights, over that of the latter, at each act.",

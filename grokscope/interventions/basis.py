@@ -31,7 +31,7 @@ _WHERE_FROM = (
 class Parameters(BaseModel):
     """Base of all parameters of interventions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class BasisParameters(Parameters):

@@ -102,6 +102,26 @@ class Treatment:
         parameters = dict(self._on.pop(kind).parameters)
         return Intervened(step=step, kind=kind, state="off", parameters=parameters, source=source, reason=reason)
 
+    def too_late(self) -> list[str]:
+        """What the schedule says for steps behind the last: it will never act."""
+        steps = self._config.train.steps
+        return [
+            f"{entry.kind}@{entry.when} will never come: the run ends at step {steps:,}"
+            for entry in self._entries
+            if not entry.off and isinstance(entry.when, int) and entry.when >= steps
+        ]
+
+    def missed(self, step: int, found: Collection[str]) -> list[str]:
+        """What the schedule says and did not come in a run that ended at `step`; what was `too_late` is known."""
+        steps = self._config.train.steps
+        return [
+            f"{entry.kind}@{entry.when} never came: the run ended at step {step:,}"
+            for entry in self._entries
+            if not entry.off
+            and not entry.comes(step - 1 if isinstance(entry.when, int) else step, found)
+            and not (isinstance(entry.when, int) and entry.when >= steps)
+        ]
+
     # --- acting -----------------------------------------------------------------------------------------------------
 
     def acting(self, number: int) -> list[Active]:

@@ -23,15 +23,13 @@ def section(folder: Path) -> Section:
     design = read_design(folder)
     outcomes = all_outcomes(design, folder.parent)
     analysis = analyse(outcomes)
-    known = sum(outcome.known for outcome in outcomes)
-    noise = analysis.noise
+    known = sum(outcome.over for outcome in outcomes)
     paragraphs = (
         f"Task {design.task}, preset {design.preset}, {counted(len(design.seeds), 'seed')}; {known} of "
         f"{counted(len(outcomes), 'run')} are over. Each treatment is the baseline of its seed, same split, same "
         "initialization, same batches, but for the treatment; controls do the same without the idea.",
-        f"Noise between runs of one seed: {100 * noise.sigma:.1f} %, from "
-        f"{'the' if noise.source == 'replicates' else 'the published'} replicates ({noise.degrees} degrees of "
-        "freedom). Ratios are of grok steps on the same seed, with 95 % intervals from that noise; p values are "
+        f"Noise between runs of one seed: {analysis.noise.text}. Ratios are of grok steps on the same "
+        "seed, with 95 % intervals from that noise; p values are "
         "Holm's; a run that did not grok within its budget gives a bound.",
     )
     parts: list[Part] = [

@@ -182,8 +182,9 @@ def _draw_effect(axes: "Axes", row: int, effect: Effect) -> None:
 
 def _draw_noise(axes: "Axes", analysis: Analysis, *, vertical: bool) -> None:
     """No effect, and how far two runs of one seed lie apart (σ √2)."""
-    reach = math.exp(analysis.noise.sigma * math.sqrt(2))
-    (axes.axvspan if vertical else axes.axhspan)(1 / reach, reach, color="#dcdcdc", linewidth=0, zorder=0)
+    if analysis.noise.known:
+        reach = math.exp(analysis.noise.sigma * math.sqrt(2))
+        (axes.axvspan if vertical else axes.axhspan)(1 / reach, reach, color="#dcdcdc", linewidth=0, zorder=0)
     (axes.axvline if vertical else axes.axhline)(1, color=INK, linewidth=0.6, zorder=1)
 
 

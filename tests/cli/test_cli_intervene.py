@@ -54,6 +54,8 @@ def _write(planned: Planned, grokked: int | None) -> None:
     events: list[dict[str, Any]] = [
         {"event": "started", "step": 0, "config": cell.config.model_dump(mode="json"), "task": cell.task, "process": 1,
          "host": socket.gethostname()},
+        *([{"event": "intervened", "step": 501, "kind": "any", "state": "applied", "relative_norm": 0.5}]
+          if cell.config.interventions.schedule else []),
         *([{"event": "grokked", "step": grokked}] if grokked else []),
         {"event": "finished", "step": last, "status": status, "steps": last, "seconds": 60.0, "result": {"test": 0.99}},
     ]  # fmt: skip
@@ -111,6 +113,23 @@ def test_results_read_within_80_columns(nursery: Nursery, made: Path) -> None:
     assert "18 of 21 runs over" in done.out
 
 
+def test_a_plan_that_treats_nothing_says_so(nursery: Nursery, tmp_path: Path) -> None:
+    asked = ("intervene", "modular", "--preset=small", "--steps=400", "--seeds=42", "--conditions=kick", "--dry-run")
+    done = nursery.run(*asked, folder=tmp_path)
+    assert done.code == 0
+    assert "seed 42 is never treated: from step 500 on, and its runs end at step 400" in done.err
+
+
+def test_what_never_acted_is_never_treated(nursery: Nursery, made: Path) -> None:
+    for log in (made / "runs/made").glob("project-random0.5-*/events.jsonl"):
+        log.write_text("".join(line for line in log.read_text().splitlines(True) if "intervened" not in line))
+    done = nursery.run("intervene", "results", "made", folder=made)
+    row = next(line for line in done.out.splitlines() if line.startswith("project-random 0.5"))
+    assert row.endswith("never treated")
+    assert "project-random0.5-seed42, " in done.out
+    assert "18 of 21 runs over" in done.out
+
+
 @pytest.mark.slow
 def test_results_as_json_and_files(nursery: Nursery, made: Path) -> None:
     pytest.importorskip("matplotlib")
@@ -152,7 +171,10 @@ def test_experiments_side_by_side(nursery: Nursery, made: Path) -> None:
         (["modular", "--conditions=boost"], 2, "no condition 'boost'"),
         (["modular", "--doses=kick=1,x"], 2, "doses of kick are numbers"),
         (["modular", "--doses=lr=0.5"], 2, "lr is not among the conditions"),
-        (["modular", "--start=soon"], 2, "a step, a fraction below 1, or auto"),
+        (["modular", "--start=soon"], 2, "a whole step from 1 on, a fraction below 1, or auto"),
+        (["modular", "--start=1.5"], 2, "a whole step from 1 on"),
+        (["modular", "--start=inf"], 2, "a whole step from 1 on"),
+        (["modular", "--preset=small", "--start=6000"], 2, "nothing would be treated: a run ends at step 6,000"),
         (["modular", "--seeds=a"], 2, "whole numbers"),
         (["modular", "--set=optimizer.rate=1"], 2, "no setting 'optimizer.rate'"),
         (["chess"], 2, "chess"),

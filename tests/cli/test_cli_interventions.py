@@ -59,10 +59,39 @@ def test_what_there_is(nursery: Nursery, tmp_path: Path) -> None:
     said = nursery.run("interventions", folder=tmp_path).out
     listed = nursery.run("interventions", "--json", folder=tmp_path).json
     assert [kind["name"] for kind in listed] == ["kick", "noise", "penalty", "project", "rescale"]
+    assert all(f"{kind['name']}: {kind['summary']}" in said for kind in listed)
+    assert said.count("principal components of this run's snapshots") == 1
+    assert len(said.splitlines()) <= 24
     for kind in listed:
-        assert f"{kind['name']}: {kind['summary']}" in said
-        assert all(f"\n  {name}" in said for name in kind["parameters"])
-    assert "there is no penalty" in " ".join(said.split())
+        whole = nursery.run("interventions", kind["name"], folder=tmp_path).out
+        assert whole.startswith(f"{kind['name']}: {kind['summary']}")
+        assert all(f"\n  {name}" in whole for name in kind["parameters"])
+        assert nursery.run("interventions", kind["name"], "--json", folder=tmp_path).json == kind
+    penalty = nursery.run("interventions", "penalty", folder=tmp_path).out
+    assert "there is no penalty" in " ".join(penalty.split())
+    unknown = nursery.run("interventions", "nois", folder=tmp_path)
+    assert (unknown.code, unknown.out) == (2, "")
+    assert "noise" in unknown.err
+
+
+def test_what_was_done_is_shown_and_nothing_is_replayed_from_nothing(nursery: Nursery, tmp_path: Path) -> None:
+    short = ("--steps=40", "--set=snapshot.every=20", "--set=train.stop_after_grok=-1")
+    planned = ("--intervene=noise@10..30:every=5", "--intervene=kick@500")
+    base = nursery.run(*tiny("modular", *short), "--name=base", folder=tmp_path)
+    assert base.code == 0
+    treated = nursery.run(*tiny("modular", *short), *planned, "--name=treated", folder=tmp_path)
+    assert treated.code == 0
+    assert "kick@500 will never come: the run ends at step 40" in treated.err
+    (noise,) = nursery.run("show", "treated", "--json", folder=tmp_path).json["interventions"]
+    assert (noise["kind"], noise["on"], noise["off"], noise["source"]) == ("noise", 10, 30, "schedule")
+    assert (noise["applied"], noise["last_applied"]) == (4, 26)
+    shown = nursery.run("show", "treated", folder=tmp_path).out
+    (row,) = [line for line in shown.splitlines() if line.startswith("noise ")]
+    assert row.split()[:5] == ["noise", "10", "30", "4", "schedule"]
+    assert nursery.run("show", "base", "--json", folder=tmp_path).json["interventions"] == []
+    replay = nursery.run(*tiny("modular", *short), "--replay-interventions=base", "--name=again", folder=tmp_path)
+    assert replay.code == 0
+    assert "base had no interventions: there are none to replay" in replay.err
 
 
 # --- live -------------------------------------------------------------------------------------------------------------

@@ -258,6 +258,13 @@ def test_a_trainer_that_does_not_answer(nursery: Nursery, tmp_path: Path, live: 
     done = nursery.run("control", "live", "snapshot", "--wait=0.2", folder=tmp_path)
     assert (done.code, done.out) == (1, "")
     assert "no answer within 0.2 s: the trainer has not read its inbox" in done.err
+    queued = nursery.run("control", "live", "snapshot", "--wait=0", folder=tmp_path)
+    assert (queued.code, queued.out) == (0, "live: snapshot is queued; its trainer was not waited for\n")
+    told = nursery.run("control", "live", "intervene", "noise", "on", "--wait=0", "--json", folder=tmp_path).json
+    assert (told["queued"], told["kind"], told["state"]) == (True, "noise", "on")
+    endless = nursery.run("control", "live", "intervene", "noise", "on", "--set=relative=inf", folder=tmp_path)
+    assert endless.code == 2
+    assert "noise: relative is a finite number, not inf" in endless.err
     live.signal(signal.SIGCONT)
     until_logged(tmp_path / "runs/live", "snapshot")
     live.kill()

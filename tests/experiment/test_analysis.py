@@ -72,6 +72,28 @@ def test_a_diverged_run_never_groks() -> None:
     assert verdict(analyse([*simulated({}, np.random.default_rng(0)), *runs]), PROJECT) == "never within 6,000"
 
 
+def test_without_noise_nothing_is_judged() -> None:
+    runs = [outcome(Arm(BASELINE), seed, step, replicate)
+            for seed in SEEDS for replicate, step in enumerate((2000, None))]  # fmt: skip
+    runs += [outcome(arm, seed, 2600) for arm in (PROJECT, Arm("project-random", 0.5)) for seed in SEEDS]
+    found = analyse(runs)
+    assert verdict(found, PROJECT) == "undecided: noise unknown"
+    assert [contrast.verdict for contrast in found.contrasts] == ["undecided: noise unknown"]
+    result = found.result(PROJECT)
+    assert result is not None
+    assert result.effect is not None
+    assert said(result.effect) == "1.30"
+    assert {claim.finding for claim in judged("scan", found)} <= {"undecided", "not tried"}
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_a_run_in_which_nothing_was_done_is_not_treated() -> None:
+    runs = [Outcome(PROJECT, seed, 0, "never treated", 2300, 6000, 50) for seed in SEEDS]
+    found = analyse([*simulated({}, np.random.default_rng(0)), *runs])
+    assert verdict(found, PROJECT) == "never treated"
+    assert found.to_dict()["arms"][1]["never_treated"] == 3
+
+
 def test_controls_are_met_dose_by_dose() -> None:
     random_half, random_whole = Arm("project-random", 0.5), Arm("project-random", 1.0)
     found = exactly({PROJECT: 1.5, PROJECT_1: math.inf, random_half: 1.0, random_whole: math.inf, Arm("lr", 0.75): 2.0})

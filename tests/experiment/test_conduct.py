@@ -136,6 +136,16 @@ def test_an_experiment_that_has_not_begun_has_an_analysis(tmp_path: Path) -> Non
     assert analyse(all_outcomes(asked, tmp_path)).baseline.known == []
 
 
+def test_what_starts_behind_the_last_step_is_never_treated(tmp_path: Path) -> None:
+    asked = record(design(arms={"kick": [10.0], "lr": [0.5]}, seeds=[1], replicates=0, start=24), tmp_path)
+    warnings = list[str]()
+    assert conduct(asked, tmp_path, Here(), lambda standing: None, warnings.append) == []
+    assert any("seed 1 is never treated: from step 24 on, and its runs end at step 24" in each for each in warnings)
+    outcomes = {outcome.arm.condition: outcome for outcome in all_outcomes(asked, tmp_path)}
+    assert {name: outcome.known for name, outcome in outcomes.items()} == {"baseline": True, "kick": False, "lr": True}
+    assert (outcomes["kick"].fate, outcomes["kick"].over) == ("never treated", True)
+
+
 def last_loss(runs: Path, name: str) -> float:
     scores = [each for each in read(runs / "e" / name / "events.jsonl") if each["event"] == "evaluated"]
     return float(scores[-1]["train"]["loss"])

@@ -1,5 +1,6 @@
 """Effects against closed forms, and intervals that hold what they promise on grok steps drawn from a known law."""
 
+import json
 import math
 
 import numpy as np
@@ -52,7 +53,21 @@ def test_without_replicates_the_noise_is_the_published_one() -> None:
 
 
 def test_a_replicate_that_never_grokked_is_told() -> None:
-    assert replicate_noise(baselines({1: [1000, None, 1100]})).censored == 1
+    noise = replicate_noise(baselines({1: [1000, None, 1100]}))
+    assert (noise.censored, noise.degrees, noise.source) == (1, 1, "replicates")
+    assert noise.sigma == pytest.approx(math.log(1.1) / math.sqrt(2))
+
+
+@pytest.mark.parametrize("steps", [{1: [None, None], 2: [None, None]}, {1: [1000, None], 2: [None, 900]}, {1: [None]}])
+def test_budgets_are_no_grok_steps(steps: dict[int, list[float | None]]) -> None:
+    """Where too few baselines grokked nobody knows the noise; what is seen is told without interval, p or direction."""
+    noise = replicate_noise(baselines(steps))
+    assert (noise.known, noise.source, noise.to_dict()["sigma_log"]) == (False, "unknown", None)
+    assert noise.text.startswith("unknown, for too few baselines grokked to tell")
+    found = effect(*pair([1000, 2000], [1500, 3000]), noise)
+    assert found is not None
+    assert (found.ratio, found.interval, found.p, found.direction) == (pytest.approx(1.5), (None, None), None, 0)
+    json.dumps(found.to_dict(), allow_nan=False)
 
 
 def test_the_effect_is_the_mean_log_ratio() -> None:

@@ -199,6 +199,21 @@ class TestConditions:
     def test_what_is_never_found_never_begins(self, tmp_path: Path) -> None:
         done = run(tmp_path, "noise@onset")
         assert (done.intervened, done.digest) == ([], plain())
+        assert warned(done) == [(20, "noise@onset never came: the run ended at step 20")]
+
+    def test_what_comes_behind_the_last_step_is_told_at_once(self, tmp_path: Path) -> None:
+        done = run(tmp_path, "noise@20", "noise@500", "noise@19", "noise@900:off")
+        assert warned(done) == [
+            (0, "noise@20 will never come: the run ends at step 20"),
+            (0, "noise@500 will never come: the run ends at step 20"),
+        ]
+
+    def test_what_comes_is_not_warned_of(self, tmp_path: Path) -> None:
+        assert warned(run(tmp_path, "noise@memorized", "noise@5..9", **FINDS)) == []
+
+
+def warned(done: Run) -> list[tuple[int, str]]:
+    return [(event["step"], event["reason"]) for event in done.events if event["event"] == "warned"]
 
 
 # --- no trace ---------------------------------------------------------------------------------------------------------
