@@ -65,13 +65,15 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
     found = find_trajectories(wanted, runs)
     if len(found) > 1:
         raise typer.BadParameter(f"{wanted} holds {len(found)} runs; name one, or ask for --backtest")
+    if bank is not None:
+        _check_bank(found[0].task, bank)
     trajectory = found[0] if at is None else _until(found[0], at)
     task, grokked = trajectory.task, trajectory.grok_step is not None
     progress = progress_of(trajectory)
     projection = projection_of(
         progress, trajectory.facts, trajectory.budget, grokked=grokked, task=task, bank=bank or ""
     )
-    file, forecaster = bank_file(task, bank or ""), forecaster_for(task, bank or "")
+    file, forecaster = bank_file(task, bank or ""), forecaster_for(task, bank or "", trajectory.facts)
     known = forecaster if isinstance(forecaster, Forecaster) else None
     if json:
         say_json(_to_json(trajectory, projection, known, file))
@@ -79,10 +81,23 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
         _say_projection(trajectory, projection, known, file)
 
 
+def _check_bank(task: str, bank: Path) -> None:
+    """A bank that somebody names is to be used: one that cannot be is no bank to go without."""
+    from grokscope.warning.forecast.bank import forecaster_for
+
+    problem = forecaster_for(task, bank)
+    if isinstance(problem, str):
+        raise typer.BadParameter(problem, param_hint="--bank")
+
+
 def _until(trajectory: "Trajectory", at: int) -> "Trajectory":
+    from grokscope.cli.exits import complain
+
     first = int(trajectory.columns["step"][0])
     if at < first:
         raise typer.BadParameter(f"the first record of {trajectory.name} is at step {first}", param_hint="--at")
+    if at > trajectory.steps:
+        complain(f"{trajectory.name} has come to step {trajectory.steps:,}: that is what is said, not step {at:,}")
     return trajectory.until(at)
 
 
@@ -111,7 +126,10 @@ _SAID = (
 
 
 def _about(forecaster: "Forecaster") -> dict[str, int]:
-    return {"runs": forecaster.runs, "grokked": forecaster.grokked, "unsettled": forecaster.unsettled}
+    return {
+        "runs": forecaster.runs, "grokked": forecaster.grokked, "unsettled": forecaster.unsettled,
+        "left_out": forecaster.left_out,
+    }  # fmt: skip
 
 
 STAGES_IN_WORDS = {
@@ -129,7 +147,8 @@ def _say_projection(
     from grokscope.cli.output import count, say
     from grokscope.warning.forecast.intervals import LEVEL
 
-    where = STAGES_IN_WORDS.get(projection.stage, "")
+    grokked = trajectory.grok_step is not None
+    where = "grokked" if grokked else STAGES_IN_WORDS.get(projection.stage, "")
     say(f"{trajectory.name}: step {projection.step:,} of {trajectory.budget:,}{', ' if where else ''}{where}")
     if projection.probability is not None:
         say(f"probability  {projection.probability:.2f} of grokking within the budget")
@@ -148,6 +167,8 @@ def _say_projection(
         _say_candidates(projection)
     if forecaster is not None and file is not None:
         say(f"calibrated on {file.name}: {forecaster.runs} runs, {forecaster.grokked} grokked")
+        if forecaster.left_out:
+            say(f"left out: {forecaster.left_out} of the bank's runs, for they are of this run's configuration")
 
 
 def _say_candidates(projection: "Projection") -> None:
@@ -164,7 +185,8 @@ def _say_candidates(projection: "Projection") -> None:
         for name in names
     ]  # fmt: skip
     say_table(["law", "grok step", "off by", "what it goes by"], rows, numeric=["grok step", "off by"])
-    say("* chosen: nearest at this stage, on configurations of the bank it had not seen")
+    if projection.law in names:
+        say("* chosen: nearest at this stage, on configurations of the bank it had not seen")
 
 
 def _factor(error: float | None) -> str:
@@ -176,6 +198,7 @@ def _factor(error: float | None) -> str:
 
 def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | None, json: bool) -> None:
     from grokscope.cli.output import say_json
+    from grokscope.runs.directory import NoSuchRun
     from grokscope.warning.forecast.backtest import backtest
     from grokscope.warning.forecast.bank import shipped_banks
     from grokscope.warning.trajectory import find_trajectories, read_trajectories
@@ -185,7 +208,10 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | No
     if wanted:
         found = [trajectory for each in wanted for trajectory in find_trajectories(each, runs)]
     else:
-        found = [each for file in ([bank] if bank else shipped_banks()) for each in read_trajectories(file)]
+        try:
+            found = [each for file in ([bank] if bank else shipped_banks()) for each in read_trajectories(file)]
+        except NoSuchRun as problem:
+            raise typer.BadParameter(str(problem), param_hint="--bank") from None
     if not found:
         raise typer.BadParameter("no bank is shipped with this installation; name runs, or a --bank")
     results: dict[str, list[Backtest]] = {}
@@ -288,6 +314,9 @@ def _say_odds(done: "Backtest") -> None:
 def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other: bool) -> None:
     from grokscope.cli.exits import complain
     from grokscope.warning.forecast.bank import build_bank
+    from grokscope.warning.forecast.intervals import fewest_configurations
+    from grokscope.warning.forecast.landmarks import configuration_of
+    from grokscope.warning.forecast.laws import FEWEST_RUNS
     from grokscope.warning.trajectory import TABLE_SUFFIXES, find_trajectories, write_trajectories
 
     if other or not wanted or output is None:
@@ -299,6 +328,9 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
     built = build_bank([trajectory for each in wanted for trajectory in find_trajectories(each, runs)])
     if not built.kept:
         raise typer.BadParameter("none of these runs has grokked or used up its budget untreated")
+    grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)
+    if not grokked:
+        raise typer.BadParameter(f"none of these {len(built.kept)} runs has grokked: a bank of them could date nothing")
     write_trajectories(output, built.kept)
     left_out = [
         f"{len(names)} {why}"
@@ -308,8 +340,12 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
         )
         if names
     ]
-    grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)
     complain(
         f"{output}: {len(built.kept)} runs, {grokked} grokked, {output.stat().st_size:,} bytes"
         + (f"; left out: {'; '.join(left_out)}" if left_out else "")
     )
+    configurations = len({configuration_of(each) for each in built.kept if each.grok_step is not None})
+    if grokked < FEWEST_RUNS:
+        complain(f"too few for any forecast: {grokked} grokked, and a law takes {FEWEST_RUNS}")
+    elif configurations < fewest_configurations():
+        complain(f"too few for an interval: {configurations} of {fewest_configurations()} configurations that grokked")

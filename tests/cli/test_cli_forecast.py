@@ -1,12 +1,13 @@
 """`grokscope forecast` from the outside: a run, a backtest, a bank."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from cli_process import Nursery, Outcome, grokscope, tiny
-from forecast_made import bank, made
+from forecast_made import LRS, bank, made
 
 from grokscope.cli.exits import ExitCode
 from grokscope.events import schema
@@ -42,7 +43,11 @@ class TestRun:
         assert lines[1].startswith("probability  0.")
         assert lines[2].startswith("grok step    1,")
         assert lines[3].startswith("interval     1,")
-        assert lines[-1] == "calibrated on bank.jsonl.gz: 28 runs, 16 grokked"
+        assert any(line.startswith("* chosen") for line in lines)
+        assert lines[-2:] == [
+            "calibrated on bank.jsonl.gz: 27 runs, 15 grokked",
+            "left out: 1 of the bank's runs, for they are of this run's configuration",
+        ]
         assert all(len(line) <= 80 for line in lines)
 
     def test_the_same_as_json(self, folder: Path) -> None:
@@ -52,7 +57,7 @@ class TestRun:
         assert said["interval"]["level"] == 0.9
         assert said["lead_steps"] == said["grok_step"] - 1000
         assert said["candidates"][said["law"]] == said["grok_step"]
-        assert said["bank"]["runs"] == 28
+        assert (said["bank"]["runs"], said["bank"]["left_out"]) == (27, 1)
         true = read_trajectories(folder / "run.jsonl")[0].grok_step
         assert true is not None
         assert said["grok_step"] == pytest.approx(true, rel=0.15)
@@ -70,9 +75,37 @@ class TestRun:
             assert "grok step    " not in done.out
 
     def test_a_bank_that_is_not_there(self, folder: Path) -> None:
-        said = forecast_json(folder, "run.jsonl", "--at=1000", "--bank=none.jsonl")
-        assert said["abstained"] == "cannot read the bank none.jsonl: No such file or directory"
-        assert said["bank"] is None
+        (folder / "words").write_text("root:x:0:0")
+        for file, message in (("none.jsonl", "none.jsonl"), ("words", "words, line 1")):
+            for arguments in (("run.jsonl", "--at=1000"), ("run.jsonl",), ("--backtest",)):
+                done = forecast(folder, *arguments, f"--bank={file}")
+                assert done.code == ExitCode.USAGE
+                assert message in done.err
+                assert done.err.count("\n") == 1
+                assert done.out == ""
+
+    def test_beyond_its_last_step(self, folder: Path) -> None:
+        done = forecast(folder, "run.jsonl", "--bank=bank.jsonl.gz", "--at=999999")
+        assert done.code == ExitCode.FINISHED
+        assert "has come to step 1," in done.err
+        assert "not step 999,999" in done.err
+        assert forecast(folder, "run.jsonl", "--bank=bank.jsonl.gz", "--at=1000").err == ""
+
+    def test_a_run_that_grokked_has(self, folder: Path) -> None:
+        assert forecast(folder, "run.jsonl", "--bank=bank.jsonl.gz").out.splitlines()[0].endswith(" of 6,000, grokked")
+
+    def test_a_table_without_a_choice_has_no_legend(self, folder: Path) -> None:
+        done = forecast(folder, "control.jsonl", "--bank=bank.jsonl.gz", "--at=2000")
+        assert "law " in done.out
+        assert "chosen" not in done.out
+
+    def test_an_unfamiliar_run(self, folder: Path) -> None:
+        run = made("strange", 77, groks=False, operation="x3_xy")
+        facts = {**run.facts, "task.modulus": 13, "model.width": 16}
+        write_trajectories(folder / "strange.jsonl", [replace(run, facts=facts)])
+        lines = forecast(folder, "strange.jsonl", "--bank=bank.jsonl.gz", "--at=4000").out.splitlines()
+        assert len(lines) == 3
+        assert lines[1].startswith("no forecast  unlike every run it was calibrated on: model.width 16, ")
 
     def test_a_run_directory(self, made_runs: Path) -> None:
         said = forecast_json(made_runs, "made")
@@ -129,17 +162,30 @@ class TestBank:
         assert "mine.jsonl.gz: 29 runs, 17 grokked" in done.err
         assert len(read_trajectories(folder / "mine.jsonl.gz")) == 29
         said = forecast_json(folder, "run.jsonl", "--bank=mine.jsonl.gz", "--at=1000")
-        assert said["bank"]["runs"] == 29
+        assert said["bank"]["runs"] == 28
+        assert "too few" not in done.err
 
     def test_says_what_was_left_out(self, folder: Path) -> None:
         runs = [made("whole", 1), made("open", 2).until(600)]
         write_trajectories(folder / "some.jsonl", runs)
         done = forecast(folder, "--build-bank", "some.jsonl", "-o", "few.jsonl")
         assert "few.jsonl: 1 runs, 1 grokked" in done.err
+        assert "too few for any forecast: 1 grokked, and a law takes 3" in done.err
         assert "left out: 1 neither grokked nor used up their budget" in done.err
         write_trajectories(folder / "open.jsonl", runs[1:])
         done = forecast(folder, "--build-bank", "open.jsonl", "-o", "none.jsonl")
         assert done.code == ExitCode.USAGE
+
+    def test_warns_of_too_few_and_refuses_none(self, folder: Path) -> None:
+        write_trajectories(folder / "four.jsonl", [made(str(lr), 1, lr=lr) for lr in LRS])
+        done = forecast(folder, "--build-bank", "four.jsonl", "-o", "small.jsonl")
+        assert done.code == ExitCode.FINISHED
+        assert "too few for an interval: 4 of 9 configurations that grokked" in done.err
+        write_trajectories(folder / "never.jsonl", [made("never", 1, groks=False)])
+        done = forecast(folder, "--build-bank", "never.jsonl", "-o", "useless.jsonl")
+        assert done.code == ExitCode.USAGE
+        assert "none of these 1 runs has grokked" in done.err
+        assert not (folder / "useless.jsonl").exists()
 
 
 def test_a_run_carries_its_forecasts(nursery: Nursery, folder: Path, tmp_path: Path) -> None:

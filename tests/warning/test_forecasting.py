@@ -35,9 +35,16 @@ from grokscope.warning.forecast.forecaster import (
     calibrate,
 )
 from grokscope.warning.forecast.intervals import LEVEL, fewest_configurations, interval, votes
+from grokscope.warning.forecast.landmarks import configuration_of
 from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.forecast.progress import progress_of
-from grokscope.warning.trajectory import TREATED_FROM, Trajectory, trajectory_from, write_trajectories
+from grokscope.warning.trajectory import (
+    TREATED_FROM,
+    Trajectory,
+    read_trajectories,
+    trajectory_from,
+    write_trajectories,
+)
 
 
 @cache
@@ -172,7 +179,7 @@ class TestAbstentions:
             run = noise(seed, kind, wd)
             for step in range(0, run.steps, 100):
                 said = forecaster().forecast(run.until(step))
-                assert said.abstained in {TOO_EARLY, UNLIKE, UNLIKELY}
+                assert (said.abstained or "").partition(":")[0] in {TOO_EARLY.partition(":")[0], UNLIKE, UNLIKELY}
                 assert said.grok_step is None
 
     def test_controls_and_hopeless_operations(self) -> None:
@@ -185,11 +192,29 @@ class TestAbstentions:
             assert said[-1].probability < 0.1
 
     def test_treated(self) -> None:
+        """From the step on, not before: a schedule alone has done nothing."""
         run = unseen()
-        assert self.said(replace(run, facts={**run.facts, "interventions.schedule": "kick@500"}), 400) == TREATED
-        live = replace(run, facts={**run.facts, TREATED_FROM: 500})
+        assert self.said(replace(run, facts={**run.facts, "interventions.schedule": "kick@500"}), 400) is None
+        live = replace(run, facts={**run.facts, TREATED_FROM: 500, "interventions.schedule": "kick@500"})
         assert self.said(live, 500) is None
-        assert self.said(live, 550) == TREATED
+        assert self.said(live, 550) == TREATED.format(500)
+        assert "from step 500 on" in TREATED.format(500)
+
+    def test_an_unfamiliar_run_is_not_called_unlikely(self) -> None:
+        """Neither the probability nor the laws were tried on such runs: the settings are named instead."""
+        familiar = unseen(groks=False, operation="x3_xy")
+        assert self.said(familiar, 4000) == UNLIKELY
+        facts = {**familiar.facts, "task.modulus": 13, "model.width": 16}
+        said = forecaster().forecast(replace(familiar, facts=facts).until(4000))
+        assert said.abstained == f"{UNLIKE}: model.width 16, task.modulus 13"
+        assert said.probability is None
+        assert (said.candidates, said.errors) == ({}, {})
+        new_operation = replace(familiar, facts={**familiar.facts, "task.operation": "x9"})
+        assert self.said(new_operation, 4000) == UNLIKELY
+
+    def test_a_run_without_known_settings_names_a_few(self) -> None:
+        said = forecaster().forecast(noise(1, "white").until(2000)).abstained or ""
+        assert said == f"{UNLIKE}: task.modulus not set"
 
     def test_settings_that_no_run_of_the_bank_had_cost_the_interval(self) -> None:
         run = unseen()
@@ -197,6 +222,7 @@ class TestAbstentions:
         said = forecaster().forecast(wider.until(1000))
         assert said.grok_step is not None
         assert said.low is None
+        assert said.errors == {}
         assert said.no_interval == "calibrated on other settings than model.width 256, task.modulus 97"
         between = replace(run, facts={**run.facts, "optimizer.lr": 2.5e-3})
         assert forecaster().forecast(between.until(1000)).no_interval is None
@@ -222,7 +248,8 @@ class TestAbstentions:
         assert said.grok_step is not None
         control = unseen(wd=0.0)
         for step in range(150, 3000, 50):
-            assert uncontrolled.forecast(control.until(step)).abstained in {UNCONTROLLED, UNLIKE, SILENT}
+            said = uncontrolled.forecast(control.until(step))
+            assert (said.abstained or "").partition(":")[0] in {UNCONTROLLED, UNLIKE, SILENT}
 
     def test_an_unknown_task(self) -> None:
         run = unseen(task="parity")
@@ -376,6 +403,30 @@ def bank_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+class TestItsOwnConfiguration:
+    def test_is_left_out(self, bank_file: Path) -> None:
+        """A run is spoken of by those that are neither it nor its twins: as if the bank had been built without them."""
+        runs = read_trajectories(bank_file)
+        run = runs[0]
+        others = [each for each in runs if configuration_of(each) != configuration_of(run)]
+        part = run.until(1000)
+        said = projection_of(progress_of(part), part.facts, part.budget, grokked=False, task="modular", bank=bank_file)
+        assert said == calibrate(others).forecast(part)
+        assert said != forecaster().forecast(part)
+        found = forecaster_for("modular", bank_file, part.facts)
+        assert isinstance(found, Forecaster)
+        assert (found.runs, found.left_out) == (len(others), len(runs) - len(others))
+
+    def test_nothing_is_left_out_for_others(self, bank_file: Path) -> None:
+        facts = {**unseen().facts, "optimizer.lr": 2.5e-3}
+        assert forecaster_for("modular", bank_file, facts) is forecaster_for("modular", bank_file)
+
+    def test_a_bank_of_nothing_else_says_so(self, tmp_path: Path) -> None:
+        write_trajectories(tmp_path / "own.jsonl", [unseen()])
+        found = forecaster_for("modular", tmp_path / "own.jsonl", unseen().facts)
+        assert "too few calibration runs" in str(found)
+
+
 class TestLive:
     @pytest.mark.parametrize("options", [{}, {"groks": False}, {"wd": 0.0}, {"lr": 1e-3}], ids=str)
     def test_says_what_is_said_of_the_record(self, bank_file: Path, options: dict[str, Any]) -> None:
@@ -453,7 +504,7 @@ class TestLive:
             for event in found:
                 live.see(event)
             if 800 < step < (run.grok_known_at or 0):
-                assert live.projection().abstained == TREATED
+                assert live.projection().abstained == TREATED.format(800)
             elif step == 800:
                 assert live.projection().grok_step is not None
                 live.see(Intervened(step=800, kind="kick", state="on"))

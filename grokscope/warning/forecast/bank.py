@@ -1,4 +1,8 @@
-"""The runs that forecasts are calibrated on: shipped with the package, one table a task, or a file of one's own."""
+"""The runs that forecasts are calibrated on: shipped with the package, one table a task, or a file of one's own.
+
+What is said of a run is said by a forecaster that has not seen its configuration: where the bank holds it, or a twin of
+it with another seed, the forecaster is calibrated on the others.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +17,7 @@ from grokscope.warning.forecast.forecaster import (
     calibrate,
     reason_before_looking,
 )
-from grokscope.warning.forecast.landmarks import settled
+from grokscope.warning.forecast.landmarks import Configuration, configuration, configuration_of, settled
 from grokscope.warning.forecast.progress import Progress
 from grokscope.warning.trajectory import TREATED_FROM, Fact, Trajectory, read_trajectories
 
@@ -63,20 +67,25 @@ def projection_of(
     """What is said of a run of `task` that has come so far. Where nothing can be, no bank is read."""
     reason = reason_before_looking(progress, facts, budget, grokked=grokked)
     if reason is None:
-        forecaster = forecaster_for(task, bank)
+        forecaster = forecaster_for(task, bank, facts)
         if isinstance(forecaster, Forecaster):
             return forecaster.project(progress, facts, budget, grokked=grokked)
         reason = forecaster
     return Projection(progress.step, progress.stage(), CERTAIN.get(reason), abstained=reason)
 
 
-def forecaster_for(task: str, bank: str | Path = "") -> Forecaster | str:
-    """A forecaster for runs of `task`, or the reason why there is none. Read and calibrated once a process."""
+def forecaster_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None = None) -> Forecaster | str:
+    """A forecaster for runs of `task`, or the reason why there is none. Read and calibrated once a process.
+
+    With `facts` one for the run of these settings: calibrated without its configuration, where the bank has that.
+    """
     file = bank_file(task, bank)
     if file is None:
         return f"no bank of {task} runs: `grokscope forecast RUNS --build-bank FILE` makes one"
     try:
-        return _calibrated(task, file.resolve(), file.stat().st_mtime_ns)
+        key = task, file.resolve(), file.stat().st_mtime_ns
+        own = None if facts is None else configuration(task, facts)
+        return _calibrated(*key, own if any(own == each for each, _ in _read(*key)) else None)
     except OSError as problem:
         return f"cannot read the bank {file}: {problem.strerror}"
     except NoSuchRun as problem:
@@ -86,8 +95,15 @@ def forecaster_for(task: str, bank: str | Path = "") -> Forecaster | str:
 
 
 @cache
-def _calibrated(task: str, file: Path, written: int) -> Forecaster:
-    runs = [trajectory for trajectory in read_trajectories(file) if trajectory.task == task]
+def _read(task: str, file: Path, written: int) -> Sequence[tuple[Configuration, Trajectory]]:
+    runs = [(configuration_of(each), each) for each in read_trajectories(file) if each.task == task]
     if not runs:
         raise NoSuchRun(f"the bank {file.name} holds no run of {task}")
-    return calibrate(runs)
+    return runs
+
+
+@cache
+def _calibrated(task: str, file: Path, written: int, left_out: Configuration | None) -> Forecaster:
+    known = _read(task, file, written)
+    others = [run for own, run in known if own != left_out]
+    return replace(calibrate(others), left_out=len(known) - len(others))

@@ -26,16 +26,19 @@ OFTEN = 0.8
 """Share of a stage's rows that a law must speak to, to be chosen there"""
 
 ALREADY = "already grokked"
-TREATED = "an intervention acts on this run, and none did on those it was calibrated on"
+TREATED = "this run was intervened in from step {:,} on, and none of those it was calibrated on was"
 USED_UP = "the budget is used up"
 TOO_EARLY = f"too early: fewer than {FEWEST_EVALUATIONS} evaluations"
 UNLIKE = "unlike every run it was calibrated on"
+"""Followed by the settings that none of them had, if there are any"""
 UNLIKELY = "grokking within the budget is unlikely"
 UNCONTROLLED = "no weight decay, and too few runs in the bank that never grokked to compare it with"
 SILENT = "no law speaks at this stage"
 
 CERTAIN = {ALREADY: 1.0, USED_UP: 0.0}
 """Probabilities where nothing is left to guess"""
+NAMED = 3
+"""Unfamiliar settings that a refusal names; the others are counted"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Projection:
     candidates: Mapping[str, float] = field(default_factory=dict)
     """Grok steps by every law that speaks"""
     errors: Mapping[str, float] = field(default_factory=dict)
-    """By law: its mean |log10(predicted / true)| at this stage, on configurations that it was not fitted to"""
+    """By law: its mean |log10(predicted / true)| at this stage, on configurations that it was not fitted to; empty for
+    a run of other settings than the bank's, of which that says nothing"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +107,8 @@ class Forecaster:
     grokked: int
     unsettled: int
     """Runs left out because nobody waited to see whether they would grok"""
+    left_out: int = 0
+    """Runs left out because they are of the configuration that is asked about"""
 
     def forecast(self, trajectory: Trajectory) -> Projection:
         """Of a recorded run, from all its rows; cut it with `until` first to ask about an earlier step."""
@@ -117,19 +123,22 @@ class Forecaster:
             return Projection(step, stage, CERTAIN.get(reason), abstained=reason)
         columns: Columns = dict(zip(FEATURES, progress.features()[:, None], strict=True))
         if strangeness(self.neighbours, columns)[0] > 1:
-            return Projection(step, stage, abstained=UNLIKE)
+            return Projection(step, stage, abstained=self._unlike(facts))
         index = STAGES.index(stage)
         said = {name: float(fitted.law.log_steps(fitted.whole, columns)[0]) for name, fitted in self.laws.items()}
         said = {name: value for name, value in said.items() if math.isfinite(value)}
         chosen = next((name for name in self.ranking[index] if name in said), None)
         likely = self._probability(columns, chosen, index, budget)
         candidates = {name: math.exp(value) for name, value in said.items()}
-        told = Projection(step, stage, likely, candidates=candidates, errors=self.errors(index))
+        errors = {} if self.unfamiliar(facts) else self.errors(index)
+        told = Projection(step, stage, likely, candidates=candidates, errors=errors)
         if chosen is None:
             return replace(told, abstained=self._silence())
         if likely is None and progress.wd == 0:
             return replace(told, abstained=UNCONTROLLED)
         if likely is not None and likely < LIKELY:
+            if self._unfamiliar_numbers(facts):  # neither this probability nor these laws were tried on such runs
+                return Projection(step, stage, abstained=self._unlike(facts))
             return replace(told, abstained=UNLIKELY)
         low, high, no_interval = self._interval(chosen, index, columns, said[chosen], facts)
         return replace(told, law=chosen, grok_step=math.exp(said[chosen]), low=low, high=high, no_interval=no_interval)
@@ -142,11 +151,21 @@ class Forecaster:
     def unfamiliar(self, facts: Mapping[str, Fact]) -> list[str]:
         """Settings outside of what the bank has, in words."""
         asked = material(facts)
-        return [
-            f"{key} {asked.get(key, 'not set')}"
-            for key in sorted(asked.keys() | self.settings.keys())
-            if not _within(asked.get(key), self.settings.get(key, (None,)))
-        ]
+        return [f"{key} {asked.get(key, 'not set')}" for key in self._unfamiliar(asked)]
+
+    def _unfamiliar(self, asked: Mapping[str, Fact]) -> list[str]:
+        keys = sorted(asked.keys() | self.settings.keys())
+        return [key for key in keys if not _within(asked.get(key), self.settings.get(key, (None,)))]
+
+    def _unfamiliar_numbers(self, facts: Mapping[str, Fact]) -> bool:
+        """Whether one is no word: a new operation is what a backtest by operation tries."""
+        asked = material(facts)
+        return any(not isinstance(asked.get(key), str) for key in self._unfamiliar(asked))
+
+    def _unlike(self, facts: Mapping[str, Fact]) -> str:
+        strange = self.unfamiliar(facts)
+        more = [f"{len(strange) - NAMED} more"] if len(strange) > NAMED else []
+        return UNLIKE + (f": {', '.join([*strange[:NAMED], *more])}" if strange else "")
 
     def _silence(self) -> str:
         if self.grokked < FEWEST_RUNS:
@@ -255,8 +274,8 @@ def reason_before_looking(progress: Progress, facts: Mapping[str, Fact], budget:
     if progress.step >= budget:
         return USED_UP
     treated_from = facts.get(TREATED_FROM, math.inf)
-    if facts.get("interventions.schedule") or (isinstance(treated_from, int) and treated_from < progress.step):
-        return TREATED
+    if isinstance(treated_from, int) and treated_from < progress.step:
+        return TREATED.format(treated_from)
     return TOO_EARLY if progress.evaluations < FEWEST_EVALUATIONS else None
 
 

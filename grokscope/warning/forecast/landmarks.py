@@ -75,9 +75,18 @@ def settled(trajectory: Trajectory) -> bool:
     return trajectory.grok_step is not None or trajectory.steps >= trajectory.budget
 
 
-def configuration_of(trajectory: Trajectory) -> tuple[tuple[str, Fact], ...]:
-    """The settings that a run's course depends on, without its seeds."""
-    return (("task", trajectory.task), *sorted(material(trajectory.facts).items()))
+Configuration = tuple[tuple[str, Fact], ...]
+"""The settings that a run's course depends on, without its seeds."""
+
+
+def configuration_of(trajectory: Trajectory) -> Configuration:
+    """That of a recorded run."""
+    return configuration(trajectory.task, trajectory.facts)
+
+
+def configuration(task: str, facts: Mapping[str, Fact]) -> Configuration:
+    """That of a run of `task` with these settings."""
+    return (("task", task), *sorted(material(facts).items()))
 
 
 _MATERIAL = re.compile(r"(task|model|optimizer|train)\.")
