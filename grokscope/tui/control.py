@@ -16,6 +16,7 @@ _ANSWERS = {
     "resume": {"resumed", "finished"},
     "stop": {"finished"},
     "snapshot": {"snapshot", "finished"},
+    "intervene": {"finished"},
 }
 
 
@@ -67,8 +68,8 @@ def ask(inbox: Path, command: Command, view: View) -> Request:
 
 
 def answered(request: Request, view: View) -> bool:
-    if request.command.action == "intervene":
-        return any(_answers(answer, request) for answer in view.treated) or _refusal(request, view) is not None
+    if request.command.action == "intervene" and any(_answers(answer, request) for answer in view.treated):
+        return True
     wanted = _ANSWERS.get(request.command.action)
     if wanted is None:  # nothing answers a step
         return True
@@ -93,16 +94,15 @@ def _refusal(request: Request, view: View) -> str | None:
 
 
 def standing(kind: str, view: View, requests: Requests) -> Standing:
-    """How one kind of intervention stands: what the trainer said last, and whether something is asked of it now."""
-    answers = [answer for answer in view.treated if answer.kind == kind]
-    obeyed = [answer for answer in answers if answer.state != "refused"]
+    """How one kind of intervention stands: what the trainer last did, and whether something is asked of it now.
+
+    A refusal changes nothing of that: it is a line of the history.
+    """
+    obeyed = [answer for answer in view.treated if answer.kind == kind and answer.state != "refused"]
     known = Standing(kind)
     if obeyed:
         last = obeyed[-1]
         known = Standing(kind, last.state, last.parameters, last.reason, last.times, last.state != "off")
-    spoken = [answer for answer in answers if answer.state != "applied"]
-    if spoken and spoken[-1].state == "refused":  # until the next switch, however often it acts meanwhile
-        known = replace(known, word="refused", reason=spoken[-1].reason)
     asked = [request for request in requests.open if request.command.kind == kind]
     if asked:
         return replace(known, word="requested", parameters=asked[-1].command.parameters or known.parameters, reason="")

@@ -32,6 +32,8 @@ class LogLine:
     """One event as the log shows it; put into words only when somebody looks."""
 
     source: Mapping[str, Any] | bytes
+    times: int = 1
+    """How many events it stands for; the newest of them is its source"""
 
     @cached_property
     def _fields(self) -> Mapping[str, Any]:
@@ -61,7 +63,13 @@ class LogLine:
 
     @cached_property
     def text(self) -> str:
-        return describe(self._fields)
+        return describe(self._fields) + (f" · {self.times:,}x" if self.times > 1 else "")
+
+    @property
+    def treatment(self) -> tuple[str, str] | None:
+        """Kind and state, where it is about an intervention."""
+        about = (plain(self._fields.get(name, ""), 24) for name in ("kind", "state"))
+        return (next(about), next(about)) if self.event == "intervened" else None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Every action, driven by its key; what is written is what stands in the inbox."""
 
+import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Checkbox, DataTable, Input
+from textual.widgets import Checkbox, DataTable, Input, Static
 from tui_made import Driven, Script, whole_run
 
 from grokscope.runs import inbox
@@ -26,7 +27,7 @@ from grokscope.tui.widgets.notices import notices
 from grokscope.tui.widgets.run_line import RunLine
 from grokscope.tui.widgets.signals import Signals
 from grokscope.tui.widgets.transport import Transport
-from grokscope.tui.widgets.treatments import Row
+from grokscope.tui.widgets.treatments import Row, Treatments
 
 
 def live(folder: Path, script: Script | None = None) -> tuple[RunDirectory, Script]:
@@ -151,13 +152,107 @@ async def test_interventions_as_acknowledged(tmp_path: Path, driven: Driven) -> 
             "intervened", 3000, kind="noise", state="refused", parameters={}, source="control", reason="too loud"
         )
         await again(app, pilot, script)
-        assert rows["noise"].standing.reason == "too loud"
+        assert rows["noise"].standing.word == "off"
+        assert "noise refused (control): too loud" in history(app)
         assert not rows["noise"].query_one(Checkbox).value
         entry = kick.query_one(Input)
         entry.focus()
         entry.value = "scale=0.5"
         await pilot.press("enter")
         assert asked(run)[-1]["parameters"] == {"scale": 0.5}
+
+
+def history(app: GrokscopeApp) -> str:
+    return str(app.screen.query_one("#history", Static).content)
+
+
+def state(row: Row) -> str:
+    return str(row.query_one(".state", Static).content)
+
+
+async def test_a_refusal_does_not_hide_what_is_on(tmp_path: Path, driven: Driven) -> None:
+    """Also not that of a kind which nobody offers: that is a line of the history, and no row."""
+    run, script = live(tmp_path, whole_run(finish=False, interventions=["noise"]))
+    async with driven(run, (160, 45)) as (app, pilot):
+        common: dict[str, Any] = {"parameters": {}, "source": "control"}
+        script.add("intervened", 3000, kind="noise", state="on", **common)
+        script.add("intervened", 3010, kind="noise", state="refused", reason="too loud", **common)
+        script.add("intervened", 3020, kind="nois", state="refused", reason="no such kind", **common)
+        await again(app, pilot, script)
+        (row,) = app.screen.query(Row)
+        assert (row.kind, state(row)) == ("noise", "● on")
+        assert row.query_one(Checkbox).value
+        assert [line.split(": ")[1] for line in history(app).splitlines()[:2]] == ["no such kind", "too loud"]
+
+
+async def test_the_panel_says_how_to_toggle(tmp_path: Path, driven: Driven) -> None:
+    run, _ = live(tmp_path, whole_run(finish=False, interventions=["noise"]))
+    async with driven(run, (160, 45)) as (app, pilot):
+        assert app.screen.query_one(Treatments).border_subtitle == "tab, then space: on or off"
+        await pilot.press("5", "tab", "space")
+        assert [(command["kind"], command["state"]) for command in asked(run)] == [("noise", "on")]
+
+
+async def test_no_tick_before_it_is_true(tmp_path: Path, driven: Driven) -> None:
+    """Asked for around the finish: the trainer never answers, and afterwards nothing can be ticked."""
+    run, script = live(tmp_path, whole_run(finish=False, interventions=["noise"]))
+    async with driven(run, (160, 45)) as (app, pilot):
+        (row,) = app.screen.query(Row)
+        box = row.query_one(Checkbox)
+        box.focus()
+        await pilot.press("space")
+        await pilot.pause()
+        assert row.standing.word == "requested"
+        assert not box.value
+        script.add("finished", 3000, status="completed", steps=3000, seconds=150.0, result={}, parameters_digest="00")
+        await again(app, pilot, script)
+        assert row.standing.word == "off"
+        assert row.disabled
+        assert not box.value
+        assert app.requests.open == ()
+        assert app.screen.query_one(Treatments).border_subtitle == ""
+        await pilot.click(box)
+        assert not box.value
+
+
+async def test_a_tick_that_cannot_be_sent_is_taken_back(tmp_path: Path, driven: Driven) -> None:
+    run, _ = live(tmp_path, whole_run(finish=False, interventions=["noise"]))
+    run.control.rmdir()
+    run.control.write_text("a file")
+    async with driven(run, (160, 45)) as (app, pilot):
+        box = app.screen.query_one(Checkbox)
+        box.focus()
+        await pilot.press("space")
+        await pilot.pause()
+        assert not box.value
+
+
+async def test_what_it_does_is_counted_in_one_line(tmp_path: Path, driven: Driven) -> None:
+    script = whole_run(finish=False, interventions=["noise"], intervention_parameters={"noise": {"basis": "none"}})
+    common: dict[str, Any] = {"kind": "noise", "parameters": {"basis": "none"}, "source": "control"}
+    script.add("intervened", 3000, state="on", **common)
+    for step in range(3001, 6123):
+        script.add("intervened", step, state="applied", **common)
+    run, script = live(tmp_path, script)
+    async with driven(run, (160, 45)) as (app, pilot):
+        (row,) = app.screen.query(Row)
+        assert re.search(r"● on, 3,122x +basis=none", "\n".join(screen(app)))
+        assert said_of_noise(app) == ["noise on basis none", "noise applied · 3,122x"]
+        script.add("intervened", 6123, state="off", **common)
+        script.add("intervened", 6124, state="on", **common)
+        script.add("intervened", 6125, state="applied", **common)
+        await again(app, pilot, script)
+        assert said_of_noise(app)[-3:] == ["noise off basis none", "noise on basis none", "noise applied"]
+        assert "noise applied · 3,122x" in said_of_noise(app)
+        assert state(row) == "● on, 1x"
+
+
+def said_of_noise(app: GrokscopeApp) -> list[str]:
+    return [line.text for line in app.screen.query_one(EventLog).chosen if line.event == "intervened"]
+
+
+def screen(app: GrokscopeApp) -> list[str]:
+    return [strip.text for strip in app.screen._compositor.render_strips()]
 
 
 async def test_replay_and_scrubbing(tmp_path: Path, driven: Driven) -> None:

@@ -97,7 +97,7 @@ def test_from_start_to_crash(tmp_path: Path, terminal: Terminal) -> None:
 
         terminal.type("5")
         terminal.type("Tab", "Tab", "Tab", "Space")  # kick, its parameters, noise
-        terminal.until(lambda screen: re.search(r"noise +● (on|applied)", screen))
+        terminal.until(lambda screen: re.search(r"noise +● on", screen))
         terminal.type("Space")
         terminal.until(lambda screen: re.search(r"noise +○ off", screen))
         switched = [line for line in (run / "events.jsonl").read_text().splitlines() if '"source":"control"' in line]

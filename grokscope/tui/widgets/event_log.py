@@ -1,5 +1,7 @@
 """The event log: what happened, filterable; follows the newest line until scrolled away from it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -9,7 +11,7 @@ from textual.strip import Strip
 
 from grokscope.tui.columns import REGULAR
 from grokscope.tui.moment import Moment
-from grokscope.tui.view import LogLine
+from grokscope.tui.view import LogLine, Treated
 from grokscope.tui.widgets.drawn import Drawn, Inks
 
 _INKS = {
@@ -80,8 +82,8 @@ class EventLog(Drawn, can_focus=True):
 
     def _select(self) -> None:
         words = self.wanted.lower().split()
-        log = (line for line in self.moment.view.log if line.event not in self._hidden)
-        self._lines_chosen = [line for line in log if fits(line, words)]
+        log = [line for line in self.moment.view.log if line.event not in self._hidden]
+        self._lines_chosen = [line for line in folded(log, self.moment.view.treated) if fits(line, words)]
         self._caption()
         self.redraw()
 
@@ -117,6 +119,28 @@ class EventLog(Drawn, can_focus=True):
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
         top = self._last_top if self.top is None else min(self.top, self._last_top)
         return [line_strip(line, inks) for line in self.chosen[top : top + height]]
+
+
+def folded(lines: Sequence[LogLine], treated: Sequence[Treated]) -> list[LogLine]:
+    """What an intervention did between two switches as one line, the newest, that says how often; the rest as it is."""
+    stretches: dict[str, list[int]] = {}  # by kind: where the lines stand of what it did since its last switch
+    times: dict[int, int] = {}
+    for place, line in enumerate(lines):
+        kind, state = line.treatment or ("", "")
+        if state != "applied":
+            stretches.pop(kind, None)
+            continue
+        stretch = stretches.setdefault(kind, [])
+        for earlier in stretch[-1:]:
+            times[earlier] = 0
+        stretch.append(place)
+        times[place] = len(stretch)
+    counted = {answer.seq: answer.times for answer in treated}  # the log keeps only so many of these lines
+    return [
+        line if often == 1 else replace(line, times=max(often, counted.get(line.seq, 0)))
+        for place, line in enumerate(lines)
+        if (often := times.get(place, 1))
+    ]
 
 
 def fits(line: LogLine, words: list[str]) -> bool:

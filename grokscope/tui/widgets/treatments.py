@@ -18,7 +18,9 @@ from grokscope.tui.text import count, number, plain, said
 from grokscope.tui.view import Treated
 from grokscope.tui.widgets.drawn import ShowsMoment
 
-_GLYPHS = {"requested": "…", "refused": "✗", "off": "○", "on": "●", "changed": "●", "applied": "●"}
+_GLYPHS = {"requested": "…", "off": "○", "on": "●", "changed": "●"}
+_TITLE = "5 interventions"
+_HOW = "tab, then space: on or off"
 
 
 class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
@@ -37,7 +39,7 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self.entitle("5 interventions")
+        self.entitle(_TITLE)
 
     def compose(self) -> ComposeResult:
         yield Static("", id="none")
@@ -52,6 +54,8 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
             await self.mount(*(Row(kind, new.whole.defaults(kind)) for kind in kinds), after="#none")
         for row in self.query(Row):
             row.standing = standing(row.kind, new.view, new.requests)
+            row.disabled = not new.state.listens
+        self.entitle(_TITLE, _HOW if kinds and new.state.listens else "")
         if old.whole.started is not new.whole.started or bool(kinds_of(old)) is not bool(kinds):
             self.query_one("#none").display = not kinds
             said = "this run's trainer offers no interventions" if new.whole.started else ""
@@ -65,6 +69,7 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
         event.stop()
         row = event.checkbox.parent
         if isinstance(row, Row) and event.value != row.standing.on:
+            row.show_acknowledged()
             self.post_message(self.Asked(row.kind, event.value, row.parameters))
 
     @on(Input.Submitted)
@@ -105,26 +110,28 @@ class Row(Horizontal):
     def on_mount(self) -> None:
         self.watch_standing(Standing(self.kind), self.standing)
 
+    def show_acknowledged(self) -> None:
+        """Tick the box if the trainer has said that it is on: whatever the person pressed is a wish until then."""
+        checkbox = self.query_one(Checkbox)
+        with checkbox.prevent(Checkbox.Changed):
+            checkbox.value = self.standing.on
+
     def watch_standing(self, old: Standing, new: Standing) -> None:
         if not self.query(Checkbox):
             return
-        checkbox = self.query_one(Checkbox)
-        with checkbox.prevent(Checkbox.Changed):
-            checkbox.value = new.on
-        times = f" {count(new.times)}x" if new.times else ""
-        words = f"{_GLYPHS.get(new.word, ' ')} {new.word}{times}" + (f": {new.reason}" if new.reason else "")
+        self.show_acknowledged()
+        word = f"on, {count(new.times)}x" if new.word == "applied" else new.word
+        words = f"{_GLYPHS.get(new.word, '●')} {word}" + (f": {new.reason}" if new.reason else "")
         self.query_one(".state", Static).update(Content(words))
         self.set_class(new.word == "requested", "-requested")
-        self.set_class(new.word == "refused", "-refused")
         entry = self.query_one(Input)
         if new.parameters != old.parameters and not entry.has_focus:
             entry.value = written(new.parameters)
 
 
 def kinds_of(moment: Moment) -> tuple[str, ...]:
-    """Kinds offered, and any that the run has spoken of."""
-    told_of = [answer.kind for answer in moment.whole.treated]
-    return tuple(dict.fromkeys(plain(kind, 24) for kind in (*moment.whole.offers, *told_of)))
+    """Kinds that the run's trainer offers; what else was asked of it is in the history."""
+    return tuple(dict.fromkeys(plain(kind, 24) for kind in moment.whole.offers))
 
 
 def written(parameters: Mapping[str, Any]) -> str:
