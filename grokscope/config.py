@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from grokscope.models import ModelSpec
 from grokscope.protocols import AdamW, Precision, TaskSpec
 from grokscope.schedule import BadSchedule, checked
+from grokscope.settings import read_value, sentence
 
 
 class ConfigError(ValueError):
@@ -267,14 +268,6 @@ def _checked(key: str, known: list[str]) -> str:
     return key
 
 
-def read_value(text: str) -> Any:
-    """TOML where it is some; any other words are a string."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested tables as a layer of dotted keys."""
     layer: dict[str, Any] = {}
@@ -303,13 +296,3 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
         for key, value in table.items()
         if value is not None
     }
-
-
-def sentence(problem: ValidationError, prefix: str = "") -> str:
-    """What is wrong first, where, and what was given instead."""
-    first = problem.errors()[0]
-    where = prefix + ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if not where:
-        return message
-    return f"{where}: {message[0].lower()}{message[1:]} (it is {first['input']!r})"

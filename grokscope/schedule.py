@@ -9,7 +9,6 @@ confirmed. Without WHEN an intervention is on from the first step; where UNTIL c
 
 import json
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from grokscope import registry
 from grokscope.protocols import InterventionSpec
+from grokscope.settings import read_value, sentence
 
 DETECTIONS = ("memorized", "onset", "test-loss-turn", "grokked")
 """What a schedule may wait for."""
@@ -45,10 +45,6 @@ class Entry:
     """It is switched off at `when` instead of on"""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    def comes(self, step: int, found: Collection[str]) -> bool:
-        """Whether it has come by `step`, with the detections so far."""
-        return step >= self.when if isinstance(self.when, int) else self.when in found
-
     @property
     def text(self) -> str:
         """The text form; `parsed` reads it."""
@@ -56,6 +52,11 @@ class Entry:
         settings = [f"{name}={_written(value)}" for name, value in self.parameters.items() if value is not None]
         rest = "off" if self.off else ",".join(settings)
         return f"{self.kind}@{self.when}{until}" + (f":{rest}" if rest else "")
+
+
+def reached(time: Time, step: int, found: Collection[str]) -> bool:
+    """Whether it has come by `step`, with the detections so far."""
+    return step >= time if isinstance(time, int) else time in found
 
 
 def parsed(text: str) -> Entry:
@@ -107,11 +108,7 @@ def validated(spec: InterventionSpec, parameters: Mapping[str, Any]) -> BaseMode
     try:
         return spec.parameters.model_validate(dict(parameters))
     except ValidationError as problem:
-        first = problem.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        where = ".".join(str(part) for part in first["loc"])
-        about = f" {where}: {message[0].lower()}{message[1:]} (it is {first['input']!r})" if where else f" {message}"
-        raise BadSchedule(f"{spec.name}:{about}") from None
+        raise BadSchedule(f"{spec.name}: {sentence(problem)}") from None
 
 
 def replayed(events: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -149,21 +146,13 @@ def _parameters(text: str, whole: str) -> dict[str, Any]:
         name, equals, value = part.partition("=")
         if not equals or not name.strip():
             raise BadSchedule(f"{whole!r}: {part.strip()!r} is not parameter=value")
-        parameters[name.strip()] = _value(value.strip())
+        parameters[name.strip()] = read_value(value.strip())
     return parameters
 
 
-def _value(text: str) -> Any:
-    """A TOML value; what is none is a string."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def _written(value: Any) -> str:
-    """A value such that `_value` reads it back."""
+    """A value such that `read_value` reads it back."""
     if not isinstance(value, str):
         return json.dumps(value)
-    bare = _BARE.fullmatch(value) and _value(value) == value
+    bare = _BARE.fullmatch(value) and read_value(value) == value
     return value if bare else json.dumps(value, ensure_ascii=False)

@@ -16,9 +16,10 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grokscope import registry
-from grokscope.config import ConfigError, RunConfig, resolve, sentence
+from grokscope.config import ConfigError, RunConfig, resolve
 from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, possible, settings_of
 from grokscope.runs.directory import NoSuchRun, check_name
+from grokscope.settings import sentence
 from grokscope.sweeps.grid import Cell, Listed, Sweep, SweepFile, plan
 
 MANIFEST = "experiment.toml"

@@ -15,7 +15,7 @@ from grokscope.geometry.blocks import covered, weight_blocks
 from grokscope.geometry.subspaces import Block, Projector, Subspace, random_joint, random_like, trajectory_basis
 from grokscope.protocols import FloatArray, Plan, SwitchedOn
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.snapshots import Unreadable, read_snapshot
+from grokscope.runs.snapshots import Unreadable, read_snapshot, snapshot_file
 from grokscope.streams import generator
 
 FEWEST_SNAPSHOTS = 3
@@ -108,7 +108,7 @@ def _own(on: SwitchedOn) -> list[FloatArray]:
             f"basis=own needs {FEWEST_SNAPSHOTS} snapshots, there are {len(steps)} and the present; "
             "set snapshot.every, switch it on later, or choose another basis"
         )
-    return [*_read([folder / f"step-{step:08d}.safetensors" for step in steps]), on.parameters]
+    return [*_read([snapshot_file(folder, step) for step in steps]), on.parameters]
 
 
 def _read(files: Sequence[Path]) -> list[FloatArray]:

@@ -22,7 +22,7 @@ from grokscope.parameters import Layout
 from grokscope.protocols import AdamW, Change, Plan, Prepared, Session, StepOutcome, SwitchedOn
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.snapshots import Unreadable, read_snapshot, snapshot_file
-from grokscope.schedule import BadSchedule, Entry, Time, checked, specified, validated
+from grokscope.schedule import BadSchedule, Entry, Time, checked, reached, specified, validated
 
 
 class Refused(ValueError):
@@ -66,10 +66,12 @@ class Treatment:
         found = frozenset(found)
         news: set[Time] = {step, *(found - self._found)}
         self._found = found
-        switches = [_ended(entry) for entry in self._entries if _ends(entry, news) and entry.kind in self._on]
+        switches = [
+            Switch(entry.kind, False, {}) for entry in self._entries if _ends(entry, news) and entry.kind in self._on
+        ]
         for entry in self._entries:
             if entry.when in news and not entry.off:
-                over = entry.until is not None and _reached(entry.until, step, found)
+                over = entry.until is not None and reached(entry.until, step, found)
                 refusal = f"its end, {entry.until}, came before its beginning, {entry.when}" if over else None
                 switches.append(Switch(entry.kind, True, entry.parameters, refusal))
         return switches
@@ -105,22 +107,17 @@ class Treatment:
     def too_late(self) -> list[str]:
         """What the schedule says for steps behind the last: it will never act."""
         steps = self._config.train.steps
-        return [
-            f"{entry.kind}@{entry.when} will never come: the run ends at step {steps:,}"
-            for entry in self._entries
-            if not entry.off and isinstance(entry.when, int) and entry.when >= steps
-        ]
+        late = [entry for entry in self._entries if not entry.off and self._behind_the_last_step(entry)]
+        return [f"{entry.kind}@{entry.when} will never come: the run ends at step {steps:,}" for entry in late]
 
     def missed(self, step: int, found: Collection[str]) -> list[str]:
         """What the schedule says and did not come in a run that ended at `step`; what was `too_late` is known."""
-        steps = self._config.train.steps
-        return [
-            f"{entry.kind}@{entry.when} never came: the run ended at step {step:,}"
-            for entry in self._entries
-            if not entry.off
-            and not entry.comes(step - 1 if isinstance(entry.when, int) else step, found)
-            and not (isinstance(entry.when, int) and entry.when >= steps)
-        ]
+        waited = [entry for entry in self._entries if not entry.off and not self._behind_the_last_step(entry)]
+        missed = [entry for entry in waited if not reached(entry.when, step - 1, found)]
+        return [f"{entry.kind}@{entry.when} never came: the run ended at step {step:,}" for entry in missed]
+
+    def _behind_the_last_step(self, entry: Entry) -> bool:
+        return isinstance(entry.when, int) and entry.when >= self._config.train.steps
 
     # --- acting -----------------------------------------------------------------------------------------------------
 
@@ -228,11 +225,3 @@ def _applied(active: Active, change: Change, step: int, order: int | None) -> In
 
 def _ends(entry: Entry, news: Collection[Time]) -> bool:
     return (entry.off and entry.when in news) or (entry.until is not None and entry.until in news)
-
-
-def _ended(entry: Entry) -> Switch:
-    return Switch(entry.kind, False, {})
-
-
-def _reached(time: Time, step: int, found: Collection[str]) -> bool:
-    return step >= time if isinstance(time, int) else time in found

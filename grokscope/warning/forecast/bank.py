@@ -19,7 +19,7 @@ from grokscope.warning.forecast.forecaster import (
 )
 from grokscope.warning.forecast.landmarks import Configuration, configuration, configuration_of, settled
 from grokscope.warning.forecast.progress import Progress
-from grokscope.warning.trajectory import TREATED_FROM, Fact, Trajectory, read_trajectories
+from grokscope.warning.trajectory import Fact, Trajectory, read_trajectories
 
 SHIPPED = Path(__file__).parent.parent / "bank"
 
@@ -37,15 +37,11 @@ class Built:
 
 def build_bank(trajectories: Sequence[Trajectory]) -> Built:
     """What a bank takes of `trajectories`: undisturbed runs of which it is known whether they grok."""
-    treated = [trajectory for trajectory in trajectories if _treated(trajectory)]
-    rest = [trajectory for trajectory in trajectories if not _treated(trajectory)]
+    treated = [trajectory for trajectory in trajectories if trajectory.treated]
+    rest = [trajectory for trajectory in trajectories if not trajectory.treated]
     kept = [replace(trajectory, name=trajectory.name.rpartition("/")[2]) for trajectory in rest if settled(trajectory)]
     unsettled = [trajectory.name for trajectory in rest if not settled(trajectory)]
     return Built(kept, unsettled, [trajectory.name for trajectory in treated])
-
-
-def _treated(trajectory: Trajectory) -> bool:
-    return bool(trajectory.facts.get("interventions.schedule")) or TREATED_FROM in trajectory.facts
 
 
 def bank_file(task: str, bank: str | Path = "") -> Path | None:
