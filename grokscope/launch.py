@@ -16,7 +16,7 @@ from grokscope.config import ConfigError, RunConfig, dotted, read_toml, resolve
 from grokscope.interventions.treatment import objections
 from grokscope.parameters import initial_parameters
 from grokscope.protocols import BackendSpec, TaskSpec, Unavailable
-from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name
+from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name, write_whole
 from grokscope.runs.heartbeat import Heartbeat
 from grokscope.runs.log import EventLog, read
 from grokscope.runs.snapshots import Checkpoint, newest_checkpoint
@@ -120,9 +120,7 @@ def open_log(directory: RunDirectory, config: RunConfig, *, resume: bool) -> Eve
             f"cannot make {directory.path}: {problem.strerror}; choose another folder with --runs"
         ) from None
     log = EventLog(directory.events, directory.lock, directory.name)
-    draft = directory.config.with_suffix(".draft")
-    draft.write_text(config.to_toml(), encoding="utf-8")
-    draft.replace(directory.config)
+    write_whole(directory.config, config.to_toml())
     return log
 
 

@@ -5,7 +5,7 @@ Typer's own Rich help costs 0.2 s of imports, three times as much as the rest of
 
 from typing import Any
 
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 
 class Command(TyperCommand):
@@ -22,3 +22,20 @@ class Command(TyperCommand):
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+
+
+class DefaultsToRun(TyperGroup):
+    """A group whose command `run` need not be named: `sweep TASK …` is short for `sweep run TASK …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        [task] = [each for each in self.commands["run"].params if each.name == "task"]
+        return ["TASK" if task.required else "[TASK]", "[OPTIONS]", "|", "COMMAND"]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        self.commands["run"].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from grokscope.cli.command import Command
+from grokscope.cli.command import Command, DefaultsToRun
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 from grokscope.cli.training import (
@@ -33,25 +32,9 @@ if TYPE_CHECKING:
     from grokscope.sweeps.engine import Failure
 
 
-class InterveneGroup(TyperGroup):
-    """`intervene TASK …` is short for `intervene run TASK …`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or args[0] not in {*self.commands, "-h", "--help"}:
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return ["TASK", "[OPTIONS]", "|", "COMMAND"]
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        self.commands["run"].format_options(ctx, formatter)
-        self.format_commands(ctx, formatter)
-
-
 intervene = typer.Typer(
     name="intervene",
-    cls=InterveneGroup,
+    cls=DefaultsToRun,
     help="The causal experiment: baselines, interventions at several doses, and their controls, on several seeds.",
     rich_markup_mode=None,
 )

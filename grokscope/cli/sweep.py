@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
 
-from grokscope.cli.command import Command
+from grokscope.cli.command import Command, DefaultsToRun
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 from grokscope.cli.training import (
@@ -35,25 +34,9 @@ if TYPE_CHECKING:
     from grokscope.sweeps.grid import Cell, Sweep
 
 
-class SweepGroup(TyperGroup):
-    """`sweep TASK …` is short for `sweep run TASK …`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or args[0] not in {*self.commands, "-h", "--help"}:
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return ["[TASK]", "[OPTIONS]", "|", "COMMAND"]
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        self.commands["run"].format_options(ctx, formatter)
-        self.format_commands(ctx, formatter)
-
-
 sweep = typer.Typer(
     name="sweep",
-    cls=SweepGroup,
+    cls=DefaultsToRun,
     help="A grid of runs: `sweep TASK …` makes and runs its cells, `sweep status` says how far they are.",
     rich_markup_mode=None,
 )

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from grokscope import registry
 from grokscope.config import ConfigError, RunConfig, resolve
 from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, possible, settings_of
-from grokscope.runs.directory import NoSuchRun, check_name
+from grokscope.runs.directory import NoSuchRun, check_name, find_manifest, folders_with, write_whole
 from grokscope.settings import sentence
 from grokscope.sweeps.grid import Cell, Listed, Sweep, SweepFile, plan
 
@@ -168,10 +168,10 @@ def grown(design: Design, runs: Path) -> Design:
 def record(design: Design, runs: Path) -> Design:
     """Write down what `grown` returns, and return it. Raises `ConfigError`."""
     design, folder = grown(design, runs), runs / design.name
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f"{MANIFEST}.draft"
-    draft.write_text(tomli_w.dumps(design.model_dump()), encoding="utf-8")
-    draft.replace(folder / MANIFEST)
+    try:
+        write_whole(folder / MANIFEST, tomli_w.dumps(design.model_dump()))
+    except OSError as problem:
+        raise ConfigError(f"cannot write {folder}: {problem.strerror}; choose another folder with --runs") from None
     return design
 
 
@@ -190,20 +190,13 @@ def read_design(folder: Path) -> Design:
 
 def find_experiment(wanted: str, runs: Path) -> Path:
     """An experiment's folder by name, unique prefix, path, or `latest`. Raises `NoSuchRun`."""
-    if (Path(wanted) / MANIFEST).is_file():
-        return Path(wanted)
-    files = sorted(runs.glob(f"*/{MANIFEST}"), key=lambda file: file.stat().st_mtime, reverse=True)
-    folders = [file.parent for file in files]
-    if not folders:
+    found = find_manifest(wanted, runs, MANIFEST)
+    if found:
+        return found
+    names = ", ".join(folder.name for folder in list(folders_with(MANIFEST, runs))[:5])
+    if not names:
         raise NoSuchRun(f"there are no experiments in {runs}; `grokscope intervene modular --preset small` makes one")
-    if wanted == "latest":
-        return folders[0]
-    fitting = [folder for folder in folders if folder.name == wanted]
-    fitting = fitting or [folder for folder in folders if folder.name.startswith(wanted)]
-    if len(fitting) == 1:
-        return fitting[0]
-    names = ", ".join(folder.name for folder in (fitting or folders)[:5])
-    raise NoSuchRun(f"{wanted!r} fits {len(fitting) or 'no'} experiments in {runs}: {names}")
+    raise NoSuchRun(f"no experiment in {runs} is called {wanted!r}; there are: {names}")
 
 
 def _merged(before: Design, now: Design) -> Design:

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,19 +89,49 @@ def find_run(wanted: str, folder: Path) -> RunDirectory:
     if "/" in wanted and (folder / wanted / "events.jsonl").is_file():
         return RunDirectory(folder / wanted)
     runs = list(runs_in(folder))
-    if wanted == "latest" and runs:
-        return runs[0]
-    exact = [run for run in runs if run.name == wanted]
-    matching = exact or [run for run in runs if run.name.startswith(wanted)]
-    if len(matching) == 1:
-        return matching[0]
-    if matching:
-        raise NoSuchRun(f"{wanted!r} fits {len(matching)} runs: {', '.join(run.name for run in matching[:5])}")
+    found = choose(wanted, [run.path for run in runs], "runs")
+    if found:
+        return RunDirectory(found)
     if (path.is_file() and path.name.endswith(TABLE_SUFFIXES)) or wanted.partition("/")[0] in tables_in(folder):
         raise NoSuchRun(f"{wanted!r} is an imported table, not a run: `grokscope law`, `forecast` and `report` take it")
     if not runs:
         raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")
     raise NoSuchRun(f"no run in {folder} is called {wanted!r}; `grokscope ls` lists them")
+
+
+def find_manifest(wanted: str, runs: Path, manifest: str) -> Path | None:
+    """What `find_run` is to runs, for folders that hold a `manifest`; None where none fits. Raises `NoSuchRun`."""
+    if (Path(wanted) / manifest).is_file():
+        return Path(wanted)
+    return choose(wanted, list(folders_with(manifest, runs)), f"{Path(manifest).stem}s")
+
+
+def choose(wanted: str, paths: Sequence[Path], kinds: str) -> Path | None:
+    """The one of `paths`, the newest first, that is called so, begins so, or is `latest`; None where none fits.
+
+    Raises `NoSuchRun` where several begin so.
+    """
+    if wanted == "latest":
+        return paths[0] if paths else None
+    exact = [path for path in paths if path.name == wanted]
+    matching = exact or [path for path in paths if path.name.startswith(wanted)]
+    if len(matching) > 1:
+        raise NoSuchRun(f"{wanted!r} fits {len(matching)} {kinds}: {', '.join(path.name for path in matching[:5])}")
+    return matching[0] if matching else None
+
+
+def folders_with(manifest: str, runs: Path) -> Iterator[Path]:
+    """Folders directly inside `runs` that hold a `manifest`, the one last written first."""
+    found = [path for path in runs.glob(f"*/{manifest}") if path.is_file()]
+    yield from (path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file that is whole at any moment; its folder is made. Raises `OSError`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f"{file.name}.draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
 
 
 def tables_in(folder: Path) -> list[str]:

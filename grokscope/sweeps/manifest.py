@@ -11,7 +11,7 @@ import tomli_w
 
 from grokscope.config import ConfigError
 from grokscope.launch import changes_between, resumed_config
-from grokscope.runs.directory import NoSuchRun
+from grokscope.runs.directory import NoSuchRun, find_manifest, folders_with, write_whole
 from grokscope.sweeps.grid import Cell, Sweep, SweepFile, plan, read_tables
 from grokscope.sweeps.standing import read_standing
 
@@ -25,10 +25,7 @@ def record(sweep: Sweep) -> None:
     check(sweep)
     file = sweep.folder / MANIFEST
     try:
-        sweep.folder.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(".draft")
-        draft.write_text(manifest_of(sweep.file), encoding="utf-8")
-        draft.replace(file)
+        write_whole(file, manifest_of(sweep.file))
     except OSError as problem:
         raise ConfigError(f"cannot write {file}: {problem.strerror}; choose another folder with --runs") from None
 
@@ -55,26 +52,18 @@ def manifest_of(file: SweepFile) -> str:
 
 def sweeps_in(runs: Path) -> Iterator[Path]:
     """Folders of the sweeps in `runs`, the newest first."""
-    found = [path for path in runs.glob(f"*/{MANIFEST}") if path.is_file()]
-    yield from (path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True))
+    return folders_with(MANIFEST, runs)
 
 
 def find_sweep(wanted: str, runs: Path) -> Path:
     """A sweep's folder by name, unique prefix, path, or `latest`. Raises `NoSuchRun`."""
-    if (Path(wanted) / MANIFEST).is_file():
-        return Path(wanted)
-    folders = list(sweeps_in(runs))
-    if not folders:
+    found = find_manifest(wanted, runs, MANIFEST)
+    if found:
+        return found
+    names = ", ".join(folder.name for folder in list(sweeps_in(runs))[:5])
+    if not names:
         raise NoSuchRun(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` makes one")
-    if wanted == "latest":
-        return folders[0]
-    exact = [folder for folder in folders if folder.name == wanted]
-    matching = exact or [folder for folder in folders if folder.name.startswith(wanted)]
-    if len(matching) == 1:
-        return matching[0]
-    names = ", ".join(folder.name for folder in (matching or folders)[:5])
-    problem = f"{wanted!r} fits {len(matching)} sweeps" if matching else f"no sweep in {runs} is called {wanted!r}"
-    raise NoSuchRun(f"{problem}: {names}" if matching else f"{problem}; there are: {names}")
+    raise NoSuchRun(f"no sweep in {runs} is called {wanted!r}; there are: {names}")
 
 
 def _check_none_lost(sweep: Sweep, before: Sweep) -> None:
