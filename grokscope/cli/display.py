@@ -20,6 +20,8 @@ from grokscope.events import (
     Evaluated,
     Event,
     Finished,
+    Forecast,
+    Intervened,
     Measured,
     Paused,
     Resumed,
@@ -63,6 +65,7 @@ class View:
         self.evaluated: Evaluated | None = None
         self.measured: Measured | None = None
         self.finished: Finished | None = None
+        self.forecast: Forecast | None = None
         self.defects: list[float] = []
         self.paused = False
 
@@ -71,7 +74,6 @@ class View:
         match event:
             case Started():
                 self.started = event
-                return [_title(event)]
             case Trained():
                 self.trained = event
             case Evaluated():
@@ -80,17 +82,14 @@ class View:
                 self.measured = event
                 if event.defect.median:
                     self.defects.append(event.defect.median)
+            case Forecast():
+                self.forecast = event
             case Paused() | Resumed():
                 self.paused = isinstance(event, Paused)
-                return [Text(f"{event.event} at step {event.step:,}: {event.reason}", "yellow")]
-            case Warned() | Diverged():
-                return [Text(f"! {event.reason}", "yellow")]
-            case Detection():
-                return [_detected(event)]
             case Finished():
                 self.finished = event
-                return [_ended(event)]
-        return []
+        line = _line(event)
+        return [] if line is None else [line]
 
     def panel(self) -> Group:
         """The live part: progress, then defect and accuracies."""
@@ -100,7 +99,10 @@ class View:
         step = max((event.step or 0 for event in (self.trained, self.evaluated) if event is not None), default=0)
         table = Table.grid(padding=(0, 2))
         table.add_row(ProgressBar(total=max(steps, 1), completed=step, width=30), self.pace(step, steps))
-        return Group(table, Text("  ").join(self.readings()))
+        lines = [Text("  ").join(self.readings())]
+        if self.forecast is not None and self.finished is None:
+            lines.append(_forecast(self.forecast))
+        return Group(table, *lines)
 
     def pace(self, step: int, steps: int) -> Text:
         text = Text(f"step {step:,} of {steps:,}")
@@ -139,7 +141,8 @@ class PlainLines:
         due = time.monotonic() - self._said > LINE_SECONDS
         if isinstance(event, Evaluated) and due and self.view.started is not None:
             steps = self.view.started.config["train"]["steps"]
-            parts = [self.view.pace(event.step or 0, steps), *self.view.readings()]
+            told = [] if self.view.forecast is None else [_forecast(self.view.forecast)]
+            parts = [self.view.pace(event.step or 0, steps), *self.view.readings(), *told]
             self._say("  ".join(part.plain for part in parts))
 
     def _say(self, sentence: str) -> None:
@@ -156,6 +159,23 @@ def sparkline(values: list[float], width: int) -> str:
     logs = [log(max(values[start:stop])) for start, stop in pairwise(bounds)]
     low, span = min(logs), (max(logs) - min(logs)) or 1.0
     return "".join(SPARKS[round((value - low) / span * (len(SPARKS) - 1))] for value in logs)
+
+
+def _line(event: Event) -> Text | None:
+    match event:
+        case Started():
+            return _title(event)
+        case Paused() | Resumed():
+            return Text(f"{event.event} at step {event.step:,}: {event.reason}", "yellow")
+        case Warned() | Diverged():
+            return Text(f"! {event.reason}", "yellow")
+        case Detection():
+            return _detected(event)
+        case Intervened() if event.state != "applied":
+            return _switched(event)
+        case Finished():
+            return _ended(event)
+    return None
 
 
 def _title(event: Started) -> Text:
@@ -178,6 +198,20 @@ def _detected(event: Detection) -> Text:
     late = f", confirmed at {event.confirmed_at:,}" if event.confirmed_at != event.step else ""
     value = "" if event.value is None else f"{event.value:.4g}, "
     return Text(f"● {said.get(kind, kind)} at step {event.step:,} ({value}rule {rule}{late})", "green")
+
+
+def _switched(event: Intervened) -> Text:
+    reason = f": {event.reason}" if event.reason else ""
+    style = "yellow" if event.state == "refused" else "magenta"
+    return Text(f"◆ {event.kind} {event.state} at step {event.step:,} ({event.source}){reason}", style)
+
+
+def _forecast(event: Forecast) -> Text:
+    chance = "" if event.probability is None else f", {100 * event.probability:.0f} % likely to grok within the budget"
+    if event.grok_step is None:
+        return Text(f"no forecast: {event.abstained}{chance}", "dim")
+    between = "" if event.interval is None else f" [{event.interval.low:,.0f}, {event.interval.high:,.0f}]"
+    return Text(f"forecast: groks at step {event.grok_step:,.0f}{between}{chance}", "magenta")
 
 
 def _ended(event: Finished) -> Text:

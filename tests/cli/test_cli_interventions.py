@@ -82,6 +82,8 @@ def test_what_was_done_is_shown_and_nothing_is_replayed_from_nothing(nursery: Nu
     treated = nursery.run(*tiny("modular", *short), *planned, "--name=treated", folder=tmp_path)
     assert treated.code == 0
     assert "kick@500 will never come: the run ends at step 40" in treated.err
+    switched = [line for line in treated.err.splitlines() if line.startswith("◆")]
+    assert switched == ["◆ noise on at step 10 (schedule)", "◆ noise off at step 30 (schedule)"]
     (noise,) = nursery.run("show", "treated", "--json", folder=tmp_path).json["interventions"]
     assert (noise["kind"], noise["on"], noise["off"], noise["source"]) == ("noise", 10, 30, "schedule")
     assert (noise["applied"], noise["last_applied"]) == (4, 26)

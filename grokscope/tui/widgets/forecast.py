@@ -52,7 +52,7 @@ def lines(view: View) -> Iterator[Line]:
         yield "", f"for comparison, test loss turned at step {count(turn)}", "muted"
     newest = view.forecasts[-1] if view.forecasts else None
     if newest is None:
-        yield "", "no projection: this trainer makes none", "muted"
+        yield "", "no projection yet", "muted"
         return
     yield from _chance(newest)
     if newest.get("abstained"):

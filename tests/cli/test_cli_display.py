@@ -1,0 +1,56 @@
+"""The panel on stderr, as it reads for a person."""
+
+import pytest
+from rich.console import Console
+
+from grokscope.cli.display import View
+from grokscope.events import Event, Finished, Forecast, Interval, Intervened, Started
+
+STARTED = Started(
+    task="modular", backend="torch", device="cpu", precision="float32", parameters=1234, versions={}, step=0,
+    host="here", process=1, facts={},
+    config={"train": {"steps": 6000, "seed": 1}, "optimizer": {"lr": 2e-3, "wd": 1.0}},
+)  # fmt: skip
+
+
+def panel(*events: Event) -> str:
+    view = View()
+    for event in (STARTED, *events):
+        view.see(event)
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(view.panel())
+    return captured.get()
+
+
+@pytest.mark.parametrize(
+    ("forecast", "said"),
+    [
+        (
+            Forecast(step=500, grok_step=1834.6, interval=Interval(level=0.9, low=1600, high=2101.2), probability=0.92),
+            "forecast: groks at step 1,835 [1,600, 2,101], 92 % likely to grok within the budget",
+        ),
+        (Forecast(step=500, grok_step=1834.6), "forecast: groks at step 1,835\n"),
+        (
+            Forecast(step=500, abstained="grokking within the budget is unlikely", probability=0.04),
+            "no forecast: grokking within the budget is unlikely, 4 % likely to grok within the budget",
+        ),
+        (Forecast(step=500, abstained="too early"), "no forecast: too early\n"),
+    ],
+)
+def test_the_newest_forecast_is_in_the_panel_until_the_end(forecast: Forecast, said: str) -> None:
+    assert said in panel(Forecast(step=100, grok_step=999.0), forecast).replace(" \n", "\n")
+    assert "999" not in panel(Forecast(step=100, grok_step=999.0), forecast)
+    over = Finished(step=600, status="interrupted", steps=600, seconds=1.0, result={}, parameters_digest="")
+    assert "forecast" not in panel(forecast, over)
+
+
+def test_switches_are_lines_and_applications_are_not() -> None:
+    view = View()
+    on = Intervened(step=100, kind="noise", state="on", source="control")
+    refused = Intervened(step=110, kind="project", state="refused", reason="its basis cannot be read")
+    assert [line.plain for line in view.see(on)] == ["◆ noise on at step 100 (control)"]
+    assert [line.plain for line in view.see(refused)] == [
+        "◆ project refused at step 110 (control): its basis cannot be read"
+    ]
+    assert view.see(Intervened(step=101, kind="noise", state="applied", relative_norm=0.1)) == []
