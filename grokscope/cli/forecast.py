@@ -56,13 +56,14 @@ def forecast(
 
 
 def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bool) -> None:
+    from grokscope.cli.exits import complain
     from grokscope.cli.output import say_json
     from grokscope.warning.forecast.bank import bank_file, forecaster_for, projection_of
     from grokscope.warning.forecast.forecaster import Forecaster
     from grokscope.warning.forecast.progress import progress_of
-    from grokscope.warning.trajectory import find_trajectories
+    from grokscope.warning.tables import find_trajectories
 
-    found = find_trajectories(wanted, runs)
+    found = find_trajectories(wanted, runs, complain)
     if len(found) > 1:
         raise typer.BadParameter(f"{wanted} holds {len(found)} runs; name one, or ask for --backtest")
     if bank is not None:
@@ -197,16 +198,17 @@ def _factor(error: float | None) -> str:
 
 
 def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | None, json: bool) -> None:
+    from grokscope.cli.exits import complain
     from grokscope.cli.output import say_json
     from grokscope.runs.directory import NoSuchRun
     from grokscope.warning.forecast.backtest import backtest
     from grokscope.warning.forecast.bank import shipped_banks
-    from grokscope.warning.trajectory import find_trajectories, read_trajectories
+    from grokscope.warning.tables import find_trajectories, read_trajectories
 
     if at is not None or (wanted and bank is not None):
         raise typer.BadParameter("--backtest takes runs, or --bank, or the shipped banks")
     if wanted:
-        found = [trajectory for each in wanted for trajectory in find_trajectories(each, runs)]
+        found = [trajectory for each in wanted for trajectory in find_trajectories(each, runs, complain)]
     else:
         try:
             found = [each for file in ([bank] if bank else shipped_banks()) for each in read_trajectories(file)]
@@ -317,7 +319,7 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
     from grokscope.warning.forecast.intervals import fewest_configurations
     from grokscope.warning.forecast.landmarks import configuration_of
     from grokscope.warning.forecast.laws import FEWEST_RUNS
-    from grokscope.warning.trajectory import TABLE_SUFFIXES, find_trajectories, write_trajectories
+    from grokscope.warning.tables import TABLE_SUFFIXES, find_trajectories, write_trajectories
 
     if other or not wanted or output is None:
         raise typer.BadParameter("--build-bank takes runs and -o FILE, and nothing else")
@@ -325,7 +327,7 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
         raise typer.BadParameter(
             f"a bank is named {' or '.join(f'*{suffix}' for suffix in TABLE_SUFFIXES)}", param_hint="-o"
         )
-    built = build_bank([trajectory for each in wanted for trajectory in find_trajectories(each, runs)])
+    built = build_bank([trajectory for each in wanted for trajectory in find_trajectories(each, runs, complain)])
     if not built.kept:
         raise typer.BadParameter("none of these runs has grokked or used up its budget untreated")
     grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)

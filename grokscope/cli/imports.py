@@ -60,7 +60,7 @@ def import_table(
     """
     from grokscope.runs.directory import check_name
     from grokscope.warning.imported import Recipe, fact_value, imported
-    from grokscope.warning.trajectory import write_trajectories
+    from grokscope.warning.tables import write_trajectories
 
     chosen = check_name(name or file.stem)
     target = runs / f"{chosen}.jsonl"

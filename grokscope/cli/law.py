@@ -115,7 +115,7 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
 def gathered(wanted: Sequence[str], folder: Path) -> "list[Trajectory]":
     """The runs behind the names that a person gave, each once. Raises `NoSuchRun`."""
     from grokscope.cli.exits import complain
-    from grokscope.warning.trajectory import find_trajectories
+    from grokscope.warning.tables import find_trajectories
 
     found = [trajectory for name in wanted for trajectory in find_trajectories(name, folder, complain)]
     return list({(run.name, run.task, run.steps, run.grok_step): run for run in found}.values())

@@ -31,6 +31,7 @@ def report(
     the page says why. It also has the commands that made the runs, versions, and the papers. Dates are those of the
     runs: the same runs make the same files. Figures need Matplotlib: pip install 'grokscope[plot]'.
     """
+    from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json
     from grokscope.report.sources import find_source, read_sources
     from grokscope.report.write import write_report
@@ -38,7 +39,7 @@ def report(
     wanted = _formats(formats)
     if output.exists() and not output.is_dir():
         raise typer.BadParameter(f"{output} is a file", param_hint="-o")
-    sources = read_sources([find_source(name, runs) for name in runs_wanted])
+    sources = read_sources([find_source(name, runs) for name in runs_wanted], complain)
     if wanted:
         _check_matplotlib()
     written = write_report(sources, output, wanted, curves)

@@ -21,7 +21,9 @@ from grokscope.sweeps.commands import toml_of
 from grokscope.sweeps.manifest import MANIFEST as SWEEP
 from grokscope.warning.detectors import Detected
 from grokscope.warning.review import cost
-from grokscope.warning.trajectory import TABLE_SUFFIXES, Trajectory, detections, read_trajectories
+from grokscope.warning.rules import detections
+from grokscope.warning.tables import TABLE_SUFFIXES, Skipped, read_trajectories, unheard
+from grokscope.warning.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 EXPERIMENT = "experiment.toml"
@@ -119,11 +121,11 @@ def find_source(wanted: str, folder: Path) -> Path:
     return find_run(wanted, folder).path
 
 
-def read_sources(paths: Sequence[Path]) -> list[Source]:
+def read_sources(paths: Sequence[Path], skipped: Skipped = unheard) -> list[Source]:
     """All of it, each run once. Runs of equal names are told apart by the name of their source. Raises `NoSuchRun`."""
     sources, seen = [], set[Path]()
     for path in paths:
-        source = read_source(path)
+        source = read_source(path, skipped)
         fresh = [run for run in source.runs if _place(source, run) not in seen]
         seen.update(_place(source, run) for run in fresh)
         if fresh:
@@ -131,9 +133,9 @@ def read_sources(paths: Sequence[Path]) -> list[Source]:
     return _distinct(sources)
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path, skipped: Skipped = unheard) -> Source:
     """One run directory, sweep, experiment, folder of runs or trajectory table. Raises `NoSuchRun`."""
-    trajectories = read_trajectories(path)
+    trajectories = read_trajectories(path, skipped)
     kind, manifest = _kind(path)
     name = path.name if path.is_file() else path.resolve().name
     runs = [Run(trajectory, detections(trajectory), _provenance(path, trajectory, kind)) for trajectory in trajectories]

@@ -27,7 +27,8 @@ from grokscope.warning.fits import (
 )
 from grokscope.warning.nulls import Nulls, nulls, permuted_correlation
 from grokscope.warning.ranking import Correlation, spearman
-from grokscope.warning.trajectory import RULE_SIGNALS, Trajectory, detections
+from grokscope.warning.rules import RULE_SIGNALS, detections
+from grokscope.warning.trajectory import Trajectory
 
 RULES = tuple(name for name in RULE_SIGNALS if name != "grokked")
 SEEDS = frozenset({"train.seed", "train.replicate", "task.split_seed"})

@@ -17,7 +17,8 @@ from grokscope.warning.detectors import Detected
 from grokscope.warning.law import RULES
 from grokscope.warning.predictors import LR, WD, PredictorRow, predictors, value_at
 from grokscope.warning.ranking import Auroc, Correlation, auroc, spearman, stratified_auroc
-from grokscope.warning.trajectory import RULE_SIGNALS, Trajectory, detections
+from grokscope.warning.rules import RULE_SIGNALS, detections
+from grokscope.warning.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 

@@ -4,12 +4,8 @@ Ours, the bank's and other people's runs look the same here, so that one calcula
 be cut at any step (`until`), and what is left knows nothing of what came later.
 """
 
-import gzip
-import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -17,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
-from grokscope.geometry.commutator import CLEAR_OF_FLOOR
 from grokscope.runs.directory import TABLE_SUFFIXES as TABLE_SUFFIXES
-from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
+from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import read
-from grokscope.warning.detectors import DefectRecord, Detected, Memorization, TestLossTurn, onset_rule
-from grokscope.warning.rivals import RIVALS
 
 Array = NDArray[np.float64]
 Fact = float | int | str
@@ -48,9 +41,6 @@ COLUMNS = (
     "pc1",
 )
 """What a trajectory may hold; accuracies are the task's headline metric."""
-
-MEMORIZED = 0.99
-"""Training accuracy that counts as memorized, as in `detect.memorization`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,70 +110,6 @@ class Trajectory:
 
 class OddLog(NoSuchRun):
     """A log that is not one of ours, or is damaged, or cannot be read; one sentence."""
-
-
-def detections(trajectory: Trajectory) -> dict[str, Detected | None]:
-    """What every rule says of a run, recomputed from its columns; None where it never fired, or had nothing to look at.
-
-    Rules of `detectors` (memorized, onset, onset-paper, onset-paper-slow, onset-finite-difference, test-loss-turn),
-    of `rivals`, and grokked.
-    """
-    memorization, turn = Memorization(MEMORIZED), TestLossTurn()
-    found = {
-        "memorized": _first(trajectory, "train_accuracy", memorization.update),
-        "onset": _onset(trajectory, "persistent", "defect", "defect_floor"),
-        "onset-paper": _onset(trajectory, "paper", "defect", "defect_floor"),
-        "onset-paper-slow": _onset(trajectory, "paper-slow", "defect", "defect_floor"),
-        "onset-finite-difference": _onset(trajectory, "paper", "finite_difference_defect", "finite_difference_floor"),
-        "test-loss-turn": _first(trajectory, "test_loss", turn.update),
-    }
-    for name, (signal, rule) in RIVALS.items():
-        found[name] = _first(trajectory, signal, rule().update)
-    found["grokked"] = _grokked(trajectory)
-    return found
-
-
-RULE_SIGNALS: Mapping[str, str] = MappingProxyType(
-    {
-        "memorized": "train_accuracy",
-        "onset": "defect",
-        "onset-paper": "defect",
-        "onset-paper-slow": "defect",
-        "onset-finite-difference": "finite_difference_defect",
-        "test-loss-turn": "test_loss",
-        **{name: signal for name, (signal, _) in RIVALS.items()},
-        "grokked": "test_accuracy",
-    }
-)
-"""The signal that each rule of `detections` looks at."""
-
-
-def _first(trajectory: Trajectory, signal: str, update: Callable[[int, float], Detected | None]) -> Detected | None:
-    steps, values = trajectory.signal(signal)
-    seen = (update(int(step), float(value)) for step, value in zip(steps, values, strict=True))
-    return next((detected for detected in seen if detected is not None), None)
-
-
-def _onset(trajectory: Trajectory, rule_name: str, signal: str, floor: str) -> Detected | None:
-    rule = onset_rule(rule_name)
-    floors = trajectory.columns.get(floor)
-    medians = trajectory.columns.get(signal, np.empty(0))
-    for index in map(int, np.flatnonzero(np.isfinite(medians))):
-        median = float(medians[index])
-        below = floors is not None and median < CLEAR_OF_FLOOR * float(floors[index])
-        detected = rule.update(DefectRecord(int(trajectory.columns["step"][index]), median, [median], below))
-        if detected is not None:
-            return detected
-    return None
-
-
-def _grokked(trajectory: Trajectory) -> Detected | None:
-    if trajectory.grok_step is None or trajectory.grok_known_at is None:
-        return None
-    steps, values = trajectory.signal("test_accuracy")
-    before = int(np.searchsorted(steps, trajectory.grok_step, "right"))
-    value = float(values[before - 1]) if before else math.nan
-    return Detected(trajectory.grok_step, value, trajectory.grok_known_at, {"name": "grokked"})
 
 
 def trajectory_of(directory: RunDirectory) -> Trajectory:
@@ -286,124 +212,3 @@ def facts_of(config: Mapping[str, Any]) -> dict[str, Fact]:
             if value is not None and value != "" and not isinstance(value, Mapping):
                 facts[f"{section}.{key}"] = int(value) if isinstance(value, bool) else value
     return {key: value for key, value in facts.items() if key not in {"task.name", "train.steps"}}
-
-
-DIGITS = 6
-"""Significant digits of a number in a table."""
-
-Skipped = Callable[[str], None]
-"""Is told, in a sentence each, which logs of a folder were left out because they could not be understood"""
-
-
-def _unheard(_: str) -> None:
-    pass
-
-
-def read_trajectories(path: Path, skipped: Skipped = _unheard) -> list[Trajectory]:
-    """The runs at `path`: a run directory, a folder of runs (one level of subfolders too), or a trajectory table.
-
-    Sorted by name; runs of a subfolder are named `subfolder/run`. Raises `NoSuchRun` where there are none, or where a
-    table is none.
-    """
-    if path.is_file():
-        return _read_table(path)
-    if (path / "events.jsonl").is_file():
-        return [trajectory_of(RunDirectory(path.resolve()))]
-    folders = sorted({log.parent for pattern in ("*/events.jsonl", "*/*/events.jsonl") for log in path.glob(pattern)})
-    found = [_named(folder.relative_to(path).as_posix(), folder, skipped) for folder in folders]
-    trajectories = [trajectory for trajectory in found if trajectory is not None]
-    if not trajectories:
-        raise NoSuchRun(f"{path} holds no run, and is no trajectory table (*.jsonl, *.jsonl.gz)")
-    return trajectories
-
-
-def find_trajectories(wanted: str, folder: Path, skipped: Skipped = _unheard) -> list[Trajectory]:
-    """The runs that a person names: a path, or in `folder` a sweep, an imported table, a run or its unique prefix.
-
-    Raises `NoSuchRun`.
-    """
-    for path in (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES)):
-        if wanted != "latest" and path.exists():
-            return read_trajectories(path, skipped)
-    return [trajectory_of(find_run(wanted, folder))]
-
-
-def write_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:
-    """A table: one JSON object a line and run, numbers to six significant digits; the same runs make the same bytes.
-
-    Compressed where the name ends in `.gz`. Raises `OSError`.
-    """
-    text = "".join(json.dumps(_to_json(each), allow_nan=False, ensure_ascii=False) + "\n" for each in trajectories)
-    data = text.encode()
-    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-
-
-def _named(name: str, folder: Path, skipped: Skipped) -> Trajectory | None:
-    try:
-        return replace(trajectory_of(RunDirectory(folder)), name=name)
-    except OddLog as problem:
-        skipped(f"{problem}; left out")
-        return None
-    except NoSuchRun:
-        return None
-
-
-def _to_json(trajectory: Trajectory) -> dict[str, Any]:
-    return {
-        "name": trajectory.name,
-        "task": trajectory.task,
-        "facts": dict(trajectory.facts),
-        "grok_step": trajectory.grok_step,
-        "grok_known_at": trajectory.grok_known_at,
-        "steps": trajectory.steps,
-        "budget": trajectory.budget,
-        "columns": {name: [_rounded(value) for value in column] for name, column in trajectory.columns.items()},
-    }
-
-
-def _rounded(value: float) -> float | int | None:
-    if not math.isfinite(value):
-        return None
-    if value.is_integer():
-        return int(value)
-    return float(f"{value:.{DIGITS}g}")
-
-
-def _read_table(path: Path) -> list[Trajectory]:
-    trajectories = []
-    for number, line in _lines(path):
-        try:
-            trajectories.append(_from_json(json.loads(line)))
-        except KeyError as problem:
-            raise NoSuchRun(f"{path}, line {number}: {problem.args[0]!r} is missing") from None
-        except (ValueError, TypeError, AttributeError) as problem:
-            raise NoSuchRun(f"{path}, line {number} is no trajectory: {problem}") from None
-    if not trajectories:
-        raise NoSuchRun(f"{path} holds no trajectory")
-    return trajectories
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that hold something, numbered from 1."""
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as problem:
-        raise NoSuchRun(f"cannot read {path}: {problem}") from None
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            yield number, line
-
-
-def _from_json(record: Mapping[str, Any]) -> Trajectory:
-    columns = {name: np.array(column, dtype=np.float64) for name, column in record["columns"].items()}
-    return Trajectory(
-        name=record["name"],
-        task=record["task"],
-        facts=record["facts"],
-        columns=columns,
-        grok_step=record["grok_step"],
-        steps=record["steps"],
-        budget=record["budget"],
-        grok_known_at=record.get("grok_known_at"),
-    )

@@ -11,7 +11,7 @@ from forecast_made import LRS, bank, made
 
 from grokscope.cli.exits import ExitCode
 from grokscope.events import schema
-from grokscope.warning.trajectory import read_trajectories, write_trajectories
+from grokscope.warning.tables import read_trajectories, write_trajectories
 
 
 @pytest.fixture(scope="module")

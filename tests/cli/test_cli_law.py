@@ -10,7 +10,8 @@ import pytest
 from cli_made import write_made_run
 from cli_process import Nursery, Outcome
 
-from grokscope.warning.trajectory import Trajectory, read_trajectories, write_trajectories
+from grokscope.warning.tables import read_trajectories, write_trajectories
+from grokscope.warning.trajectory import Trajectory
 
 WIDTH = 80
 

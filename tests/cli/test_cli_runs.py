@@ -158,6 +158,24 @@ def test_a_log_that_is_none(nursery: Nursery, tmp_path: Path) -> None:
     assert "holds no run" in done.err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["law", "runs"], ["forecast", "--backtest", "runs"], ["forecast", "--build-bank", "runs", "-o", "bank.jsonl.gz"],
+     ["report", "runs", "-o", "out", "--format", "none"]],
+    ids=["law", "backtest", "bank", "report"],
+)  # fmt: skip
+def test_a_log_left_out_is_named(nursery: Nursery, made_runs: Path, command: list[str]) -> None:
+    damaged = made_runs / "runs/damaged"
+    shutil.copytree(made_runs / "runs/made", damaged)
+    log = (damaged / "events.jsonl").read_text()
+    (damaged / "events.jsonl").write_text(log.replace('"config"', '"settings"', 1))
+    done = nursery.run(*command, folder=made_runs)
+    assert "runs/damaged/events.jsonl is no log of a run: 'config' is missing; left out" in " ".join(done.err.split())
+    shutil.rmtree(damaged)
+    without = nursery.run(*command, folder=made_runs)
+    assert (done.code, done.out) == (without.code, without.out)
+
+
 # --- export -----------------------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,8 @@ from grokscope.report.sources import command_of, find_source, read_source, read_
 from grokscope.report.write import Written, write_report
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.law import law
-from grokscope.warning.trajectory import Trajectory, write_trajectories
+from grokscope.warning.tables import write_trajectories
+from grokscope.warning.trajectory import Trajectory
 
 OPERATIONS = ("add", "x3_xy")
 RATES = (1e-3, 2e-3, 4e-3)

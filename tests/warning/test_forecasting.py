@@ -38,13 +38,8 @@ from grokscope.warning.forecast.intervals import LEVEL, fewest_configurations, i
 from grokscope.warning.forecast.landmarks import configuration_of
 from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.forecast.progress import progress_of
-from grokscope.warning.trajectory import (
-    TREATED_FROM,
-    Trajectory,
-    read_trajectories,
-    trajectory_from,
-    write_trajectories,
-)
+from grokscope.warning.tables import read_trajectories, write_trajectories
+from grokscope.warning.trajectory import TREATED_FROM, Trajectory, trajectory_from
 
 
 @cache

@@ -12,16 +12,9 @@ from hypothesis import strategies as st
 from warning_made import jump, made
 
 from grokscope.runs.directory import NoSuchRun, RunDirectory
-from grokscope.warning.trajectory import (
-    RULE_SIGNALS,
-    Trajectory,
-    detections,
-    find_trajectories,
-    read_trajectories,
-    trajectory_from,
-    trajectory_of,
-    write_trajectories,
-)
+from grokscope.warning.rules import RULE_SIGNALS, detections
+from grokscope.warning.tables import find_trajectories, read_trajectories, write_trajectories
+from grokscope.warning.trajectory import Trajectory, trajectory_from, trajectory_of
 
 CONFIG = {
     "task": {"name": "scan", "split": "simple"},

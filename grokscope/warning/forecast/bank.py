@@ -19,7 +19,8 @@ from grokscope.warning.forecast.forecaster import (
 )
 from grokscope.warning.forecast.landmarks import Configuration, configuration, configuration_of, settled
 from grokscope.warning.forecast.progress import Progress
-from grokscope.warning.trajectory import Fact, Trajectory, read_trajectories
+from grokscope.warning.tables import read_trajectories
+from grokscope.warning.trajectory import Fact, Trajectory
 
 SHIPPED = Path(__file__).parent.parent / "bank"
 

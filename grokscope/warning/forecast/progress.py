@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from grokscope.geometry.commutator import CLEAR_OF_FLOOR
 from grokscope.warning.detectors import DefectRecord, Memorization, PersistentOnset, TestLossTurn
-from grokscope.warning.trajectory import MEMORIZED, Fact, Trajectory
+from grokscope.warning.rules import MEMORIZED
+from grokscope.warning.trajectory import Fact, Trajectory
 
 Array = NDArray[np.float64]
 
