@@ -36,8 +36,8 @@ def forecast(
 ) -> None:
     """Say whether a run will grok within its budget, and when, or why that cannot be said.
 
-    Several laws are fitted to a bank of runs; the one that was nearest at this stage, on configurations it had not
-    seen, gives the grok step. The interval holds for runs that grok; the probability says whether this is one.
+    Several laws are fitted to a bank of runs; the one that was nearest, over configurations it had not seen,
+    gives the grok step. The interval holds for runs that grok; the probability says whether this is one.
     """
     wanted = runs_wanted or []
     if build_bank:
@@ -187,7 +187,7 @@ def _say_candidates(projection: "Projection") -> None:
     ]  # fmt: skip
     say_table(["law", "grok step", "off by", "what it goes by"], rows, numeric=["grok step", "off by"])
     if projection.law in names:
-        say("* chosen: nearest at this stage, on configurations of the bank it had not seen")
+        say("* chosen: nearest on unseen configurations, over all of the way to grokking")
 
 
 def _factor(error: float | None) -> str:
@@ -304,6 +304,17 @@ def _say_odds(done: "Backtest") -> None:
             number(each.brier, "{:.3f}".format), number(each.base_brier, "{:.3f}".format), each.runs,
         ]
         for each in done.odds
+    ]  # fmt: skip
+    say_table([*columns, "runs"], rows, numeric=columns)
+    say("")
+    say("what was said, and what came: answers at all these fractions, by the probability given")
+    columns = ["probability", "answers", "distinct runs", "mean", "grokked"]
+    rows = [
+        [
+            f"{each.low:.1f} to {each.high:.1f}", str(each.answers), str(each.distinct), f"{each.said:.2f}",
+            f"{each.grokked:.2f}", each.runs,
+        ]
+        for each in done.reliability
     ]  # fmt: skip
     say_table([*columns, "runs"], rows, numeric=columns)
     say(f"answers about runs that never grokked that projected a grok step: {done.false_projections:.0%}")

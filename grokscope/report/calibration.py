@@ -68,25 +68,29 @@ def _plate(tested: Backtest, task: str) -> Plate:
     return Plate(
         slug=f"forecast-{task}",
         title="Backtest",
-        caption="Left: median error of the projected grok step against the fraction of the way to grokking, by "
-        "candidate law; the forecast is the law that was chosen at that stage, where it spoke. Middle: how often its "
-        "interval held the truth (numbers: intervals given), and how often it spoke at all. Right: Brier score of the "
-        "probability of grokking within the budget (0 is perfect) against always saying the share that groks, by "
-        "fraction of the budget.",
-        alt=f"Three charts of a backtest. {told or 'The forecast never spoke'}.",
+        caption="a: median error of the projected grok step against the fraction of the way to grokking, by candidate "
+        "law; the forecast is the law chosen on the other configurations, where it spoke. b: how often its interval "
+        "held the truth (numbers: intervals given), and how often it spoke at all. c: Brier score of the probability "
+        "of grokking within the budget (0 is perfect) against always saying the share that groks, by fraction of the "
+        "budget. d: probabilities given, and the share of these answers whose run grokked (numbers: distinct runs; "
+        "one run gives many answers); on the dotted line they agree.",
+        alt=f"Four charts of a backtest. {told or 'The forecast never spoke'}.",
         draw=lambda: draw_backtest(tested),
     )
 
 
 def draw_backtest(tested: Backtest) -> "Figure":
-    """Errors, intervals, probabilities."""
+    """Errors, intervals, and two charts of probabilities."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(DOUBLE, 3.1))
-    errors, intervals, odds = figure.subplots(1, 3, width_ratios=[1.35, 1, 1])
+    figure = Figure(figsize=(DOUBLE, 5.6))
+    (errors, intervals), (odds, reliability) = figure.subplots(2, 2)
     _draw_errors(errors, tested)
     _draw_intervals(intervals, tested)
     _draw_odds(odds, tested)
+    _draw_reliability(reliability, tested)
+    for letter, axes in zip("abcd", (errors, intervals, odds, reliability), strict=True):
+        axes.set_title(letter, loc="left")
     figure.legend(*errors.get_legend_handles_labels(), loc="outside lower left", ncols=5, columnspacing=1.2)
     return figure
 
@@ -149,6 +153,24 @@ def _draw_odds(axes: "Axes", tested: Backtest) -> None:
     _fractions(axes, "budget spent (%)")
 
 
+def _draw_reliability(axes: "Axes", tested: Backtest) -> None:
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
+    for index, name in enumerate(dict.fromkeys(each.runs for each in tested.reliability)):
+        mine = [each for each in tested.reliability if each.runs == name]
+        own = look(index)
+        axes.plot([each.said for each in mine], [each.grokked for each in mine], color=own.color, linestyle=own.dash,
+                  marker=own.marker, markersize=3.4, label=name if name == "all" else "with decay")  # fmt: skip
+        for each in mine if name == "all" else []:
+            axes.annotate(str(each.distinct), (each.said, each.grokked), xytext=(4, -8), textcoords="offset points",
+                          fontsize=5.8, color=FAINT)  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel("probability given")
+    axes.set_ylabel("share that grokked")
+    if tested.reliability:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderaxespad=0.1)
+
+
 def _fractions(axes: "Axes", words: str) -> None:
     axes.set_xlim(3, 97)
     axes.set_xticks([10, 30, 50, 70, 90])
@@ -194,6 +216,17 @@ def tables(tested: Backtest, task: str) -> list[Table]:
                 for each in tested.odds
             ),
             note="waiting: had not grokked by then, and were given a probability.",
+            folded=True,
+        ),
+        Table(
+            f"forecast-reliability-{task}",
+            f"Backtest, what was said and what came: {task}",
+            ("runs", "probability from", "to", "answers", "distinct runs", "mean probability", "share that grokked"),
+            tuple(
+                (each.runs, each.low, each.high, each.answers, each.distinct, each.said, each.grokked)
+                for each in tested.reliability
+            ),
+            note="Answers at all fractions of the budget; a run gives up to nine.",
             folded=True,
         ),
     ]

@@ -204,6 +204,7 @@ def test_the_scoreboard_has_a_row_a_rule(grid: Written) -> None:
 def test_the_forecast_is_backtested(grid: Written) -> None:
     said = labels(grid.page.parent / "forecast-modular.svg")
     assert {"forecast", "median error of the grok step (%)", "Brier score", "way to grokking (%)"} <= said
+    assert {"probability given", "share that grokked"} <= said
     errors = rows(grid.page.parent / "forecast-errors-modular.csv")
     assert {row["fraction of the way"] for row in errors} == {f"0.{tenth}" for tenth in range(1, 10)}
 

@@ -116,6 +116,29 @@ class TestWhether:
         assert done().false_projections_without_decay == 0
         assert done().false_projections < 0.05
 
+    def test_what_was_said_and_what_came(self) -> None:
+        for name in ("all", "with weight decay"):
+            bins = [each for each in done().reliability if each.runs == name]
+            odds = [each for each in done().odds if each.runs == name]
+            assert sum(each.answers for each in bins) == sum(each.waiting for each in odds)
+            assert sum(each.answers * each.grokked for each in bins) == pytest.approx(
+                sum(each.grokked for each in odds)
+            )
+            assert all(each.low <= each.said <= each.high for each in bins)
+            assert all(each.distinct <= each.answers <= len(FRACTIONS) * each.distinct for each in bins)
+        low, *_, high = (each for each in done().reliability if each.runs == "all")
+        assert (low.low, low.grokked) == (0.0, pytest.approx(0, abs=0.05))
+        assert (high.high, high.grokked) == (1.0, pytest.approx(1, abs=0.05))
+
+    def test_few_runs_are_not_ranked(self) -> None:
+        runs = [*bank(seeds=1), made("hopeless", 3, groks=False)]
+        few = [each for each in backtest(runs).odds if min(each.grokked, each.waiting - each.grokked) < 5]
+        many = [each for each in done().odds if min(each.grokked, each.waiting - each.grokked) >= 5]
+        assert few
+        assert many
+        assert all(each.auroc is None and each.brier is not None for each in few)
+        assert all(each.auroc is not None for each in many)
+
 
 class TestHonesty:
     def test_a_run_has_no_say_in_its_own_forecast(self) -> None:

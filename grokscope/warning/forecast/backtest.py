@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,9 @@ from grokscope.warning.forecast.progress import Progress, rows_of
 from grokscope.warning.trajectory import Trajectory
 
 FRACTIONS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
+FEWEST_RANKED = 5
+"""Runs that grokked, and runs that did not, each, for an AUROC: with two of a kind it is a coin or two"""
+RELIABILITY_BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 FORECAST = "forecast"
 """The law that was chosen, where a grok step was projected"""
 
@@ -86,6 +90,25 @@ class Odds:
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """Of the answers whose probability lay in [`low`, `high`): what was said, and what came.
+
+    A run is asked at nine fractions of its budget, so answers are many and runs are few: `distinct` counts these.
+    """
+
+    runs: str
+    """all, or those with weight decay"""
+    low: float
+    high: float
+    answers: int
+    distinct: int
+    said: float
+    """Mean probability"""
+    grokked: float
+    """Share of the answers whose run grokked"""
+
+
+@dataclass(frozen=True)
 class Backtest:
     """All figures, for one way of leaving runs out."""
 
@@ -100,6 +123,7 @@ class Backtest:
     covered: float | None
     """Over all fractions of the way together"""
     odds: Sequence[Odds]
+    reliability: Sequence[Reliability]
     false_projections: float
     """Share of the answers about runs that never grokked that projected a grok step nevertheless"""
     false_projections_without_decay: float
@@ -119,6 +143,7 @@ def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration
     budget = [answer for answer in answers if answer.of == "budget"]
     never = [answer for answer in budget if answer.grok_step is None]
     steps = [answer for answer in answers if answer.of == "step"]
+    groups = {"all": budget, "with weight decay": [answer for answer in budget if answer.wd > 0]}
     intervals = [covered for answer in way if (covered := _covered(answer)) is not None]
     return Backtest(
         left_out=left_out,
@@ -130,7 +155,8 @@ def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration
         errors_by_step=list(_errors(steps, lambda answer: answer.step)),
         coverage=[_coverage(group, at) for at, group in _by(way, lambda answer: answer.fraction)],
         covered=_mean(intervals),
-        odds=[*_odds("all", budget), *_odds("with weight decay", [answer for answer in budget if answer.wd > 0])],
+        odds=[each for name, group in groups.items() for each in _odds(name, group)],
+        reliability=[each for name, group in groups.items() for each in _reliability(name, group)],
         false_projections=_projected(never),
         false_projections_without_decay=_projected([answer for answer in never if answer.wd == 0]),
         reasons=dict(Counter(answer.said.abstained for answer in answers if answer.said.abstained).most_common()),
@@ -229,10 +255,24 @@ def _odds(name: str, answers: Sequence[Answer]) -> Iterator[Odds]:
         )  # fmt: skip
 
 
+def _reliability(name: str, answers: Sequence[Answer]) -> Iterator[Reliability]:
+    given = [answer for answer in answers if answer.said.probability is not None]
+    said = np.array([answer.said.probability for answer in given], dtype=float)
+    grokked = np.array([answer.grok_step is not None for answer in given])
+    bins = np.digitize(said, RELIABILITY_BINS[1:-1])
+    for index, (low, high) in enumerate(pairwise(RELIABILITY_BINS)):
+        here = np.flatnonzero(bins == index)
+        if len(here):
+            distinct = len({given[place].run for place in here})
+            yield Reliability(
+                name, low, high, len(here), distinct, float(said[here].mean()), float(grokked[here].mean())
+            )
+
+
 def _auroc(said: Any, true: Any) -> float | None:
     """Share of pairs of a run that grokked and one that did not in which the first was thought likelier."""
     positive, negative = said[true], said[~true]
-    if len(positive) == 0 or len(negative) == 0:
+    if min(len(positive), len(negative)) < FEWEST_RANKED:
         return None
     difference = positive[:, None] - negative[None, :]
     return float(((difference > 0) + 0.5 * (difference == 0)).mean())

@@ -12,6 +12,7 @@ It is an interval for runs that grok. Runs that never did have no error in time;
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grokscope.warning.forecast.progress import Array
 
@@ -23,7 +24,7 @@ def fewest_configurations(level: float = LEVEL) -> int:
     return math.ceil(level / (1 - level) - 1e-9)
 
 
-def votes(configuration: Array) -> Array:
+def votes(configuration: NDArray[np.int64]) -> Array:
     """Weights [n] that give every configuration one vote of K + 1, shared by its rows; they sum to K / (K + 1)."""
     _, index, counts = np.unique(configuration, return_inverse=True, return_counts=True)
     weights: Array = 1.0 / (counts[index] * (len(counts) + 1))
