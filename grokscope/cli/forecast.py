@@ -307,7 +307,7 @@ def _say_odds(done: "Backtest") -> None:
     ]  # fmt: skip
     say_table([*columns, "runs"], rows, numeric=columns)
     say("")
-    say("what was said, and what came: answers at all these fractions, by the probability given")
+    say("what was said and what came, of answers at all these fractions")
     columns = ["probability", "answers", "distinct runs", "mean", "grokked"]
     rows = [
         [

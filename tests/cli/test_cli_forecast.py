@@ -139,14 +139,20 @@ class TestBacktest:
         lines = done.out.splitlines()
         assert lines[0].startswith("modular: 28 runs in 28 configurations, 16 grokked.")
         assert all(len(line) <= 80 for line in lines)
-        heads = ("mean error in %, at fractions", "mean error in %, at steps", "intervals of 90%", "probability of")
+        heads = (
+            "mean error in %, at fractions",
+            "mean error in %, at steps",
+            "intervals of 90%",
+            "probability of",
+            "what was said",
+        )
         assert all(any(line.startswith(head) for line in lines) for head in heads)
 
     def test_json(self, folder: Path) -> None:
         said = forecast_json(folder, "--backtest", "bank.jsonl.gz")
         first, second = said["backtests"]["modular"]
         assert (first["left_out"], second["left_out"]) == ("configuration", "operation")
-        assert {"errors", "errors_by_step", "coverage", "odds", "reasons"} <= first.keys()
+        assert {"errors", "errors_by_step", "coverage", "odds", "reliability", "reasons"} <= first.keys()
 
     def test_too_few_runs(self, folder: Path) -> None:
         done = forecast(folder, "--backtest", "run.jsonl")
