@@ -17,6 +17,9 @@ def watch(
     runs: RunsFolder = DEFAULT_RUNS,
     demo: Annotated[bool, typer.Option("--demo", help="Replay a recorded run that comes with grokscope.")] = False,
     replay: Annotated[bool, typer.Option("--replay", help="Begin at the run's start.")] = False,
+    at: Annotated[
+        int | None, typer.Option(min=0, metavar="STEP", help="Begin with a replay that stands at that step.")
+    ] = None,
     pick: Annotated[bool, typer.Option("--pick", help="Begin with the list of runs.")] = False,
     theme: Annotated[str, typer.Option("--theme", help="grokscope-dark, -light, -contrast, -okabe-ito …")] = "",
     ascii_mode: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
@@ -34,7 +37,7 @@ def watch(
         from grokscope.tui.picture import write_picture
 
         try:
-            write_picture(directory, export_svg, size, theme)
+            write_picture(directory, export_svg, size, theme, at)
         except ValueError as wrong:
             raise typer.BadParameter(str(wrong)) from None
         return
@@ -42,4 +45,4 @@ def watch(
         raise typer.BadParameter("the TUI needs a terminal; `grokscope show` prints a run", param_hint="stdout")
     from grokscope.tui.app import watch as open_tui
 
-    open_tui(directory.path, theme=theme, ascii_mode=ascii_mode, replaying=demo or replay, pick=pick)
+    open_tui(directory.path, theme=theme, ascii_mode=ascii_mode, replaying=demo or replay, at=at, pick=pick)

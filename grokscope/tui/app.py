@@ -60,12 +60,13 @@ class GrokscopeApp(FollowingApp):
         trainer: Trainer | None = None,
         trainer_errors: Path | None = None,
         replaying: bool = False,
+        at: int | None = None,
         pick: bool = False,
         follow: bool = True,
     ) -> None:
         super().__init__(run, trainer=trainer, trainer_errors=trainer_errors, follow=follow)
         self.settings = read_settings() if settings is None else settings
-        self._replay_at_once, self._pick = replaying, pick
+        self._replay_at_once, self._pick, self._at = replaying, pick, at
         self._ascii_filter = Ascii()
         self._ticker: Timer | None = None
         for known in themes.THEMES:
@@ -120,9 +121,12 @@ class GrokscopeApp(FollowingApp):
         self.refresh_css(animate=False)
 
     def seen_first(self) -> None:
-        if self._replay_at_once:
-            self._replay_at_once = False
+        """The first time that anything is known of the run."""
+        if self._at is not None and len(self.snapshot.view.clock) >= 2:
+            self.player = Player.stopped_at(self._at, self.snapshot.view)
+        elif self._replay_at_once:
             self.action_replay()
+        self._at, self._replay_at_once = None, False
 
     # What the person asks of the run.
 
@@ -234,7 +238,7 @@ class GrokscopeApp(FollowingApp):
 
     @on(RunsScreen.Opened)
     def _opened(self, opened: RunsScreen.Opened) -> None:
-        self._replay_at_once = False
+        self._at, self._replay_at_once = None, False
         self.open_run(opened.run)
 
     @on(RunsScreen.Overlaid)
@@ -300,12 +304,14 @@ def watch(
     theme: str = "",
     ascii_mode: bool = False,
     replaying: bool = False,
+    at: int | None = None,
     pick: bool = False,
 ) -> None:
     """Watch a run in this terminal until the person leaves; the run goes on.
 
     The directory need not hold anything yet. `trainer` is the process started for this run, if the caller started one,
     and `trainer_errors` the file its stderr goes to: should it die before its first event, the last line is shown.
+    `replaying` begins with a replay from the start, `at` with one that stands at that step.
     """
     settings = read_settings()
     if ascii_mode:
@@ -317,5 +323,6 @@ def watch(
         trainer=trainer,
         trainer_errors=trainer_errors,
         replaying=replaying,
+        at=at,
         pick=pick,
     ).run()

@@ -8,13 +8,15 @@ from grokscope.tui.app import GrokscopeApp
 from grokscope.tui.settings import Settings
 
 
-def picture(run: RunDirectory, width: int, height: int, *, theme: str = "", screen: str = "watch") -> str:
-    """SVG of the dashboard (or of the full chart, `screen="chart"`)."""
-    return asyncio.run(_picture(run, width, height, theme, screen))
+def picture(
+    run: RunDirectory, width: int, height: int, *, theme: str = "", screen: str = "watch", at: int | None = None
+) -> str:
+    """SVG of the dashboard (or of the full chart, `screen="chart"`), as it stood at step `at`."""
+    return asyncio.run(_picture(run, width, height, theme, screen, at))
 
 
-async def _picture(run: RunDirectory, width: int, height: int, theme: str, screen: str) -> str:
-    app = GrokscopeApp(run, settings=Settings(), theme=theme, follow=False)
+async def _picture(run: RunDirectory, width: int, height: int, theme: str, screen: str, at: int | None) -> str:
+    app = GrokscopeApp(run, settings=Settings(), theme=theme, follow=False, at=at)
     async with app.run_test(size=(width, height)) as pilot:
         await pilot.pause()
         if screen == "chart":
@@ -25,9 +27,9 @@ async def _picture(run: RunDirectory, width: int, height: int, theme: str, scree
         return app.export_screenshot(title="grokscope")
 
 
-def write_picture(run: RunDirectory, file: Path, size: str, theme: str = "") -> None:
+def write_picture(run: RunDirectory, file: Path, size: str, theme: str = "", at: int | None = None) -> None:
     """Write the dashboard as SVG. Raises `ValueError` for a size that is none, `OSError`."""
     width, sign, height = size.lower().partition("x")
     if not (sign and width.isdigit() and height.isdigit() and 1 <= int(width) <= 500 and 1 <= int(height) <= 200):
         raise ValueError(f"{size!r} is no size: write columns x lines, like 160x45")
-    file.write_text(picture(run, int(width), int(height), theme=theme), encoding="utf-8")
+    file.write_text(picture(run, int(width), int(height), theme=theme, at=at), encoding="utf-8")

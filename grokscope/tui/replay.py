@@ -46,6 +46,11 @@ class Player:
     speed: float = 30.0
     playing: bool = True
 
+    @classmethod
+    def stopped_at(cls, step: float, view: View) -> "Player":
+        """Where the run had reached `step`, or as near as it ever was."""
+        return cls(float(np.interp(step, view.clock.steps, view.clock.values)), fitting_speed(view), False)
+
     def faster(self) -> "Player":
         return replace(self, speed=next((speed for speed in SPEEDS if speed > self.speed), SPEEDS[-1]))
 

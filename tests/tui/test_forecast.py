@@ -1,5 +1,6 @@
 """The forecast panel says what could be known at the step it shows, and no more."""
 
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -60,6 +61,18 @@ def test_a_projection_is_shown_with_its_odds_and_its_rivals() -> None:
         " 2 other laws say 2,000 – 2,400",
     ]
     assert "93% to grok: grokking at step 2,310 by regression" in view.log[-1].text
+
+
+def test_the_lead_is_counted_from_now() -> None:
+    """A projection that still holds is not made again, but the run goes on."""
+    script: Script = whole_run(steps=1500, finish=False)
+    script.add(
+        "forecast", 1300, law="regression", grok_step=2300.0, lead_steps=1000.0, lead_seconds=100.0, abstained=None
+    )
+    view = reduce(fold, script.events, View())
+    assert view.step == 1500
+    assert "lead 800 steps, 1 min 20 s" in said(view)
+    assert "lead 0 steps, 0 s" in said(replace(view, step=2500))
 
 
 def test_a_projection_without_an_interval_says_why() -> None:

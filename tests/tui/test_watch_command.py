@@ -1,5 +1,7 @@
 """`grokscope watch` from the outside, and the recording that comes with it."""
 
+import html
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +26,17 @@ def test_a_picture_of_the_latest_run(tmp_path: Path) -> None:
     done = CliRunner().invoke(APP, ["--export-svg", "a.svg", "--size", "80x24", "--theme", "grokscope-contrast"])
     assert done.exit_code == 0, done.output
     assert Path("a.svg").read_text().startswith("<svg")
+
+
+def test_a_picture_of_an_earlier_step(tmp_path: Path) -> None:
+    """Nothing in it that was found out later."""
+    for at, seen in (("100", "memorized –"), ("1600", "onset"), ("1000000", "already grokked")):
+        done = CliRunner().invoke(APP, ["--demo", "--at", at, "--export-svg", "a.svg", "--size", "160x45"])
+        assert done.exit_code == 0, done.output
+        words = " ".join(re.sub("<[^>]*>", " ", html.unescape(Path("a.svg").read_text())).replace("\xa0", " ").split())
+        assert seen in words
+        assert ("step 1,600 of 5,000" in words) == (at == "1600")
+        assert ("already grokked" in words) == (at == "1000000")
 
 
 def test_a_size_that_is_none(tmp_path: Path) -> None:

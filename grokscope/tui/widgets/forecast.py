@@ -58,7 +58,7 @@ def lines(view: View) -> Iterator[Line]:
     if newest.get("abstained"):
         yield "", f"no projection: {plain(newest['abstained'])}", "muted"
     else:
-        yield from _projection(newest)
+        yield from _projection(newest, view.step)
 
 
 def _result(view: View) -> Mapping[str, Any]:
@@ -105,7 +105,7 @@ def _chance(event: Mapping[str, Any]) -> Iterator[Line]:
         yield "chance", f"{probability:.0%} to grok within the budget", "strong"
 
 
-def _projection(event: Mapping[str, Any]) -> Iterator[Line]:
+def _projection(event: Mapping[str, Any], now: int) -> Iterator[Line]:
     yield "grok step", _steps(event.get("grok_step")), "strong"
     interval = event.get("interval")
     if isinstance(interval, Mapping):
@@ -114,14 +114,24 @@ def _projection(event: Mapping[str, Any]) -> Iterator[Line]:
         yield "interval", f"{_steps(interval.get('low'))} – {_steps(interval.get('high'))}{sure}", "plain"
     elif event.get("no_interval"):
         yield "", f"no interval: {plain(event['no_interval'])}", "muted"
-    seconds = event.get("lead_seconds")
-    wall = duration(seconds) if isinstance(seconds, int | float) else MISSING
-    yield "lead", f"{_steps(event.get('lead_steps'))} steps, {wall}", "plain"
+    yield "lead", _left(event, now), "plain"
     yield "law", plain(event.get("law") or MISSING, 60), "plain"
     yield from _others(event)
     for path, value in leaves({key: item for key, item in event.items() if key not in _SAID}):
         if value is not None:
             yield plain(path, 10), number(value) if isinstance(value, float) else plain(value, 80), "muted"
+
+
+def _left(event: Mapping[str, Any], now: int) -> str:
+    """To the projected grok step, from now: a projection that still holds is not made again."""
+    grok_step, steps, seconds = (event.get(name) for name in ("grok_step", "lead_steps", "lead_seconds"))
+    if not isinstance(grok_step, int | float):
+        return MISSING
+    left = max(0.0, grok_step - now)
+    wall = MISSING
+    if isinstance(steps, int | float) and isinstance(seconds, int | float) and steps > 0:
+        wall = duration(seconds * left / steps)
+    return f"{_steps(left)} steps, {wall}"
 
 
 def _others(event: Mapping[str, Any]) -> Iterator[Line]:

@@ -203,7 +203,10 @@ class Forecaster:
     def _interval(
         self, law: str, stage: int, columns: Columns, point: float, facts: Mapping[str, Fact]
     ) -> tuple[float | None, float | None, str | None]:
+        """From errors at this stage; where too few configurations were ever in it, from those on all of the way."""
         known = self.laws[law].stages[stage]
+        if known.configurations < fewest_configurations():
+            known = self.laws[law].always
         if known.configurations < fewest_configurations():
             few = f"{known.configurations} of {fewest_configurations()} configurations that grokked"
             return None, None, f"too few calibration runs: {few}"
