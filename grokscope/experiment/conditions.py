@@ -4,7 +4,7 @@ The published interventions each meet controls that share everything with them b
 
 - `…-random`: random directions, as many in each weight matrix as the execution subspace has; or a kick of equal length
   in a random direction. What works there too is not about that subspace, or not about the commutator.
-- `project-past`: the subspace of the baseline's trajectory up to where treatment starts, for the published one is made
+- `…-past`: the subspace of the baseline's trajectory up to where treatment starts, for the published one is made
   of the whole run and so knows where it will end. (Modular, small preset, seed 42, strength 0.5: never within 6,000
   steps on the whole run's subspace, at 2,950 on the past's; the baseline at 2,300.)
 - `noise-isotropic`: noise that is projected off nothing.
@@ -98,6 +98,10 @@ CONDITIONS: Mapping[str, Condition] = {
         Condition("rescale", "gradient shrunk as much", "rescale", "strength", 0.5, STRENGTHS, control_of="project"),
         Condition("lr", "learning rate shrunk as much", None, "optimizer.lr", 0.5, STRENGTHS, control_of="project"),
         Condition("penalty", "quadratic penalty off the subspace", "penalty", "weight", 1e-3, (1e-3, 1e-2)),
+        Condition("penalty-random", "penalty, random basis", "penalty", "weight", 1e-3, (1e-3, 1e-2),
+                  basis="random", control_of="penalty"),
+        Condition("penalty-past", "penalty, basis of the past alone", "penalty", "weight", 1e-3, (1e-3, 1e-2),
+                  control_of="penalty", past=True),
         Condition("update", "Adam's update, less a share off the subspace", "project", "strength", 0.5,
                   STRENGTHS, options={"at": "update"}),
         Condition("update-random", "update, random basis", "project", "strength", 0.5, STRENGTHS,
