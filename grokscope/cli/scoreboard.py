@@ -6,11 +6,11 @@ from grokscope.cli.output import count, number, percent, say, say_table, say_wra
 
 if TYPE_CHECKING:
     from grokscope.warning.ranking import Correlation
-    from grokscope.warning.scoreboard import AurocRow, Quartiles, Scoreboard
+    from grokscope.warning.scoreboard import AurocRow, Quartiles, Race, Scoreboard
 
 
 def say_scoreboard(board: "Scoreboard") -> None:
-    """The scoreboard in three tables of at most 80 columns."""
+    """The scoreboard in tables of at most 80 columns."""
     typical, watched = (
         count(None if value is None else round(value)) for value in (board.median_grok_step, board.median_control_steps)
     )
@@ -19,6 +19,7 @@ def say_scoreboard(board: "Scoreboard") -> None:
         f"(watched {watched}), {board.unfinished} unfinished"
     )
     _say_rules(board)
+    _say_races(board)
     _say_aurocs(board)
     _say_predictors(board)
     if board.not_recorded:
@@ -45,6 +46,31 @@ def _say_rules(board: "Scoreboard") -> None:
         "warned: in time / at all / of the runs that grok; false: by the median grok step / ever / of the runs that "
         "never do; lead: median and quartiles, from when the rule could say so; way: that step as a part of the grok "
         "step; rho: rank correlation of firing and grok step; at lr: among runs of one learning rate"
+    )
+
+
+def _say_races(board: "Scoreboard") -> None:
+    from grokscope.warning.scoreboard import RIVALS
+
+    raced = [row for row in board.rules if any(race.runs for race in row.races.values())]
+    rivals = [rival for rival in RIVALS if any(rival in row.races and row.races[rival].runs for row in raced)]
+    if not rivals:
+        return
+    rows = [[row.rule, *(cell for rival in rivals for cell in _race(row.races.get(rival)))] for row in raced]
+    columns = [column for rival in rivals for column in (f"before {rival}", "by")]
+    say("")
+    say_table(["rule", *columns], rows, numeric=columns)
+    say_wrapped(
+        "before: of the grokking runs on which both fired, those in which the rule could say so first; by: steps in "
+        "the median, negative where it was later"
+    )
+
+
+def _race(race: "Race | None") -> tuple[str, str]:
+    return (
+        ("-", "-")
+        if race is None or not race.runs
+        else (f"{race.first}/{race.runs}", number(race.ahead and race.ahead.median, _steps))
     )
 
 

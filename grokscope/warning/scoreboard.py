@@ -35,6 +35,8 @@ SIGNALS = (
 """Scored by their value; the rules beside them by how long ago they fired."""
 STRATA = (LR, WD, "task.operation")
 FRACTIONS = (0.05, 0.1, 0.25)
+RIVALS = ("memorized", "test-loss-turn")
+"""What anybody sees without measuring: a warning that comes after them is late news."""
 CLOCK = "lr·wd"
 AUROC_DRAWS = 2_000
 
@@ -44,6 +46,16 @@ class Quartiles:
     low: float
     median: float
     high: float
+
+
+@dataclass(frozen=True)
+class Race:
+    """Which of two rules could say so first, over the grokking runs on which both fired."""
+
+    runs: int
+    first: int
+    ahead: Quartiles | None
+    """Steps from when the rule was known to when its rival was; negative where it was the later one"""
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,8 @@ class RuleRow:
     correlation: Correlation | None
     """Of firing step and grok step"""
     within_lr: Correlation | None
+    races: Mapping[str, Race]
+    """By rival"""
 
 
 @dataclass(frozen=True)
@@ -190,7 +204,14 @@ def _rule_row(rule: str, grokking: Sequence[_Run], controls: Sequence[_Run]) -> 
         way=_quartiles(known[grok > 0] / grok[grok > 0]),
         correlation=spearman(dated, grok),
         within_lr=spearman(dated, grok, [_stratum(run, LR) or "" for run, _ in fired]),
+        races={rival: _race(fired, rival) for rival in RIVALS if rival != rule},
     )
+
+
+def _race(fired: Sequence[tuple[_Run, Detected]], rival: str) -> Race:
+    both = [(detected, other) for run, detected in fired if (other := run.found[rival]) is not None]
+    ahead = np.array([other.confirmed_at - detected.confirmed_at for detected, other in both], dtype=np.float64)
+    return Race(len(both), int((ahead > 0).sum()), _quartiles(ahead))
 
 
 def _auroc_row(

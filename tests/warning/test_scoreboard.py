@@ -69,6 +69,24 @@ def test_a_rule_is_asked_for_hits_leads_and_false_alarms() -> None:
     assert (row.correlation.rho, row.correlation.n) == (pytest.approx(1.0), 3)
 
 
+def test_who_knew_first() -> None:
+    """The persistent onset is dated to 200 and known at 400: between two memorizations, and with one."""
+    runs = [
+        made(str(memorized), grok_step=900, defect=jump(200, 0.1, 50.0), test_accuracy=jump(900),
+             train_accuracy=jump(memorized))
+        for memorized in (300, 400, 700)
+    ]  # fmt: skip
+    unmemorized = made("never", grok_step=900, defect=jump(200, 0.1, 50.0), test_accuracy=jump(900))
+    board = scoreboard([*runs, unmemorized])
+    race = rule(board, "onset").races["memorized"]
+    assert (race.runs, race.first) == (3, 1)
+    assert race.ahead is not None
+    assert race.ahead.median == 0
+    assert (race.ahead.low, race.ahead.high) == (-50, 150)
+    assert "memorized" not in rule(board, "memorized").races
+    assert rule(board, "onset").races["test-loss-turn"].ahead is None
+
+
 def test_a_lead_begins_when_the_rule_could_say_so() -> None:
     """The persistent onset is dated to 200, and known at 400."""
     run = made("a", grok_step=700, defect=jump(200, 0.1, 50.0), test_accuracy=jump(700))
