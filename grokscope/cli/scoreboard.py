@@ -70,7 +70,7 @@ def _race(race: "Race | None") -> tuple[str, str]:
     return (
         ("-", "-")
         if race is None or not race.runs
-        else (f"{race.first}/{race.runs}", number(race.ahead and race.ahead.median, _steps))
+        else (f"{race.first}/{race.runs}", number(None if race.ahead is None else race.ahead.median, _steps))
     )
 
 
