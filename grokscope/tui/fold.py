@@ -173,7 +173,8 @@ def _intervened(view: View, event: Event) -> View:
         dose=float(dose) if isinstance(dose, int | float) else None,
     )
     if treated.state == "applied":
-        before = next((known for known in reversed(earlier) if known.kind == treated.kind), None)
+        same = (known for known in reversed(earlier) if known.kind == treated.kind and known.state != "refused")
+        before = next(same, None)
         again = before is not None and before.state == "applied"
         treated = replace(treated, times=before.times + 1 if before is not None and again else 1)
         earlier = tuple(known for known in earlier if not (again and known is before))

@@ -135,6 +135,15 @@ def test_a_switch_begins_the_count_anew() -> None:
     ]  # fmt: skip
 
 
+def test_a_refusal_does_not_begin_the_count_anew() -> None:
+    script = treated(3)
+    common: dict[str, Any] = {"kind": "noise", "parameters": {}, "source": "control"}
+    script.add("intervened", 3004, state="refused", reason="it is on already", **common)
+    script.add("intervened", 3005, state="applied", **common)
+    view = folded(script)
+    assert [(answer.state, answer.times) for answer in view.treated] == [("on", 0), ("refused", 0), ("applied", 4)]
+
+
 def test_history_says_the_dose() -> None:
     on, applied = folded(treated()).treated
     assert told(on).split() == ["3,000", "noise", "on", "epsilon", "0.100", "(control)"]
