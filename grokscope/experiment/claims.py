@@ -6,11 +6,11 @@ are over the runs that reached the criterion). Both are about the published mode
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from grokscope.experiment.analysis import Analysis, ArmResult
-from grokscope.experiment.conditions import Arm
+from grokscope.experiment.conditions import CONDITIONS, Arm
 from grokscope.experiment.effects import Effect
 
 Says = Literal["none", "never", "sooner", "later", "sooner with dose", "later with dose"]
@@ -90,8 +90,17 @@ class Judged:
 
 
 def judged(task: str, analysis: Analysis) -> list[Judged]:
-    """Every claim about `task`, in order."""
-    return [_judged(claim, analysis) for claim in CLAIMS if claim.task == task]
+    """Every claim about `task`, in order. What is true of the random basis too, says so."""
+    return [_beside_random(_judged(claim, analysis), analysis) for claim in CLAIMS if claim.task == task]
+
+
+def _beside_random(own: Judged, analysis: Analysis) -> Judged:
+    """Support that a random basis earns as well is none for the subspace."""
+    control = f"{own.claim.condition}-random"
+    if own.finding != "supported" or own.claim.says == "none" or control not in CONDITIONS:
+        return own
+    same = _judged(replace(own.claim, condition=control), analysis)
+    return replace(own, numbers=f"{own.numbers}; so does a random basis") if same.finding == "supported" else own
 
 
 def _judged(claim: Claim, analysis: Analysis) -> Judged:

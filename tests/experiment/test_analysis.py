@@ -163,6 +163,18 @@ def test_claims_about_doses() -> None:
     assert finding("dyck", "kick", None, rising) == "not tried"
 
 
+def test_what_a_random_basis_does_too_is_said() -> None:
+    random_half, random_whole = Arm("project-random", 0.5), Arm("project-random", 1.0)
+    found = exactly({PROJECT: math.inf, PROJECT_1: math.inf, random_half: 1.0, random_whole: math.inf})
+    numbers = {
+        each.claim.dose: each.numbers.endswith("; so does a random basis")
+        for each in judged("modular", found)
+        if each.claim.condition == "project" and each.finding == "supported"
+    }
+    assert numbers[0.5] is False
+    assert numbers[1.0] is True
+
+
 def test_what_is_said_of_an_effect() -> None:
     found = exactly({PROJECT: 1.5, PROJECT_1: math.inf})
     results = [found.result(arm) for arm in (PROJECT, PROJECT_1)]
