@@ -60,8 +60,8 @@ SPEC = InterventionSpec(
     summary="Weaken the part of every gradient that leaves the execution subspace, or of every update.",
     parameters=ProjectParameters,
     open=_open,
-    published="The default is the published one. It hardly weakens what is off the subspace, which is almost all of the "
-    "gradient, for Adam divides by the gradient's own size; so it strengthens what is on it. at=update weakens what is "
-    "really done.",
+    published="The default is the published one. It hardly weakens what is off the subspace, which is almost all of "
+    "the gradient, for Adam divides by the gradient's own size; so it strengthens what is on it. at=update weakens "
+    "what is really done.",
     objection=basis_objection,
 )
