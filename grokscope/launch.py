@@ -22,6 +22,7 @@ from grokscope.runs.log import EventLog, read
 from grokscope.runs.snapshots import Checkpoint, newest_checkpoint
 from grokscope.runs.state import read_state
 from grokscope.trainer import Circumstances, Listener, Trainer
+from grokscope.warning.forecast.bank import bank_objection
 
 CHANGEABLE_ON_RESUME = ("train.steps", "train.stop_after_grok", "backend.name", "backend.device", "backend.threads")
 """Settings a resumed run may change: how long it goes on, and on what."""
@@ -74,6 +75,9 @@ def launched(
     """
     for objection in objections(config, directory.path):
         raise ConfigError(objection)
+    unusable = None if resume or not config.forecast.enabled else bank_objection(config.forecast.bank, task.name)
+    if unusable is not None:
+        raise ConfigError(f"forecast.bank: {unusable}")
     spec, device = available_backend(config)
     try:
         data = task.load(options, config.train.seed)

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from grokscope.cli.output import number, percent, say, say_table
+from grokscope.cli.output import number, percent, say, say_table, say_wrapped
 
 if TYPE_CHECKING:
     from grokscope.warning.forecast.backtest import Backtest, Errors
+
+REASONS = 4
+"""Why nothing was projected: so many are named, the most frequent first"""
 
 _SHORT = "{:.2f}".format
 
@@ -25,6 +28,7 @@ def say_backtests(results: "Mapping[str, Sequence[Backtest]]", reasons: Sequence
         _say_coverage(first)
         for done in (first, *others):
             _say_odds(done)
+        _say_reasons(first)
     for reason in reasons:
         say(f"skipped: {reason}")
 
@@ -43,7 +47,17 @@ def _say_errors(title: str, errors: "Sequence[Errors]", form: Callable[[float], 
     say_table(["", *(form(at) for at in places)], rows, numeric=[form(at) for at in places])
 
 
+def _say_reasons(done: "Backtest") -> None:
+    if done.reasons:
+        total = sum(done.reasons.values())
+        often = [f"{reason} ({times:,})" for reason, times in list(done.reasons.items())[:REASONS]]
+        say("")
+        say_wrapped(f"answers without a grok step, {total:,} in all: {'; '.join(often)}")
+
+
 def _say_coverage(done: "Backtest") -> None:
+    if not any(each.projected for each in done.coverage):
+        return
     say("")
     say(f"intervals of {done.level:.0%} for runs that grok; {percent(done.covered)} of all hold")
     columns = ["way", "runs", "projected", "intervals", "hold", "high / low"]
@@ -59,6 +73,9 @@ def _say_coverage(done: "Backtest") -> None:
 
 def _say_odds(done: "Backtest") -> None:
     say("")
+    if not done.odds:
+        say(f"no probability, with runs left out by {done.left_out}: too few grokked, or too few did not")
+        return
     say(f"probability of grokking within the budget, runs left out by {done.left_out}")
     columns = ["budget", "waiting", "grok", "AUROC", "Brier", "base Brier"]
     rows = [

@@ -210,7 +210,8 @@ def _forecast(event: Forecast) -> Text:
     chance = "" if event.probability is None else f", {100 * event.probability:.0f} % likely to grok within the budget"
     if event.grok_step is None:
         return Text(f"no forecast: {event.abstained}{chance}", "dim")
-    between = "" if event.interval is None else f" [{event.interval.low:,.0f}, {event.interval.high:,.0f}]"
+    ends = event.interval
+    between = ", without an interval" if ends is None else f" [{ends.low:,.0f}, {ends.high:,.0f}]"
     return Text(f"forecast: groks at step {event.grok_step:,.0f}{between}{chance}", "magenta")
 
 

@@ -65,9 +65,14 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
 
     found = find_trajectories(wanted, runs, complain)
     if len(found) > 1:
-        raise typer.BadParameter(f"{wanted} holds {len(found)} runs; name one, or ask for --backtest")
+        raise typer.BadParameter(
+            f"{wanted} holds {len(found)} runs; name one, as {wanted}/{found[0].name.rpartition('/')[2]}, or ask for "
+            "--backtest"
+        )
     if bank is not None:
         _check_bank(found[0].task, bank)
+    else:
+        bank = _own_bank(wanted, runs)
     trajectory = found[0] if at is None else _until(found[0], at)
     task, grokked = trajectory.task, trajectory.grok_step is not None
     progress = progress_of(trajectory)
@@ -82,12 +87,25 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
         _say_projection(trajectory, projection, known, file)
 
 
+def _own_bank(wanted: str, runs: Path) -> Path | None:
+    """The bank that the run itself forecasts from, where its settings name one."""
+    from grokscope.config import ConfigError, read_toml
+    from grokscope.runs.directory import NoSuchRun, find_run
+
+    try:
+        settings = read_toml(find_run(wanted, runs).config)
+    except (NoSuchRun, ConfigError):  # a table has no settings of that kind
+        return None
+    named = settings.get("forecast.bank")
+    return Path(str(named)) if named else None
+
+
 def _check_bank(task: str, bank: Path) -> None:
     """A bank that somebody names is to be used: one that cannot be is no bank to go without."""
-    from grokscope.warning.forecast.bank import forecaster_for
+    from grokscope.warning.forecast.bank import bank_objection
 
-    problem = forecaster_for(task, bank)
-    if isinstance(problem, str):
+    problem = bank_objection(bank, task)
+    if problem is not None:
         raise typer.BadParameter(problem, param_hint="--bank")
 
 

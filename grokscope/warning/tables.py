@@ -33,6 +33,8 @@ def read_trajectories(path: Path, skipped: Skipped = unheard) -> list[Trajectory
     """
     if path.is_file():
         return _read_table(path)
+    if not path.exists():
+        raise NoSuchRun(f"there is no {path}")
     if (path / "events.jsonl").is_file():
         return [trajectory_of(RunDirectory(path.resolve()))]
     folders = sorted({log.parent for pattern in ("*/events.jsonl", "*/*/events.jsonl") for log in path.glob(pattern)})
@@ -46,12 +48,26 @@ def read_trajectories(path: Path, skipped: Skipped = unheard) -> list[Trajectory
 def find_trajectories(wanted: str, folder: Path, skipped: Skipped = unheard) -> list[Trajectory]:
     """The runs that a person names: a path, or in `folder` a sweep, an imported table, a run or its unique prefix.
 
-    Raises `NoSuchRun`.
+    `TABLE/RUN` is one run of a table. Raises `NoSuchRun`.
     """
-    for path in (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES)):
-        if wanted != "latest" and path.exists():
-            return read_trajectories(path, skipped)
+    if wanted == "latest":
+        return [trajectory_of(find_run(wanted, folder))]
+    path = _place(wanted, folder)
+    if path is not None:
+        return read_trajectories(path, skipped)
+    table, _, name = wanted.rpartition("/")
+    path = _place(table, folder) if table else None
+    if path is not None and path.is_file():
+        found = [run for run in _read_table(path) if name in {run.name, run.name.rpartition("/")[2]}]
+        if not found:
+            raise NoSuchRun(f"{path} holds no run called {name!r}")
+        return found
     return [trajectory_of(find_run(wanted, folder))]
+
+
+def _place(wanted: str, folder: Path) -> Path | None:
+    places = (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES))
+    return next((place for place in places if place.exists()), None)
 
 
 def write_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:

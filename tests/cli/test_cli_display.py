@@ -30,7 +30,7 @@ def panel(*events: Event) -> str:
             Forecast(step=500, grok_step=1834.6, interval=Interval(level=0.9, low=1600, high=2101.2), probability=0.92),
             "forecast: groks at step 1,835 [1,600, 2,101], 92 % likely to grok within the budget",
         ),
-        (Forecast(step=500, grok_step=1834.6), "forecast: groks at step 1,835\n"),
+        (Forecast(step=500, grok_step=1834.6), "forecast: groks at step 1,835, without an interval\n"),
         (
             Forecast(step=500, abstained="grokking within the budget is unlikely", probability=0.04),
             "no forecast: grokking within the budget is unlikely, 4 % likely to grok within the budget",

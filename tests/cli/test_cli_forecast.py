@@ -1,5 +1,6 @@
 """`grokscope forecast` from the outside: a run, a backtest, a bank."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,27 @@ class TestRun:
                 assert done.err.count("\n") == 1
                 assert done.out == ""
 
+    def test_a_bank_is_refused_before_anything_is_trained(self, nursery: Nursery, tmp_path: Path) -> None:
+        done = nursery.run(*tiny("modular", "--name=r", "--set=forecast.bank=none.jsonl"), folder=tmp_path)
+        assert done.code == ExitCode.USAGE
+        assert "forecast.bank: cannot read the bank none.jsonl" in done.err
+        assert not (tmp_path / "runs/r").exists()
+
+    def test_a_run_is_asked_by_its_own_bank(self, nursery: Nursery, folder: Path, tmp_path: Path) -> None:
+        shutil.copy(folder / "bank.jsonl.gz", tmp_path / "own.jsonl.gz")
+        run = tiny("modular", "--name=r", "--steps=60", "--set=forecast.bank=own.jsonl.gz", "--quiet")
+        assert nursery.run(*run, folder=tmp_path).code == ExitCode.FINISHED
+        assert "calibrated on own.jsonl.gz" in forecast(tmp_path, "r", "--at=50").out
+        assert "calibrated on modular.jsonl.gz" not in forecast(tmp_path, "r", "--at=50").out
+
+    def test_one_run_of_a_table(self, folder: Path, tmp_path: Path) -> None:
+        (tmp_path / "runs").mkdir()
+        write_trajectories(tmp_path / "runs/theirs.jsonl", [made("a", 1), made("b", 2)])
+        many = forecast(tmp_path, "theirs")
+        assert many.code == ExitCode.USAGE
+        assert "name one, as theirs/a" in many.err
+        assert forecast(tmp_path, "theirs/b", "--at=1000").out.startswith("b: step 1,000 ")
+
     def test_beyond_its_last_step(self, folder: Path) -> None:
         done = forecast(folder, "run.jsonl", "--bank=bank.jsonl.gz", "--at=999999")
         assert done.code == ExitCode.FINISHED
@@ -147,6 +169,13 @@ class TestBacktest:
             "what was said",
         )
         assert all(any(line.startswith(head) for line in lines) for head in heads)
+
+    def test_where_nothing_grokked(self, folder: Path) -> None:
+        done = forecast(folder, "--backtest", "control.jsonl")
+        assert (done.code, done.err) == (ExitCode.FINISHED, "")
+        assert (
+            done.out.splitlines()[0] == "skipped: modular, by configuration: none of these 1 finished runs has grokked"
+        )
 
     def test_json(self, folder: Path) -> None:
         said = forecast_json(folder, "--backtest", "bank.jsonl.gz")

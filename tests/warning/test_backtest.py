@@ -159,6 +159,10 @@ class TestHonesty:
         with pytest.raises(ValueError, match="leaves out one group"):
             backtest([made(str(seed), seed, lr=lr) for seed in range(4) for lr in (1e-3, 2e-3)], "operation")
 
+    def test_none_that_grokked(self) -> None:
+        with pytest.raises(ValueError, match="none of these 8 finished runs has grokked"):
+            backtest([made(str(seed), seed, lr=lr, groks=False) for seed in range(4) for lr in (1e-3, 2e-3)])
+
     def test_is_json(self) -> None:
         read = json.loads(json.dumps(done().to_dict(), allow_nan=False))
         assert read["runs"] == done().runs

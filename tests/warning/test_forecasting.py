@@ -28,6 +28,7 @@ from grokscope.warning.forecast.forecaster import (
     TOO_EARLY,
     TREATED,
     UNCONTROLLED,
+    UNJUDGED,
     UNLIKE,
     UNLIKELY,
     USED_UP,
@@ -209,7 +210,7 @@ class TestAbstentions:
 
     def test_a_run_without_known_settings_names_a_few(self) -> None:
         said = forecaster().forecast(noise(1, "white").until(2000)).abstained or ""
-        assert said == f"{UNLIKE}: task.modulus not set"
+        assert said == f"{UNLIKE}: task.modulus unset"
 
     def test_settings_that_no_run_of_the_bank_had_cost_the_interval(self) -> None:
         run = unseen()
@@ -218,7 +219,7 @@ class TestAbstentions:
         assert said.grok_step is not None
         assert said.low is None
         assert said.errors == {}
-        assert said.no_interval == "calibrated on other settings than model.width 256, task.modulus 97"
+        assert said.no_interval == "no run it was calibrated on had model.width 256, task.modulus 97"
         between = replace(run, facts={**run.facts, "optimizer.lr": 2.5e-3})
         assert forecaster().forecast(between.until(1000)).no_interval is None
 
@@ -235,6 +236,23 @@ class TestAbstentions:
         few = [made("a", 1), made("b", 2), *(made(str(seed), seed, groks=False) for seed in range(4))]
         said = calibrate(few).forecast(unseen().until(1000))
         assert said.abstained == "too few calibration runs: 2 grokked, and a law takes 3"
+
+    def test_too_few_configurations_to_judge_a_law(self) -> None:
+        """Four runs have grokked, but without either configuration only two."""
+        runs = [made(f"{lr}-{seed}", seed, lr=lr, groks=seed < 2) for lr in (1e-3, 2e-3) for seed in range(5)]
+        said = calibrate(runs).forecast(unseen().until(1000))
+        assert said.abstained == UNJUDGED.format(2)
+
+    def test_a_signal_that_no_run_has_makes_nothing_familiar(self) -> None:
+        bare = [
+            replace(run, columns={name: run.columns[name] for name in ("step", "train_accuracy", "test_accuracy")})
+            for run in bank(seeds=1)
+        ]
+        poor = calibrate(bare)
+        run = bare[0]
+        flat = replace(run, columns={**run.columns, "train_accuracy": np.full(len(run.columns["step"]), 0.3)})
+        assert poor.forecast(replace(flat, grok_step=None).until(3000)).abstained == UNLIKE
+        assert poor.forecast(run.until(1000)).abstained is None
 
     def test_no_controls_no_probability(self) -> None:
         uncontrolled = calibrate([run for run in bank() if run.grok_step is not None])
@@ -429,7 +447,7 @@ class TestItsOwnConfiguration:
     def test_a_bank_of_nothing_else_says_so(self, tmp_path: Path) -> None:
         write_trajectories(tmp_path / "own.jsonl", [unseen()])
         found = forecaster_for("modular", tmp_path / "own.jsonl", unseen().facts)
-        assert "too few calibration runs" in str(found)
+        assert str(found).endswith("the bank own.jsonl holds no configuration but this run's own")
 
 
 class TestLive:

@@ -219,7 +219,7 @@ def test_folders_of_runs_and_of_sweeps(tmp_path: Path) -> None:
     assert [run.name for run in read_trajectories(runs)] == ["a", "b", "sweep/cell"]
     assert [run.name for run in read_trajectories(runs / "a")] == ["a"]
     assert trajectory_of(RunDirectory(runs / "a")).name == "a"
-    with pytest.raises(NoSuchRun, match="holds no run, and is no trajectory table"):
+    with pytest.raises(NoSuchRun, match=r"there is no .*nothing"):
         read_trajectories(tmp_path / "nothing")
 
 
@@ -235,5 +235,8 @@ def test_runs_are_found_by_what_a_person_calls_them(tmp_path: Path) -> None:
     assert names("modu") == names("modular-1") == names("latest") == names(str(runs / "modular-1")) == ["modular-1"]
     assert names("sweep") == ["cell"]
     assert names("theirs") == ["x", "y"]
+    assert names("theirs/y") == names(f"{runs}/theirs.jsonl/y") == ["y"]
+    with pytest.raises(NoSuchRun, match="holds no run called 'z'"):
+        names("theirs/z")
     with pytest.raises(NoSuchRun, match="no run in"):
         names("nobody")

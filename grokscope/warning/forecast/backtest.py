@@ -136,8 +136,10 @@ class Backtest:
 
 
 def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration") -> Backtest:
-    """Raises `ValueError` where there are no two groups to leave out."""
+    """Raises `ValueError` where there are no two groups to leave out, or none of the runs has grokked."""
     runs = [trajectory for trajectory in trajectories if settled(trajectory)]
+    if all(trajectory.grok_step is None for trajectory in runs):
+        raise ValueError(f"none of these {len(runs)} finished runs has grokked")
     answers = list(_answers(runs, family_of if left_out == "operation" else configuration_of))
     way = [answer for answer in answers if answer.of == "way"]
     budget = [answer for answer in answers if answer.of == "budget"]

@@ -58,6 +58,12 @@ def shipped_banks() -> list[Path]:
     return sorted(SHIPPED.glob("*.jsonl.gz"))
 
 
+def bank_objection(bank: str | Path, task: str) -> str | None:
+    """Why a bank that somebody names is none for runs of `task`: to be said before anything is trained."""
+    problem = forecaster_for(task, bank) if bank else None
+    return problem if isinstance(problem, str) else None
+
+
 def projection_of(
     progress: Progress, facts: Mapping[str, Fact], budget: int, *, grokked: bool, task: str, bank: str | Path = ""
 ) -> Projection:
@@ -103,4 +109,6 @@ def _read(task: str, file: Path, written: int) -> Sequence[tuple[Configuration, 
 def _calibrated(task: str, file: Path, written: int, left_out: Configuration | None) -> Forecaster:
     known = _read(task, file, written)
     others = [run for own, run in known if own != left_out]
+    if not others:
+        raise ValueError(f"the bank {file.name} holds no configuration but this run's own")
     return replace(calibrate(others), left_out=len(known) - len(others))

@@ -44,6 +44,7 @@ UNLIKE = "unlike every run it was calibrated on"
 UNLIKELY = "grokking within the budget is unlikely"
 UNCONTROLLED = "no weight decay, and too few runs in the bank that never grokked to compare it with"
 SILENT = "no law speaks at this stage"
+UNJUDGED = "too few calibration runs: without any one of its {} configurations, too few grokked to fit a law to"
 
 CERTAIN = {ALREADY: 1.0, USED_UP: 0.0}
 """Probabilities where nothing is left to guess"""
@@ -119,6 +120,8 @@ class Forecaster:
     """Steps that the bank's runs were allowed, as a median"""
     runs: int
     grokked: int
+    configurations: int
+    """In which some run grokked"""
     unsettled: int
     """Runs left out because nobody waited to see whether they would grok"""
     left_out: int = 0
@@ -165,7 +168,7 @@ class Forecaster:
     def unfamiliar(self, facts: Mapping[str, Fact]) -> list[str]:
         """Settings outside of what the bank has, in words."""
         asked = material(facts)
-        return [f"{key} {asked.get(key, 'not set')}" for key in self._unfamiliar(asked)]
+        return [f"{key} {asked[key]}" if key in asked else f"{key} unset" for key in self._unfamiliar(asked)]
 
     def _unfamiliar(self, asked: Mapping[str, Fact]) -> list[str]:
         keys = sorted(asked.keys() | self.settings.keys())
@@ -178,12 +181,13 @@ class Forecaster:
 
     def _unlike(self, facts: Mapping[str, Fact]) -> str:
         strange = self.unfamiliar(facts)
-        more = [f"{len(strange) - NAMED} more"] if len(strange) > NAMED else []
-        return UNLIKE + (f": {', '.join([*strange[:NAMED], *more])}" if strange else "")
+        return UNLIKE + (f": {_some(strange)}" if strange else "")
 
     def _silence(self) -> str:
         if self.grokked < FEWEST_RUNS:
             return f"too few calibration runs: {self.grokked} grokked, and a law takes {FEWEST_RUNS}"
+        if not any(fitted.stages for fitted in self.laws.values()):
+            return UNJUDGED.format(self.configurations)
         return SILENT
 
     def _probability(self, columns: Columns, law: str | None, stage: int, budget: int) -> float | None:
@@ -212,7 +216,7 @@ class Forecaster:
             return None, None, f"too few calibration runs: {few}"
         strange = self.unfamiliar(facts)
         if strange:
-            return None, None, f"calibrated on other settings than {', '.join(strange)}"
+            return None, None, f"no run it was calibrated on had {_some(strange)}"
         said = self._fold_predictions(law, known, columns)
         low, high = interval(said, np.abs(known.signed), known.weights)
         now = math.log(max(columns["step"][0], 1.0))
@@ -245,6 +249,7 @@ def calibrate_on(landmarks: Landmarks, trajectories: Sequence[Trajectory], unset
         horizon=float(np.median([trajectory.budget for trajectory in trajectories])),
         runs=len(trajectories),
         grokked=sum(trajectory.grok_step is not None for trajectory in trajectories),
+        configurations=len(np.unique(landmarks.timed.configuration)),
         unsettled=unsettled,
     )
 
@@ -292,6 +297,11 @@ def reason_before_looking(progress: Progress, facts: Mapping[str, Fact], budget:
     if isinstance(treated_from, int) and treated_from < progress.step:
         return TREATED.format(treated_from)
     return TOO_EARLY if progress.evaluations < FEWEST_EVALUATIONS else None
+
+
+def _some(settings: Sequence[str]) -> str:
+    more = [f"{len(settings) - NAMED} more"] if len(settings) > NAMED else []
+    return ", ".join([*settings[:NAMED], *more])
 
 
 def _within(value: Fact | None, known: Sequence[Fact | None]) -> bool:

@@ -68,8 +68,8 @@ def _filled(x: Array) -> Array:
 
 
 def _scale(x: Array) -> Array:
-    """Half the spread of each column, but never so little that a constant one would decide everything."""
-    low, high = np.nanquantile(x, [0.1, 0.9], axis=0)
+    """Half the spread of each column, but never so little that a constant one, or one unknown, would decide all."""
+    low, high = np.nanquantile(np.where(np.isfinite(x).any(axis=0), x, 0.0), [0.1, 0.9], axis=0)
     scale: Array = np.maximum((high - low) / 2, 0.2)
     return scale
 
