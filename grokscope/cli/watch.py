@@ -32,6 +32,8 @@ def watch(
     from grokscope.runs.directory import RunDirectory, find_run
     from grokscope.tui.demo import DEMO
 
+    if demo and run is not None:
+        raise typer.BadParameter("--demo plays its own recording; leave the run out", param_hint="RUN")
     directory = RunDirectory(DEMO) if demo else find_run(run or "latest", runs)
     if export_svg is not None:
         from grokscope.tui.picture import write_picture

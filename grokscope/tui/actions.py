@@ -17,7 +17,7 @@ class Action:
     help: str
     """A sentence, for the help and the palette."""
     where: str = "watch"
-    """The screen it belongs to; `everywhere` for the application's own."""
+    """The screens or widgets it belongs to, by words; `everywhere` for the application's own."""
     group: str = "View"
     footer: bool = False
     run: str = ""
@@ -40,14 +40,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("ascii", "A", "ASCII", "Draw with ASCII characters only, or not", "everywhere", _APP),
     Action("save_svg", "v", "Save SVG", "Save what is on the screen as an SVG picture", "everywhere", _SAVE),
     Action("save_csv", "d", "Save CSV", "Save the curves of this run as CSV", "everywhere", _SAVE),
-    Action("pause", "space", "Pause", "Pause or resume the run; in a replay, stop or play", "watch", _RUN, True),
+    Action("pause", "space", "Pause", "Pause or resume the run; in a replay, stop or play", "watch chart", _RUN, True),
     Action("step", "s", "Step", "Take one training step while paused", "watch", _RUN),
     Action("steps", "S", "Steps…", "Take several training steps while paused", "watch", _RUN),
     Action("snapshot", "w", "Snapshot", "Ask the trainer to write a snapshot", "watch", _RUN),
     Action("stop", "X", "Stop…", "Stop the run, after asking", "watch", _RUN, True),
     Action("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
     Action("log_scale", "l,y", "Log", "Logarithmic or linear scale", "watch", _VIEW, True),
-    Action("runs", "r", "Runs", "Pick a run, or up to six to overlay", "watch", _VIEW, True),
+    Action("runs", "r", "Runs", "Pick a run, or up to six to overlay", "watch chart", _VIEW, True),
     Action(
         "zoom",
         "z,enter",
@@ -75,7 +75,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("panel_forecast", "4", "Forecast", "Focus the forecast", "watch", _VIEW, run="panel('forecast')"),
     Action("panel_treat", "5", "Interventions", "Focus the interventions", "watch", _VIEW, run="panel('treat')"),
     Action("panel_events", "6", "Events", "Focus the event log", "watch", _VIEW, run="panel('events')"),
-    Action("replay", "p", "Replay", "Replay the run from its start, or return to its present", "watch", _REPLAY, True),
+    Action(
+        "replay",
+        "p",
+        "Replay",
+        "Replay the run from its start, or return to its present",
+        "watch chart",
+        _REPLAY,
+        True,
+    ),
     Action("slower", "left_square_bracket", "Slower", "Replay more slowly", "watch", _REPLAY),
     Action("faster", "right_square_bracket", "Faster", "Replay faster, up to 1000x", "watch", _REPLAY),
     Action(
@@ -90,16 +98,43 @@ ACTIONS: tuple[Action, ...] = (
         _REPLAY,
         run="app.scrub(0.01)",
     ),
-    Action("to_start", "home", "Start", "Scrub to the start", "watch", _REPLAY, run="app.scrub(-1)"),
-    Action("to_end", "end", "End", "Scrub to the end", "watch", _REPLAY, run="app.scrub(1)"),
+    Action("to_start", "home", "Start", "Scrub to the start", "watch chart", _REPLAY, run="app.scrub(-1)"),
+    Action("to_end", "end", "End", "Scrub to the end", "watch chart", _REPLAY, run="app.scrub(1)"),
+    Action("switch", "space", "On/off", "Switch it on or off", "switch", _RUN, True, run="toggle_button"),
+    Action(
+        "change",
+        "enter",
+        "Change",
+        "Change what is on; of what is off, go to its switch",
+        "field",
+        _RUN,
+        True,
+        run="submit",
+    ),
     Action("chart_close", "escape,c", "Close", "Back to the panels", "chart", _VIEW, True, run="close"),
     Action("chart_log", "l,y", "Log", "Logarithmic or linear scale", "chart", _VIEW, True, run="app.log_scale"),
     Action("chart_next", "right_square_bracket", "Next", "The next quantity", "chart", _VIEW, True, run="quantity(1)"),
     Action(
         "chart_previous", "left_square_bracket", "Previous", "The previous quantity", "chart", _VIEW, run="quantity(-1)"
     ),
-    Action("cursor_left", "left,h", "Left", "Cursor one sample back", "chart", _VIEW, run="cursor(-1)"),
-    Action("cursor_right", "right,L", "Right", "Cursor one sample on", "chart", _VIEW, run="cursor(1)"),
+    Action(
+        "cursor_left",
+        "left,h",
+        "Left",
+        "Cursor one sample back; in a replay without a cursor, scrub back",
+        "chart",
+        _VIEW,
+        run="cursor(-1)",
+    ),
+    Action(
+        "cursor_right",
+        "right,L",
+        "Right",
+        "Cursor one sample on; in a replay without a cursor, scrub on",
+        "chart",
+        _VIEW,
+        run="cursor(1)",
+    ),
     Action(
         "mark_next",
         "w",
@@ -111,12 +146,12 @@ ACTIONS: tuple[Action, ...] = (
         run="mark(1)",
     ),
     Action("mark_previous", "b", "Previous mark", "Cursor to the mark before", "chart", _VIEW, run="mark(-1)"),
-    Action("chart_band", "g", "Band", "Show or hide the quartile band", "chart", _VIEW, True, run="band"),
+    Action("chart_band", "g", "Band", "Show or hide the quartile band", "chart", _VIEW, run="band"),
     Action(
         "zoom_in", "plus,equals_sign,k,up", "Zoom in", "Fewer steps around the cursor", "chart", _VIEW, run="zoom(0.5)"
     ),
     Action("zoom_out", "minus,j,down", "Zoom out", "More steps around the cursor", "chart", _VIEW, run="zoom(2)"),
-    Action("zoom_all", "0", "All", "The whole run", "chart", _VIEW, True, run="zoom(0)"),
+    Action("zoom_all", "0", "All", "The whole run", "chart", _VIEW, run="zoom(0)"),
     Action("runs_close", "escape,h", "Back", "Back to the run", "runs", _VIEW, True, run="close"),
     Action("runs_open", "enter,l", "Open", "Watch the run under the cursor", "runs", _VIEW, True, run="open"),
     Action(
@@ -145,9 +180,14 @@ ACTIONS: tuple[Action, ...] = (
 )
 
 
+def actions_of(where: str) -> list[Action]:
+    """The actions of one screen or widget."""
+    return [action for action in ACTIONS if where in action.where.split()]
+
+
 def bindings(where: str) -> list[BindingType]:
-    """The bindings of one screen."""
-    return [action.binding for action in ACTIONS if action.where == where]
+    """The bindings of one screen or widget."""
+    return [action.binding for action in actions_of(where)]
 
 
 def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from textual.timer import Timer
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command
 from grokscope.tui import themes
-from grokscope.tui.actions import ACTIONS, bindings, printed
+from grokscope.tui.actions import actions_of, bindings, printed
 from grokscope.tui.ascii import Ascii
 from grokscope.tui.control import ask
 from grokscope.tui.export import free_name, write_csv
@@ -287,11 +287,10 @@ class GrokscopeApp(FollowingApp):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action that means something here."""
         where = {WatchScreen: "watch", ChartScreen: "chart", RunsScreen: "runs"}.get(type(screen), "")
-        for action in ACTIONS:
-            if action.where in {where, "everywhere"}:
-                keys = printed(tuple(action.keys.split(",")))
-                run = action.run or f"app.{action.name}"
-                yield SystemCommand(f"{action.label} ({keys})", action.help, lambda run=run: screen.run_action(run))
+        for action in (*actions_of(where), *actions_of("everywhere")):
+            keys = printed(tuple(action.keys.split(",")))
+            run = action.run or f"app.{action.name}"
+            yield SystemCommand(f"{action.label} ({keys})", action.help, lambda run=run: screen.run_action(run))
         for name in self.available_themes:
             yield SystemCommand(f"Theme {name}", "Use this theme", lambda name=name: setattr(self, "theme", name))
 

@@ -50,3 +50,8 @@ class Moment:
             return float(max(self.whole.step, 1))
         newest = [curve.steps[-1] for name in _SLOW if len(curve := self.view.curve(name))]
         return float(max([1.0, *newest] if newest else [1.0, self.view.step]))
+
+    @property
+    def present(self) -> float:
+        """The step that the newest values stand for: of a replay its own, else the newest sample's."""
+        return float(self.view.step) if self.player else self.horizon

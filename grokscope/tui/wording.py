@@ -59,7 +59,7 @@ def _projection(event: Event) -> str:
     probability = event.get("probability")
     chance = f"{probability:.0%} to grok: " if isinstance(probability, int | float) else ""
     if event.get("abstained"):
-        return f"{chance}no projection: {plain(event['abstained'])}"
+        return f"{chance}no forecast: {plain(event['abstained'])}"
     step = event.get("grok_step")
     when = count(step) if isinstance(step, int | float) else MISSING
     return f"{chance}grokking at step {when} by {plain(event.get('law'))}"

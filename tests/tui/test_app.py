@@ -13,7 +13,7 @@ from tui_made import Driven, Script, whole_run
 
 from grokscope.runs import inbox
 from grokscope.runs.directory import RunDirectory
-from grokscope.tui.actions import ACTIONS
+from grokscope.tui.actions import ACTIONS, actions_of
 from grokscope.tui.app import GrokscopeApp
 from grokscope.tui.liveness import State
 from grokscope.tui.screens.chart import ChartScreen
@@ -135,7 +135,7 @@ async def test_interventions_as_acknowledged(tmp_path: Path, driven: Driven) -> 
         kick = rows["kick"]
         kick.query_one(Input).value = "scale=0.1"
         kick.query_one(Checkbox).focus()
-        await pilot.press("enter")
+        await pilot.press("space")
         command = asked(run)[0]
         assert (command["action"], command["kind"], command["state"]) == ("intervene", "kick", "on")
         assert command["parameters"] == {"scale": 0.1}
@@ -191,6 +191,31 @@ async def test_the_panel_says_how_to_toggle(tmp_path: Path, driven: Driven) -> N
         assert app.screen.query_one(Treatments).border_subtitle == "tab, then space: on or off"
         await pilot.press("5", "tab", "space")
         assert [(command["kind"], command["state"]) for command in asked(run)] == [("noise", "on")]
+
+
+@pytest.mark.parametrize("size", [(160, 45), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_enter_switches_nothing(tmp_path: Path, driven: Driven, size: tuple[int, int]) -> None:
+    """It zooms the panel, also from a switch; in a field it changes what is on, and only that."""
+    run, script = live(tmp_path, whole_run(finish=False, interventions=["kick"]))
+    async with driven(run, size) as (app, pilot):
+        panel = app.screen.query_one(Treatments)
+        await pilot.press("5", "enter")
+        assert app.screen.maximized is panel
+        await pilot.press("enter", "tab")
+        assert isinstance(app.focused, Checkbox)
+        await pilot.press("enter")
+        assert app.screen.maximized is panel
+        await pilot.press("enter", "tab")
+        assert isinstance(app.focused, Input)
+        await pilot.press(*"alpha=2", "enter")
+        assert isinstance(app.focused, Checkbox)
+        assert asked(run) == []
+        await pilot.press("space")
+        assert [command["parameters"] for command in asked(run)] == [{"alpha": 2}]
+        script.add("intervened", 3000, kind="kick", state="on", parameters={"alpha": 2}, source="control")
+        await again(app, pilot, script)
+        await pilot.press("tab", "end", "0", "enter")
+        assert [command["parameters"] for command in asked(run)] == [{"alpha": 20}]
 
 
 async def test_no_tick_before_it_is_true(tmp_path: Path, driven: Driven) -> None:
@@ -394,6 +419,57 @@ async def test_the_full_chart(tmp_path: Path, driven: Driven) -> None:
         assert isinstance(app.screen, WatchScreen)
 
 
+def readout(app: GrokscopeApp) -> str:
+    return str(app.screen.query_one("#readout").render())
+
+
+async def test_the_full_chart_in_a_replay(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path), at=1000) as (app, pilot):
+        await pilot.press("c")
+        screen = app.screen
+        assert isinstance(screen, ChartScreen)
+        assert readout(app).startswith(" step 1,000   defect 3.0")
+        assert "▶ replay" in str(screen.query_one("#heading").render())
+        await pilot.press("right")
+        assert readout(app).startswith(" step 1,030 ")
+        await pilot.press("left", "left")
+        assert readout(app).startswith(" step 970 ")
+        assert app.player is not None
+        await pilot.press("space")
+        assert app.player.playing
+        await pilot.press("space")
+        assert not app.player.playing
+        transport = screen.query_one(Transport)
+        await pilot.click(transport, offset=(transport.size.width - 30, 0))
+        assert screen.moment.view.step > 1100
+        await pilot.press("end", "b")
+        assert readout(app).startswith(" step 2,200 ")
+        await pilot.press("left")
+        assert readout(app).startswith(" step 2,100 ")
+        assert screen.moment.view.step == 3000
+        await pilot.press("home")
+        assert readout(app).startswith(" step 0 ")
+        await pilot.press("p")
+        assert app.player is None
+        assert not transport.display
+        assert readout(app).startswith(" step 3,000 ")
+
+
+async def test_another_run_on_the_full_chart(tmp_path: Path, driven: Driven) -> None:
+    whole_run("another", steps=1000).write(tmp_path)
+    async with driven(whole_run().write(tmp_path)) as (app, pilot):
+        await pilot.press("c", "b", "plus", "r")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        names = [item.run.name for item in app.screen._shown]
+        app.screen.query_one(DataTable).move_cursor(row=names.index("another"))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, ChartScreen)
+        assert app.screen.window is None
+        assert readout(app).startswith(" step 1,000 ")
+
+
 async def test_the_runs(tmp_path: Path, driven: Driven) -> None:
     for index in range(8):
         whole_run(f"run-{index}", steps=1000 + 100 * index).write(tmp_path)
@@ -451,7 +527,7 @@ async def test_the_palette_has_every_action(tmp_path: Path, driven: Driven) -> N
         for where, keys in (("watch", ()), ("chart", ("c",))):
             await pilot.press(*keys)
             offered = {command.help for command in app.get_system_commands(app.screen)}
-            assert {action.help for action in ACTIONS if action.where in {where, "everywhere"}} <= offered
+            assert {action.help for action in (*actions_of(where), *actions_of("everywhere"))} <= offered
         before = app.log_scale
         command = next(item for item in app.get_system_commands(app.screen) if item.title.startswith("Log"))
         await command.callback()

@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
-from tui_made import Script, whole_run
+import pytest
+from tui_made import Driven, Script, whole_run
 
 from grokscope.tui.fold import fold
 from grokscope.tui.replay import as_known_at
 from grokscope.tui.view import View
-from grokscope.tui.widgets.forecast import lines
+from grokscope.tui.widgets.forecast import Forecast, lines
 
 
 def said(view: View) -> str:
@@ -52,14 +54,14 @@ def test_a_projection_is_shown_with_its_odds_and_its_rivals() -> None:
         no_interval=None, lead_steps=810.0, lead_seconds=75.0, abstained=None, stage="turned",
         candidates={"regression": 2310.0, "same lr": 2400.0, "decay time": 2000.0},
     )  # fmt: skip
-    assert said(view).splitlines()[-6:] == [
-        "chance 93% to grok within the budget",
+    shown = said(view).splitlines()
+    assert shown[:4] == [
+        "chance 93% within budget",
         "grok step 2,310",
         "interval 1,990 – 12,650 (90%)",
         "lead 810 steps, 1 min 15 s",
-        "law regression",
-        " 2 other laws say 2,000 – 2,400",
     ]
+    assert shown[-2:] == ["law regression", " 2 other laws say 2,000 – 2,400"]
     assert "93% to grok: grokking at step 2,310 by regression" in view.log[-1].text
 
 
@@ -87,10 +89,41 @@ def test_a_projection_without_an_interval_says_why() -> None:
 
 def test_an_abstention_says_why_and_how_likely() -> None:
     view = forecasting(probability=0.06, abstained="grokking within the budget is unlikely")
-    assert said(view).splitlines()[-2:] == [
-        "chance 6% to grok within the budget",
-        " no projection: grokking within the budget is unlikely",
+    assert said(view).splitlines()[:2] == [
+        "chance 6% within budget",
+        " no forecast: grokking within the budget is unlikely",
     ]
+    assert "6% to grok: no forecast: grokking within the budget is unlikely" in view.log[-1].text
     certain = forecasting(probability=1.0, abstained="already grokked")
     assert "chance" not in said(certain)
-    assert "no projection: already grokked" in said(certain)
+    assert "no forecast: already grokked" in said(certain)
+
+
+def test_after_grokking_what_was_found_comes_first() -> None:
+    script: Script = whole_run(finish=False)
+    assert said(reduce(fold, script.events, View())).splitlines()[-1] == " no forecast yet"
+    script.add("forecast", 3000, probability=1.0, abstained="already grokked")
+    shown = said(reduce(fold, script.events, View())).splitlines()
+    assert shown[0] == "memorized 400"
+    assert shown[-1] == " no forecast: already grokked"
+
+
+@pytest.mark.parametrize("at", [None, 1500], ids=["live", "replay"])
+async def test_a_projection_fits_a_small_terminal(tmp_path: Path, driven: Driven, at: int | None) -> None:
+    script: Script = whole_run(steps=1600, finish=False)
+    script.add(
+        "forecast", 1500, probability=0.41, law="regression", grok_step=2343.0, lead_steps=843.0, lead_seconds=30.0,
+        interval={"level": 0.9, "low": 1480.0, "high": 13866.0}, candidates={"same lr": 2400.0, "decay time": 2000.0},
+    )  # fmt: skip
+    run = script.write(tmp_path)
+    run.heartbeat.touch()
+    async with driven(run, (80, 24), at=at) as (app, _pilot):
+        panel = app.screen.query_one(Forecast)
+        seen = [panel.render_line(y).text.strip() for y in range(panel.content_size.height)]
+        left = "743 steps, 26 s" if at is None else "843 steps, 30 s"
+        assert [" ".join(line.split()) for line in seen[:4]] == [
+            "chance 41% within budget",
+            "grok step 2,343",
+            "interval 1,480 – 13,866 (90%)",
+            f"lead {left}",
+        ]

@@ -49,6 +49,13 @@ def test_no_such_run(tmp_path: Path) -> None:
     assert isinstance(CliRunner().invoke(APP, ["nothing"]).exception, NoSuchRun)
 
 
+def test_the_demo_takes_no_run(tmp_path: Path) -> None:
+    done = CliRunner().invoke(APP, ["--demo", "cc", "--export-svg", "a.svg"])
+    assert done.exit_code == 2
+    assert "leave the run out" in done.output
+    assert not Path("a.svg").exists()
+
+
 def test_the_demo_is_a_real_run_of_nobodys_machine() -> None:
     view = read_whole(RunDirectory(DEMO)).view
     assert read_whole(RunDirectory(DEMO)).state is State.FINISHED

@@ -11,12 +11,14 @@ from textual.reactive import reactive
 from textual.widgets import Footer, Static
 
 from grokscope.tui.actions import bindings
+from grokscope.tui.moment import Moment
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.text import count, number, plain
 from grokscope.tui.view import View
 from grokscope.tui.widgets.axes import Axes, Line, Picture
 from grokscope.tui.widgets.chart import GLYPHS, Mark, marks_of
 from grokscope.tui.widgets.signals import signals_of, title
+from grokscope.tui.widgets.transport import Transport
 
 _LINEAR = ("accuracy", "cosine")
 
@@ -46,12 +48,17 @@ class ChartScreen(RunScreen):
         yield Static("", id="readout")
         yield Axes()
         yield Static("", id="legend")
+        yield Transport()
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
         self._draw()
 
-    def watch_moment(self) -> None:
+    def watch_moment(self, old: Moment, new: Moment) -> None:
+        if old.name != new.name:
+            self.window = self.at_step = None
+        if self.at_step is not None and new.player and self.at_step > new.present:
+            self.at_step = None
         self._draw()
 
     def watch_at(self) -> None:
@@ -109,6 +116,7 @@ class ChartScreen(RunScreen):
     def _draw(self) -> None:
         if not self.query("#legend"):
             return
+        self.query_one(Transport).moment = self.moment
         lines = self._lines()
         marks = marks_of(self.moment.view)
         picture = Picture(lines, marks, self.window or self._whole_window(lines), self._log(), self.at_step)
@@ -121,14 +129,15 @@ class ChartScreen(RunScreen):
         names = quantities(self.moment.whole)
         place = f"{list(names).index(self.quantity) + 1} of {len(names)}"
         scale = "log" if self._log() else "linear"
-        name = plain(self.moment.name, 60)
+        name, state = plain(self.moment.name, 60), self.moment.state
         return Content.assemble(
-            (f" {self.quantity}", "bold $primary"), (f"  {place} · {scale} · {name}", "$foreground 65%")
+            (f" {self.quantity}", "bold $primary"),
+            (f"  {place} · {scale} · {name} · {state.glyph} {state.word}", "$foreground 65%"),
         )
 
     def _readout(self, lines: tuple[Line, ...], marks: tuple[Mark, ...]) -> Content:
         """What the curves say at the cursor."""
-        step = self.at_step if self.at_step is not None else self.moment.horizon
+        step = self.at_step if self.at_step is not None else self.moment.present
         parts: list[Content | tuple[str, str] | str] = [(f" step {count(step)} ", "bold")]
         for line in lines:
             row = _at(line, step)
@@ -149,8 +158,11 @@ class ChartScreen(RunScreen):
     def action_quantity(self, by: int) -> None:
         self.at = (self.at + by) % len(quantities(self.moment.whole))
 
-    def action_cursor(self, by: int) -> None:
-        """Move by samples; past the newest one the cursor rests there and follows."""
+    async def action_cursor(self, by: int) -> None:
+        """Move by samples, or scrub a replay that has no cursor."""
+        if self.at_step is None and self.moment.player:
+            await self.run_action(f"app.scrub({by / 100})")
+            return
         steps = self._samples()
         if not len(steps):
             return

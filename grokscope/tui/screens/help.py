@@ -10,9 +10,16 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from grokscope.tui.actions import ACTIONS, keys_of, printed
+from grokscope.tui.actions import actions_of, keys_of, printed
 
-_SCREENS = {"watch": "A run", "chart": "The full chart", "runs": "The runs", "everywhere": "Everywhere"}
+_SCREENS = {
+    "watch": "A run",
+    "switch": "The switch of an intervention",
+    "field": "The parameters of an intervention",
+    "chart": "The full chart",
+    "runs": "The runs",
+    "everywhere": "Everywhere",
+}
 
 _GLOSSARY = """
 ● running  ‖ paused  ✓ finished  ? stale (no heartbeat)  ✗ crashed  ∅ gone  ▶ replay
@@ -54,11 +61,10 @@ def help_content(keymap: Mapping[str, str]) -> Content:
     parts: list[Content | tuple[str, str] | str] = []
     for where, title in _SCREENS.items():
         parts.append((f"\n{title}\n", "bold $primary"))
-        for action in ACTIONS:
-            if action.where == where:
-                parts.append((f"  {printed(keys_of(action, keymap)):<14}", "bold"))
-                parts.append(action.help)
-                parts.append((f"  [{action.name}]\n", "$foreground 45%"))
+        for action in actions_of(where):
+            parts.append((f"  {printed(keys_of(action, keymap)):<14}", "bold"))
+            parts.append(action.help)
+            parts.append((f"  [{action.name}]\n", "$foreground 45%"))
     parts.append(("\nWhat you see\n", "bold $primary"))
     parts.append(_GLOSSARY.strip())
     return Content.assemble(*parts)

@@ -1,6 +1,7 @@
-"""Forecast: what was detected, the lead so far, how likely grokking is, and a projection where one can be made."""
+"""Forecast: how likely grokking is, a projection where one can be made, what was detected, and the lead so far."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from rich.style import Style
@@ -16,6 +17,7 @@ _SAID = {
     "v", "run", "seq", "time", "event", "step", "law", "grok_step", "interval", "no_interval", "lead_steps",
     "lead_seconds", "probability", "abstained", "stage", "candidates",
 }  # fmt: skip
+Event = Mapping[str, Any]
 Line = tuple[str, str, str]
 """Label, value and the ink of the value."""
 
@@ -42,23 +44,43 @@ class Forecast(Drawn, can_focus=True):
 
 
 def lines(view: View) -> Iterator[Line]:
-    """What the panel says, most important first."""
+    """What the panel says, most important first: what is expected before what was found, until the run has grokked."""
+    newest = view.forecasts[-1] if view.forecasts else None
+    expected, found = _expected(newest, view.step), _detected(view)
+    past = newest is None or view.detection("grokked") is not None
+    yield from chain(found, expected) if past else chain(expected, found)
+    yield from _comparison(view, newest or {})
+
+
+def _expected(newest: Event | None, now: int) -> Iterator[Line]:
+    if newest is None:
+        yield "", "no forecast yet", "muted"
+        return
+    yield from _chance(newest)
+    if newest.get("abstained"):
+        yield "", f"no forecast: {plain(newest['abstained'])}", "muted"
+    else:
+        yield from _projection(newest, now)
+
+
+def _detected(view: View) -> Iterator[Line]:
     for name in DETECTIONS:
         found = view.detection(name)
         yield name, _found(found) if found else MISSING, name if found else "muted"
     yield from _lead(view)
+
+
+def _comparison(view: View, newest: Event) -> Iterator[Line]:
+    """Of the projection what matters less, and how it compares."""
+    if newest.get("law"):
+        yield "law", plain(newest["law"], 60), "plain"
+    for path, value in leaves({key: item for key, item in newest.items() if key not in _SAID}):
+        if value is not None:
+            yield plain(path, 10), number(value) if isinstance(value, float) else plain(value, 80), "muted"
+    yield from _others(newest)
     turn = _result(view).get("test_loss_turn_step")
     if isinstance(turn, int) and turn <= view.step:  # a replay knows the end of its run; its view must not
         yield "", f"for comparison, test loss turned at step {count(turn)}", "muted"
-    newest = view.forecasts[-1] if view.forecasts else None
-    if newest is None:
-        yield "", "no projection yet", "muted"
-        return
-    yield from _chance(newest)
-    if newest.get("abstained"):
-        yield "", f"no projection: {plain(newest['abstained'])}", "muted"
-    else:
-        yield from _projection(newest, view.step)
 
 
 def _result(view: View) -> Mapping[str, Any]:
@@ -99,30 +121,25 @@ def _between(view: View, start: float, end: float) -> float | None:
     return max(0.0, last[1] - (first[1] if first else 0.0)) if last else None
 
 
-def _chance(event: Mapping[str, Any]) -> Iterator[Line]:
+def _chance(event: Event) -> Iterator[Line]:
     probability = event.get("probability")
     if isinstance(probability, int | float) and 0 < probability < 1:  # else it is no guess any more
-        yield "chance", f"{probability:.0%} to grok within the budget", "strong"
+        yield "chance", f"{probability:.0%} within budget", "strong"
 
 
-def _projection(event: Mapping[str, Any], now: int) -> Iterator[Line]:
+def _projection(event: Event, now: int) -> Iterator[Line]:
     yield "grok step", _steps(event.get("grok_step")), "strong"
     interval = event.get("interval")
     if isinstance(interval, Mapping):
         level = interval.get("level")
         sure = f" ({level:.0%})" if isinstance(level, float) else ""
         yield "interval", f"{_steps(interval.get('low'))} – {_steps(interval.get('high'))}{sure}", "plain"
-    elif event.get("no_interval"):
-        yield "", f"no interval: {plain(event['no_interval'])}", "muted"
     yield "lead", _left(event, now), "plain"
-    yield "law", plain(event.get("law") or MISSING, 60), "plain"
-    yield from _others(event)
-    for path, value in leaves({key: item for key, item in event.items() if key not in _SAID}):
-        if value is not None:
-            yield plain(path, 10), number(value) if isinstance(value, float) else plain(value, 80), "muted"
+    if not isinstance(interval, Mapping) and event.get("no_interval"):
+        yield "", f"no interval: {plain(event['no_interval'])}", "muted"
 
 
-def _left(event: Mapping[str, Any], now: int) -> str:
+def _left(event: Event, now: int) -> str:
     """To the projected grok step, from now: a projection that still holds is not made again."""
     grok_step, steps, seconds = (event.get(name) for name in ("grok_step", "lead_steps", "lead_seconds"))
     if not isinstance(grok_step, int | float):
@@ -134,7 +151,7 @@ def _left(event: Mapping[str, Any], now: int) -> str:
     return f"{_steps(left)} steps, {wall}"
 
 
-def _others(event: Mapping[str, Any]) -> Iterator[Line]:
+def _others(event: Event) -> Iterator[Line]:
     """How far the laws that were not chosen are apart."""
     candidates = event.get("candidates")
     if not isinstance(candidates, Mapping):

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Checkbox, Input, Static
 
+from grokscope.tui.actions import bindings
 from grokscope.tui.control import Standing, standing
 from grokscope.tui.moment import Moment
 from grokscope.tui.text import count, number, plain, said
@@ -76,16 +78,24 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
     def _edited(self, event: Input.Submitted) -> None:
         event.stop()
         row = event.input.parent
-        if isinstance(row, Row):
+        if isinstance(row, Row) and not row.standing.on:
+            row.query_one(Checkbox).focus()
+        elif isinstance(row, Row):
             self.post_message(self.Asked(row.kind, True, row.parameters))
 
 
-class Toggle(Checkbox):
-    """A check box that is empty when it is off, not only of another colour."""
+class Toggle(Checkbox, inherit_bindings=False):
+    """A check box that is empty when it is off, not only of another colour; `enter` is left to the screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("switch")
 
     @property
     def BUTTON_INNER(self) -> str:  # type: ignore[override]  # noqa: N802
         return "X" if self.value else " "
+
+
+class Parameters(Input):
+    BINDINGS: ClassVar[list[BindingType]] = bindings("field")
 
 
 class Row(Horizontal):
@@ -101,7 +111,7 @@ class Row(Horizontal):
     def compose(self) -> ComposeResult:
         yield Toggle(Content(self.kind), compact=True)
         yield Static("", classes="state")
-        yield Input(written(self.defaults), placeholder="name=value …", compact=True)
+        yield Parameters(written(self.defaults), placeholder="name=value …", compact=True)
 
     @property
     def parameters(self) -> dict[str, Any]:
