@@ -14,7 +14,7 @@ import numpy as np
 from grokscope import __version__, registry
 from grokscope.config import ConfigError, RunConfig, dotted, read_toml, resolve
 from grokscope.interventions.treatment import objections
-from grokscope.parameters import initial_parameters
+from grokscope.parameters import initial_parameters, layout
 from grokscope.protocols import BackendSpec, TaskSpec, Unavailable
 from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name, write_whole
 from grokscope.runs.heartbeat import Heartbeat
@@ -73,8 +73,6 @@ def launched(
 
     Raises `ConfigError`, `Unavailable`, `grokscope.runs.log.RunBusy`, `NoSuchRun`, `RunUnwritable`.
     """
-    for objection in objections(config, directory.path):
-        raise ConfigError(objection)
     unusable = None if resume or not config.forecast.enabled else bank_objection(config.forecast.bank, task.name)
     if unusable is not None:
         raise ConfigError(f"forecast.bank: {unusable}")
@@ -84,6 +82,8 @@ def launched(
     except ValueError as problem:
         raise ConfigError(f"{task.name}: {problem}") from None
     model = config.model_of(data.model)
+    for objection in objections(config, directory.path, layout(model)):
+        raise ConfigError(objection)
     session = spec.open(
         model,
         initial_parameters(model, config.train.seed),

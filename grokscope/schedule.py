@@ -59,6 +59,18 @@ def reached(time: Time, step: int, found: Collection[str]) -> bool:
     return step >= time if isinstance(time, int) else time in found
 
 
+def may_be_on(on: Entry, off: Entry) -> bool:
+    """Whether what `on` switches on may still be on when `off` comes; of detections nobody knows when."""
+    if on.off or on.kind != off.kind:
+        return False
+    over = on.until is not None and _surely_by(on.until, off.when)
+    return not over and not _surely_by(off.when, on.when)
+
+
+def _surely_by(one: Time, other: Time) -> bool:
+    return isinstance(one, int) and isinstance(other, int) and one <= other
+
+
 def parsed(text: str) -> Entry:
     """The text form read, whether or not there is such an intervention. Raises `BadSchedule`."""
     head = _HEAD.fullmatch(text.strip())

@@ -115,7 +115,7 @@ class Trainer:
             self.forecast.replay(event)
             self.treatment.replay(event)
         if not resumed:
-            self._warn(self.treatment.too_late())
+            self._warn(self.treatment.in_vain())
         packers = {name: Packer(split, self.model) for name, split in self.data.splits.items()}
         self._observer = Observer(self.config, self.data, {"train": self.train, **packers}, self.session, self.layout)
         if resumed:

@@ -1,6 +1,7 @@
 """`grokscope run`: train, measure, record."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -196,6 +197,8 @@ def _train(
     if not json:
         typer.echo(directory.path)
     if status == "interrupted":
+        if not quiet:
+            complain(f"`{_resumption(directory)}` goes on from step {start.trainer.step:,}")
         return 128 + received[0] if received else ExitCode.INTERRUPTED
     if status == "diverged":
         complain(f"training diverged at step {start.trainer.step}: the loss is not finite; try a smaller --lr")
@@ -203,6 +206,13 @@ def _train(
     if fail_on == "not-grokked" and start.trainer.watch.grokked is None:
         return ExitCode.NOT_GROKKED
     return ExitCode.FINISHED
+
+
+def _resumption(directory: "RunDirectory") -> str:
+    """The command that goes on with a run, from this folder."""
+    folder = directory.path.parent
+    where = "" if folder.resolve() == DEFAULT_RUNS.resolve() else f" --runs {shlex.quote(str(folder))}"
+    return f"grokscope run --resume {directory.name}{where}"
 
 
 def _leave_alone(directory: "RunDirectory", quiet: bool, fail_on: str | None) -> int:

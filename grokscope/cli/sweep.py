@@ -107,7 +107,10 @@ def run(
     Each cell is a run of its own in RUNS/NAME/, beside sweep.toml, which says what the cells are. The same command
     again leaves finished cells alone, goes on with interrupted ones from their checkpoints, and starts those that are
     missing; the axes may have grown. Ctrl-C stops the cells with a checkpoint. A cell that fails does not stop the
-    others; the exit code is that of the cells that failed, 1 where they differ. One that diverges is a result.
+    others; the exit code is that of the cells that failed, 1 where they differ. One that diverges is a result, and one
+    that another process begins meanwhile is left to it.
+
+    A cell has as many threads as --set backend.threads says; else as OMP_NUM_THREADS does; else its share of the cores.
 
     A cell's command is `grokscope run … --name CELL --continue`, which may be killed and given again; --engine plan
     prints them, for any scheduler.
@@ -246,9 +249,11 @@ def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, js
 
 def _leave(planned: "Sweep", standings: list[Any], failures: "list[Failure]") -> None:
     """Say what is not finished, and why; the exit code is that of the cells that failed."""
+    from grokscope.sweeps.standing import in_other_hands
+
     for failure in failures:
         complain(f"{failure.cell.slug} failed: {failure.reason}")
-    elsewhere = [standing for standing in standings if standing.state in {"running", "stale"}]
+    elsewhere = [standing for standing in standings if in_other_hands(standing)]
     if elsewhere:
         complain(f"{len(elsewhere)} of {len(standings)} cells are in other hands; `grokscope sweep status` shows them")
     if failures:

@@ -4,7 +4,6 @@ The execution subspace is spanned by the principal components of a run's weight 
 run (the published two-phase design), of this run so far, or a random one of the same shape, which is the control.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from grokscope.geometry.blocks import covered, weight_blocks
 from grokscope.geometry.subspaces import Block, Projector, Subspace, random_joint, random_like, trajectory_basis
+from grokscope.parameters import Layout, layout
 from grokscope.protocols import FloatArray, Plan, SwitchedOn
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.snapshots import Unreadable, read_snapshot, snapshot_file
+from grokscope.runs.snapshots import Snapshot, Unreadable, read_snapshot, snapshot_file
+from grokscope.runs.state import read_state
 from grokscope.streams import generator
 
 FEWEST_SNAPSHOTS = 3
@@ -78,22 +79,30 @@ def basis_objection(parameters: BasisParameters, plan: Plan) -> str | None:
             return f"basis=own needs {FEWEST_SNAPSHOTS} snapshots; by step {plan.step} there will be fewer"
     elif parameters.basis not in NO_RUN:
         try:
-            _snapshot_files(parameters, plan.run)
+            earlier = _earlier_run(parameters, plan.run)
+            if plan.step == 0 or not _may_grow(parameters, earlier):
+                _enough(parameters, earlier)
         except ValueError as problem:
             return str(problem)
     return None
+
+
+def misfit(parameters: BasisParameters, run: Path, own: Layout) -> str | None:
+    """Why an earlier run's subspace is none of a model of layout `own`, by its first snapshot; None without one."""
+    if parameters.basis in NO_RUN:
+        return None
+    try:
+        files = _snapshot_files(parameters, _earlier_run(parameters, run))
+        return _mismatch(parameters, read_snapshot(files[0]), own) if files else None
+    except ValueError as problem:
+        return str(problem)
 
 
 def _subspace(parameters: BasisParameters, on: SwitchedOn) -> Subspace:
     if parameters.basis.startswith("random"):
         return _random(parameters, on)
     try:
-        trajectory = _own(on) if parameters.basis == "own" else _read(_snapshot_files(parameters, on.run))
-        if len(trajectory[0]) != on.layout.size:
-            raise ValueError(
-                f"the snapshots of {parameters.basis} are of a model with {len(trajectory[0])} parameters, "
-                f"this one has {on.layout.size}"
-            )
+        trajectory = _own(on) if parameters.basis == "own" else _earlier(parameters, on)
         return trajectory_basis(trajectory, on.layout, parameters.components, parameters.blocks)
     except Unreadable as problem:
         raise ValueError(str(problem)) from None
@@ -108,26 +117,67 @@ def _own(on: SwitchedOn) -> list[FloatArray]:
             f"basis=own needs {FEWEST_SNAPSHOTS} snapshots, there are {len(steps)} and the present; "
             "set snapshot.every, switch it on later, or choose another basis"
         )
-    return [*_read([snapshot_file(folder, step) for step in steps]), on.parameters]
+    return [*(read_snapshot(snapshot_file(folder, step)).parameters for step in steps), on.parameters]
 
 
-def _read(files: Sequence[Path]) -> list[FloatArray]:
-    return [read_snapshot(file).parameters for file in files]
+def _earlier(parameters: BasisParameters, on: SwitchedOn) -> list[FloatArray]:
+    """An earlier run's trajectory."""
+    earlier = _earlier_run(parameters, on.run)
+    snapshots = [read_snapshot(file) for file in _enough(parameters, earlier)]
+    mismatch = _mismatch(parameters, snapshots[0], on.layout)
+    if mismatch is not None:
+        raise ValueError(mismatch)
+    return [snapshot.parameters for snapshot in snapshots]
 
 
-def _snapshot_files(parameters: BasisParameters, run: Path) -> list[Path]:
-    """The snapshots of an earlier run, named by a path or as a neighbour of `run`. Raises `ValueError`."""
+def _mismatch(parameters: BasisParameters, snapshot: Snapshot, own: Layout) -> str | None:
+    """How the model of a snapshot differs from this one."""
+    theirs = layout(snapshot.model)
+    of = f"the snapshots of {parameters.basis} are of a model with {theirs.size} parameters"
+    if theirs.size != own.size:
+        return f"{of}, this one has {own.size}"
+    if [(each.name, each.shape) for each in theirs] != [(each.name, each.shape) for each in own]:
+        return f"{of}, as this one, but not of the same shapes"
+    return None
+
+
+def _earlier_run(parameters: BasisParameters, run: Path) -> RunDirectory:
+    """An earlier run, named by a path or as a neighbour of `run`. Raises `ValueError`."""
     name = parameters.basis
     found = next((path for path in (run.parent / name, Path(name)) if (path / "events.jsonl").is_file()), None)
     if found is None:
         raise ValueError(f"basis={name}: there is no run {name}, neither beside {run.name} nor as a path")
-    files = sorted(RunDirectory(found).snapshots.glob("step-*.safetensors"))
-    if parameters.basis_until is not None:
-        files = [file for file in files if int(file.stem.removeprefix("step-")) <= parameters.basis_until]
+    return RunDirectory(found)
+
+
+def _snapshot_files(parameters: BasisParameters, earlier: RunDirectory) -> list[Path]:
+    """The snapshots of an earlier run that count, as far as they are written."""
+    files = sorted(earlier.snapshots.glob("step-*.safetensors"))
+    if parameters.basis_until is None:
+        return files
+    return [file for file in files if int(file.stem.removeprefix("step-")) <= parameters.basis_until]
+
+
+def _enough(parameters: BasisParameters, earlier: RunDirectory) -> list[Path]:
+    """The same, where they span a subspace. Raises `ValueError`."""
+    files = _snapshot_files(parameters, earlier)
     if len(files) < FEWEST_SNAPSHOTS:
         until = "" if parameters.basis_until is None else f" up to step {parameters.basis_until}"
-        raise ValueError(f"basis={name} needs {FEWEST_SNAPSHOTS} snapshots, {found} has {len(files)}{until}")
+        raise ValueError(
+            f"basis={parameters.basis} needs {FEWEST_SNAPSHOTS} snapshots, {earlier.path} has {len(files)}{until}"
+        )
     return files
+
+
+def _may_grow(parameters: BasisParameters, earlier: RunDirectory) -> bool:
+    """Whether an earlier run is still at it, and will have written enough snapshots by its end."""
+    state = read_state(earlier)
+    if not state.listens:
+        return state.condition == "waiting"
+    every, last = state.config["snapshot"]["every"], state.config["train"]["steps"]
+    if parameters.basis_until is not None:
+        last = min(last, parameters.basis_until)
+    return bool(every) and last // every + 1 >= FEWEST_SNAPSHOTS
 
 
 def _random(parameters: BasisParameters, on: SwitchedOn) -> Subspace:

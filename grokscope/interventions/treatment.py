@@ -17,12 +17,13 @@ from grokscope.config import ConfigError, RunConfig
 from grokscope.events import Intervened, Number
 from grokscope.examples import Packer
 from grokscope.geometry.commutator import norm
+from grokscope.interventions.basis import BasisParameters, misfit
 from grokscope.interventions.step import Acted, Active, Source, stepped
 from grokscope.parameters import Layout
 from grokscope.protocols import AdamW, Change, Plan, Prepared, Session, StepOutcome, SwitchedOn
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.snapshots import Unreadable, read_snapshot, snapshot_file
-from grokscope.schedule import BadSchedule, Entry, Time, checked, reached, specified, validated
+from grokscope.schedule import BadSchedule, Entry, Time, checked, may_be_on, reached, specified, validated
 
 
 class Refused(ValueError):
@@ -66,9 +67,8 @@ class Treatment:
         found = frozenset(found)
         news: set[Time] = {step, *(found - self._found)}
         self._found = found
-        switches = [
-            Switch(entry.kind, False, {}) for entry in self._entries if _ends(entry, news) and entry.kind in self._on
-        ]
+        ended = dict.fromkeys(entry.kind for entry in self._entries if _ends(entry, news) and entry.kind in self._on)
+        switches = [Switch(kind, False, {}) for kind in ended]
         for entry in self._entries:
             if entry.when in news and not entry.off:
                 over = entry.until is not None and reached(entry.until, step, found)
@@ -104,14 +104,18 @@ class Treatment:
         parameters = dict(self._on.pop(kind).parameters)
         return Intervened(step=step, kind=kind, state="off", parameters=parameters, source=source, reason=reason)
 
-    def too_late(self) -> list[str]:
-        """What the schedule says for steps behind the last: it will never act."""
+    def in_vain(self) -> list[str]:
+        """What the schedule says and will never do: it is for steps behind the last, or switches off what is not on."""
         steps = self._config.train.steps
         late = [entry for entry in self._entries if not entry.off and self._behind_the_last_step(entry)]
-        return [f"{entry.kind}@{entry.when} will never come: the run ends at step {steps:,}" for entry in late]
+        idle = [off for off in self._entries if off.off and not any(may_be_on(on, off) for on in self._entries)]
+        return [f"{entry.kind}@{entry.when} will never come: the run ends at step {steps:,}" for entry in late] + [
+            f"{entry.text} has nothing to switch off: by then the schedule does not have {entry.kind} on"
+            for entry in idle
+        ]
 
     def missed(self, step: int, found: Collection[str]) -> list[str]:
-        """What the schedule says and did not come in a run that ended at `step`; what was `too_late` is known."""
+        """What the schedule says and did not come in a run that ended at `step`; what was `in_vain` is known."""
         waited = [entry for entry in self._entries if not entry.off and not self._behind_the_last_step(entry)]
         missed = [entry for entry in waited if not reached(entry.when, step - 1, found)]
         return [f"{entry.kind}@{entry.when} never came: the run ended at step {step:,}" for entry in missed]
@@ -201,14 +205,16 @@ def offered() -> dict[str, dict[str, Any]]:
     return kinds
 
 
-def objections(config: RunConfig, run: Path) -> list[str]:
-    """Why what the schedule says will not be possible, as far as that is known before the run."""
+def objections(config: RunConfig, run: Path, own: Layout) -> list[str]:
+    """Why what the schedule says will not be possible in a model of layout `own`, as far as is known before the run."""
     found = []
     for entry in map(checked, config.interventions.schedule):
         if not entry.off:
             spec, step = specified(entry.kind), entry.when if isinstance(entry.when, int) else None
-            plan = Plan(run, config.snapshot.every, step)
-            objection = spec.objection(validated(spec, entry.parameters), plan)
+            plan, parameters = Plan(run, config.snapshot.every, step), validated(spec, entry.parameters)
+            objection = spec.objection(parameters, plan)
+            if objection is None and isinstance(parameters, BasisParameters):
+                objection = misfit(parameters, run, own)
             if objection is not None:
                 found.append(f"{entry.kind}: {objection}")
     return found

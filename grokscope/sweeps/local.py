@@ -16,7 +16,7 @@ from grokscope.config import variables_of
 from grokscope.sweeps.commands import command_of, last_words, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
-from grokscope.sweeps.standing import OnChange, Standing, left_to_do, read_standing
+from grokscope.sweeps.standing import OnChange, Standing, in_other_hands, left_to_do, read_standing
 
 POLL_SECONDS = 0.05
 LOOK_SECONDS = 1.0
@@ -34,8 +34,9 @@ def run_local(
 ) -> list[Failure]:
     """Take every cell that has something left to do to its end, `jobs` at a time; return those that failed.
 
-    Cells that are finished, and cells that somebody else runs, are left alone. An exception (Ctrl-C) stops the cells,
-    each with a checkpoint, and goes on to the caller; the same call then continues where they were.
+    Cells that are finished, and cells that somebody else runs, also from now on, are left alone. `threads`: see
+    `LocalEngine`. An exception (Ctrl-C) stops the cells, each with a checkpoint, and goes on to the caller; the same
+    call then continues where they were.
     """
     return LocalEngine(jobs, threads).run(left_to_do(cells, retry_diverged=retry_diverged), on_change)
 
@@ -51,21 +52,29 @@ class _Worker:
 
 
 class LocalEngine:
-    """`jobs` processes at a time, with `threads` threads each: by default as many as divide the cores among them."""
+    """`jobs` processes at a time, with `threads` threads each where a cell's `backend.threads` does not say.
+
+    By default OMP_NUM_THREADS, which whoever shares a machine has set; else as many as divide the cores among them.
+    """
 
     def __init__(self, jobs: int = 1, threads: int | None = None) -> None:
         self.jobs = jobs
-        self.threads = threads or max(1, cores() // jobs)
+        self.threads = threads or _wanted_threads() or max(1, cores() // jobs)
 
     def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
-        waiting = deque(cells)
+        waiting = deque(map(read_standing, cells))
         working: list[_Worker] = []
         failures: list[Failure] = []
         try:
             while waiting or working:
                 while waiting and len(working) < self.jobs:
-                    working.append(self._started(waiting.popleft()))
-                    on_change(working[-1].seen)
+                    planned = waiting.popleft()
+                    standing = read_standing(planned.cell)
+                    if _taken_since(planned, standing):
+                        on_change(standing)
+                    else:
+                        working.append(self._started(standing))
+                        on_change(working[-1].seen)
                 time.sleep(POLL_SECONDS)
                 for worker in [*working]:
                     code = worker.process.poll()
@@ -80,13 +89,13 @@ class LocalEngine:
             raise
         return failures
 
-    def _started(self, cell: Cell) -> _Worker:
+    def _started(self, standing: Standing) -> _Worker:
+        cell = standing.cell
         threads = cell.config.backend.threads or self.threads
         settings = variables_of(registry.get("tasks", cell.task))
         environment = {name: value for name, value in os.environ.items() if name not in settings}
         environment |= dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
         command = command_of(cell, {"backend.threads": threads})
-        standing = replace(read_standing(cell), state="running", status=None)
         cell.directory.path.mkdir(parents=True, exist_ok=True)
         with stderr_file(cell).open("wb") as stderr:
             process = subprocess.Popen(
@@ -97,12 +106,23 @@ class LocalEngine:
                 env=environment,
                 start_new_session=True,
             )
-        return _Worker(cell, process, standing, time.monotonic())
+        return _Worker(cell, process, replace(standing, state="running", status=None), time.monotonic())
 
 
 def cores() -> int:
     """Those this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _wanted_threads() -> int | None:
+    """OMP_NUM_THREADS, where it is a number of threads."""
+    text = os.environ.get("OMP_NUM_THREADS", "").strip()
+    return (int(text) if text.isdecimal() else None) or None
+
+
+def _taken_since(planned: Standing, now: Standing) -> bool:
+    """Whether another process has begun, or ended, a cell that was to be started."""
+    return now.state in {"running", "stale"} or (now.ended and not planned.ended)
 
 
 def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
@@ -112,7 +132,7 @@ def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
         return
     worker.looked = now
     standing = read_standing(worker.cell)
-    if code is None:
+    if code is None or in_other_hands(standing):
         standing = replace(standing, state="running", status=None)  # of which its log need not know yet
     elif not standing.ended and standing.state != "interrupted":
         standing = replace(standing, reason=last_words(worker.cell, code))
@@ -122,7 +142,10 @@ def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
 
 
 def _failure(worker: _Worker, code: int) -> list[Failure]:
-    return [] if worker.seen.ended else [Failure(worker.cell, code, worker.seen.reason or worker.seen.state)]
+    """None where the cell is over, whoever took it there, and where it is in other hands, so that ours was refused."""
+    if worker.seen.ended or worker.seen.state == "running":
+        return []
+    return [Failure(worker.cell, code, worker.seen.reason or worker.seen.state)]
 
 
 def _stop(working: Sequence[_Worker]) -> None:

@@ -46,9 +46,12 @@ def test_planned_with_flags_in_a_file_or_in_the_environment(nursery: Nursery, tm
         ("project@500:stength=1", "project has no parameter 'stength'; the nearest is strength"),
         ("project@500", "project: basis=own is made of this run's snapshots: set snapshot.every, or another basis"),
         ("project@500:basis=nobody", "there is no run nobody"),
+        ("project@500:basis=dyck", "project: the snapshots of dyck are of a model with "),
     ],
 )
 def test_a_wrong_plan_runs_nothing(nursery: Nursery, tmp_path: Path, flag: str, sentence: str) -> None:
+    if "dyck" in flag:
+        nursery.run(*tiny("dyck", "--steps=4", "--set=snapshot.every=2", "--name=dyck"), folder=tmp_path)
     done = nursery.run(*tiny("modular"), f"--intervene={flag}", "--name=a", folder=tmp_path)
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err
@@ -76,12 +79,13 @@ def test_what_there_is(nursery: Nursery, tmp_path: Path) -> None:
 
 def test_what_was_done_is_shown_and_nothing_is_replayed_from_nothing(nursery: Nursery, tmp_path: Path) -> None:
     short = ("--steps=40", "--set=snapshot.every=20", "--set=train.stop_after_grok=-1")
-    planned = ("--intervene=noise@10..30:every=5", "--intervene=kick@500")
+    planned = ("--intervene=noise@10..30:every=5", "--intervene=kick@500", "--intervene=project@30:off")
     base = nursery.run(*tiny("modular", *short), "--name=base", folder=tmp_path)
     assert base.code == 0
     treated = nursery.run(*tiny("modular", *short), *planned, "--name=treated", folder=tmp_path)
     assert treated.code == 0
     assert "kick@500 will never come: the run ends at step 40" in treated.err
+    assert "project@30:off has nothing to switch off" in treated.err
     switched = [line for line in treated.err.splitlines() if line.startswith("◆")]
     assert switched == ["◆ noise on at step 10 (schedule)", "◆ noise off at step 30 (schedule)"]
     (noise,) = nursery.run("show", "treated", "--json", folder=tmp_path).json["interventions"]

@@ -3,13 +3,16 @@
 import json
 import math
 import os
+import re
+import shlex
+import signal
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from cli_process import TASKS, TINY, Nursery, assert_whole, grokscope, read_log, tiny
+from cli_process import TASKS, TINY, Nursery, assert_whole, grokscope, read_log, tiny, until_logged
 
 from grokscope.events import schema
 
@@ -249,6 +252,23 @@ def test_a_run_goes_on_past_its_end(nursery: Nursery, tmp_path: Path) -> None:
     assert digest(tmp_path / "runs/a") == digest(tmp_path / "runs/b")
     resumed = [event for event in read_log(tmp_path / "runs/a") if event["event"] == "started"]
     assert [event["resumed_from"] for event in resumed] == [None, 20]
+
+
+@pytest.mark.parametrize("runs", ["runs", "my runs"])
+def test_an_interrupted_run_says_how_to_go_on(nursery: Nursery, tmp_path: Path, runs: str) -> None:
+    """With a command that a shell takes as it stands."""
+    run = tmp_path / runs / "a"
+    process = nursery.start(*tiny("modular", "--steps=1000000", "--name=a", f"--runs={runs}"), folder=tmp_path)
+    until_logged(run, "evaluated", after=5)
+    process.signal(signal.SIGINT)
+    done = process.wait()
+    assert (done.code, done.out) == (130, f"{runs}/a\n")
+    said = re.fullmatch(r"grokscope: `grokscope (.+)` goes on from step ([\d,]+)", done.err.splitlines()[-1])
+    assert said is not None, done.err
+    assert said[1] == "run --resume a" + (" --runs 'my runs'" if runs != "runs" else "")
+    step = int(said[2].replace(",", ""))
+    assert nursery.run(*shlex.split(said[1]), f"--steps={step + 10}", folder=tmp_path).code == 0
+    assert [event["resumed_from"] for event in read_log(run) if event["event"] == "started"] == [None, step]
 
 
 @pytest.mark.parametrize(

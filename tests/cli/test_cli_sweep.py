@@ -194,6 +194,24 @@ def test_somebody_else_runs_a_cell(nursery: Nursery, tmp_path: Path) -> None:
     assert nursery.run("sweep", "status", "s", "--json", folder=tmp_path).json["states"] == {"crashed": 1}
 
 
+@pytest.mark.slow
+def test_somebody_else_begins_a_cell_meanwhile(nursery: Nursery, tmp_path: Path) -> None:
+    """While another cell runs: the sweep then leaves it alone, and has not failed."""
+    folder = tmp_path / "runs/s"
+    sweep = nursery.start(*tiny_sweep("--axis=seed=1,2", "--steps=1000000"), folder=tmp_path)
+    until_logged(folder / "seed1", "started")
+    alone = tiny("modular", "--name=seed2", "--seed=2", "--runs=runs/s", "--steps=1000000", "--quiet")
+    other = nursery.start(*alone, folder=tmp_path)
+    until_logged(folder / "seed2", "evaluated")
+    assert nursery.run("control", "s/seed1", "stop", "--wait=30", folder=tmp_path).code == 0
+    done = sweep.wait(LONG)
+    assert (done.code, done.out) == (0, "runs/s\n")
+    assert "failed" not in done.err
+    assert "grokscope: 1 of 2 cells are in other hands" in done.err
+    assert other.alive
+    other.kill()
+
+
 class TestContinue:
     """`grokscope run --continue`: one command for the beginning, for every time it was cut off, and for the end."""
 

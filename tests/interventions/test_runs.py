@@ -1,7 +1,7 @@
 """Whole runs under interventions, on the NumPy reference: when they act, who may ask, and that nothing is lost."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from grokscope.launch import launched, resumed_config
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import read
-from grokscope.runs.snapshots import newest_checkpoint, snapshot_file
+from grokscope.runs.snapshots import newest_checkpoint, read_snapshot, snapshot_file, write_snapshot
 from grokscope.schedule import replayed
 from grokscope.streams import generator
 from grokscope.trainer import Trainer
@@ -144,6 +144,10 @@ class TestSchedule:
         done = run(tmp_path, "noise@4", "noise@9:off", "noise@15:off")
         assert done.switches == [(4, "noise", "on"), (9, "noise", "off")]
 
+    def test_switched_off_twice_at_one_step(self, tmp_path: Path) -> None:
+        done = run(tmp_path, "noise@4..9", "noise@9:off")
+        assert done.switches == [(4, "noise", "on"), (9, "noise", "off")]
+
     def test_with_other_parameters_while_it_is_on(self, tmp_path: Path) -> None:
         done = run(tmp_path, "noise@4:every=2", "noise@10:every=5")
         assert done.switches == [(4, "noise", "on"), (10, "noise", "changed")]
@@ -208,8 +212,32 @@ class TestConditions:
             (0, "noise@500 will never come: the run ends at step 20"),
         ]
 
+    def test_what_is_switched_off_and_never_on_is_told_at_once(self, tmp_path: Path) -> None:
+        done = run(
+            tmp_path, "noise@5:off", "noise@onset:off", "kick@3:off", "kick@3", "project@8..10", "project@12:off"
+        )
+        nothing = "has nothing to switch off: by then the schedule does not have"
+        assert warned(done) == [
+            (0, f"noise@5:off {nothing} noise on"),
+            (0, f"noise@onset:off {nothing} noise on"),
+            (0, f"kick@3:off {nothing} kick on"),
+            (0, f"project@12:off {nothing} project on"),
+        ]
+
     def test_what_comes_is_not_warned_of(self, tmp_path: Path) -> None:
         assert warned(run(tmp_path, "noise@memorized", "noise@5..9", **FINDS)) == []
+
+    @pytest.mark.parametrize(
+        "schedule",
+        [
+            ("noise@4", "noise@9:off"),
+            ("noise@memorized", "noise@9:off"),
+            ("noise@4", "noise@memorized:off"),
+            ("noise@4..memorized", "noise@9:off"),
+        ],
+    )
+    def test_what_may_be_on_is_not_warned_of(self, tmp_path: Path, schedule: tuple[str, ...]) -> None:
+        assert warned(run(tmp_path, *schedule, **FINDS)) == []
 
 
 def warned(done: Run) -> list[tuple[int, str]]:
@@ -441,10 +469,42 @@ class TestEarlierRun:
 
     def test_of_another_model(self, tmp_path: Path) -> None:
         run(tmp_path, name="base", model__feed_forward=16)
-        with pytest.raises(ConfigError, match="project was planned for step 8: the snapshots of base are of a model"):
+        with pytest.raises(ConfigError, match=r"project: the snapshots of base are of a model with .*, this one has"):
             run(tmp_path, "project@8:basis=base")
-        (answer,) = Run(RunDirectory(tmp_path / "tiny")).intervened
-        assert (answer["state"], answer["source"]) == ("refused", "schedule")
+        assert not (tmp_path / "tiny").exists()
+        (answer,) = run(tmp_path, happening=asking(at5=("project", "on", {"basis": "base"}))).intervened
+        assert answer["state"] == "refused"
+        assert "the snapshots of base are of a model with" in answer["reason"]
+
+    def test_of_another_model_as_large(self, tmp_path: Path) -> None:
+        """A token more and a position less."""
+        folder = run(tmp_path, name="base").directory.snapshots
+        snapshot = read_snapshot(snapshot_file(folder, 0))
+        model = replace(snapshot.model, vocabulary=snapshot.model.vocabulary + 1, context=snapshot.model.context - 1)
+        write_snapshot(folder, 0, model, snapshot.parameters)
+        with pytest.raises(ConfigError, match=r"project: the snapshots of base .* not of the same shapes"):
+            run(tmp_path, "project@onset:basis=base")
+        assert not (tmp_path / "tiny").exists()
+
+    def test_that_is_damaged(self, tmp_path: Path) -> None:
+        snapshot_file(run(tmp_path, name="base").directory.snapshots, 0).write_bytes(b"nothing")
+        with pytest.raises(ConfigError, match=r"project: .*step-00000000\.safetensors is not a snapshot"):
+            run(tmp_path, "project@8:basis=base")
+        assert not (tmp_path / "tiny").exists()
+
+    def test_that_is_still_at_it(self, tmp_path: Path) -> None:
+        """Its snapshots are there when they are needed; at step 0 they would not be."""
+        crashed(tmp_path, at=5, name="base", snapshot__every=4)  # by its signs of life it runs: its process is this one
+
+        def happening(running: Trainer, event: Event) -> None:
+            if event.event == "trained" and event.step == 5:  # type: ignore[attr-defined]
+                run(tmp_path, name="base", resume=True)
+
+        with pytest.raises(ConfigError, match=r"basis=base needs 3 snapshots, .* has 2"):
+            run(tmp_path, "project@0:basis=base")
+        with pytest.raises(ConfigError, match=r"basis=base needs 3 snapshots, .* has 1 up to step 3"):
+            run(tmp_path, "project@8:basis=base,basis_until=3")
+        assert run(tmp_path, "project@8:basis=base", happening=happening).switches == [(8, "project", "on")]
 
     def test_own_without_snapshots(self, tmp_path: Path) -> None:
         with pytest.raises(

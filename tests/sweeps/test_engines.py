@@ -5,17 +5,21 @@ import json
 import shlex
 from collections.abc import Mapping
 from itertools import pairwise, product
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
-from sweeps_made import Planned, begin
+from sweeps_made import TINY, Planned, begin
 
 from grokscope.cli.sweep_display import SweepView
 from grokscope.config import read_assignments
-from grokscope.sweeps import Standing, read_standing, run_local
-from grokscope.sweeps.commands import PlanEngine, command_of, toml_of
+from grokscope.runs.log import EventLog
+from grokscope.runs.state import read_state
+from grokscope.sweeps import Standing, plan, read_standing, run_local
+from grokscope.sweeps.commands import PlanEngine, command_of, stderr_file, toml_of
 from grokscope.sweeps.local import LocalEngine, cores
+from grokscope.sweeps.standing import in_other_hands
 
 
 @pytest.mark.parametrize(
@@ -53,10 +57,31 @@ def test_a_plan_is_told_and_not_run(planned: Planned) -> None:
     assert not cells[0].directory.path.parent.exists()
 
 
-def test_threads_divide_the_cores() -> None:
+def test_threads_divide_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert LocalEngine(1).threads == cores()
     assert LocalEngine(10 * cores()).threads == 1
     assert LocalEngine(2, threads=7).threads == 7
+
+
+@pytest.mark.parametrize(("wanted", "threads"), [("3", 3), (" 3 ", 3), ("0", 1), ("-3", 1), ("3,2", 1), ("", 1)])
+def test_threads_as_the_environment_has_them(monkeypatch: pytest.MonkeyPatch, wanted: str, threads: int) -> None:
+    """Where it says a number of threads; what is asked for explicitly wins."""
+    monkeypatch.setenv("OMP_NUM_THREADS", wanted)
+    assert LocalEngine(cores()).threads == threads
+    assert LocalEngine(cores(), threads=7).threads == 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("axes", "threads"), [({"seed": [1]}, 3), ({"backend.threads": [2]}, 2)], ids=str)
+def test_a_cell_computes_with_these_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, axes: dict[str, list[Any]], threads: int
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    base = {key: value for key, value in TINY.items() if key != "backend.threads"} | {"train.steps": 1}
+    cells = plan({"name": "s", "task": "modular", "base": base, "axes": axes}, tmp_path).cells
+    assert run_local(cells) == []
+    assert read_state(cells[0].directory).config["backend"]["threads"] == threads
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(planned: Planned) -> None:
@@ -78,6 +103,38 @@ def test_cells_in_other_hands_are_left_alone(planned: Planned) -> None:
     begin(cells[0], "running")
     begin(cells[1], "completed")
     assert run_local(cells, on_change=pytest.fail) == []
+
+
+@pytest.mark.parametrize("state", ["running", "completed", "diverged"])
+def test_cells_that_another_process_took_meanwhile_are_left_alone(planned: Planned, state: str) -> None:
+    """Between two cells of this sweep; no process is started for them."""
+    cells = planned({"backend.name": ["abacus", "quipu"]}).cells
+    seen: list[tuple[str, str]] = []
+
+    def take(now: Standing) -> None:
+        seen.append((now.cell.slug, now.state))
+        if not cells[1].directory.path.exists():
+            begin(cells[1], state)
+
+    failures = run_local(cells, jobs=1, on_change=take)
+    assert [failure.cell.slug for failure in failures] == ["abacus"]
+    assert seen[2:] == [("quipu", {"completed": "finished"}.get(state, state))]
+    assert not stderr_file(cells[1]).exists()
+
+
+@pytest.mark.slow
+def test_a_cell_that_another_process_takes_first_has_not_failed(planned: Planned) -> None:
+    """It holds the lock and has not said a word yet: our process is refused."""
+    (cell,) = planned({"lr": [1e-3]}).cells
+    cell.directory.path.mkdir(parents=True)
+    log = EventLog(cell.directory.events, cell.directory.lock, cell.slug)
+    seen: list[tuple[str, str | None]] = []
+    assert run_local([cell], on_change=lambda now: seen.append((now.state, now.reason))) == []
+    assert "another trainer is writing" in stderr_file(cell).read_text()
+    assert seen == [("running", None)]
+    assert in_other_hands(read_standing(cell))
+    log.close()
+    assert not in_other_hands(read_standing(cell))
 
 
 AXES = {"task.operation": ["add", "sub"], "optimizer.lr": [1e-3, 2e-3, 3e-3], "train.seed": list(range(1, 6))}
