@@ -325,6 +325,8 @@ class Plan:
     """Steps; 0: there are none"""
     step: int | None
     """None where it waits for a detection"""
+    layout: Layout
+    """Of the model that will be trained"""
 
 
 @dataclass(frozen=True)

@@ -82,20 +82,11 @@ def basis_objection(parameters: BasisParameters, plan: Plan) -> str | None:
             earlier = _earlier_run(parameters, plan.run)
             if plan.step == 0 or not _may_grow(parameters, earlier):
                 _enough(parameters, earlier)
+            files = _snapshot_files(parameters, earlier)
+            return _mismatch(parameters, read_snapshot(files[0]), plan.layout) if files else None
         except ValueError as problem:
             return str(problem)
     return None
-
-
-def misfit(parameters: BasisParameters, run: Path, own: Layout) -> str | None:
-    """Why an earlier run's subspace is none of a model of layout `own`, by its first snapshot; None without one."""
-    if parameters.basis in NO_RUN:
-        return None
-    try:
-        files = _snapshot_files(parameters, _earlier_run(parameters, run))
-        return _mismatch(parameters, read_snapshot(files[0]), own) if files else None
-    except ValueError as problem:
-        return str(problem)
 
 
 def _subspace(parameters: BasisParameters, on: SwitchedOn) -> Subspace:

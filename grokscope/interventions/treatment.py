@@ -17,7 +17,6 @@ from grokscope.config import ConfigError, RunConfig
 from grokscope.events import Intervened, Number
 from grokscope.examples import Packer
 from grokscope.geometry.commutator import norm
-from grokscope.interventions.basis import BasisParameters, misfit
 from grokscope.interventions.step import Acted, Active, Source, stepped
 from grokscope.parameters import Layout
 from grokscope.protocols import AdamW, Change, Plan, Prepared, Session, StepOutcome, SwitchedOn
@@ -211,10 +210,8 @@ def objections(config: RunConfig, run: Path, own: Layout) -> list[str]:
     for entry in map(checked, config.interventions.schedule):
         if not entry.off:
             spec, step = specified(entry.kind), entry.when if isinstance(entry.when, int) else None
-            plan, parameters = Plan(run, config.snapshot.every, step), validated(spec, entry.parameters)
-            objection = spec.objection(parameters, plan)
-            if objection is None and isinstance(parameters, BasisParameters):
-                objection = misfit(parameters, run, own)
+            plan = Plan(run, config.snapshot.every, step, own)
+            objection = spec.objection(validated(spec, entry.parameters), plan)
             if objection is not None:
                 found.append(f"{entry.kind}: {objection}")
     return found
