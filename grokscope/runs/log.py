@@ -89,6 +89,21 @@ class EventLog:
         os.close(self._lock)
 
 
+def is_locked(lock: Path) -> bool:
+    """Whether some process is the writer of this run: known from its first moment on, before it has written anything.
+
+    Looking takes the lock for an instant, shared: a trainer that opens its log in that very instant finds it taken.
+    """
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back when it is closed
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def read(file: Path) -> Iterator[dict[str, Any]]:
     """All whole events of a log, as plain dictionaries; a torn last line is left out, an unreadable one skipped."""
     with file.open("rb") as lines:

@@ -1,11 +1,10 @@
 """How far a cell is: read from its run directory, which is the only place that knows."""
 
-import fcntl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
+from grokscope.runs.log import is_locked
 from grokscope.runs.state import read_state
 from grokscope.sweeps.grid import Cell
 
@@ -91,18 +90,7 @@ def left_to_do(cells: Sequence[Cell], *, retry_diverged: bool = False) -> list[C
 def in_other_hands(standing: Standing) -> bool:
     """Whether somebody is at work on a cell that no process of ours is: by its signs of life, or by its lock, which
     is taken before there are any."""
-    return standing.state in {"running", "stale"} or (not standing.ended and _locked(standing.cell.directory.lock))
-
-
-def _locked(file: Path) -> bool:
-    try:
-        with file.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back when it is closed
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return standing.state in {"running", "stale"} or (not standing.ended and is_locked(standing.cell.directory.lock))
 
 
 def _state(condition: str, status: str | None, *, begun: bool) -> State:
