@@ -62,6 +62,7 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
     from grokscope.warning.forecast.forecaster import Forecaster
     from grokscope.warning.forecast.progress import progress_of
     from grokscope.warning.tables import find_trajectories
+    from grokscope.warning.trajectory import BANK
 
     found = find_trajectories(wanted, runs, complain)
     if len(found) > 1:
@@ -71,33 +72,17 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
         )
     if bank is not None:
         _check_bank(found[0].task, bank)
-    else:
-        bank = _own_bank(wanted, runs)
     trajectory = found[0] if at is None else _until(found[0], at)
     task, grokked = trajectory.task, trajectory.grok_step is not None
+    chosen = bank or str(trajectory.facts.get(BANK, ""))
     progress = progress_of(trajectory)
-    projection = projection_of(
-        progress, trajectory.facts, trajectory.budget, grokked=grokked, task=task, bank=bank or ""
-    )
-    file, forecaster = bank_file(task, bank or ""), forecaster_for(task, bank or "", trajectory.facts)
+    projection = projection_of(progress, trajectory.facts, trajectory.budget, grokked=grokked, task=task, bank=chosen)
+    file, forecaster = bank_file(task, chosen), forecaster_for(task, chosen, trajectory.facts)
     known = forecaster if isinstance(forecaster, Forecaster) else None
     if json:
         say_json(_to_json(trajectory, projection, known, file))
     else:
         _say_projection(trajectory, projection, known, file)
-
-
-def _own_bank(wanted: str, runs: Path) -> Path | None:
-    """The bank that the run itself forecasts from, where its settings name one."""
-    from grokscope.config import ConfigError, read_toml
-    from grokscope.runs.directory import NoSuchRun, find_run
-
-    try:
-        settings = read_toml(find_run(wanted, runs).config)
-    except (NoSuchRun, ConfigError):  # a table has no settings of that kind
-        return None
-    named = settings.get("forecast.bank")
-    return Path(str(named)) if named else None
 
 
 def _check_bank(task: str, bank: Path) -> None:

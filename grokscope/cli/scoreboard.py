@@ -50,10 +50,10 @@ def _say_rules(board: "Scoreboard") -> None:
 
 
 def _say_races(board: "Scoreboard") -> None:
-    from grokscope.warning.scoreboard import RIVALS
+    from grokscope.warning.scoreboard import EVIDENT
 
     raced = [row for row in board.rules if any(race.runs for race in row.races.values())]
-    rivals = [rival for rival in RIVALS if any(rival in row.races and row.races[rival].runs for row in raced)]
+    rivals = [rival for rival in EVIDENT if any(rival in row.races and row.races[rival].runs for row in raced)]
     if not rivals:
         return
     rows = [[row.rule, *(cell for rival in rivals for cell in _race(row.races.get(rival)))] for row in raced]
@@ -67,11 +67,9 @@ def _say_races(board: "Scoreboard") -> None:
 
 
 def _race(race: "Race | None") -> tuple[str, str]:
-    return (
-        ("-", "-")
-        if race is None or not race.runs
-        else (f"{race.first}/{race.runs}", number(None if race.ahead is None else race.ahead.median, _steps))
-    )
+    if race is None or race.ahead is None:
+        return "-", "-"
+    return f"{race.first}/{race.runs}", _steps(race.ahead.median)
 
 
 def _say_aurocs(board: "Scoreboard") -> None:

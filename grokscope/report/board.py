@@ -8,7 +8,7 @@ from grokscope.report.sources import Run
 from grokscope.report.style import BLUE, CYCLE, DOUBLE, FAINT, INK, VERMILLION, points, short
 from grokscope.report.wording import in_words
 from grokscope.warning.law import RULES
-from grokscope.warning.scoreboard import RIVALS, AurocRow, Horizon, Race, RuleRow, Scoreboard, scoreboard
+from grokscope.warning.scoreboard import EVIDENT, AurocRow, Horizon, Race, RuleRow, Scoreboard, scoreboard
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,7 +125,7 @@ def rules_table(board: Scoreboard, task: str) -> Table:
         "rule", "signal", "grokking", "fired", "in time", "controls", "false alarms",
         "false alarms by the median grok step", "lead, median (steps)", "lead, p25", "lead, p75",
         "dated lead, median (steps)", "way, median", "rank correlation with grok step", "within one lr",
-        *(f"{words} {rival}" for rival in RIVALS for words in ("runs with", "before", "steps before")),
+        *(f"{words} {rival}" for rival in EVIDENT for words in ("runs with", "before", "steps before")),
     )  # fmt: skip
     return Table(
         f"scoreboard-{task}",
@@ -144,7 +144,7 @@ def _rule_cells(row: RuleRow) -> tuple[Cell, ...]:
         row.early_false_alarms, *((lead.median, lead.low, lead.high) if lead else (None, None, None)),
         dated.median if dated else None, way.median if way else None,
         row.correlation.rho if row.correlation else None, row.within_lr.rho if row.within_lr else None,
-        *(cell for rival in RIVALS for cell in _race_cells(row.races.get(rival))),
+        *(cell for rival in EVIDENT for cell in _race_cells(row.races.get(rival))),
     )  # fmt: skip
 
 

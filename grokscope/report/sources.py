@@ -22,7 +22,7 @@ from grokscope.sweeps.manifest import MANIFEST as SWEEP
 from grokscope.warning.detectors import Detected
 from grokscope.warning.review import cost
 from grokscope.warning.rules import detections
-from grokscope.warning.tables import TABLE_SUFFIXES, Skipped, read_trajectories, unheard
+from grokscope.warning.tables import Skipped, place_of, read_trajectories, unheard
 from grokscope.warning.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -115,10 +115,7 @@ class Source:
 
 def find_source(wanted: str, folder: Path) -> Path:
     """A path, or in `folder` the sweep, table, run or unique prefix that a person names. Raises `NoSuchRun`."""
-    for path in (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES)):
-        if wanted != "latest" and path.exists():
-            return path
-    return find_run(wanted, folder).path
+    return place_of(wanted, folder) or find_run(wanted, folder).path
 
 
 def read_sources(paths: Sequence[Path], skipped: Skipped = unheard) -> list[Source]:

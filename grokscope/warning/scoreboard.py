@@ -35,8 +35,8 @@ SIGNALS = (
 """Scored by their value; the rules beside them by how long ago they fired."""
 STRATA = (LR, WD, "task.operation")
 FRACTIONS = (0.05, 0.1, 0.25)
-RIVALS = ("memorized", "test-loss-turn")
-"""What anybody sees without measuring: a warning that comes after them is late news."""
+EVIDENT = ("memorized", "test-loss-turn")
+"""Rules that anybody can follow without measuring a landscape: a warning that comes after them is late news."""
 CLOCK = "lr·wd"
 AUROC_DRAWS = 2_000
 
@@ -204,7 +204,7 @@ def _rule_row(rule: str, grokking: Sequence[_Run], controls: Sequence[_Run]) -> 
         way=_quartiles(known[grok > 0] / grok[grok > 0]),
         correlation=spearman(dated, grok),
         within_lr=spearman(dated, grok, [_stratum(run, LR) or "" for run, _ in fired]),
-        races={rival: _race(fired, rival) for rival in RIVALS if rival != rule},
+        races={rival: _race(fired, rival) for rival in EVIDENT if rival != rule},
     )
 
 

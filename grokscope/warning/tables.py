@@ -50,13 +50,11 @@ def find_trajectories(wanted: str, folder: Path, skipped: Skipped = unheard) -> 
 
     `TABLE/RUN` is one run of a table. Raises `NoSuchRun`.
     """
-    if wanted == "latest":
-        return [trajectory_of(find_run(wanted, folder))]
-    path = _place(wanted, folder)
+    path = place_of(wanted, folder)
     if path is not None:
         return read_trajectories(path, skipped)
     table, _, name = wanted.rpartition("/")
-    path = _place(table, folder) if table else None
+    path = place_of(table, folder) if table else None
     if path is not None and path.is_file():
         found = [run for run in _read_table(path) if name in {run.name, run.name.rpartition("/")[2]}]
         if not found:
@@ -65,7 +63,10 @@ def find_trajectories(wanted: str, folder: Path, skipped: Skipped = unheard) -> 
     return [trajectory_of(find_run(wanted, folder))]
 
 
-def _place(wanted: str, folder: Path) -> Path | None:
+def place_of(wanted: str, folder: Path) -> Path | None:
+    """Where a path, or in `folder` a run, a sweep or a table of that whole name stands; `latest` is never a name."""
+    if wanted == "latest":
+        return None
     places = (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES))
     return next((place for place in places if place.exists()), None)
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
-from grokscope.runs.directory import TABLE_SUFFIXES as TABLE_SUFFIXES
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import read
 
@@ -199,11 +198,14 @@ def _columns(rows: Mapping[int, Mapping[str, float]]) -> dict[str, Array]:
     return columns
 
 
-_SECTIONS = ("task", "model", "optimizer", "train", "measure", "evaluate", "detect", "interventions")
+_SECTIONS = ("task", "model", "optimizer", "train", "measure", "evaluate", "detect", "forecast", "interventions")
+_NO_FACTS = frozenset({"task.name", "train.steps", "forecast.enabled"})
+BANK = "forecast.bank"
+"""The table that a run forecasts itself from, where its settings name one"""
 
 
 def facts_of(config: Mapping[str, Any]) -> dict[str, Fact]:
-    """The settings as dotted keys, without those that are unset and `train.steps`, which is the budget."""
+    """The settings as dotted keys, without those that are unset, and `train.steps`, which is the budget."""
     facts: dict[str, Fact] = {"preset": config.get("preset", "")}
     for section in _SECTIONS:
         for key, value in config.get(section, {}).items():
@@ -211,4 +213,4 @@ def facts_of(config: Mapping[str, Any]) -> dict[str, Fact]:
                 value = "; ".join(map(str, value))
             if value is not None and value != "" and not isinstance(value, Mapping):
                 facts[f"{section}.{key}"] = int(value) if isinstance(value, bool) else value
-    return {key: value for key, value in facts.items() if key not in {"task.name", "train.steps"}}
+    return {key: value for key, value in facts.items() if key not in _NO_FACTS}

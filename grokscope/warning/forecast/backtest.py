@@ -8,16 +8,16 @@ import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any, Literal
 
 import numpy as np
 
 from grokscope.warning.forecast.forecaster import Forecaster, Projection, calibrate_on
 from grokscope.warning.forecast.intervals import LEVEL
-from grokscope.warning.forecast.landmarks import configuration_of, family_of, landmarks_of, settled
+from grokscope.warning.forecast.landmarks import Mask, configuration_of, family_of, landmarks_of, settled
 from grokscope.warning.forecast.laws import LAWS
-from grokscope.warning.forecast.progress import Progress, rows_of
+from grokscope.warning.forecast.progress import Array, Progress, rows_of
 from grokscope.warning.trajectory import Trajectory
 
 FRACTIONS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
@@ -145,7 +145,8 @@ def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration
     budget = [answer for answer in answers if answer.of == "budget"]
     never = [answer for answer in budget if answer.grok_step is None]
     steps = [answer for answer in answers if answer.of == "step"]
-    groups = {"all": budget, "with weight decay": [answer for answer in budget if answer.wd > 0]}
+    rated = [answer for answer in budget if answer.said.probability is not None]
+    groups = {"all": rated, "with weight decay": [answer for answer in rated if answer.wd > 0]}
     intervals = [covered for answer in way if (covered := _covered(answer)) is not None]
     return Backtest(
         left_out=left_out,
@@ -245,11 +246,7 @@ def _coverage(answers: Sequence[Answer], at: float) -> Coverage:
 
 def _odds(name: str, answers: Sequence[Answer]) -> Iterator[Odds]:
     for at, group in _by(answers, lambda answer: answer.fraction):
-        given = [(answer.said.probability, answer.grok_step is not None) for answer in group]
-        said = np.array([probability for probability, _ in given if probability is not None])
-        true = np.array([grokked for probability, grokked in given if probability is not None], dtype=bool)
-        if len(true) == 0:
-            continue
+        said, true = _said_and_true(group)
         share = float(true.mean())
         yield Odds(
             name, at, len(true), int(true.sum()), _auroc(said, true), float(((said - true) ** 2).mean()),
@@ -258,20 +255,24 @@ def _odds(name: str, answers: Sequence[Answer]) -> Iterator[Odds]:
 
 
 def _reliability(name: str, answers: Sequence[Answer]) -> Iterator[Reliability]:
-    given = [answer for answer in answers if answer.said.probability is not None]
-    said = np.array([answer.said.probability for answer in given], dtype=float)
-    grokked = np.array([answer.grok_step is not None for answer in given])
+    said, grokked = _said_and_true(answers)
     bins = np.digitize(said, RELIABILITY_BINS[1:-1])
     for index, (low, high) in enumerate(pairwise(RELIABILITY_BINS)):
-        here = np.flatnonzero(bins == index)
-        if len(here):
-            distinct = len({given[place].run for place in here})
+        here = bins == index
+        if here.any():
+            distinct = len({answer.run for answer in compress(answers, here)})
             yield Reliability(
-                name, low, high, len(here), distinct, float(said[here].mean()), float(grokked[here].mean())
+                name, low, high, int(here.sum()), distinct, float(said[here].mean()), float(grokked[here].mean())
             )
 
 
-def _auroc(said: Any, true: Any) -> float | None:
+def _said_and_true(answers: Sequence[Answer]) -> tuple[Array, Mask]:
+    """Probabilities, and whether the runs grokked [n] each."""
+    said = np.array([answer.said.probability for answer in answers], dtype=np.float64)
+    return said, np.array([answer.grok_step is not None for answer in answers], dtype=bool)
+
+
+def _auroc(said: Array, true: Mask) -> float | None:
     """Share of pairs of a run that grokked and one that did not in which the first was thought likelier."""
     positive, negative = said[true], said[~true]
     if min(len(positive), len(negative)) < FEWEST_RANKED:
