@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import norm
-from grokscope.protocols import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 
 
 class Parameters(BaseModel):
@@ -46,11 +46,11 @@ SPEC = InterventionSpec("hold", "Hold the length of all parameters.", Parameters
 def main() -> None:
     """Train a tiny model for 60 steps with weight decay, holding its length from the 30th on."""
     from grokscope import registry
-    from grokscope.config import resolve
-    from grokscope.examples import Packer
+    from grokscope.contract.examples import Packer
+    from grokscope.contract.parameters import initial_parameters, layout
+    from grokscope.contract.streams import generator
     from grokscope.interventions.step import Active, stepped
-    from grokscope.parameters import initial_parameters, layout
-    from grokscope.streams import generator
+    from grokscope.settings.config import resolve
     from grokscope.testing.reference import SPEC as NUMPY
 
     sizes = {"task.modulus": 7, "model.width": 8, "model.heads": 2, "model.feed_forward": 8, "optimizer.lr": 0.01}

@@ -13,7 +13,7 @@ from grokscope.geometry.commutator import exact
 
 
 class ModuleLandscape:
-    """Any module and loss as a `grokscope.protocols.Landscape`; the module itself is never touched."""
+    """Any module and loss as a `grokscope.contract.backends.Landscape`; the module itself is never touched."""
 
     def __init__(self, module: nn.Module, loss: Any) -> None:
         self.module, self.loss = module, loss

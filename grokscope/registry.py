@@ -10,7 +10,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, overload
 
-from grokscope.protocols import BackendSpec, InterventionSpec, TaskSpec
+from grokscope.contract.backends import BackendSpec
+from grokscope.contract.interventions import InterventionSpec
+from grokscope.contract.tasks import TaskSpec
 
 Kind = Literal["backends", "tasks", "interventions"]
 

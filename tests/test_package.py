@@ -93,7 +93,7 @@ SPECS = [
 ]
 
 
-@pytest.mark.parametrize("module", ["grokscope.protocols", "grokscope.cli.main", *SPECS])
+@pytest.mark.parametrize("module", ["grokscope.contract.backends", "grokscope.cli.main", *SPECS])
 def test_importing_it_imports_no_framework(module: str) -> None:
     code = (
         f"import sys, {module}\n"

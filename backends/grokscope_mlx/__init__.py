@@ -8,8 +8,9 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 
-from grokscope.models import ModelSpec
-from grokscope.protocols import BackendSpec, Device, FloatArray, Precision, Session, Unavailable
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.backends import BackendSpec, Device, Session, Unavailable
+from grokscope.contract.models import ModelSpec
 
 _INSTALL = "pip install 'grokscope[mlx]'"
 

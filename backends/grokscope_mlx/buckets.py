@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.examples import Batch, Stream
+from grokscope.contract.examples import Batch, Stream
 
 SEQUENCES, LENGTH, NODES, READS = 16, 8, 256, 256
 """Sizes are rounded up to multiples of these."""

@@ -9,20 +9,11 @@ from typing import NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from grokscope.examples import Batch
-from grokscope.models import ModelSpec
-from grokscope.parameters import layout
-from grokscope.protocols import (
-    AdamW,
-    Bracket,
-    Device,
-    FloatArray,
-    Precision,
-    Prediction,
-    StepOutcome,
-    TrainingState,
-    Unavailable,
-)
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, StepOutcome, TrainingState, Unavailable
+from grokscope.contract.examples import Batch
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import layout
 from grokscope_mlx.buckets import bucketed
 from grokscope_mlx.transformer import PreparedBatch, Transformer
 
@@ -38,7 +29,7 @@ class Moving(NamedTuple):
 
 
 class MLXSession:
-    """See `grokscope.protocols.Session`. Deterministic on a CPU.
+    """See `grokscope.contract.backends.Session`. Deterministic on a CPU.
 
     Opening a session makes its device MLX's default: plain arithmetic on its vectors happens there. `threads` is not
     MLX's to set: it computes on one thread, beside those that the linear algebra library took when it was loaded.

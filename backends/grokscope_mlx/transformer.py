@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from grokscope.examples import Batch, Ints, Stream
-from grokscope.models import LAYER_NORM_EPSILON, ModelSpec
-from grokscope.parameters import Layout
+from grokscope.contract.examples import Batch, Ints, Stream
+from grokscope.contract.models import LAYER_NORM_EPSILON, ModelSpec
+from grokscope.contract.parameters import Layout
 from grokscope_mlx.buckets import LENGTH
 from grokscope_mlx.functions import gelu, log_sum_exp, softmax, softplus
 
 
 class PreparedStream(NamedTuple):
-    """One side of a batch on the device; see `grokscope.examples.Stream`. `mx.compile` looks into tuples."""
+    """One side of a batch on the device; see `grokscope.contract.examples.Stream`. `mx.compile` looks into tuples."""
 
     tokens: mx.array
     positions: mx.array

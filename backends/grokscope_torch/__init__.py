@@ -6,8 +6,9 @@ torch.
 
 from collections.abc import Mapping, Sequence
 
-from grokscope.models import ModelSpec
-from grokscope.protocols import AdamW, BackendSpec, Device, FloatArray, PlainRun, Precision, Session, Unavailable
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.backends import AdamW, BackendSpec, Device, PlainRun, Session, Unavailable
+from grokscope.contract.models import ModelSpec
 
 _INSTALL = "pip install 'grokscope[torch]'"
 

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from grokscope.examples import IGNORED, Examples
-from grokscope.models import LAYER_NORM_EPSILON, ModelSpec
-from grokscope.parameters import layout
-from grokscope.protocols import AdamW, FloatArray
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.backends import AdamW
+from grokscope.contract.examples import IGNORED, Examples
+from grokscope.contract.models import LAYER_NORM_EPSILON, ModelSpec
+from grokscope.contract.parameters import layout
 
 EVALUATION_BATCH = 512
 

@@ -7,27 +7,18 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from grokscope.examples import Batch
-from grokscope.models import ModelSpec
-from grokscope.parameters import layout
-from grokscope.protocols import (
-    AdamW,
-    Bracket,
-    Device,
-    FloatArray,
-    Precision,
-    Prediction,
-    StepOutcome,
-    TrainingState,
-    Unavailable,
-)
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, StepOutcome, TrainingState, Unavailable
+from grokscope.contract.examples import Batch
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import layout
 from grokscope_torch.transformer import PreparedBatch, Transformer
 
 _DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
 
 class TorchSession:
-    """See `grokscope.protocols.Session`. Deterministic on a CPU with a fixed number of threads."""
+    """See `grokscope.contract.backends.Session`. Deterministic on a CPU with a fixed number of threads."""
 
     def __init__(
         self, model: ModelSpec, parameters: FloatArray, *, device: str, precision: Precision, threads: int | None

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from grokscope.examples import Batch, Ints, Stream
-from grokscope.models import LAYER_NORM_EPSILON, ModelSpec
-from grokscope.parameters import Layout
+from grokscope.contract.examples import Batch, Ints, Stream
+from grokscope.contract.models import LAYER_NORM_EPSILON, ModelSpec
+from grokscope.contract.parameters import Layout
 
 
 @dataclass(frozen=True)
 class PreparedStream:
-    """One side of a batch on the device; see `grokscope.examples.Stream`."""
+    """One side of a batch on the device; see `grokscope.contract.examples.Stream`."""
 
     tokens: Tensor
     positions: Tensor

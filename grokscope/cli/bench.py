@@ -29,9 +29,9 @@ def bench(
     eager AdamW, every test sequence evaluated.
     """
     from grokscope import registry
-    from grokscope.bench import bench as timed
     from grokscope.cli.output import say, say_json, say_table
-    from grokscope.config import read_assignments, resolve
+    from grokscope.machine.bench import bench as timed
+    from grokscope.settings.config import read_assignments, resolve
 
     spec = registry.get("tasks", task)
     places = {"backend.name": backend, "backend.device": device, "backend.precision": precision}

@@ -29,7 +29,7 @@ from grokscope.events import (
     Trained,
     Warned,
 )
-from grokscope.pace import duration
+from grokscope.training.pace import duration
 
 Show = Callable[[Event, str], None]
 LINE_SECONDS = 10.0

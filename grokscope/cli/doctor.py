@@ -39,7 +39,7 @@ def doctor(
 def _examine(runs: Path, json: bool) -> None:
     from grokscope.cli.output import say, say_json
     from grokscope.cli.plugins import say_backends
-    from grokscope.machine import about_this_machine, automatic_backend, surveyed_backends
+    from grokscope.machine.doctor import about_this_machine, automatic_backend, surveyed_backends
 
     about, surveys, chosen = about_this_machine(runs), surveyed_backends(), automatic_backend()
     if json:
@@ -64,8 +64,8 @@ def _verify(
     folder: Path | None, backend: str, device: str, precision: Literal["float32", "float64"] | None, json: bool
 ) -> None:
     from grokscope.cli.output import say, say_json, say_table
-    from grokscope.machine import verified_points
-    from grokscope.verify import PACKAGED
+    from grokscope.machine.doctor import verified_points
+    from grokscope.machine.verify import PACKAGED
 
     try:
         verified = list(verified_points(folder or PACKAGED, backend, device, precision))

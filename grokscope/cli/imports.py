@@ -114,7 +114,7 @@ def _say_unknown(facts: Sequence[str]) -> None:
 
     from grokscope import registry
     from grokscope.cli.exits import complain
-    from grokscope.config import known_keys
+    from grokscope.settings.config import known_keys
 
     known = sorted({key for name in registry.names("tasks") for key in known_keys(registry.get("tasks", name))})
     for fact in facts:

@@ -193,9 +193,9 @@ def _design(
 ) -> "Design":
     """What the flags ask for. Raises what `exits` knows."""
     from grokscope import registry
-    from grokscope.config import read_assignments, read_environment
     from grokscope.experiment.conditions import CONDITIONS, doses_of, read_conditions, read_doses
     from grokscope.experiment.design import PUBLISHED_START, Design
+    from grokscope.settings.config import read_assignments, read_environment
     from grokscope.sweeps.grid import spelt_out
 
     environment = read_environment(registry.get("tasks", task))
@@ -299,7 +299,7 @@ def _say_plan(design: "Design", runs: Path, json: bool) -> None:
 
 def _drawn(draw: "Callable[[], object]") -> None:
     """Figures where they can be had; the tables stand without them."""
-    from grokscope.protocols import Unavailable
+    from grokscope.contract.backends import Unavailable
 
     try:
         draw()

@@ -44,11 +44,11 @@ def pca(
     same step lengths. The run needs snapshots (--set snapshot.every=50), and may be live.
     """
     from grokscope.cli.output import say_json
+    from grokscope.contract.parameters import layout
+    from grokscope.contract.streams import generator
     from grokscope.geometry.trajectory import FEWEST, Question, concentrations
-    from grokscope.parameters import layout
     from grokscope.runs.directory import find_run
     from grokscope.runs.history import history
-    from grokscope.streams import generator
 
     _check(figure)
     directory = find_run(run, runs)

@@ -10,8 +10,9 @@ from grokscope.cli.command import Command
 from grokscope.cli.shared import AsJson
 
 if TYPE_CHECKING:
-    from grokscope.machine import Surveyed
-    from grokscope.protocols import InterventionSpec, TaskSpec
+    from grokscope.contract.interventions import InterventionSpec
+    from grokscope.contract.tasks import TaskSpec
+    from grokscope.machine.doctor import Surveyed
 
 TERM_WIDTH, DESCRIPTION_WIDTH = 20, 100
 
@@ -86,7 +87,7 @@ def export_task(
 def backends(*, json: AsJson = False) -> None:
     """List the backends: devices, precisions and versions, or what to install. Imports their frameworks."""
     from grokscope.cli.output import say_json
-    from grokscope.machine import automatic_backend, surveyed_backends
+    from grokscope.machine.doctor import automatic_backend, surveyed_backends
 
     surveys, chosen = surveyed_backends(), automatic_backend()
     if json:
@@ -98,7 +99,7 @@ def backends(*, json: AsJson = False) -> None:
 def say_backends(surveys: "list[Surveyed]", chosen: str | None) -> None:
     """Backends for a person, and which one `auto` takes and why."""
     from grokscope.cli.output import say
-    from grokscope.machine import SUITABILITY
+    from grokscope.machine.doctor import SUITABILITY
 
     for survey in surveys:
         say(f"{survey.name}: {survey.summary}")
@@ -189,7 +190,7 @@ def schema(
     """Print the JSON Schema of events: of each line that `--json` prints and events.jsonl holds."""
     from grokscope import events, registry
     from grokscope.cli.output import say_json
-    from grokscope.config import RunConfig
+    from grokscope.settings.config import RunConfig
 
     if config is None:
         say_json(events.schema())

@@ -56,7 +56,7 @@ def report(
 
 
 def _check_matplotlib() -> None:
-    from grokscope.protocols import Unavailable
+    from grokscope.contract.backends import Unavailable
     from grokscope.report.style import require_matplotlib
 
     try:

@@ -33,11 +33,11 @@ from grokscope.cli.training import (
 )
 
 if TYPE_CHECKING:
-    from grokscope.config import RunConfig
+    from grokscope.contract.tasks import TaskSpec
     from grokscope.events import Event
-    from grokscope.protocols import TaskSpec
     from grokscope.runs.directory import RunDirectory
-    from grokscope.trainer import Listener, Trainer
+    from grokscope.settings.config import RunConfig
+    from grokscope.training.loop import Listener, Trainer
 
 
 def run(
@@ -112,7 +112,7 @@ def run(
     directory, spec, settings, options = _planned(task, preset, config, setting or [], flags, runs, name, resume)
     begun = resume is not None
     if go_on:
-        from grokscope.launch import continuation
+        from grokscope.training.launch import continuation
 
         what = continuation(directory, settings)
         if what == "over":
@@ -128,9 +128,9 @@ def _interventions(given: list[str] | None, replayed: str | None, runs: Path, qu
     """The schedule from flags: what a run had, then what is given. Raises `NoSuchRun`."""
     if replayed is None:
         return given or None
-    from grokscope import schedule
     from grokscope.runs.directory import find_run
     from grokscope.runs.log import read
+    from grokscope.settings import schedule
 
     directory = find_run(replayed, runs)
     had = schedule.replayed(read(directory.events))
@@ -150,9 +150,10 @@ def _planned(
     resume: str | None,
 ) -> "tuple[RunDirectory, TaskSpec, RunConfig, Any]":
     """Which run, of what task, with which settings. Raises what `exits` knows."""
-    from grokscope import config as configuration
-    from grokscope import launch, registry
+    from grokscope import registry
     from grokscope.runs.directory import find_run, new_name
+    from grokscope.settings import config as configuration
+    from grokscope.training import launch
 
     changes = configuration.read_assignments(assignments) | flags
     if resume is not None:
@@ -184,7 +185,7 @@ def _train(
     fail_on: str | None,
 ) -> int:
     from grokscope.cli.display import display
-    from grokscope.launch import launched
+    from grokscope.training.launch import launched
 
     with (
         display(quiet=quiet) as show,

@@ -58,7 +58,7 @@ def _say_runs(listed: list[tuple[str, dict[str, Any]]]) -> None:
 def _age(time: str | None) -> str:
     from datetime import UTC, datetime
 
-    from grokscope.pace import duration
+    from grokscope.training.pace import duration
 
     if time is None:
         return "-"
@@ -150,8 +150,8 @@ def control(
 def _command(action: Action, kind: str | None, state: Any, assignments: list[str], count: int) -> "Command":
     from math import isfinite
 
-    from grokscope.config import read_assignments
     from grokscope.runs.inbox import Command
+    from grokscope.settings.config import read_assignments
 
     if action == "intervene":
         if kind is None or state is None:

@@ -203,7 +203,7 @@ def _readings(state: "RunState") -> list[str]:
 
 
 def _time(spent: "Cost") -> str:
-    from grokscope.pace import duration
+    from grokscope.training.pace import duration
     from grokscope.warning.review import shares
 
     parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares(spent).items())

@@ -180,7 +180,7 @@ def _planned(
     runs: Path,
 ) -> "Sweep":
     from grokscope import registry
-    from grokscope.config import read_assignments
+    from grokscope.settings.config import read_assignments
     from grokscope.sweeps.grid import merged, plan, read_axes, read_tables, task_of
 
     file = {} if config is None else read_tables(config)
@@ -198,7 +198,7 @@ def _engine(
     if name != "slurm" and (slurm or detach):
         raise typer.BadParameter("is for --engine slurm", param_hint="--slurm" if slurm else "--detach")
     if name == "slurm":
-        from grokscope.config import read_assignments
+        from grokscope.settings.config import read_assignments
         from grokscope.sweeps.slurm import SlurmEngine
 
         return SlurmEngine(planned.folder, read_assignments(slurm or []), jobs=jobs, detach=detach)

@@ -26,6 +26,6 @@ Estimator = Annotated[str | None, typer.Option(help="exact, finite-difference or
 
 def flag_settings(**given: Any) -> dict[str, Any]:
     """Flags that were given (None: not), by the keys they set."""
-    from grokscope.config import FLAGS
+    from grokscope.settings.config import FLAGS
 
     return {FLAGS[flag.replace("_", "-")]: value for flag, value in given.items() if value is not None}

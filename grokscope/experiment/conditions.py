@@ -26,8 +26,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from grokscope.config import ConfigError, RunConfig
-from grokscope.schedule import Entry
+from grokscope.settings.config import ConfigError, RunConfig
+from grokscope.settings.schedule import Entry
 
 BASELINE = "baseline"
 

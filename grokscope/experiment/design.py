@@ -16,10 +16,10 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grokscope import registry
-from grokscope.config import ConfigError, RunConfig, resolve
 from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, possible, settings_of
 from grokscope.runs.directory import NoSuchRun, check_name, find_manifest, folders_with, write_whole
-from grokscope.settings import sentence
+from grokscope.settings.config import ConfigError, RunConfig, resolve
+from grokscope.settings.values import sentence
 from grokscope.sweeps.grid import Cell, Listed, Sweep, SweepFile, plan
 
 MANIFEST = "experiment.toml"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from grokscope.parameters import Layout, Parameter
+from grokscope.contract.parameters import Layout, Parameter
 
 Weights = Literal["attention", "matrices", "all"]
 """`attention`: WQ, WK, WV, WO of every layer. `matrices`: up and down too. `all`: embeddings and read-out too. Biases

@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from grokscope.protocols import Array, Bracket, BracketLandscape, Landscape, Precision
+from grokscope.contract.arrays import Array, Precision
+from grokscope.contract.backends import Bracket, BracketLandscape, Landscape
 
 Estimator = Literal["exact", "finite-difference"]
 

@@ -18,11 +18,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Array, FloatArray
+from grokscope.contract.parameters import Layout
 from grokscope.geometry.blocks import Weights, covered, weight_blocks
 from grokscope.geometry.commutator import dot, inner, norm
 from grokscope.geometry.gram import Snapshots, directions, orthonormal
-from grokscope.parameters import Layout
-from grokscope.protocols import Array, FloatArray
 
 NOT_ORTHONORMAL = 1e-4
 """Largest error of an inner product of two rows"""

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.parameters import Layout
 from grokscope.geometry.blocks import WeightBlock, Weights, covered, weight_blocks
 from grokscope.geometry.gram import Snapshots, gram, shares
-from grokscope.parameters import Layout
-from grokscope.protocols import FloatArray
 
 Gram = NDArray[np.float64]
 """Inner products of displacements from W_0, [snapshots, snapshots]"""

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.interventions import Plan, SwitchedOn
+from grokscope.contract.parameters import Layout, layout
+from grokscope.contract.streams import generator
 from grokscope.geometry.blocks import covered, weight_blocks
 from grokscope.geometry.subspaces import Block, Projector, Subspace, random_joint, random_like, trajectory_basis
-from grokscope.parameters import Layout, layout
-from grokscope.protocols import FloatArray, Plan, SwitchedOn
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.snapshots import Snapshot, Unreadable, read_snapshot, snapshot_file
 from grokscope.runs.state import read_state
-from grokscope.streams import generator
 
 FEWEST_SNAPSHOTS = 3
 NO_RUN = ("own", "random", "random-joint", "none")

@@ -5,10 +5,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from grokscope.contract.arrays import Array
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import PAPER_ETA, CommutatorSample, exact, finite_difference, norm
 from grokscope.geometry.subspaces import Projector
 from grokscope.interventions.basis import OptionalBasisParameters, basis_objection, facts_of, opened_basis
-from grokscope.protocols import Array, Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 
 
 class KickParameters(OptionalBasisParameters):

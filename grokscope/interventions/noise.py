@@ -3,10 +3,11 @@
 import numpy as np
 from pydantic import Field
 
+from grokscope.contract.arrays import Array
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import norm
 from grokscope.geometry.subspaces import Projector
 from grokscope.interventions.basis import OptionalBasisParameters, basis_objection, facts_of, opened_basis
-from grokscope.protocols import Array, Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 
 
 class NoiseParameters(OptionalBasisParameters):

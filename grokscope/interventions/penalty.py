@@ -2,10 +2,11 @@
 
 from pydantic import Field
 
+from grokscope.contract.arrays import Array
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.subspaces import Projector
 from grokscope.interventions.basis import BasisParameters, basis_objection, facts_of, opened_basis
 from grokscope.interventions.project import Project
-from grokscope.protocols import Array, Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 
 
 class PenaltyParameters(BasisParameters):

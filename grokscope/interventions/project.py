@@ -4,9 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from grokscope.contract.arrays import Array
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.subspaces import Projector
 from grokscope.interventions.basis import BasisParameters, basis_objection, facts_of, opened_basis
-from grokscope.protocols import Array, Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 
 
 class ProjectParameters(BasisParameters):

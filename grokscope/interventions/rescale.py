@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import norm
 from grokscope.geometry.subspaces import Projector
 from grokscope.interventions.basis import BasisParameters, basis_objection, facts_of, opened_basis
-from grokscope.protocols import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 
 
 class RescaleParameters(BasisParameters):

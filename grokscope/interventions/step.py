@@ -11,9 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from grokscope.contract.arrays import Array
+from grokscope.contract.backends import AdamW, Prepared, Session, StepOutcome
+from grokscope.contract.interventions import Change, Intervention, StepInProgress
+from grokscope.contract.streams import generator
 from grokscope.geometry.commutator import norm
-from grokscope.protocols import AdamW, Array, Change, Intervention, Prepared, Session, StepInProgress, StepOutcome
-from grokscope.streams import generator
 
 Source = Literal["flag", "control", "schedule"]
 """Who switched it"""

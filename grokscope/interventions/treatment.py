@@ -13,16 +13,17 @@ from typing import Any, Literal
 import numpy as np
 
 from grokscope import registry
-from grokscope.config import ConfigError, RunConfig
+from grokscope.contract.backends import AdamW, Prepared, Session, StepOutcome
+from grokscope.contract.examples import Packer
+from grokscope.contract.interventions import Change, Plan, SwitchedOn
+from grokscope.contract.parameters import Layout
 from grokscope.events import Intervened, Number
-from grokscope.examples import Packer
 from grokscope.geometry.commutator import norm
 from grokscope.interventions.step import Acted, Active, Source, stepped
-from grokscope.parameters import Layout
-from grokscope.protocols import AdamW, Change, Plan, Prepared, Session, StepOutcome, SwitchedOn
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.snapshots import Unreadable, read_snapshot, snapshot_file
-from grokscope.schedule import BadSchedule, Entry, Time, checked, may_be_on, reached, specified, validated
+from grokscope.settings.config import ConfigError, RunConfig
+from grokscope.settings.schedule import BadSchedule, Entry, Time, checked, may_be_on, reached, specified, validated
 
 
 class Refused(ValueError):

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
-from grokscope.config import FLAGS, ConfigError, dotted, resolve
 from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
 from grokscope.runs.log import read
+from grokscope.settings.config import FLAGS, ConfigError, dotted, resolve
 from grokscope.sweeps.commands import toml_of
 from grokscope.sweeps.manifest import MANIFEST as SWEEP
 from grokscope.warning.detectors import Detected

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.protocols import Unavailable
+from grokscope.contract.backends import Unavailable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

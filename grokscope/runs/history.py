@@ -13,8 +13,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.models import ModelSpec
-from grokscope.protocols import FloatArray
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.models import ModelSpec
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.snapshots import Unreadable
 

@@ -16,9 +16,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from grokscope.models import ModelSpec
-from grokscope.parameters import layout
-from grokscope.protocols import FloatArray, TrainingState
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.backends import TrainingState
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import layout
 from grokscope.runs.log import RunUnwritable
 
 KEPT_CHECKPOINTS = 2

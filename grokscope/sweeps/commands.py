@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grokscope.settings import read_value
+from grokscope.settings.values import read_value
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
 from grokscope.sweeps.standing import OnChange, read_standing

@@ -27,9 +27,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grokscope import registry
-from grokscope.config import FLAGS, ConfigError, RunConfig, dotted, read_environment, resolve
 from grokscope.runs.directory import BadRunName, RunDirectory, check_name
-from grokscope.settings import read_value, sentence
+from grokscope.settings.config import FLAGS, ConfigError, RunConfig, dotted, read_environment, resolve
+from grokscope.settings.values import read_value, sentence
 
 NOT_AXES = ("task.name", "preset")
 """What a grid cannot vary: another task or preset is another sweep, or a cell listed by hand."""

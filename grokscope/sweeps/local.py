@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from grokscope import registry
-from grokscope.config import variables_of
+from grokscope.settings.config import variables_of
 from grokscope.sweeps.commands import command_of, last_words, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell

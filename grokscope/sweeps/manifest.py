@@ -9,11 +9,11 @@ from pathlib import Path
 
 import tomli_w
 
-from grokscope.config import ConfigError
-from grokscope.launch import changes_between, resumed_config
 from grokscope.runs.directory import NoSuchRun, find_manifest, folders_with, write_whole
+from grokscope.settings.config import ConfigError
 from grokscope.sweeps.grid import Cell, Sweep, SweepFile, plan, read_tables
 from grokscope.sweeps.standing import read_standing
+from grokscope.training.launch import changes_between, resumed_config
 
 MANIFEST = "sweep.toml"
 FREE = ("backend.name", "backend.device", "backend.threads")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.config import ConfigError
-from grokscope.protocols import Unavailable
+from grokscope.contract.backends import Unavailable
+from grokscope.settings.config import ConfigError
 from grokscope.sweeps.commands import command_of, last_words, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell

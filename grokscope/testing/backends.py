@@ -17,19 +17,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pytest
 
-from grokscope.examples import IGNORED, Examples, Ints, Packer
-from grokscope.models import ModelSpec
-from grokscope.parameters import initial_parameters, layout
-from grokscope.protocols import (
-    AdamW,
-    BackendSpec,
-    BracketLandscape,
-    FloatArray,
-    Precision,
-    Session,
-    TrainingState,
-    Unavailable,
-)
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.backends import AdamW, BackendSpec, BracketLandscape, Session, TrainingState, Unavailable
+from grokscope.contract.examples import IGNORED, Examples, Ints, Packer
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.testing import reference
 
 

@@ -20,14 +20,16 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from grokscope.examples import IGNORED, Examples, Packer
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.backends import AdamW, Prepared, Session
+from grokscope.contract.examples import IGNORED, Examples, Packer
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, SwitchedOn
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.interventions.step import Active, stepped
-from grokscope.models import ModelSpec
-from grokscope.parameters import initial_parameters, layout
-from grokscope.protocols import AdamW, Change, FloatArray, Intervention, InterventionSpec, Prepared, Session, SwitchedOn
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.snapshots import read_snapshot, snapshot_file, write_snapshot
-from grokscope.schedule import Entry, parsed
+from grokscope.settings.schedule import Entry, parsed
 from grokscope.testing import reference
 
 MODEL = ModelSpec("decoder", 5, 2, 5, 8, 1, 2, 8)
@@ -45,7 +47,7 @@ class Taken:
 
 
 class InterventionConformance:
-    """The promises of `grokscope.protocols.InterventionSpec` and `Intervention`, one test each."""
+    """The promises of `grokscope.contract.interventions.InterventionSpec` and `Intervention`, one test each."""
 
     spec: ClassVar[InterventionSpec]
     """The intervention under test."""
@@ -111,7 +113,7 @@ class InterventionConformance:
 
     def test_when_it_acts_is_said(self, run: Path) -> None:
         intervention = self._opened(_session(run), run)
-        assert isinstance(intervention, Intervention), "subclass grokscope.protocols.Intervention"
+        assert isinstance(intervention, Intervention), "subclass grokscope.contract.interventions.Intervention"
         assert isinstance(intervention.every, int)
         assert intervention.every >= 1
         assert not (intervention.once and intervention.every > 1), "what acts once has no rhythm"

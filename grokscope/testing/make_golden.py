@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
-from grokscope.examples import Examples, Packer
-from grokscope.models import ModelSpec
-from grokscope.parameters import initial_parameters, layout
-from grokscope.protocols import AdamW, TaskData, TaskSpec
-from grokscope.streams import generator
+from grokscope.contract.backends import AdamW
+from grokscope.contract.examples import Examples, Packer
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import initial_parameters, layout
+from grokscope.contract.streams import generator
+from grokscope.contract.tasks import TaskData, TaskSpec
+from grokscope.machine.verify import PACKAGED, GoldenPoint, verify
 from grokscope.testing import reference
-from grokscope.verify import PACKAGED, GoldenPoint, verify
 
 SEED = 1
 OPTIMIZER = AdamW(lr=3e-3, wd=1.0)

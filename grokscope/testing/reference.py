@@ -15,21 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.examples import IGNORED, Batch, Examples, Ints, Stream
-from grokscope.models import LAYER_NORM_EPSILON, ModelSpec
-from grokscope.parameters import Layout, layout
-from grokscope.protocols import (
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.backends import (
     AdamW,
     BackendSpec,
     Bracket,
     Device,
-    FloatArray,
-    Precision,
     Prediction,
     StepOutcome,
     TrainingState,
     Unavailable,
 )
+from grokscope.contract.examples import IGNORED, Batch, Examples, Ints, Stream
+from grokscope.contract.models import LAYER_NORM_EPSILON, ModelSpec
+from grokscope.contract.parameters import Layout, layout
 
 Numbers = NDArray[Any]
 """Real, or complex during a complex step."""
@@ -390,7 +389,7 @@ def adamw(state: TrainingState, gradient: FloatArray, optimizer: AdamW) -> tuple
 
 
 class ReferenceSession:
-    """`grokscope.protocols.Session` in NumPy."""
+    """`grokscope.contract.backends.Session` in NumPy."""
 
     device = "cpu"
     precision: Precision

@@ -24,9 +24,9 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from grokscope.config import resolve
-from grokscope.examples import IGNORED, Examples, Packer
-from grokscope.protocols import TaskData, TaskSpec
+from grokscope.contract.examples import IGNORED, Examples, Packer
+from grokscope.contract.tasks import TaskData, TaskSpec
+from grokscope.settings.config import resolve
 
 FRAMEWORKS = ("torch", "mlx", "jax", "tensorflow")
 """What importing a task, or loading its data, must not import."""
@@ -72,7 +72,7 @@ def rows(examples: Examples) -> Iterator[bytes]:
 
 
 class TaskConformance:
-    """The promises of `grokscope.protocols.TaskSpec`, one test each."""
+    """The promises of `grokscope.contract.tasks.TaskSpec`, one test each."""
 
     spec: ClassVar[TaskSpec]
     """The task under test."""

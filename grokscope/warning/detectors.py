@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from grokscope.protocols import GrokCriterion
+from grokscope.contract.tasks import GrokCriterion
 
 PAPER_BASELINE_RECORDS = 3
 PAPER_SMALLEST_BASELINE = 0.1

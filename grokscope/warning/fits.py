@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.streams import generator
+from grokscope.contract.streams import generator
 
 Array = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from grokscope.protocols import GrokCriterion
+from grokscope.contract.tasks import GrokCriterion
 from grokscope.warning.detectors import Detected, Grokking
 from grokscope.warning.foreign import Cell, Row, Unimportable, rows_of
 from grokscope.warning.trajectory import COLUMNS, Array, Fact, Trajectory

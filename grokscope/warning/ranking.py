@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.streams import generator
+from grokscope.contract.streams import generator
 from grokscope.warning.fits import DRAWS, LEVEL
 
 Array = NDArray[np.float64]

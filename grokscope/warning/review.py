@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from grokscope.protocols import GrokCriterion
+from grokscope.contract.tasks import GrokCriterion
 from grokscope.warning.detectors import (
     DefectRecord,
     Detected,

@@ -7,9 +7,9 @@ is not finite is null there, so it is passed over here too.
 import math
 from typing import Any, TypeGuard, TypeVar
 
-from grokscope.config import RunConfig
+from grokscope.contract.tasks import TaskSpec
 from grokscope.events import Detection, Evaluated, Event, Grokked, Measured, Memorized, Number, Onset, Rule
-from grokscope.protocols import TaskSpec
+from grokscope.settings.config import RunConfig
 from grokscope.warning.detectors import DefectRecord, Detected, Grokking, Memorization, TestLossTurn, onset_rule
 
 DetectionT = TypeVar("DetectionT", bound=Detection)

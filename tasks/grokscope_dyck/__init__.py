@@ -3,7 +3,7 @@
 Generator, sizes and model are those of arXiv 2602.16967 as its code has them: 50 training and 5,000 test sequences.
 """
 
-from grokscope.protocols import GrokCriterion, TaskSpec
+from grokscope.contract.tasks import GrokCriterion, TaskSpec
 from grokscope_dyck.load import Options, load
 from grokscope_dyck.presets import PRESETS
 

@@ -10,10 +10,10 @@ sequences fit, and positions that training never reached are asked too. The fact
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from grokscope.examples import Examples
-from grokscope.models import ModelSpec
-from grokscope.protocols import TaskData
-from grokscope.streams import generator
+from grokscope.contract.examples import Examples
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.streams import generator
+from grokscope.contract.tasks import TaskData
 from grokscope_dyck.sequences import OPEN, draw, draw_longer, examples, prefixes
 
 TRAIN, TEST, LONGER = 0, 1, 2

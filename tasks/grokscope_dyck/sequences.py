@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.examples import IGNORED, Examples, Ints
+from grokscope.contract.examples import IGNORED, Examples, Ints
 
 OPEN, CLOSE, PAD = 0, 1, 2
 

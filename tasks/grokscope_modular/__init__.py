@@ -3,7 +3,7 @@
 Operations, cut and model are those of arXiv 2602.16967 and its sibling 2602.16746 as their code has them.
 """
 
-from grokscope.protocols import GrokCriterion, TaskSpec
+from grokscope.contract.tasks import GrokCriterion, TaskSpec
 from grokscope_modular.load import Options, load
 from grokscope_modular.presets import PRESETS
 

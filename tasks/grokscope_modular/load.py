@@ -5,10 +5,10 @@ from math import sqrt
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from grokscope.examples import Ints
-from grokscope.models import ModelSpec
-from grokscope.protocols import TaskData
-from grokscope.streams import generator
+from grokscope.contract.examples import Ints
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.streams import generator
+from grokscope.contract.tasks import TaskData
 from grokscope_modular.tables import Operation, examples, table
 
 WIDTH = 128

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from grokscope.examples import IGNORED, Examples, Ints
+from grokscope.contract.examples import IGNORED, Examples, Ints
 
 Operation = Literal["add", "sub", "mul", "x2_y2", "x2_xy_y2", "x3_xy"]
 

@@ -4,7 +4,7 @@ The data are the official files, shipped unchanged: copyright (c) 2016-present, 
 LICENSE-SCAN in this folder. Protocol, token ids and model are those of arXiv 2602.16967 as its code has them.
 """
 
-from grokscope.protocols import GrokCriterion, TaskSpec
+from grokscope.contract.tasks import GrokCriterion, TaskSpec
 from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS
 from grokscope_scan.load import Options, load
 from grokscope_scan.official import export

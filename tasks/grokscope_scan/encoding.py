@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grokscope.examples import IGNORED, Examples, Ints
+from grokscope.contract.examples import IGNORED, Examples, Ints
 
 COMMAND_WORDS = (
     "<PAD>", "<SOS>", "<EOS>", "jump", "opposite", "right", "twice", "and", "turn", "thrice", "run", "left", "after",

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from grokscope.examples import Ints
-from grokscope.models import ModelSpec
-from grokscope.protocols import TaskData
-from grokscope.streams import generator
+from grokscope.contract.examples import Ints
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.streams import generator
+from grokscope.contract.tasks import TaskData
 from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS, Pair, encode, parse
 from grokscope_scan.official import Split, content, file_name
 

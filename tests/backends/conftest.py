@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from grokscope import registry
-from grokscope.protocols import Unavailable
+from grokscope.contract.backends import Unavailable
 from grokscope.testing import reference
 
 pytest.register_assert_rewrite("grokscope.testing.backends")

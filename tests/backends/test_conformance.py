@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grokscope.protocols import AdamW, FloatArray
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.backends import AdamW
 from grokscope.testing import backends, reference
 from grokscope.testing.backends import BackendConformance, Case
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from grokscope.protocols import BackendSpec, Precision
-from grokscope.verify import PACKAGED, TOLERANCES, load, points, verify, worst
+from grokscope.contract.arrays import Precision
+from grokscope.contract.backends import BackendSpec
+from grokscope.machine.verify import PACKAGED, TOLERANCES, load, points, verify, worst
 
 SHARED = Path(__file__).parents[3] / "shared" / "golden"
 """Points of full-size models; beside the repository where it is developed, never inside it."""

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from grokscope import registry
-from grokscope.examples import Packer
-from grokscope.protocols import AdamW, Unavailable
+from grokscope.contract.backends import AdamW, Unavailable
+from grokscope.contract.examples import Packer
 from grokscope.testing.backends import CASES, Case
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -52,7 +52,7 @@ def test_a_missing_framework_is_an_answer(verb: str) -> None:
         IMPORT_FAILS.format(message="No module named 'mlx'")
         + f"""
 from grokscope import registry
-from grokscope.protocols import Unavailable
+from grokscope.contract.backends import Unavailable
 try:
     registry.get("backends", "mlx").{verb}
 except Unavailable as problem:
@@ -71,7 +71,7 @@ def test_mlx_without_its_library_says_why() -> None:
         IMPORT_FAILS.format(message="libmlx.so: cannot open shared object file")
         + """
 from grokscope import registry
-from grokscope.protocols import Unavailable
+from grokscope.contract.backends import Unavailable
 try:
     registry.get("backends", "mlx").devices()
 except Unavailable as problem:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from grokscope import registry
-from grokscope.examples import Packer
-from grokscope.parameters import initial_parameters
-from grokscope.protocols import AdamW, Precision, Session, Unavailable
-from grokscope.streams import generator
+from grokscope.contract.arrays import Precision
+from grokscope.contract.backends import AdamW, Session, Unavailable
+from grokscope.contract.examples import Packer
+from grokscope.contract.parameters import initial_parameters
+from grokscope.contract.streams import generator
 
 STEPS = 50
 BATCH = 24

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from grokscope import registry
-from grokscope.config import resolve
-from grokscope.examples import Packer
-from grokscope.parameters import initial_parameters, layout
-from grokscope.protocols import AdamW
+from grokscope.contract.backends import AdamW
+from grokscope.contract.examples import Packer
+from grokscope.contract.parameters import initial_parameters, layout
+from grokscope.settings.config import resolve
 
 torch = pytest.importorskip("torch")
 

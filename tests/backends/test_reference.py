@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from grokscope.examples import Packer
-from grokscope.protocols import Unavailable
+from grokscope.contract.backends import Unavailable
+from grokscope.contract.examples import Packer
 from grokscope.testing import reference
 from grokscope.testing.backends import CASES, Case
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from grokscope import registry
-from grokscope.config import resolve
-from grokscope.launch import launched, resumed_config
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.log import read
+from grokscope.settings.config import resolve
+from grokscope.training.launch import launched, resumed_config
 
 pytest.importorskip("torch")
 pytest.importorskip("mlx.core")

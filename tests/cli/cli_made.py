@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grokscope.config import resolve
 from grokscope.registry import get
+from grokscope.settings.config import resolve
 
 STEPS = 1200
 EVERY = 100

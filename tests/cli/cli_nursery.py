@@ -16,7 +16,7 @@ from typing import Any
 IMPORTED = (
     "grokscope.cli.display",
     "grokscope.cli.main",
-    "grokscope.launch",
+    "grokscope.training.launch",
     "grokscope_torch.session",
     "torch._dynamo",  # AdamW's constructor imports it, in 1 s
 )

@@ -10,9 +10,9 @@ from cli_made import write_made_run
 from cli_process import Nursery, tiny, until_logged
 from numpy.typing import NDArray
 
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import layout
 from grokscope.geometry.trajectory import random_walk_share
-from grokscope.models import ModelSpec
-from grokscope.parameters import layout
 from grokscope.runs.snapshots import write_snapshot
 
 MODEL = ModelSpec("encoder", vocabulary=11, context=2, classes=11, width=8, layers=1, heads=2, feed_forward=12)

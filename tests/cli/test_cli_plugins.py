@@ -10,7 +10,7 @@ import pytest
 from cli_process import Nursery, grokscope, tiny
 
 from grokscope.events import schema
-from grokscope.verify import PACKAGED, points
+from grokscope.machine.verify import PACKAGED, points
 
 SCAN_SIMPLE = {
     "tasks_train_simple.txt": "941bb8a088c5f53ceff12fde902dc008933cf0c4203cc672c47b5f79d73262dd",

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from grokscope.config import ConfigError
 from grokscope.experiment.analysis import analyse
 from grokscope.experiment.conduct import all_outcomes, all_planned, check_design, conduct, starts
 from grokscope.experiment.design import Design, read_design, record
-from grokscope.launch import launched
 from grokscope.registry import get
 from grokscope.runs.log import read
+from grokscope.settings.config import ConfigError
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
 from grokscope.sweeps.manifest import read_sweep
 from grokscope.sweeps.standing import OnChange, read_standing
+from grokscope.training.launch import launched
 
 TINY = {
     "task.modulus": 7, "model.width": 8, "model.heads": 2, "model.layers": 1, "model.feed_forward": 8,

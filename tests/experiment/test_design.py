@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from grokscope.config import ConfigError, dotted
 from grokscope.experiment.conditions import (
     BASELINE,
     CONDITIONS,
@@ -29,7 +28,8 @@ from grokscope.experiment.design import (
     treated,
 )
 from grokscope.runs.directory import NoSuchRun
-from grokscope.schedule import checked
+from grokscope.settings.config import ConfigError, dotted
+from grokscope.settings.schedule import checked
 
 RUNS = Path("runs")
 EVERYTHING = {name: doses_of(name, {}, grid=True) for name in CONDITIONS}

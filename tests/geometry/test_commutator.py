@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokscope.examples import Packer
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.backends import Bracket
+from grokscope.contract.examples import Packer
+from grokscope.contract.parameters import layout
 from grokscope.geometry import commutator
 from grokscope.geometry.commutator import (
     EPSILON,
@@ -26,8 +29,6 @@ from grokscope.geometry.commutator import (
     norm,
     shares,
 )
-from grokscope.parameters import layout
-from grokscope.protocols import Bracket, FloatArray, Precision
 from grokscope.testing.backends import CASES
 from grokscope.testing.reference import ReferenceSession
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grokscope.examples import IGNORED, Examples, Packer
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.examples import IGNORED, Examples, Packer
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.geometry.commutator import exact
-from grokscope.models import ModelSpec
-from grokscope.parameters import initial_parameters, layout
-from grokscope.protocols import FloatArray, Precision
 
 torch: Any = pytest.importorskip("torch")
 

@@ -10,6 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokscope import registry
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.backends import Unavailable
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.geometry.blocks import Weights, covered, weight_blocks
 from grokscope.geometry.subspaces import (
     Block,
@@ -24,9 +28,6 @@ from grokscope.geometry.subspaces import (
     trajectory_basis,
     weight_basis,
 )
-from grokscope.models import ModelSpec
-from grokscope.parameters import initial_parameters, layout
-from grokscope.protocols import FloatArray, Precision, Unavailable
 from grokscope.testing import reference
 
 MODEL = ModelSpec("encoder", vocabulary=7, context=2, classes=7, width=8, layers=2, heads=2, feed_forward=12)

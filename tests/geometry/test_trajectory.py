@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import layout
 from grokscope.geometry import gram as gram_module
 from grokscope.geometry.blocks import covered, weight_blocks
 from grokscope.geometry.gram import gram, largest, shares
@@ -24,8 +26,6 @@ from grokscope.geometry.trajectory import (
     step_lengths,
     subsampled,
 )
-from grokscope.models import ModelSpec
-from grokscope.parameters import layout
 
 LAYOUT = layout(ModelSpec("encoder", vocabulary=7, context=2, classes=7, width=8, layers=2, heads=2, feed_forward=12))
 SIZE = LAYOUT.size

@@ -4,9 +4,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from grokscope import registry, trainer
-from grokscope.protocols import Unavailable
+from grokscope import registry
+from grokscope.contract.backends import Unavailable
 from grokscope.testing import reference
+from grokscope.training import loop as trainer
 
 pytest.register_assert_rewrite("grokscope.testing.interventions")
 

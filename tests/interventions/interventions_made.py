@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
-from grokscope.config import RunConfig, resolve
-from grokscope.examples import Packer
+from grokscope.contract.backends import BackendSpec, Session
+from grokscope.contract.examples import Packer
+from grokscope.contract.interventions import SwitchedOn
+from grokscope.contract.parameters import Layout, initial_parameters, layout
+from grokscope.contract.streams import generator
 from grokscope.interventions.basis import BasisParameters, opened_basis
 from grokscope.interventions.treatment import Treatment
-from grokscope.parameters import Layout, initial_parameters, layout
-from grokscope.protocols import BackendSpec, Session, SwitchedOn
-from grokscope.streams import generator
+from grokscope.settings.config import RunConfig, resolve
 from grokscope.testing import reference
 
 Vector = NDArray[np.float64]

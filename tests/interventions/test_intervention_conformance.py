@@ -15,13 +15,13 @@ from interventions_made import TINY
 from pydantic import ConfigDict, Field
 
 from grokscope import registry
-from grokscope.config import resolve
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress
 from grokscope.interventions.basis import Parameters
-from grokscope.launch import launched
-from grokscope.protocols import Change, Intervention, InterventionSpec, StepInProgress
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.log import read
+from grokscope.settings.config import resolve
 from grokscope.testing.interventions import InterventionConformance
+from grokscope.training.launch import launched
 
 
 class TestKick(InterventionConformance):

@@ -8,11 +8,11 @@ import pytest
 from interventions_made import TINY
 
 from grokscope import registry
-from grokscope.config import resolve
-from grokscope.launch import launched
-from grokscope.protocols import FloatArray
+from grokscope.contract.arrays import FloatArray
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.log import read
+from grokscope.settings.config import resolve
+from grokscope.training.launch import launched
 
 pytest.importorskip("torch")
 pytest.importorskip("mlx.core")

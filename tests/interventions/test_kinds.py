@@ -9,8 +9,8 @@ import pytest
 from interventions_made import Parts, Vector, off, parts, unit
 from numpy.testing import assert_allclose
 
-from grokscope.protocols import BackendSpec
-from grokscope.streams import generator
+from grokscope.contract.backends import BackendSpec
+from grokscope.contract.streams import generator
 
 BASIS = {"basis": "random", "components": 2, "blocks": "matrices"}
 CLOSE = 1e-9

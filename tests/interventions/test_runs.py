@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from interventions_made import TINY
 
-from grokscope import registry, trainer
-from grokscope.config import ConfigError, resolve
+from grokscope import registry
+from grokscope.contract.streams import generator
 from grokscope.events import Event
-from grokscope.launch import launched, resumed_config
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import read
 from grokscope.runs.snapshots import newest_checkpoint, read_snapshot, snapshot_file, write_snapshot
-from grokscope.schedule import replayed
-from grokscope.streams import generator
-from grokscope.trainer import Trainer
+from grokscope.settings.config import ConfigError, resolve
+from grokscope.settings.schedule import replayed
+from grokscope.training import loop as trainer
+from grokscope.training.launch import launched, resumed_config
+from grokscope.training.loop import Trainer
 
 MODULAR = registry.get("tasks", "modular")
 SNAPSHOTS = {"snapshot.every": 2}

@@ -358,8 +358,8 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_command_says_what_differs_from_the_preset(changes: dict[str, Any], command: str) -> None:
-    from grokscope.config import resolve
     from grokscope.registry import get
+    from grokscope.settings.config import resolve
 
     config, _ = resolve(get("tasks", "modular"), changes, preset="quick")
     assert command_of(config.model_dump(mode="json")) == command

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import layout
 from grokscope.geometry.blocks import weight_blocks
 from grokscope.geometry.gram import gram
-from grokscope.models import ModelSpec
-from grokscope.parameters import layout
-from grokscope.protocols import FloatArray
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.history import History, NoHistory, history
 from grokscope.runs.snapshots import Unreadable, write_snapshot

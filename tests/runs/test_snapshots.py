@@ -11,9 +11,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load_file, save_file
 
-from grokscope.models import ModelSpec
-from grokscope.parameters import initial_parameters, layout
-from grokscope.protocols import TrainingState
+from grokscope.contract.backends import TrainingState
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.runs.log import RunUnwritable
 from grokscope.runs.snapshots import (
     Unreadable,

@@ -13,9 +13,9 @@ from rich.console import Console
 from sweeps_made import TINY, Planned, begin
 
 from grokscope.cli.sweep_display import SweepView
-from grokscope.config import read_assignments
 from grokscope.runs.log import EventLog
 from grokscope.runs.state import read_state
+from grokscope.settings.config import read_assignments
 from grokscope.sweeps import Standing, plan, read_standing, run_local
 from grokscope.sweeps.commands import PlanEngine, command_of, stderr_file, toml_of
 from grokscope.sweeps.local import LocalEngine, cores

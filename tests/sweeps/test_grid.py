@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from grokscope.config import ConfigError
+from grokscope.settings.config import ConfigError
 from grokscope.sweeps.grid import made_cell, merged, plan, read_axes, slug_of, sweep_file
 
 RUNS = Path("runs")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sweeps_made import Planned, begin
 
-from grokscope.config import ConfigError
 from grokscope.runs.directory import NoSuchRun
+from grokscope.settings.config import ConfigError
 from grokscope.sweeps import read_standing, read_sweep, record
 from grokscope.sweeps.manifest import check, find_sweep, manifest_of, sweeps_in
 from grokscope.sweeps.standing import left_to_do

@@ -14,8 +14,8 @@ import pytest
 import slurm_cluster
 from sweeps_made import TINY, Planned, begin
 
-from grokscope.config import ConfigError
-from grokscope.protocols import Unavailable
+from grokscope.contract.backends import Unavailable
+from grokscope.settings.config import ConfigError
 from grokscope.sweeps import plan, read_standing, run_local
 from grokscope.sweeps.slurm import CellJob, SlurmEngine
 

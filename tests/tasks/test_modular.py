@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from grokscope.examples import IGNORED
-from grokscope.parameters import layout
-from grokscope.protocols import TaskData
+from grokscope.contract.examples import IGNORED
+from grokscope.contract.parameters import layout
+from grokscope.contract.tasks import TaskData
 from grokscope.testing.tasks import TaskConformance
 from grokscope_modular import SPEC
 from grokscope_modular.tables import OPERATIONS, Operation, table

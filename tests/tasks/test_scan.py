@@ -9,9 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 import grokscope_scan
-from grokscope.examples import IGNORED
-from grokscope.parameters import layout
-from grokscope.protocols import TaskData
+from grokscope.contract.examples import IGNORED
+from grokscope.contract.parameters import layout
+from grokscope.contract.tasks import TaskData
 from grokscope.testing.tasks import TaskConformance, rows
 from grokscope_scan import SPEC
 from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS, EOS, SOS, encode, parse

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from grokscope.examples import Examples
-from grokscope.models import ModelSpec
-from grokscope.protocols import GrokCriterion, TaskData, TaskSpec
+from grokscope.contract.examples import Examples
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.tasks import GrokCriterion, TaskData, TaskSpec
 from grokscope.testing.tasks import TaskConformance, digest
 
 EVEN = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])

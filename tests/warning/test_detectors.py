@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.config import RunConfig, resolve
+from grokscope.contract.tasks import GrokCriterion
 from grokscope.events import Detection, Evaluated, Event, Measured, Scores, Spread, to_json
-from grokscope.protocols import GrokCriterion
 from grokscope.registry import get
+from grokscope.settings.config import RunConfig, resolve
 from grokscope.warning.detectors import (
     DefectRecord,
     Detected,

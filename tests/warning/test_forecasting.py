@@ -17,10 +17,10 @@ from forecast_made import BUDGET, EVERY, HOPELESS, LRS, OPERATIONS, bank, made, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokscope.config import RunConfig, resolve
 from grokscope.events import Evaluated, Event, Grokked, Intervened, Measured, Observed, Rule, Scores, Spread, to_json
 from grokscope.registry import get
 from grokscope.runs.log import decode
+from grokscope.settings.config import RunConfig, resolve
 from grokscope.warning.forecast.bank import build_bank, forecaster_for, projection_of, shipped_banks
 from grokscope.warning.forecast.forecaster import (
     ALREADY,

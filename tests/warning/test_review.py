@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from grokscope.protocols import GrokCriterion
+from grokscope.contract.tasks import GrokCriterion
 from grokscope.warning.review import cost, review, shares
 
 CRITERIA = {"early": GrokCriterion("accuracy", 0.5), "late": GrokCriterion("accuracy", 0.9, 2, "last")}

@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from grokscope.config import RunConfig
+from grokscope.contract.tasks import TaskSpec
 from grokscope.events import Evaluated, Event, Forecast, Grokked, Interval, Intervened, Measured, Number, Observed
-from grokscope.protocols import TaskSpec
+from grokscope.settings.config import RunConfig
 from grokscope.warning.forecast.bank import projection_of
 from grokscope.warning.forecast.forecaster import Projection
 from grokscope.warning.forecast.intervals import LEVEL

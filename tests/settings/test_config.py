@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from grokscope.config import (
+from grokscope.contract.tasks import TaskSpec
+from grokscope.registry import get, names
+from grokscope.runs.directory import NoSuchRun, RunDirectory
+from grokscope.settings.config import (
     FLAGS,
     ConfigError,
     RunConfig,
@@ -15,10 +18,7 @@ from grokscope.config import (
     read_toml,
     resolve,
 )
-from grokscope.launch import CHANGEABLE_ON_RESUME, resumed_config
-from grokscope.protocols import TaskSpec
-from grokscope.registry import get, names
-from grokscope.runs.directory import NoSuchRun, RunDirectory
+from grokscope.training.launch import CHANGEABLE_ON_RESUME, resumed_config
 
 MODULAR = get("tasks", "modular")
 PRESETS = [(name, preset) for name in names("tasks") for preset in get("tasks", name).presets]

@@ -8,16 +8,18 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from grokscope.config import RunConfig
-from grokscope.evaluation import PreparedSplit
+from grokscope.contract.arrays import Array
+from grokscope.contract.backends import Session, StepOutcome
+from grokscope.contract.examples import Packer
+from grokscope.contract.parameters import Layout, initial_parameters
+from grokscope.contract.tasks import TaskData
 from grokscope.events import Evaluated, Measured, Observed, Scores
-from grokscope.examples import Packer
 from grokscope.geometry.commutator import norm
 from grokscope.geometry.trajectory import ExpandingPC1
-from grokscope.parameters import Layout, initial_parameters
-from grokscope.probe import Probe
-from grokscope.protocols import Array, Session, StepOutcome, TaskData
 from grokscope.runs.snapshots import read_snapshot, snapshot_file
+from grokscope.settings.config import RunConfig
+from grokscope.training.evaluation import PreparedSplit
+from grokscope.training.measurement import Probe
 
 
 class Observer:

@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from grokscope.streams import Purpose, generator
+from grokscope.contract.streams import Purpose, generator
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ class ModelSpec:
     """The architecture of one run.
 
     `encoder` attends both ways, `decoder` is causal, `encoder-decoder` reads a source and predicts a target.
-    Which positions are read out is the labels' business (see `grokscope.examples`), not the model's.
+    Which positions are read out is the labels' business (see `grokscope.contract.examples`), not the model's.
     """
 
     shape: Shape

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokscope.examples import IGNORED, Batch, Examples, Ints, Packer, Stream
-from grokscope.models import ModelSpec
+from grokscope.contract.examples import IGNORED, Batch, Examples, Ints, Packer, Stream
+from grokscope.contract.models import ModelSpec
 from grokscope.testing.tasks import rows
 from grokscope_dyck import SPEC as DYCK
 from grokscope_modular import SPEC as MODULAR

@@ -12,16 +12,17 @@ from typing import Any, Literal
 import numpy as np
 
 from grokscope import __version__, registry
-from grokscope.config import ConfigError, RunConfig, dotted, read_toml, resolve
+from grokscope.contract.backends import BackendSpec, Unavailable
+from grokscope.contract.parameters import initial_parameters, layout
+from grokscope.contract.tasks import TaskSpec
 from grokscope.interventions.treatment import objections
-from grokscope.parameters import initial_parameters, layout
-from grokscope.protocols import BackendSpec, TaskSpec, Unavailable
 from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name, write_whole
 from grokscope.runs.heartbeat import Heartbeat
 from grokscope.runs.log import EventLog, read
 from grokscope.runs.snapshots import Checkpoint, newest_checkpoint
 from grokscope.runs.state import read_state
-from grokscope.trainer import Circumstances, Listener, Trainer
+from grokscope.settings.config import ConfigError, RunConfig, dotted, read_toml, resolve
+from grokscope.training.loop import Circumstances, Listener, Trainer
 from grokscope.warning.forecast.bank import bank_objection
 
 CHANGEABLE_ON_RESUME = ("train.steps", "train.stop_after_grok", "backend.name", "backend.device", "backend.threads")

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.models import ModelSpec
+from grokscope.contract.models import ModelSpec
 
 IGNORED = -100
 """A label that is no label: the position is not read out."""

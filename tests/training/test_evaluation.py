@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokscope.evaluation import PreparedSplit
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.examples import IGNORED, Examples, Packer
+from grokscope.contract.models import ModelSpec
 from grokscope.events import Scores
-from grokscope.examples import IGNORED, Examples, Packer
-from grokscope.models import ModelSpec
-from grokscope.protocols import FloatArray
 from grokscope.testing import reference
 from grokscope.testing.backends import CASES
+from grokscope.training.evaluation import PreparedSplit
 
 
 def plain_scores(model: ModelSpec, theta: FloatArray, examples: Examples) -> Scores:

@@ -5,7 +5,8 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 
 from grokscope import registry
-from grokscope.protocols import BackendSpec, TaskSpec
+from grokscope.contract.backends import BackendSpec
+from grokscope.contract.tasks import TaskSpec
 from grokscope.registry import NoSuchPlugin, get, names
 
 

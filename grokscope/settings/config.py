@@ -15,10 +15,12 @@ from typing import Any, Literal, Self
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from grokscope.models import ModelSpec
-from grokscope.protocols import AdamW, Precision, TaskSpec
-from grokscope.schedule import BadSchedule, checked
-from grokscope.settings import read_value, sentence
+from grokscope.contract.arrays import Precision
+from grokscope.contract.backends import AdamW
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.tasks import TaskSpec
+from grokscope.settings.schedule import BadSchedule, checked
+from grokscope.settings.values import read_value, sentence
 
 
 class ConfigError(ValueError):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope import registry
-from grokscope.config import ConfigError, RunConfig, read_toml, resolve
-from grokscope.schedule import DETECTIONS, BadSchedule, Entry, checked, parsed, replayed
+from grokscope.settings.config import ConfigError, RunConfig, read_toml, resolve
+from grokscope.settings.schedule import DETECTIONS, BadSchedule, Entry, checked, parsed, replayed
 
 MODULAR = registry.get("tasks", "modular")
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.config import RunConfig
-from grokscope.evaluation import PreparedSplit
-from grokscope.examples import Packer
+from grokscope.contract.examples import Packer
+from grokscope.contract.parameters import initial_parameters
+from grokscope.contract.streams import generator
+from grokscope.contract.tasks import TaskSpec
 from grokscope.geometry import commutator
-from grokscope.launch import available_backend
-from grokscope.parameters import initial_parameters
-from grokscope.protocols import TaskSpec
-from grokscope.streams import generator
+from grokscope.settings.config import RunConfig
+from grokscope.training.evaluation import PreparedSplit
+from grokscope.training.launch import available_backend
 
 WARM_UP_STEPS = 3
 LEAST_ROUNDS = 3

@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from grokscope.config import ConfigError, RunConfig
+from grokscope.contract.backends import Prepared, Session, StepOutcome
+from grokscope.contract.examples import Packer
+from grokscope.contract.parameters import layout
+from grokscope.contract.streams import generator
+from grokscope.contract.tasks import TaskData, TaskSpec
 from grokscope.events import (
     CheckpointWritten,
     Diverged,
@@ -24,18 +28,15 @@ from grokscope.events import (
     Trained,
     Warned,
 )
-from grokscope.examples import Packer
 from grokscope.interventions.step import Source
 from grokscope.interventions.treatment import Refused, Treatment, offered
-from grokscope.observation import Observer
-from grokscope.pace import Pace, duration
-from grokscope.parameters import layout
-from grokscope.protocols import Prepared, Session, StepOutcome, TaskData, TaskSpec
 from grokscope.runs import inbox
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.log import EventLog
 from grokscope.runs.snapshots import parameters_digest, write_checkpoint, write_snapshot
-from grokscope.streams import generator
+from grokscope.settings.config import ConfigError, RunConfig
+from grokscope.training.observation import Observer
+from grokscope.training.pace import Pace, duration
 from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.watch import Watch
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grokscope.examples import IGNORED, Examples
-from grokscope.models import LAYER_NORM_EPSILON
-from grokscope.parameters import layout
+from grokscope.contract.examples import IGNORED, Examples
+from grokscope.contract.models import LAYER_NORM_EPSILON
+from grokscope.contract.parameters import layout
+from grokscope.machine.verify import PACKAGED, Check, GoldenPoint, load, points, verify, worst
 from grokscope.testing import reference
-from grokscope.verify import PACKAGED, Check, GoldenPoint, load, points, verify, worst
 
 
 def test_one_point_a_task_ships() -> None:

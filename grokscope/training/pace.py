@@ -2,8 +2,8 @@
 
 import time
 
-from grokscope.config import RunConfig
 from grokscope.events import Evaluated, Event, Measured
+from grokscope.settings.config import RunConfig
 
 
 class Pace:

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.models import ModelSpec
-from grokscope.streams import generator
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.streams import generator
 
 Block = Literal["embedding", "attention", "mlp", "norm", "head"]
 

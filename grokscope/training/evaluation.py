@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from grokscope.contract.arrays import Array
+from grokscope.contract.backends import Prediction, Session
+from grokscope.contract.examples import Chunk, Evaluation
 from grokscope.events import Scores
-from grokscope.examples import Chunk, Evaluation
-from grokscope.protocols import Array, Prediction, Session
 
 
 class PreparedSplit:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokscope.models import ModelSpec, Shape
-from grokscope.parameters import Layout, initial_parameters, layout
+from grokscope.contract.models import ModelSpec, Shape
+from grokscope.contract.parameters import Layout, initial_parameters, layout
 
 MODULAR = ModelSpec("encoder", vocabulary=97, context=2, classes=97, position_std=1 / sqrt(128), identical_layers=True)
 DYCK = ModelSpec("decoder", vocabulary=3, context=24, classes=13, identical_layers=True)

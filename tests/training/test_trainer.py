@@ -15,17 +15,19 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from grokscope import probe, registry, trainer
-from grokscope.config import resolve
+from grokscope import registry
+from grokscope.contract.streams import generator
+from grokscope.contract.tasks import GrokCriterion, TaskSpec
 from grokscope.events import Diverged, Evaluated, Event, Measured, Paused, Resumed, SnapshotWritten, Trained, Warned
-from grokscope.launch import launched, resumed_config
-from grokscope.protocols import GrokCriterion, TaskSpec
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import read
 from grokscope.runs.snapshots import Snapshot, newest_checkpoint, parameters_digest, read_snapshot
-from grokscope.streams import generator
-from grokscope.trainer import Trainer
+from grokscope.settings.config import resolve
+from grokscope.training import loop as trainer
+from grokscope.training import measurement as probe
+from grokscope.training.launch import launched, resumed_config
+from grokscope.training.loop import Trainer
 
 MODULAR = registry.get("tasks", "modular")
 

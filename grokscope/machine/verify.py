@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.examples import IGNORED, Examples, Packer
+from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.backends import Session
+from grokscope.contract.examples import IGNORED, Examples, Packer
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import layout
 from grokscope.geometry.commutator import bracket, dot, norm
-from grokscope.models import ModelSpec
-from grokscope.parameters import layout
-from grokscope.protocols import FloatArray, Precision, Session
 
-PACKAGED = Path(__file__).parent / "testing" / "golden"
+PACKAGED = Path(__file__).parent.parent / "testing" / "golden"
 
 TOLERANCES: Mapping[Precision, float] = {"float64": 1e-6, "float32": 1e-3}
 """Largest relative error of any quantity, on any backend."""

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from grokscope.config import RunConfig
+from grokscope.contract.arrays import Precision
+from grokscope.contract.backends import Session
+from grokscope.contract.examples import Batch, Packer
+from grokscope.contract.parameters import Layout
+from grokscope.contract.streams import generator
 from grokscope.events import Measured, Spread
-from grokscope.examples import Batch, Packer
 from grokscope.geometry import commutator
 from grokscope.geometry.commutator import Commutator, CommutatorSample
-from grokscope.parameters import Layout
-from grokscope.protocols import Precision, Session
-from grokscope.streams import generator
+from grokscope.settings.config import RunConfig
 
 
 class Probe:

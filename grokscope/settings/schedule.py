@@ -17,8 +17,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from grokscope import registry
-from grokscope.protocols import InterventionSpec
-from grokscope.settings import read_value, sentence
+from grokscope.contract.interventions import InterventionSpec
+from grokscope.settings.values import read_value, sentence
 
 DETECTIONS = ("memorized", "onset", "test-loss-turn", "grokked")
 """What a schedule may wait for."""

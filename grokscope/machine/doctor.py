@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from grokscope import __version__, registry
-from grokscope.config import RunConfig
-from grokscope.launch import available_backend
-from grokscope.protocols import BackendSpec, Device, Precision, Unavailable
-from grokscope.verify import TOLERANCES, Check, load, points, verify, worst
+from grokscope.contract.arrays import Precision
+from grokscope.contract.backends import BackendSpec, Device, Unavailable
+from grokscope.machine.verify import TOLERANCES, Check, load, points, verify, worst
+from grokscope.settings.config import RunConfig
+from grokscope.training.launch import available_backend
 
 SUITABILITY = {2: "this machine's own", 1: "works well here", 0: "merely works here"}
 

@@ -1,0 +1,1 @@
+"""What a plugin sees: protocols, models, examples, parameters, streams. Read this room first."""

@@ -1,0 +1,69 @@
+"""What a task must offer: data, a model specification and presets, and nothing of training.
+
+Tasks are found through the entry point `grokscope.tasks`, each naming a `TaskSpec`. Reading a spec must import nothing
+heavy; only `load` may.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from grokscope.contract.examples import Examples
+from grokscope.contract.models import ModelSpec
+
+
+@dataclass(frozen=True)
+class GrokCriterion:
+    """What counts as having grokked, as a rule on evaluations.
+
+    The metric of the test split is at least `threshold` for `consecutive` evaluations in a row; the step reported is
+    that of the first of them, or of the last.
+    """
+
+    metric: Literal["accuracy", "sequence_accuracy"]
+    threshold: float
+    consecutive: int = 1
+    report: Literal["first", "last"] = "first"
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task made concrete by its options and a seed."""
+
+    train: Examples
+    splits: Mapping[str, Examples]
+    """What is evaluated beside the training set, by name; `test` first."""
+    model: ModelSpec
+    facts: Mapping[str, int | float | str] = field(default_factory=dict)
+    """What a reader of results should know: overlaps, sizes, digests."""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task by name. Reading it imports nothing heavy."""
+
+    name: str
+    summary: str
+    source: str
+    """Where data and protocol come from, with licence where it is not ours."""
+    options: type[BaseModel]
+    """The `[task]` section of a configuration: a pydantic model that forbids unknown keys, every field with a
+    default and a description."""
+    presets: Mapping[str, Mapping[str, Any]]
+    """Settings by preset name, dotted keys as in `--set`: `{"quick": {"optimizer.lr": 1e-3}}`. `paper` is the
+    default and must exist."""
+    load: Callable[[Any, int], TaskData]
+    """`load(options, seed)`: data and model. Raises `ValueError` with a sentence for a person."""
+    metric: Literal["accuracy", "sequence_accuracy"]
+    """The headline metric."""
+    criteria: Mapping[str, GrokCriterion]
+    """What "generalized" means, by name."""
+    default_criterion: str
+    """The name in `criteria` that a run stops on and reports."""
+    vocabulary: Mapping[str, Sequence[str]]
+    """Token names by side (`source`, `target`, `classes`), index = token."""
+    export: Callable[[str, Path], list[Path]] | None = None
+    """`export(split, folder)`: write the data set's own files, byte for byte; None where there are none."""
