@@ -15,7 +15,7 @@ from grokscope.contract.examples import Batch
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
 from grokscope_mlx.buckets import bucketed
-from grokscope_mlx.transformer import PreparedBatch, Transformer
+from grokscope_mlx.transformer import PreparedBatch, Transformer, of_reads
 
 _DTYPES: dict[Precision, mx.Dtype] = {"float32": mx.float32, "float64": mx.float64}
 
@@ -96,13 +96,17 @@ class MLXSession:
         _start(gradient_a, gradient_b, product_b, product_a)
         return Bracket(gradient_a, gradient_b, product_b, product_a)
 
-    def predict(self, theta: mx.array, batch: PreparedBatch) -> Prediction:
-        losses, logits = self._transformer.losses(theta, batch)
+    def predict(self, theta: mx.array, batch: PreparedBatch, *, details: bool = False) -> Prediction:
+        losses, logits, representations = self._transformer.losses(theta, batch)
         classes = mx.argmax(logits, axis=1)
         count = mx.sum(batch.weights > 0)
         mx.eval(losses, classes, count)
         own = slice(int(count))  # the reads behind them are padding
-        return Prediction(self.tonumpy(losses)[own], np.array(classes).astype(np.int64)[own])
+        prediction = Prediction(self.tonumpy(losses)[own], np.array(classes).astype(np.int64)[own])
+        if not details:
+            return prediction
+        representations = of_reads(representations, batch)
+        return prediction._replace(logits=self.tonumpy(logits)[own], representations=self.tonumpy(representations)[own])
 
     def step(self, batch: PreparedBatch, optimizer: AdamW) -> StepOutcome:
         state, loss, norm = self._stepped(self._moving, self._numbers(optimizer), batch)
@@ -131,7 +135,7 @@ class MLXSession:
         mx.synchronize()
 
     def _loss(self, theta: mx.array, batch: PreparedBatch) -> mx.array:
-        losses, _ = self._transformer.losses(theta, batch)
+        losses, _, _ = self._transformer.losses(theta, batch)
         return losses @ batch.weights.astype(losses.dtype)
 
     def _step_of(

@@ -82,12 +82,12 @@ class Transformer:
             weights=mx.array(batch.weights, dtype=self._weight_dtype),
         )
 
-    def losses(self, theta: mx.array, batch: PreparedBatch) -> tuple[mx.array, mx.array]:
-        """Cross-entropy of each read, nats, [reads], and the logits of each read, [reads, classes]."""
-        logits = self._logits(theta, batch)
-        if batch.reads is not None:
-            logits = logits[batch.reads]
-        return cross_entropy(logits, batch.labels, batch.is_label), logits
+    def losses(self, theta: mx.array, batch: PreparedBatch) -> tuple[mx.array, mx.array, mx.array]:
+        """Cross-entropy of each read, nats, [reads]; logits of each read, [reads, classes]; and what the logits of each
+        read node are made of, [read nodes, width]."""
+        logits, representations = self._read_out(theta, batch)
+        logits = of_reads(logits, batch)
+        return cross_entropy(logits, batch.labels, batch.is_label), logits, representations
 
     def _stream(self, stream: Stream) -> PreparedStream:
         sequences, length = stream.rectangle.shape
@@ -112,8 +112,8 @@ class Transformer:
         seen = self._stream(rows)
         return seen._replace(hidden_keys=None) if self.model.source_padding_attended else seen
 
-    def _logits(self, theta: mx.array, batch: PreparedBatch) -> mx.array:
-        """Logits of every read node, [read nodes, classes]."""
+    def _read_out(self, theta: mx.array, batch: PreparedBatch) -> tuple[mx.array, mx.array]:
+        """Logits [read nodes, classes] and representations [read nodes, width]."""
         pieces = mx.split(theta, self._offsets)
         weights = {
             name: piece.reshape(shape) for name, piece, shape in zip(self._names, pieces, self._shapes, strict=True)
@@ -129,7 +129,8 @@ class Transformer:
             nodes = self._stack(weights, "transformer.decoder", nodes, batch.target, batch.outputs, causal=True,
                                 memory=memory, batch=batch)  # fmt: skip
             nodes = _normed(weights, "transformer.decoder.norm", nodes)
-        return _linear(weights, "head", _normed(weights, "ln", nodes))
+        representations = _normed(weights, "ln", nodes)
+        return _linear(weights, "head", representations), representations
 
     def _embedded(self, weights: dict[str, mx.array], tokens: str, positions: str, stream: PreparedStream) -> mx.array:
         return weights[f"{tokens}.weight"][stream.tokens] + weights[f"{positions}.weight"][stream.positions]
@@ -214,6 +215,11 @@ class Transformer:
             scores = mx.where(hidden, -mx.inf, scores)
         mixed = softmax(scores) @ value
         return mixed.transpose(0, 2, 1, 3).reshape(-1, self.model.width)
+
+
+def of_reads(values: mx.array, batch: PreparedBatch) -> mx.array:
+    """What belongs to each read, of what belongs to each read node. [read nodes, …] -> [reads, …]"""
+    return values if batch.reads is None else values[batch.reads]
 
 
 def cross_entropy(logits: mx.array, labels: mx.array, is_label: mx.array) -> mx.array:

@@ -12,7 +12,7 @@ from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, Step
 from grokscope.contract.examples import Batch
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
-from grokscope_torch.transformer import PreparedBatch, Transformer
+from grokscope_torch.transformer import PreparedBatch, Transformer, of_reads
 
 _DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
@@ -75,10 +75,14 @@ class TorchSession:
         (product_a,) = torch.autograd.grad(gradient_a, point, grad_outputs=detached_b)
         return Bracket(detached_a, detached_b, product_b, product_a)
 
-    def predict(self, theta: Tensor, batch: PreparedBatch) -> Prediction:
+    def predict(self, theta: Tensor, batch: PreparedBatch, *, details: bool = False) -> Prediction:
         with torch.inference_mode():
-            losses, logits = self._transformer.losses(theta, batch)
-            return Prediction(self.tonumpy(losses), logits.argmax(dim=1).cpu().numpy())
+            losses, logits, representations = self._transformer.losses(theta, batch)
+            prediction = Prediction(self.tonumpy(losses), logits.argmax(dim=1).cpu().numpy())
+            if not details:
+                return prediction
+            representations = of_reads(representations, batch)
+            return prediction._replace(logits=self.tonumpy(logits), representations=self.tonumpy(representations))
 
     def step(self, batch: PreparedBatch, optimizer: AdamW) -> StepOutcome:
         loss = self._loss(self._theta, batch)
@@ -116,7 +120,7 @@ class TorchSession:
             torch.mps.synchronize()
 
     def _loss(self, theta: Tensor, batch: PreparedBatch) -> Tensor:
-        losses, _ = self._transformer.losses(theta, batch)
+        losses, _, _ = self._transformer.losses(theta, batch)
         return losses @ batch.weights.to(losses.dtype)
 
     def _descend(self, gradient: Tensor, optimizer: AdamW) -> Tensor:

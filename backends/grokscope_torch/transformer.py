@@ -75,12 +75,12 @@ class Transformer:
             weights=torch.from_numpy(batch.weights).to(self.device, torch.float32 if self._lacks_double else None),
         )
 
-    def losses(self, theta: Tensor, batch: PreparedBatch) -> tuple[Tensor, Tensor]:
-        """Cross-entropy of each read, nats, [reads], and the logits of each read, [reads, classes]."""
-        logits = self._logits(theta, batch)
-        if batch.reads is not None:
-            logits = functional.embedding(batch.reads, logits)
-        return cross_entropy(logits, batch.labels), logits
+    def losses(self, theta: Tensor, batch: PreparedBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Cross-entropy of each read, nats, [reads]; logits of each read, [reads, classes]; and what the logits of each
+        read node are made of, [read nodes, width]."""
+        logits, representations = self._read_out(theta, batch)
+        logits = of_reads(logits, batch)
+        return cross_entropy(logits, batch.labels), logits, representations
 
     @property
     def _lacks_double(self) -> bool:
@@ -113,8 +113,8 @@ class Transformer:
         seen = self._stream(rows)
         return replace(seen, hidden_keys=None) if self.model.source_padding_attended else seen
 
-    def _logits(self, theta: Tensor, batch: PreparedBatch) -> Tensor:
-        """Logits of every read node, [read nodes, classes]."""
+    def _read_out(self, theta: Tensor, batch: PreparedBatch) -> tuple[Tensor, Tensor]:
+        """Logits [read nodes, classes] and representations [read nodes, width]."""
         pieces = torch.split_with_sizes(theta, self._sizes)
         weights = {
             name: piece.view(shape) for name, piece, shape in zip(self._names, pieces, self._shapes, strict=True)
@@ -130,7 +130,8 @@ class Transformer:
             nodes = self._stack(weights, "transformer.decoder", nodes, batch.target, batch.outputs, causal=True,
                                 memory=memory, batch=batch)  # fmt: skip
             nodes = _normed(weights, "transformer.decoder.norm", nodes)
-        return _linear(weights, "head", _normed(weights, "ln", nodes))
+        representations = _normed(weights, "ln", nodes)
+        return _linear(weights, "head", representations), representations
 
     def _embedded(self, weights: dict[str, Tensor], tokens: str, positions: str, stream: PreparedStream) -> Tensor:
         token = functional.embedding(stream.tokens, weights[f"{tokens}.weight"])
@@ -211,6 +212,11 @@ class Transformer:
             scores = scores.masked_fill(hidden, float("-inf"))
         mixed = torch.softmax(scores, dim=-1) @ value
         return mixed.transpose(1, 2).reshape(-1, self.model.width)
+
+
+def of_reads(values: Tensor, batch: PreparedBatch) -> Tensor:
+    """What belongs to each read, of what belongs to each read node. [read nodes, …] -> [reads, …]"""
+    return values if batch.reads is None else functional.embedding(batch.reads, values)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -59,6 +59,11 @@ class Prediction(NamedTuple):
     """Cross-entropy, nats, [reads]"""
     classes: NDArray[np.int64]
     """Most likely class, [reads]"""
+    logits: FloatArray | None = None
+    """[reads, classes]; None unless asked for"""
+    representations: FloatArray | None = None
+    """What the read-out is applied to, behind the last norm, [reads, width]; None unless asked for.
+    logits = representations @ head.weight.T + head.bias"""
 
 
 class TrainingState(NamedTuple):
@@ -130,8 +135,8 @@ class Session(Landscape[Any], Protocol):
     def prepare(self, batch: Batch) -> Prepared:
         """A packed batch, on the device."""
 
-    def predict(self, theta: Array, batch: Prepared) -> Prediction:
-        """Losses and most likely classes of every read."""
+    def predict(self, theta: Array, batch: Prepared, *, details: bool = False) -> Prediction:
+        """Losses and most likely classes of every read; with `details` also logits and representations."""
 
     def step(self, batch: Prepared, optimizer: AdamW) -> StepOutcome:
         """One optimizer step on the session's parameters. Deterministic on a CPU."""

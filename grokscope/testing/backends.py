@@ -231,12 +231,33 @@ class BackendConformance:
     def test_predictions(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
         session, rows = opened(case), np.arange(len(case.examples))
         packed = Packer(case.examples, case.model).batch(rows)
-        losses, logits = reference.losses_and_logits(case.model, _theta(case), reference.padded_batch(packed))
+        expected = reference.predictions(case.model, _theta(case), reference.padded_batch(packed))
         found = session.predict(session.parameters, session.prepare(packed))
         assert isinstance(found.losses, np.ndarray)
         assert found.classes.dtype == np.int64
-        np.testing.assert_allclose(found.losses, losses, rtol=10 * tolerance.loss)
-        np.testing.assert_array_equal(found.classes, logits.argmax(axis=1))
+        np.testing.assert_allclose(found.losses, expected.losses, rtol=10 * tolerance.loss)
+        np.testing.assert_array_equal(found.classes, expected.classes)
+        assert found.logits is None
+        assert found.representations is None
+
+    def test_details_of_predictions(
+        self, opened: Opened, case: Case, precision: Precision, tolerance: Tolerance
+    ) -> None:
+        """Reads of batch `a` share nodes, so that there are more reads than nodes read."""
+        session = opened(case)
+        packed = Packer(case.examples, case.model).batch(case.batch("a"))
+        expected = reference.predictions(case.model, _theta(case), reference.padded_batch(packed))
+        prepared = session.prepare(packed)
+        found, short = (session.predict(session.parameters, prepared, details=wanted) for wanted in (True, False))
+        np.testing.assert_array_equal(found.losses, short.losses)
+        np.testing.assert_array_equal(found.classes, short.classes)
+        for ours, theirs in ((found.logits, expected.logits), (found.representations, expected.representations)):
+            assert ours is not None
+            assert theirs is not None
+            assert ours.dtype == np.dtype(precision)
+            assert ours.shape == theirs.shape
+            _assert_near(ours, theirs, tolerance.gradient)
+            ours[:] = 0  # a copy, as large as it looks: nobody else sees it change
 
     def test_predictions_weighted_are_the_loss(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
         session = opened(case)

@@ -10,7 +10,7 @@ Strict where a framework is lenient: arrays must be flat, of the right size and 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -260,15 +260,15 @@ class Transformer:
         self.model = model
         self.tensors = tensors
 
-    def logits(self, batch: PaddedBatch) -> Variable:
-        """[sequences, length, classes]"""
+    def representations(self, batch: PaddedBatch) -> Variable:
+        """What the read-out is applied to, [sequences, length, width]"""
         if batch.target is None or batch.source_of_target is None:
             x = self.embedded("", batch.source)
             for layer in range(self.model.layers):
                 x = self.encoder_layer(f"encoder.layers.{layer}", x, batch.source, causal=self.model.causal)
         else:
             x = self.decoded(batch.source, batch.target, batch.source_of_target)
-        return self.linear("head", self.norm("ln", x))
+        return self.norm("ln", x)
 
     def decoded(self, source: Rectangle, target: Rectangle, source_of_target: Ints) -> Variable:
         memory = self.embedded("src_", source)
@@ -328,32 +328,46 @@ def visible(rectangle: Rectangle, causal: bool) -> NDArray[np.bool_]:
 # --- loss, gradient, curvature ----------------------------------------------------------------------------------------
 
 
-def _forward(model: ModelSpec, where: Layout, theta: Numbers, batch: PaddedBatch) -> tuple[
-    dict[str, Variable], Variable, Variable, Numbers
-]:  # fmt: skip
-    """Parameters on a tape, logits [reads, classes], loss, losses [reads]."""
+class Forward(NamedTuple):
+    """One forward pass, on a tape."""
+
+    tensors: dict[str, Variable]
+    """The parameters"""
+    representations: Variable
+    """[reads, width]"""
+    logits: Variable
+    """[reads, classes]"""
+    losses: Numbers
+    """[reads], nats"""
+    loss: Variable
+
+
+def forward(model: ModelSpec, where: Layout, theta: Numbers, batch: PaddedBatch) -> Forward:
+    """Everything between the parameters `theta` [size] and their loss."""
     tape = Tape()
     tensors = {name: Variable(value, tape) for name, value in where.unflatten(theta).items()}
-    everywhere = Transformer(model, tensors).logits(batch)
+    transformer = Transformer(model, tensors)
+    everywhere = transformer.representations(batch)
     flat = tape.record(
-        everywhere.value.reshape(-1, model.classes), (everywhere,), lambda g: (g.reshape(everywhere.value.shape),)
+        everywhere.value.reshape(-1, model.width), (everywhere,), lambda g: (g.reshape(everywhere.value.shape),)
     )
-    logits = rows(flat, batch.reads)
+    representations = rows(flat, batch.reads)
+    logits = transformer.linear("head", representations)
     loss, losses = cross_entropy(logits, batch.labels, batch.weights.astype(theta.real.dtype))
-    return tensors, logits, loss, losses
+    return Forward(tensors, representations, logits, losses, loss)
 
 
 def loss_and_gradient(model: ModelSpec, theta: Numbers, batch: PaddedBatch) -> tuple[Any, Any]:
     """Loss in nats, and its gradient [size]. Complex where `theta` is."""
     where = layout(model)
-    tensors, _, loss, _ = _forward(model, where, theta, batch)
-    loss.tape.backward(loss)
+    passed = forward(model, where, theta, batch)
+    passed.loss.tape.backward(passed.loss)
     gradient = np.zeros_like(theta)
     for parameter in where:
-        piece = tensors[parameter.name].gradient
+        piece = passed.tensors[parameter.name].gradient
         if piece is not None:
             gradient[parameter.offset : parameter.stop] = piece.ravel()
-    return loss.value[()], gradient
+    return passed.loss.value[()], gradient
 
 
 def hessian_vector_product(model: ModelSpec, theta: FloatArray, batch: PaddedBatch, vector: FloatArray) -> FloatArray:
@@ -364,10 +378,11 @@ def hessian_vector_product(model: ModelSpec, theta: FloatArray, batch: PaddedBat
     return product
 
 
-def losses_and_logits(model: ModelSpec, theta: FloatArray, batch: PaddedBatch) -> tuple[FloatArray, FloatArray]:
-    """[reads], nats, and [reads, classes]"""
-    _, logits, _, losses = _forward(model, layout(model), theta, batch)
-    return losses, logits.value
+def predictions(model: ModelSpec, theta: FloatArray, batch: PaddedBatch) -> Prediction:
+    """What the model says of every read, logits and representations included."""
+    passed = forward(model, layout(model), theta, batch)
+    logits = passed.logits.value
+    return Prediction(passed.losses, logits.argmax(axis=-1), logits, passed.representations.value)
 
 
 def adamw(state: TrainingState, gradient: FloatArray, optimizer: AdamW) -> tuple[TrainingState, Any]:
@@ -433,9 +448,9 @@ class ReferenceSession:
             self.hessian_vector_product(theta, batch_a, gradient_b),
         )
 
-    def predict(self, theta: FloatArray, batch: PaddedBatch) -> Prediction:
-        losses, logits = losses_and_logits(self.model, self._checked(theta), batch)
-        return Prediction(losses, logits.argmax(axis=-1))
+    def predict(self, theta: FloatArray, batch: PaddedBatch, *, details: bool = False) -> Prediction:
+        found = predictions(self.model, self._checked(theta), batch)
+        return found if details else Prediction(found.losses, found.classes)
 
     def step(self, batch: PaddedBatch, optimizer: AdamW) -> StepOutcome:
         loss, gradient = self.gradient(self._state.parameters, batch)

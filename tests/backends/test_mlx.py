@@ -161,8 +161,10 @@ def test_buckets_change_no_number(case: Case, mx: Any) -> None:
     loss, gradient = session.gradient(session.parameters, rounded)
     assert float(loss) == pytest.approx(float(expected_loss), rel=1e-14)
     np.testing.assert_allclose(np.array(gradient), np.array(expected), atol=1e-14)
-    answers = session.predict(session.parameters, rounded)
-    np.testing.assert_allclose(answers.losses, session.predict(session.parameters, exact).losses, rtol=1e-13)
+    answers, expected_answers = (session.predict(session.parameters, one, details=True) for one in (rounded, exact))
+    np.testing.assert_allclose(answers.losses, expected_answers.losses, rtol=1e-13)
+    np.testing.assert_allclose(answers.logits, expected_answers.logits, atol=1e-13)
+    np.testing.assert_allclose(answers.representations, expected_answers.representations, atol=1e-13)
 
 
 def test_buckets_are_few(mx: Any) -> None:

@@ -19,9 +19,9 @@ def plain_scores(model: ModelSpec, theta: FloatArray, examples: Examples) -> Sco
     losses, right, whole = [], [], []
     for row in range(len(examples)):
         one = reference.padded_examples(examples.take(np.array([row])), model)
-        row_losses, logits = reference.losses_and_logits(model, theta, one)
-        hits = logits.argmax(axis=1) == one.labels
-        losses.extend(row_losses)
+        said = reference.predictions(model, theta, one)
+        hits = said.classes == one.labels
+        losses.extend(said.losses)
         right.extend(hits)
         whole.append(hits.all())
     return Scores(loss=float(np.mean(losses)), accuracy=float(np.mean(right)), sequence_accuracy=float(np.mean(whole)))
@@ -32,9 +32,9 @@ def answered(case_name: str, theta: FloatArray, share: float) -> Examples:
     case = CASES[case_name]
     labels = case.examples.labels.copy()
     padded = reference.padded_examples(case.examples, case.model)
-    _, logits = reference.losses_and_logits(case.model, theta, padded)
+    said = reference.predictions(case.model, theta, padded).classes
     chosen = np.random.default_rng(0).random(len(padded.reads)) < share
-    labels.ravel()[padded.reads[chosen]] = logits.argmax(axis=1)[chosen]
+    labels.ravel()[padded.reads[chosen]] = said[chosen]
     examples = case.examples
     return Examples(examples.source, examples.source_lengths, labels, examples.target, examples.target_lengths)
 
