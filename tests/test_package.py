@@ -29,7 +29,7 @@ def project() -> dict[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_plugin_folder_has_an_entry_point(kind: Kind) -> None:
     declared = project()["project"]["entry-points"][f"grokscope.{kind}"]
-    folders = {folder.name for folder in packages() if folder.parent.name == kind}
+    folders = {folder.name for folder in packages() if folder.parent == ROOT / kind}
     assert folders == {value.partition(":")[0] for value in declared.values()}
     assert set(declared) <= set(registry.names(kind)), "an entry point is seen only after reinstalling"
     assert not (ROOT / kind / "__init__.py").exists()

@@ -123,6 +123,10 @@ def test_the_same_answers(name: str, device: str) -> None:
     model, packer = _task(name)
     sessions = _opened("torch", model, "cpu", "float32"), _opened("mlx", model, device, "float32")
     for chunk in packer.whole.chunks[:3]:
-        theirs, ours = (session.predict(session.parameters, session.prepare(chunk.batch)) for session in sessions)
+        theirs, ours = (
+            session.predict(session.parameters, session.prepare(chunk.batch), details=True) for session in sessions
+        )
         np.testing.assert_allclose(ours.losses, theirs.losses, rtol=1e-4)
         assert (ours.classes == theirs.classes).mean() > 0.999
+        for mine, other in ((ours.logits, theirs.logits), (ours.representations, theirs.representations)):
+            assert np.linalg.norm(mine - other) <= 1e-5 * np.linalg.norm(other)
