@@ -1,0 +1,1 @@
+"""How things are worded and written, once: clean text, names, numbers, tables."""

@@ -1,0 +1,90 @@
+"""The gate for what goes out: text from files and plugins, made harmless for the medium that shows it.
+
+A run directory, a table or a plugin may hold escape sequences, right-to-left marks or HTML. Every such text passes one
+of these functions before it reaches a terminal, a CSV, a Markdown or an HTML page, or a JSON document on stdout.
+"""
+
+import html
+import json
+import re
+import unicodedata
+from typing import Any
+
+LONGEST = 2000
+"""Characters of one text that are shown at most."""
+
+_PLAIN = re.compile(r"[ -~]*")
+_CONTROL = "·"
+_IGNORABLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {
+    chr(code)
+    for first, last in ((0xFE00, 0xFE0F), (0x180B, 0x180F), (0xE0100, 0xE01EF))
+    for code in range(first, last + 1)
+}
+"""Letters and marks that Unicode calls ignorable: they take no room and show nothing."""
+
+_MARKDOWN = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_NOT_PLAIN = re.compile(r"[^ -~]")
+
+
+def clean(value: object, limit: int = LONGEST) -> str:
+    """One line of visible text of at most `limit` characters; a longer text ends in `…`.
+
+    Line ends and tabs become spaces. Control characters, lone surrogates and characters without a meaning become `·`,
+    so that nobody overlooks them. Bidirectional and zero-width characters go: they change what the others seem to say.
+    The result may hold markup of any kind; the functions below escape the markup of one medium each.
+    """
+    text = str(value)
+    cut = text[: limit + 1]
+    if not _PLAIN.fullmatch(cut):
+        cut = "".join(map(_visible, cut))
+    return cut if len(text) <= limit and len(cut) <= limit else cut[: limit - 1] + "…"
+
+
+def for_html(value: object) -> str:
+    """Clean text for the inside of an HTML element or of a quoted attribute."""
+    return html.escape(clean(value))
+
+
+def for_markdown(value: object) -> str:
+    """Clean text for one line or one table cell of Markdown: HTML, emphasis, links, code and `|` are escaped."""
+    return _MARKDOWN.sub(r"\\\g<0>", html.escape(clean(value), quote=False))
+
+
+def for_csv(value: object) -> object:
+    """A cell for `csv.writer`: text is cleaned, truth is `true` or `false`, anything else stays as it is.
+
+    A text that begins with `=`, `+`, `-` or `@` stays as it is: a spreadsheet that runs formulas from a file must be
+    told not to, for a changed text would be wrong for every other reader.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return clean(value) if isinstance(value, str) else value
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """A JSON document in printable ASCII: safe for any terminal and any encoding, equal when it is read.
+
+    Raises `ValueError` for a number that is not finite, `TypeError` for what is not JSON.
+    """
+    return json.dumps(value, allow_nan=False, ensure_ascii=True, indent=indent).replace("\x7f", "\\u007f")
+
+
+def ascii_json(line: str) -> str:
+    """One line of JSON in printable ASCII: the same document, whatever letters it holds."""
+    return line if _PLAIN.fullmatch(line) else _NOT_PLAIN.sub(_escaped, line)
+
+
+def _visible(character: str) -> str:
+    if " " <= character <= "~":
+        return character
+    if character in "\n\t\r":
+        return " "
+    category = unicodedata.category(character)
+    if category == "Cf" or character in _IGNORABLE:
+        return ""
+    return _CONTROL if category[0] == "C" or category in {"Zl", "Zp"} else character
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
