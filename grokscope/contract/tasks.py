@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel
 
-from grokscope.contract.examples import Examples
+from grokscope.contract.examples import IGNORED, Examples
 from grokscope.contract.models import ModelSpec
+
+Metric = Literal["accuracy", "sequence_accuracy"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class GrokCriterion:
     that of the first of them, or of the last.
     """
 
-    metric: Literal["accuracy", "sequence_accuracy"]
+    metric: Metric
     threshold: float
     consecutive: int = 1
     report: Literal["first", "last"] = "first"
@@ -38,7 +41,12 @@ class TaskData:
     """What is evaluated beside the training set, by name; `test` first."""
     model: ModelSpec
     facts: Mapping[str, int | float | str] = field(default_factory=dict)
-    """What a reader of results should know: overlaps, sizes, digests."""
+    """What a reader of results should know: overlaps, sizes, digests. Signals and forecasts read three of them:
+
+    - `chance`: what guessing reaches in the task's metric, see `chance`; every task declares it.
+    - `test_in_train`: how many test examples occur in training; none where it is missing.
+    - `group`: the group whose elements the tokens are, where they are: `Z_59`, token k being the residue k; `S_5`.
+    """
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class TaskSpec:
     default and must exist."""
     load: Callable[[Any, int], TaskData]
     """`load(options, seed)`: data and model. Raises `ValueError` with a sentence for a person."""
-    metric: Literal["accuracy", "sequence_accuracy"]
+    metric: Metric
     """The headline metric."""
     criteria: Mapping[str, GrokCriterion]
     """What "generalized" means, by name."""
@@ -67,3 +75,13 @@ class TaskSpec:
     """Token names by side (`source`, `target`, `classes`), index = token."""
     export: Callable[[str, Path], list[Path]] | None = None
     """`export(split, folder)`: write the data set's own files, byte for byte; None where there are none."""
+
+
+def chance(test: Examples, metric: Metric) -> float:
+    """The metric of a model that gives every time the answer that is most frequent in `test`, in (0, 1].
+
+    An answer is a class for `accuracy`, and the whole row of labels for `sequence_accuracy`.
+    """
+    answers = test.labels if metric == "sequence_accuracy" else test.labels[test.labels != IGNORED]
+    counts = np.unique(answers, axis=0, return_counts=True)[1]
+    return float(counts.max() / counts.sum())

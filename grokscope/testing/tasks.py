@@ -25,7 +25,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from grokscope.contract.examples import IGNORED, Examples, Packer
-from grokscope.contract.tasks import TaskData, TaskSpec
+from grokscope.contract.tasks import TaskData, TaskSpec, chance
 from grokscope.settings.config import resolve
 
 FRAMEWORKS = ("torch", "mlx", "jax", "tensorflow")
@@ -164,6 +164,11 @@ class TaskConformance:
         """The fact `test_in_train` counts the test examples that occur in training; without it there are none."""
         trained = set(rows(data.train))
         assert data.facts.get("test_in_train", 0) == sum(row in trained for row in rows(data.splits["test"]))
+
+    def test_chance_is_declared(self, data: TaskData) -> None:
+        """The fact `chance`: what the most frequent answer of the test reaches in the task's metric."""
+        assert "chance" in data.facts
+        assert data.facts["chance"] == pytest.approx(chance(data.splits["test"], self.spec.metric))
 
     def test_facts_are_json(self, data: TaskData) -> None:
         json.dumps(dict(data.facts), allow_nan=False)

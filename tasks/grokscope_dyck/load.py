@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from grokscope.contract.examples import Examples
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.streams import generator
-from grokscope.contract.tasks import TaskData
+from grokscope.contract.tasks import TaskData, chance
 from grokscope_dyck.sequences import OPEN, draw, draw_longer, examples, prefixes
 
 TRAIN, TEST, LONGER = 0, 1, 2
@@ -76,7 +76,11 @@ def load(options: Options, seed: int) -> TaskData:
     train = _drawn(options, TRAIN, options.train_size, pairs)
     test = _drawn(options, TEST, options.test_size, pairs)
     splits = {"test": test}
-    facts: dict[str, int | float | str] = {"train_examples": len(train), **_repetition(train, test)}
+    facts: dict[str, int | float | str] = {
+        "train_examples": len(train),
+        "chance": chance(test, "accuracy"),
+        **_repetition(train, test),
+    }
     if options.ood_size:
         tokens, lengths, cut = draw_longer(
             generator(options.data_seed, "data", index=LONGER), options.ood_size, options.ood_pairs, options.p_open,

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from grokscope.contract.examples import Ints
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.streams import generator
-from grokscope.contract.tasks import TaskData
-from grokscope_modular.tables import Operation, examples, table
+from grokscope.contract.tasks import TaskData, chance
+from grokscope_modular.tables import Operation, examples, falsified, table
 
 WIDTH = 128
 
@@ -19,14 +19,26 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    operation: Operation = Field("add", description="what is computed of a and b; mul leaves zero operands out")
+    operation: Operation = Field(
+        "add",
+        description="what is computed of a and b. Modulo n: add, sub, mul (nonzero operands), div (b with an inverse), "
+        "x2_y2 (a² + b²), x2_xy_y2 (a² + ab + b²), x3_xy (a³ + ab), xy_y (ab + b), x2_minus_y (a² - b), random (each "
+        "answer is drawn). Composition in a group: s5 and a4 (permutations; no modulus), dihedral (of the n-gon)",
+    )
     modulus: int = Field(
         97,
         ge=2,
         le=4096,
-        description="n, prime or not; where it is not prime, mul has products that are 0 and is no group",
+        description="n, prime or not; where it is not prime, mul has products that are 0 and is no group; s5 and a4 "
+        "do without",
     )
     train_fraction: float = Field(0.5, gt=0, lt=1, description="share of the table that is trained on; the rest tests")
+    false_labels: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="share of the training pairs whose answer is a false one, the test staying right; none: no pair",
+    )
     split_seed: int | None = Field(None, ge=0, description="seed of the cut; none: the run's own seed, as in the paper")
 
 
@@ -36,7 +48,8 @@ def load(options: Options, seed: int) -> TaskData:
     Raises `ValueError` where a table is too small to be cut.
     """
     split_seed = seed if options.split_seed is None else options.split_seed
-    rows = table(options.operation, options.modulus)
+    whole = table(options.operation, options.modulus, generator(split_seed, "data"))
+    rows = whole.rows
     train_size = int(options.train_fraction * len(rows))
     if not 0 < train_size < len(rows):
         raise ValueError(
@@ -45,11 +58,13 @@ def load(options: Options, seed: int) -> TaskData:
         )
     order = generator(split_seed, "split").permutation(len(rows))
     train, test = rows[order[:train_size]], rows[order[train_size:]]
+    false = int((options.false_labels or 0) * train_size)
+    train = falsified(train, whole.tokens, false, generator(split_seed, "data", index=1))
     model = ModelSpec(
         "encoder",
-        vocabulary=options.modulus,
+        vocabulary=whole.tokens,
         context=2,
-        classes=options.modulus,
+        classes=whole.tokens,
         width=WIDTH,
         layers=2,
         heads=4,
@@ -61,17 +76,19 @@ def load(options: Options, seed: int) -> TaskData:
         "pairs": len(rows),
         "train_examples": len(train),
         "test_examples": len(test),
+        "false_labels": false,
         "test_in_train": 0,
-        "test_mirrored_in_train": _mirrored(train, test, options.modulus),
+        "test_mirrored_in_train": _mirrored(train, test, whole.tokens),
         "distinct_answers": len(np.unique(rows[:, 2])),
-        "largest_answer_share": float(np.bincount(test[:, 2]).max() / len(test)),
+        "chance": chance(examples(test), "accuracy"),
+        "group": whole.group,
         "split_seed": split_seed,
     }
     return TaskData(examples(train), {"test": examples(test)}, model, facts)
 
 
-def _mirrored(train: Ints, test: Ints, modulus: int) -> int:
+def _mirrored(train: Ints, test: Ints, tokens: int) -> int:
     """Test pairs (a, b) with (b, a) and the same answer in training: a symmetric model knows these."""
-    known = (train[:, 1] * modulus + train[:, 0]) * modulus + train[:, 2]
-    asked = (test[:, 0] * modulus + test[:, 1]) * modulus + test[:, 2]
+    known = (train[:, 1] * tokens + train[:, 0]) * tokens + train[:, 2]
+    asked = (test[:, 0] * tokens + test[:, 1]) * tokens + test[:, 2]
     return int(np.isin(asked, known).sum())

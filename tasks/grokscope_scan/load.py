@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from grokscope.contract.examples import Ints
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.streams import generator
-from grokscope.contract.tasks import TaskData
+from grokscope.contract.tasks import TaskData, chance
 from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS, Pair, encode, parse
 from grokscope_scan.official import Split, content, file_name
 
@@ -71,6 +71,7 @@ def load(options: Options, seed: int) -> TaskData:
         target_context=max(50, longest_actions + 1),
         source_padding_attended=True,
     )
+    encoded = encode(test)
     trained_length = max(len(pair.actions) for pair in train)
     facts: dict[str, int | float | str] = {
         "train_file": train_file.name,
@@ -82,12 +83,13 @@ def load(options: Options, seed: int) -> TaskData:
         "test_sha256": test_file.digest,
         "test_lines": len(test_file.pairs),
         "test_examples": len(test),
+        "chance": chance(encoded, "sequence_accuracy"),
         "test_in_train": _count_in(test, train),
         "test_longer_than_train": sum(len(pair.actions) > trained_length for pair in test),
         "longest_command": longest_command,
         "longest_actions": longest_actions,
     }
-    return TaskData(encode(train), {"test": encode(test)}, model, facts)
+    return TaskData(encode(train), {"test": encoded}, model, facts)
 
 
 def _files(options: Options) -> tuple[File, File]:

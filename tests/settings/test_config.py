@@ -48,6 +48,7 @@ class TestToml:
     def test_every_setting_comes_back(self, tmp_path: Path) -> None:
         changed: dict[str, Any] = {
             "task.operation": "mul", "task.modulus": 7, "task.train_fraction": 0.3, "task.split_seed": 5,
+            "task.false_labels": 0.1,
             "model.width": 16, "model.layers": 1, "model.heads": 2, "model.feed_forward": 8,
             "model.identical_layers": False, "model.source_padding_attended": True, "optimizer.lr": 0.1 + 0.2,
             "optimizer.wd": 0.0, "optimizer.beta1": 0.8, "optimizer.beta2": 0.9, "optimizer.epsilon": 1e-7,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from grokscope.contract.examples import Examples
 from grokscope.contract.models import ModelSpec
-from grokscope.contract.tasks import GrokCriterion, TaskData, TaskSpec
+from grokscope.contract.tasks import GrokCriterion, Metric, TaskData, TaskSpec, chance
 from grokscope.testing.tasks import TaskConformance, digest
 
 EVEN = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
@@ -30,7 +30,7 @@ def load(options: Options, seed: int) -> TaskData:
     examples = Examples(rows, np.full(len(rows), 2), labels)
     train = examples.take(np.flatnonzero(rows[:, 0] == 0))
     test = examples.take(np.flatnonzero(rows[:, 0] == 1))
-    return TaskData(train, {"test": test}, ModelSpec("decoder", 2, 2, 2, 8, 1, 2, 8))
+    return TaskData(train, {"test": test}, ModelSpec("decoder", 2, 2, 2, 8, 1, 2, 8), {"chance": 0.5})
 
 
 def export(split: str, folder: Path) -> list[Path]:
@@ -93,6 +93,7 @@ BROKEN = {
                               "the_test_split_comes_first"),
     "undeclared overlap": (loading(lambda d: replace(d, splits={"test": d.train})),
                            "the_overlap_of_training_and_test_is_declared"),
+    "no chance declared": (loading(lambda d: replace(d, facts={})), "chance_is_declared"),
     "an array among the facts": (loading(lambda d: replace(d, facts={"size": np.float64(2)})), "facts_are_json"),
     "too few embeddings": (loading(lambda d: replace(d, model=replace(d.model, vocabulary=1))),
                            "examples_fit_the_model"),
@@ -124,6 +125,14 @@ def test_a_broken_task_is_found(name: str, tmp_path: Path) -> None:
     wanted = test.__code__.co_varnames[1 : test.__code__.co_argcount]
     with pytest.raises((AssertionError, ValueError, pytest.fail.Exception)):
         test(**{argument: arguments[argument]() for argument in wanted})
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("accuracy", 3 / 5), ("sequence_accuracy", 2 / 3)])
+def test_chance_is_the_most_frequent_answer_of_the_test(metric: Metric, expected: float) -> None:
+    """Three sequences of labels: 1 2, 1 2 and 1. Class 1 is three of the five labels, 1 2 two of the three rows."""
+    labels = np.array([[1, 2], [1, 2], [1, -100]])
+    examples = Examples(np.zeros((3, 2), dtype=np.int64), np.array([2, 2, 1]), labels)
+    assert chance(examples, metric) == expected
 
 
 def test_digests_see_every_part() -> None:
