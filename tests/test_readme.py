@@ -70,3 +70,19 @@ def test_a_run_is_read_without_help(tmp_path: Path) -> None:
     lines = shown.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["0", "10", "20", "20"]
     assert "'head.weight': (7, 8)" in lines[-1]
+
+
+@pytest.mark.parametrize(("changed", "code", "words"), [("", 0, "the same"), ("--lr 2e-3", 1, "parameters_digest")])
+def test_versions_are_compared(tmp_path: Path, changed: str, code: int, words: str) -> None:
+    """The "new" version is this one with another learning rate, or with none of its settings changed."""
+    pytest.importorskip("torch")
+    old, new = (tmp_path / name for name in ("old", "new"))
+    for program, more in ((old, ""), (new, changed)):
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m grokscope "$@" {more}\n')
+        program.chmod(0o755)
+    compared = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "compare_versions.py"), str(old), str(new), "--task", "modular",
+         "--backend", "torch"], capture_output=True, text=True,
+    )  # fmt: skip
+    assert compared.returncode == code, compared.stderr
+    assert words in compared.stdout
