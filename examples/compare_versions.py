@@ -8,6 +8,7 @@ The exit code is 1 where one differs.
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -20,11 +21,11 @@ SMALL = (
     "--preset quick --steps 40 --seed 7 --batch-size 16 --eval-every 20 --measure-every 20 --samples 2 "
     "--set model.width=16 --set model.feed_forward=32 --set model.heads=2 --set measure.baseline_samples=2 "
     "--set backend.threads=1 --set train.stop_after_grok=-1"
-).split()
-OPTIONS: Mapping[str, list[str]] = {
-    "modular": ["--set", "task.modulus=23"],
-    "dyck": ["--set", "task.test_size=200"],
-    "scan": ["--set", "task.train_size=64", "--set", "task.test_size=64"],
+)
+OPTIONS: Mapping[str, str] = {
+    "modular": "--set task.modulus=23",
+    "dyck": "--set task.test_size=200",
+    "scan": "--set task.train_size=64 --set task.test_size=64",
 }
 TIMES = frozenset({"seconds"})
 
@@ -32,7 +33,17 @@ TIMES = frozenset({"seconds"})
 def recorded(program: str, task: str, backend: str) -> list[dict[str, Any]]:
     """The events of one short run."""
     with tempfile.TemporaryDirectory() as runs:
-        command = [program, "run", task, "--backend", backend, *SMALL, *OPTIONS[task], "--runs", runs, "--json"]
+        command = [
+            program,
+            "run",
+            task,
+            "--backend",
+            backend,
+            *shlex.split(f"{SMALL} {OPTIONS[task]}"),
+            "--runs",
+            runs,
+            "--json",
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
