@@ -31,9 +31,9 @@ from grokscope.tui.screens.help import HelpScreen
 from grokscope.tui.screens.runs import RunsScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings, read_settings
-from grokscope.tui.text import plain
 from grokscope.tui.widgets.transport import Transport
 from grokscope.tui.widgets.treatments import Treatments
+from grokscope.words.clean import clean
 
 REDRAW_SECONDS = 0.25
 MAX_OVERLAYS = 6
@@ -183,7 +183,7 @@ class GrokscopeApp(FollowingApp):
             if yes:
                 self.command(Command(action="stop"))
 
-        name = plain(self.run_directory.name, 50)
+        name = clean(self.run_directory.name, 50)
         self.push_screen(
             Confirm(f"Stop {name}?", "It writes a checkpoint and ends; `grokscope run --resume` goes on from there."),
             answered,
@@ -269,11 +269,11 @@ class GrokscopeApp(FollowingApp):
         self.ascii_mode = not self.ascii_mode
 
     def action_save_svg(self) -> None:
-        file = free_name(Path.cwd(), plain(self.run_directory.name, 60), ".svg")
+        file = free_name(Path.cwd(), clean(self.run_directory.name, 60), ".svg")
         self._saved(file, lambda: file.write_text(self.export_screenshot(title="grokscope"), encoding="utf-8"))
 
     def action_save_csv(self) -> None:
-        file = free_name(Path.cwd(), plain(self.run_directory.name, 60), ".csv")
+        file = free_name(Path.cwd(), clean(self.run_directory.name, 60), ".csv")
         self._saved(file, lambda: write_csv(self.snapshot.view, file))
 
     def _saved(self, file: Path, write: Callable[[], object]) -> None:

@@ -13,7 +13,6 @@ from grokscope.events import SCHEMA_VERSION
 from grokscope.runs.state import Phase
 from grokscope.tui.columns import MAX_CURVES, REGULAR, samples
 from grokscope.tui.series import Rows, Series
-from grokscope.tui.text import plain
 from grokscope.tui.view import (
     DETECTIONS,
     KEPT_NOTABLE,
@@ -25,6 +24,7 @@ from grokscope.tui.view import (
     View,
 )
 from grokscope.tui.wording import rule_words, step_of, whole
+from grokscope.words.clean import clean
 
 Event = Mapping[str, Any]
 
@@ -102,7 +102,7 @@ def _envelope(view: View, event: Event) -> View:
         replace(
             view,
             events=max(view.events, whole(event.get("seq")) + 1),
-            run=view.run or plain(event.get("run", "")),
+            run=view.run or clean(event.get("run", "")),
             step=view.step if step is None or dated_back else max(view.step, step),
         ),
         event,
@@ -130,13 +130,13 @@ def _started(view: View, event: Event) -> View:
 
 def _phase(phase: Phase) -> Callable[[View, Event], View]:
     def changed(view: View, event: Event) -> View:
-        return replace(view, phase=phase, phase_reason=plain(event.get("reason", "")))
+        return replace(view, phase=phase, phase_reason=clean(event.get("reason", "")))
 
     return changed
 
 
 def _finished(view: View, event: Event) -> View:
-    return replace(view, phase="finished", phase_reason=plain(event.get("status", ""), 24), finished=event)
+    return replace(view, phase="finished", phase_reason=clean(event.get("status", ""), 24), finished=event)
 
 
 def _detected(view: View, event: Event) -> View:
@@ -146,7 +146,7 @@ def _detected(view: View, event: Event) -> View:
         name=event["event"],
         step=step_of(event) or 0,
         confirmed_at=whole(event.get("confirmed_at", event.get("step"))),
-        rule=rule_words(rule) if isinstance(rule, Mapping) else plain(rule),
+        rule=rule_words(rule) if isinstance(rule, Mapping) else clean(rule),
         value=float(value) if isinstance(value, int | float) else None,
         elapsed=view.elapsed,
     )
@@ -164,11 +164,11 @@ def _intervened(view: View, event: Event) -> View:
     treated = Treated(
         seq=whole(event.get("seq")),
         step=step_of(event),
-        kind=plain(event.get("kind", ""), 24),
-        state=plain(event.get("state", ""), 24),
+        kind=clean(event.get("kind", ""), 24),
+        state=clean(event.get("state", ""), 24),
         parameters=parameters if isinstance(parameters, Mapping) else NOTHING,
-        source=plain(event.get("source", ""), 24),
-        reason=plain(event.get("reason") or ""),
+        source=clean(event.get("source", ""), 24),
+        reason=clean(event.get("reason") or ""),
         norm=float(norm) if isinstance(norm, int | float) else None,
         dose=float(dose) if isinstance(dose, int | float) else None,
     )

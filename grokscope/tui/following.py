@@ -14,7 +14,8 @@ from grokscope.tui.moment import Moment, Overlay
 from grokscope.tui.reader import Reader, Snapshot, Trainer
 from grokscope.tui.replay import Player, as_known_at
 from grokscope.tui.screens.base import RunScreen
-from grokscope.tui.text import count, plain
+from grokscope.tui.text import count
+from grokscope.words.clean import clean
 
 
 class Refreshed(Message):
@@ -125,7 +126,7 @@ class FollowingApp(App[None]):
             return
         for found in now.view.detected:
             if before.view.detection(found.name) is None:
-                self.notify(f"{found.name} at step {count(found.step)}", title=plain(now.view.run), markup=False)
+                self.notify(f"{found.name} at step {count(found.step)}", title=clean(now.view.run), markup=False)
 
     def moment(self) -> Moment:
         """What is to be seen now."""
@@ -175,7 +176,7 @@ class FollowingApp(App[None]):
         except OSError:
             text = ""
         lines = [line for line in text.splitlines() if line.strip()]
-        return plain(lines[-1]) if lines else "it left no message"
+        return clean(lines[-1]) if lines else "it left no message"
 
     def watch_log_scale(self) -> None:
         self.show()

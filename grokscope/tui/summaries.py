@@ -11,8 +11,9 @@ from grokscope.runs.heartbeat import age_seconds
 from grokscope.runs.state import Signs, process_lives
 from grokscope.tui.bulk import Folder
 from grokscope.tui.liveness import State, state
-from grokscope.tui.text import plain, setting
+from grokscope.tui.text import setting
 from grokscope.tui.view import View
+from grokscope.words.clean import clean
 
 _PEEK = 1 << 16
 
@@ -45,7 +46,7 @@ class Summary:
     def setting(self, name: str) -> str:
         """A setting as text; empty where there is none."""
         value = setting(self.view.config, name)
-        return "" if value is None else plain(f"{value:g}" if isinstance(value, float) else value, 20)
+        return "" if value is None else clean(f"{value:g}" if isinstance(value, float) else value, 20)
 
 
 def summary(run: RunDirectory) -> Summary:

@@ -1,34 +1,12 @@
-"""Words and numbers as people read them, and foreign text made harmless.
-
-Whatever comes out of a run directory may hold escape sequences or Rich markup; it passes `plain` before it is shown.
-"""
+"""Words and numbers as people read them."""
 
 import math
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from grokscope.words.clean import clean
+
 MISSING = "–"
-
-
-def plain(value: object, limit: int = 200) -> str:
-    """One line of printable text of at most `limit` characters; control characters become `·`.
-
-    The result may still hold square brackets; show it as `rich.text.Text` or `Content`, never as markup.
-    """
-    text = str(value)[: limit + 1]
-    if not text.isprintable():
-        text = "".join(map(_harmless, text))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _harmless(character: str) -> str:
-    if character in "\n\t":
-        return " "
-    category = unicodedata.category(character)
-    if category == "Cf":
-        return ""
-    return "·" if category[0] == "C" or category in {"Zl", "Zp"} else character
 
 
 def number(value: object, digits: int = 3) -> str:
@@ -104,7 +82,7 @@ def setting(config: Mapping[str, Any], name: str, default: Any = None) -> Any:
 def said(parameters: Mapping[str, Any]) -> str:
     """Parameters as `name value, name value`; those that are not set are left out."""
     return ", ".join(
-        f"{plain(key)} {number(value) if isinstance(value, float) else plain(value)}"
+        f"{clean(key)} {number(value) if isinstance(value, float) else clean(value)}"
         for key, value in parameters.items()
         if value is not None
     )

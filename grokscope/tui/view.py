@@ -9,8 +9,8 @@ from typing import Any
 from grokscope.runs.log import decode
 from grokscope.runs.state import Phase
 from grokscope.tui.series import Series
-from grokscope.tui.text import plain
 from grokscope.tui.wording import describe, step_of, whole
+from grokscope.words.clean import clean
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -45,11 +45,11 @@ class LogLine:
 
     @property
     def time(self) -> str:
-        return plain(self._fields.get("time", ""), 40)
+        return clean(self._fields.get("time", ""), 40)
 
     @property
     def event(self) -> str:
-        return plain(self._fields["event"], 24)
+        return clean(self._fields["event"], 24)
 
     @property
     def step(self) -> int | None:
@@ -68,7 +68,7 @@ class LogLine:
     @property
     def treatment(self) -> tuple[str, str] | None:
         """Kind and state, where it is about an intervention."""
-        about = (plain(self._fields.get(name, ""), 24) for name in ("kind", "state"))
+        about = (clean(self._fields.get(name, ""), 24) for name in ("kind", "state"))
         return (next(about), next(about)) if self.event == "intervened" else None
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grokscope.tui.text import MISSING, count, number, percent, plain, said
+from grokscope.tui.text import MISSING, count, number, percent, said
+from grokscope.words.clean import clean
 
 Event = Mapping[str, Any]
 
@@ -20,16 +21,16 @@ def whole(value: Any) -> int:
 def rule_words(rule: Mapping[str, Any]) -> str:
     """A detection rule with its parameters."""
     parameters = {key: value for key, value in rule.items() if key != "name"}
-    return plain(rule.get("name", "")) + (f" ({said(parameters)})" if parameters else "")
+    return clean(rule.get("name", "")) + (f" ({said(parameters)})" if parameters else "")
 
 
 def describe(event: Event) -> str:
     """An event in a few words, for the log."""
     say = _WORDS.get(str(event["event"]))
     try:
-        return say(event) if say else plain({k: v for k, v in event.items() if k not in _ENVELOPE}, 160)
+        return say(event) if say else clean({k: v for k, v in event.items() if k not in _ENVELOPE}, 160)
     except (TypeError, AttributeError, ValueError, KeyError):
-        return plain(dict(event), 160)
+        return clean(dict(event), 160)
 
 
 _ENVELOPE = {"v", "run", "seq", "time", "event", "step"}
@@ -38,7 +39,7 @@ _ENVELOPE = {"v", "run", "seq", "time", "event", "step"}
 def _scores(event: Event) -> str:
     splits = {key: scores for key, scores in event.items() if isinstance(scores, Mapping) and "accuracy" in scores}
     return " · ".join(
-        f"{plain(split, 20)} {percent(scores['accuracy'])} loss {number(scores.get('loss'))}"
+        f"{clean(split, 20)} {percent(scores['accuracy'])} loss {number(scores.get('loss'))}"
         for split, scores in splits.items()
     )
 
@@ -52,42 +53,42 @@ def _spread(event: Event) -> str:
 
 def _born(event: Event) -> str:
     again = f"resumed from step {event['resumed_from']:,}" if event.get("resumed_from") is not None else "started"
-    return f"{again}: {plain(event['task'], 30)} on {plain(event['backend'], 20)} {plain(event['device'], 20)}"
+    return f"{again}: {clean(event['task'], 30)} on {clean(event['backend'], 20)} {clean(event['device'], 20)}"
 
 
 def _projection(event: Event) -> str:
     probability = event.get("probability")
     chance = f"{probability:.0%} to grok: " if isinstance(probability, int | float) else ""
     if event.get("abstained"):
-        return f"{chance}no forecast: {plain(event['abstained'])}"
+        return f"{chance}no forecast: {clean(event['abstained'])}"
     step = event.get("grok_step")
     when = count(step) if isinstance(step, int | float) else MISSING
-    return f"{chance}grokking at step {when} by {plain(event.get('law'))}"
+    return f"{chance}grokking at step {when} by {clean(event.get('law'))}"
 
 
 def _treatment(event: Event) -> str:
     if event.get("state") == "applied":
         dose = (
-            f", {number(event.get('relative_norm'))} of the {plain(event.get('target'))}" if event.get("target") else ""
+            f", {number(event.get('relative_norm'))} of the {clean(event.get('target'))}" if event.get("target") else ""
         )
-        return f"{plain(event['kind'], 24)} applied{dose}"
+        return f"{clean(event['kind'], 24)} applied{dose}"
     parameters = event.get("parameters") or {}
-    reason = f": {plain(event['reason'])}" if event.get("reason") else ""
-    return f"{plain(event['kind'], 24)} {plain(event['state'], 24)} {said(parameters)}".rstrip() + reason
+    reason = f": {clean(event['reason'])}" if event.get("reason") else ""
+    return f"{clean(event['kind'], 24)} {clean(event['state'], 24)} {said(parameters)}".rstrip() + reason
 
 
 def _reason(event: Event) -> str:
-    return plain(event.get("reason", ""))
+    return clean(event.get("reason", ""))
 
 
 def _file(event: Event) -> str:
-    return f"{plain(event.get('path'), 80)} ({number(event.get('bytes'))} bytes)"
+    return f"{clean(event.get('path'), 80)} ({number(event.get('bytes'))} bytes)"
 
 
 def _transition(event: Event) -> str:
     rule = event.get("rule")
     return f"at step {event.get('step'):,}, confirmed at {event.get('confirmed_at'):,} · " + (
-        rule_words(rule) if isinstance(rule, Mapping) else plain(rule)
+        rule_words(rule) if isinstance(rule, Mapping) else clean(rule)
     )
 
 
@@ -96,7 +97,7 @@ _WORDS: dict[str, Callable[[Event], str]] = {
     "trained": lambda event: f"loss {number(event.get('loss'))} · gradient norm {number(event.get('gradient_norm'))}",
     "evaluated": _scores,
     "measured": _spread,
-    "observed": lambda event: " · ".join(f"{plain(key, 24)} {number(item)}" for key, item in event["signals"].items()),
+    "observed": lambda event: " · ".join(f"{clean(key, 24)} {number(item)}" for key, item in event["signals"].items()),
     "memorized": _transition,
     "onset": _transition,
     "grokked": _transition,
@@ -108,5 +109,5 @@ _WORDS: dict[str, Callable[[Event], str]] = {
     "resumed": _reason,
     "diverged": _reason,
     "warned": _reason,
-    "finished": lambda event: f"{plain(event.get('status'), 24)} after {number(event.get('steps'))} steps",
+    "finished": lambda event: f"{clean(event.get('status'), 24)} after {number(event.get('steps'))} steps",
 }

@@ -9,7 +9,7 @@ from grokscope.tui.actions import ACTIONS, bindings, keys_of, printed
 from grokscope.tui.ascii import ascii_text
 from grokscope.tui.filtering import Filter
 from grokscope.tui.settings import read_settings
-from grokscope.tui.text import count, duration, number, plain, setting, short
+from grokscope.tui.text import count, duration, number, setting, short
 from grokscope.tui.themes import THEMES, allowed, series_colours
 from grokscope.tui.widgets.treatments import parse_parameters
 
@@ -31,11 +31,6 @@ def test_counts_and_durations() -> None:
     assert [duration(value) for value in (5, 65, 3665, 90000, -1, None)] == [
         "5 s", "1 min 05 s", "1 h 01 min", "1 d 1 h", "–", "–",
     ]  # fmt: skip
-
-
-def test_foreign_text_is_one_harmless_line() -> None:
-    assert plain("a\x1b[31mb\nc\td‮e") == "a·[31mb c de"
-    assert plain("x" * 300, 10) == "xxxxxxxxx…"
 
 
 def test_settings_are_found_by_their_last_part() -> None:

@@ -13,12 +13,13 @@ from textual.widgets import Footer, Static
 from grokscope.tui.actions import bindings
 from grokscope.tui.moment import Moment
 from grokscope.tui.screens.base import RunScreen
-from grokscope.tui.text import count, number, plain
+from grokscope.tui.text import count, number
 from grokscope.tui.view import View
 from grokscope.tui.widgets.axes import Axes, Line, Picture
 from grokscope.tui.widgets.chart import GLYPHS, Mark, marks_of
 from grokscope.tui.widgets.signals import signals_of, title
 from grokscope.tui.widgets.transport import Transport
+from grokscope.words.clean import clean
 
 _LINEAR = ("accuracy", "cosine")
 
@@ -91,7 +92,7 @@ class ChartScreen(RunScreen):
             for index, name in enumerate(names, start=1)
         ]
         over = [
-            Line(plain(overlay.name, 40), overlay.view.curve(names[-1]).rows, f"series-{1 + (len(names) + index) % 6}")
+            Line(clean(overlay.name, 40), overlay.view.curve(names[-1]).rows, f"series-{1 + (len(names) + index) % 6}")
             for index, overlay in enumerate(self.moment.overlays)
         ]
         return tuple(line for line in (*own, *over) if len(line.rows))
@@ -104,7 +105,7 @@ class ChartScreen(RunScreen):
         words = curve.partition(".")[0] if several else title(curve)
         if not self.moment.overlays:
             return words
-        name = plain(self.moment.name, 40)
+        name = clean(self.moment.name, 40)
         return f"{name} {words}" if several else name
 
     def _whole_window(self, lines: tuple[Line, ...]) -> tuple[float, float]:
@@ -129,7 +130,7 @@ class ChartScreen(RunScreen):
         names = quantities(self.moment.whole)
         place = f"{list(names).index(self.quantity) + 1} of {len(names)}"
         scale = "log" if self._log() else "linear"
-        name, state = plain(self.moment.name, 60), self.moment.state
+        name, state = clean(self.moment.name, 60), self.moment.state
         return Content.assemble(
             (f" {self.quantity}", "bold $primary"),
             (f"  {place} · {scale} · {name} · {state.glyph} {state.word}", "$foreground 65%"),

@@ -16,7 +16,8 @@ from grokscope.runs.directory import RunDirectory
 from grokscope.tui.actions import bindings
 from grokscope.tui.filtering import Filter
 from grokscope.tui.summaries import Summary, summaries
-from grokscope.tui.text import count, percent, plain
+from grokscope.tui.text import count, percent
+from grokscope.words.clean import clean
 
 _COLUMNS = ("", "run", "state", "task", "backend", "lr", "wd", "seed", "step", "test", "onset", "grok")
 _REFRESH_SECONDS = 5.0
@@ -103,10 +104,10 @@ class RunsScreen(Screen[None]):
         steps = {found.name: count(found.step) for found in view.detected}
         cells = [
             "✚" if item.run.path in self.overlays else " ",
-            plain(item.run.name, 60),
+            clean(item.run.name, 60),
             f"{item.state.glyph} {item.state.word}",
-            plain(view.started.get("task", ""), 20),
-            plain(view.started.get("backend", ""), 12),
+            clean(view.started.get("task", ""), 20),
+            clean(view.started.get("backend", ""), 12),
             *(item.setting(name) for name in ("lr", "wd", "seed")),
             count(view.step),
             percent(view.curve("test.accuracy").last),

@@ -8,10 +8,11 @@ from rich.style import Style
 from textual.strip import Strip
 
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import MISSING, count, duration, leaves, number, plain, wrapped
+from grokscope.tui.text import MISSING, count, duration, leaves, number, wrapped
 from grokscope.tui.view import DETECTIONS, Detected, View
 from grokscope.tui.widgets.chart import GLYPHS
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+from grokscope.words.clean import clean
 
 _SAID = {
     "v", "run", "seq", "time", "event", "step", "law", "grok_step", "interval", "no_interval", "lead_steps",
@@ -58,7 +59,7 @@ def _expected(newest: Event | None, now: int) -> Iterator[Line]:
         return
     yield from _chance(newest)
     if newest.get("abstained"):
-        yield "", f"no forecast: {plain(newest['abstained'])}", "muted"
+        yield "", f"no forecast: {clean(newest['abstained'])}", "muted"
     else:
         yield from _projection(newest, now)
 
@@ -73,10 +74,10 @@ def _detected(view: View) -> Iterator[Line]:
 def _comparison(view: View, newest: Event) -> Iterator[Line]:
     """Of the projection what matters less, and how it compares."""
     if newest.get("law"):
-        yield "law", plain(newest["law"], 60), "plain"
+        yield "law", clean(newest["law"], 60), "plain"
     for path, value in leaves({key: item for key, item in newest.items() if key not in _SAID}):
         if value is not None:
-            yield plain(path, 10), number(value) if isinstance(value, float) else plain(value, 80), "muted"
+            yield clean(path, 10), number(value) if isinstance(value, float) else clean(value, 80), "muted"
     yield from _others(newest)
     turn = _result(view).get("test_loss_turn_step")
     if isinstance(turn, int) and turn <= view.step:  # a replay knows the end of its run; its view must not
@@ -136,7 +137,7 @@ def _projection(event: Event, now: int) -> Iterator[Line]:
         yield "interval", f"{_steps(interval.get('low'))} – {_steps(interval.get('high'))}{sure}", "plain"
     yield "lead", _left(event, now), "plain"
     if not isinstance(interval, Mapping) and event.get("no_interval"):
-        yield "", f"no interval: {plain(event['no_interval'])}", "muted"
+        yield "", f"no interval: {clean(event['no_interval'])}", "muted"
 
 
 def _left(event: Event, now: int) -> str:

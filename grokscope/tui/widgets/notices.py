@@ -4,8 +4,9 @@ from textual.strip import Strip
 
 from grokscope.tui.liveness import State
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import count, plain
+from grokscope.tui.text import count
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+from grokscope.words.clean import clean
 
 KEPT_IN_SIGHT = 8
 """Notable events after which a warning is old news"""
@@ -25,7 +26,7 @@ def notices(moment: Moment) -> list[str]:
     said += [text if times == 1 else f"{count(times)} {text}" for text, times in moment.whole.problems.items()]
     warned = [line.text for line in moment.view.notable[-KEPT_IN_SIGHT:] if line.event in {"warned", "diverged"}]
     if warned:
-        said.append(f"warning: {plain(warned[-1], 300)}")
+        said.append(f"warning: {clean(warned[-1], 300)}")
     return said
 
 

@@ -5,8 +5,9 @@ from textual.strip import Strip
 
 from grokscope.tui.liveness import State
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import count, duration, number, plain, setting, short
+from grokscope.tui.text import count, duration, number, setting, short
 from grokscope.tui.widgets.drawn import Drawn, Inks, between, strip
+from grokscope.words.clean import clean
 
 _STATE_INKS = {
     State.WAITING: "muted",
@@ -45,7 +46,7 @@ class RunLine(Drawn):
         asked = [request.word for request in moment.requests.open if request.command.action != "intervene"]
         if asked:
             pieces.append((f" {', '.join(asked)} requested…", inks["warn"]))
-        pieces.append(("  " + plain(moment.name, 100), inks["strong"] + Style(bold=True)))
+        pieces.append(("  " + clean(moment.name, 100), inks["strong"] + Style(bold=True)))
         return strip(*pieces)
 
     def _how_far(self, inks: Inks, width: int) -> Strip:
@@ -84,12 +85,12 @@ def described(moment: Moment) -> str:
     started, config = moment.whole.started, moment.whole.config
     if not started:
         return moment.waiting or "waiting for the first event"
-    where = " ".join(plain(started.get(key, ""), 20) for key in ("backend", "device", "precision"))
-    parts = [plain(started.get("task", "?"), 30), where]
+    where = " ".join(clean(started.get(key, ""), 20) for key in ("backend", "device", "precision"))
+    parts = [clean(started.get("task", "?"), 30), where]
     for name, path in (("lr", "optimizer.lr"), ("wd", "optimizer.wd"), ("seed", "train.seed")):
         value = setting(config, path, setting(config, name))
         if value is not None:
-            parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {plain(value, 20)}")
+            parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {clean(value, 20)}")
     parameters = started.get("parameters")
     if isinstance(parameters, int):
         parts.append(f"{short(parameters)} parameters")

@@ -7,9 +7,10 @@ from textual.strip import Strip
 from grokscope.tui.moment import Moment
 from grokscope.tui.raster import Scale, limits, spark
 from grokscope.tui.series import Series
-from grokscope.tui.text import number, plain
+from grokscope.tui.text import number
 from grokscope.tui.view import View
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+from grokscope.words.clean import clean
 
 _FIRST = ("commutator_norm", "relative_commutator", "gradient_norm", "signals.weight_norm", "signals.pc1")
 _HIDDEN = ("train.", "test.", "trained.", "defect")
@@ -34,7 +35,7 @@ def title(name: str) -> str:
     """`signals.weight_norm` as `weight norm`."""
     origin, _, last = name.rpartition(".")
     words = _NAMES.get(name, last.replace("_", " "))
-    return plain(f"share of {words}" if origin == "blocks" else words, 24)
+    return clean(f"share of {words}" if origin == "blocks" else words, 24)
 
 
 def _drawn_from(moment: Moment) -> tuple[object, ...]:
@@ -95,7 +96,7 @@ class Signals(Drawn, can_focus=True):
         lines = []
         for row, text in enumerate(drawn):
             last = row == tall - 1
-            name_part = f" {plain(title(name), label - 2):<{label - 1}}" if last else " " * label
+            name_part = f" {clean(title(name), label - 2):<{label - 1}}" if last else " " * label
             value = f"{number(curve.last):>9} " if last else " " * 10
             lines.append(strip((name_part, inks["plain"]), (text, ink), (value, inks["strong"])))
         return lines

@@ -16,9 +16,10 @@ from textual.widgets import Checkbox, Input, Static
 from grokscope.tui.actions import bindings
 from grokscope.tui.control import Standing, standing
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import count, number, plain, said
+from grokscope.tui.text import count, number, said
 from grokscope.tui.view import Treated
 from grokscope.tui.widgets.drawn import ShowsMoment
+from grokscope.words.clean import clean
 
 _GLYPHS = {"requested": "…", "off": "○", "on": "●", "changed": "●"}
 _TITLE = "5 interventions"
@@ -141,12 +142,12 @@ class Row(Horizontal):
 
 def kinds_of(moment: Moment) -> tuple[str, ...]:
     """Kinds that the run's trainer offers; what else was asked of it is in the history."""
-    return tuple(dict.fromkeys(plain(kind, 24) for kind in moment.whole.offers))
+    return tuple(dict.fromkeys(clean(kind, 24) for kind in moment.whole.offers))
 
 
 def written(parameters: Mapping[str, Any]) -> str:
     """Parameters as `parse_parameters` reads them; those that are not set are left out."""
-    return " ".join(f"{plain(key)}={plain(value)}" for key, value in parameters.items() if value is not None)
+    return " ".join(f"{clean(key)}={clean(value)}" for key, value in parameters.items() if value is not None)
 
 
 def parse_parameters(text: str) -> dict[str, Any]:
