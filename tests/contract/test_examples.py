@@ -12,7 +12,7 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.contract.examples import IGNORED, Batch, Examples, Ints, Packer, Stream
@@ -146,7 +146,6 @@ def streams(batch: Batch) -> Iterator[Stream]:
         yield batch.target
 
 
-@settings(deadline=None, max_examples=300)
 @given(tasks(), st.data())
 def test_a_packed_batch_has_the_loss_of_the_plain_one(task: tuple[ModelSpec, Examples], data: st.DataObject) -> None:
     """Σ weight · loss equals the mean over the labels of the multiset, and so for each (value, label) alone."""
@@ -162,7 +161,6 @@ def test_a_packed_batch_has_the_loss_of_the_plain_one(task: tuple[ModelSpec, Exa
     assert dict(zip(packed, batch.weights, strict=True)) == pytest.approx(shares)
 
 
-@settings(deadline=None, max_examples=200)
 @given(tasks(), st.data())
 def test_a_rectangle_and_its_nodes_find_each_other(task: tuple[ModelSpec, Examples], data: st.DataObject) -> None:
     model, examples = task
@@ -190,7 +188,6 @@ def test_a_rectangle_and_its_nodes_find_each_other(task: tuple[ModelSpec, Exampl
         assert set(batch.source_of_target) == set(range(len(batch.source.rectangle)))
 
 
-@settings(deadline=None, max_examples=200)
 @given(tasks(), st.data())
 def test_nothing_is_computed_twice(task: tuple[ModelSpec, Examples], data: st.DataObject) -> None:
     """As many nodes as the batch has distinct values, in either stream."""
@@ -219,7 +216,6 @@ def test_nothing_is_computed_twice(task: tuple[ModelSpec, Examples], data: st.Da
     assert len(batch.last.tokens) == distinct
 
 
-@settings(deadline=None, max_examples=200)
 @given(tasks(), st.integers(1, 30))
 def test_chunks_hold_every_example_once_with_its_count(task: tuple[ModelSpec, Examples], nodes: int) -> None:
     """Scoring the distinct examples one by one gives the reads of all of them, whatever the size of a chunk."""
@@ -239,7 +235,6 @@ def test_chunks_hold_every_example_once_with_its_count(task: tuple[ModelSpec, Ex
     assert packer.whole.examples == len(examples)
 
 
-@settings(deadline=None, max_examples=50)
 @given(tasks(), st.data())
 def test_order_does_not_matter(task: tuple[ModelSpec, Examples], data: st.DataObject) -> None:
     """A batch is a multiset: any order of its rows packs to the same arrays."""
@@ -255,7 +250,6 @@ def test_order_does_not_matter(task: tuple[ModelSpec, Examples], data: st.DataOb
         assert (one.rectangle == other.rectangle).all()
 
 
-@settings(deadline=None, max_examples=50)
 @given(tasks())
 def test_taken_examples_are_the_same_examples(task: tuple[ModelSpec, Examples]) -> None:
     _, examples = task

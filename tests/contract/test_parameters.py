@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.contract.models import ModelSpec, Shape
@@ -51,7 +51,6 @@ def models(draw: st.DrawFn) -> ModelSpec:
     )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=50)
 @given(models(), st.integers(0, 2**32))
 def test_flat_vectors_and_named_tensors_are_the_same_thing(model: ModelSpec, seed: int) -> None:
     """Parameters tile the vector without gap or overlap; names are unique; there and back changes no bit."""
@@ -65,7 +64,6 @@ def test_flat_vectors_and_named_tensors_are_the_same_thing(model: ModelSpec, see
     assert (where.flatten(tensors) == vector).all()
 
 
-@settings(deadline=None, max_examples=50)
 @given(models())
 def test_groups_cover_the_vector_twice(model: ModelSpec) -> None:
     """Blocks are a partition of the vector; layers are one of all but the embedding, the final norms and the head."""

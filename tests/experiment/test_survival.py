@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.experiment.survival import holm, kaplan_meier, log_rank, monotone_trend, scores
@@ -52,7 +52,6 @@ def test_what_never_groks_counts_with_its_budget() -> None:
 RUNS = st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.integers(0, 1)), min_size=4, max_size=14)
 
 
-@settings(deadline=None)  # importing SciPy's statistics takes seconds, once
 @given(RUNS)
 def test_log_rank_agrees_with_scipy(runs: list[tuple[int, bool, int]]) -> None:
     """Also where times are tied; SciPy knows one stratum and two groups."""
@@ -132,7 +131,6 @@ def test_holm_never_lowers_and_keeps_the_order(values: list[float | None]) -> No
     assert all(q <= other for p, q in pairs for p_other, other in pairs if p < p_other)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=3, max_size=12))
 def test_the_trend_is_kendalls(points: list[tuple[int, int]]) -> None:
     from scipy.stats import kendalltau

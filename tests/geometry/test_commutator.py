@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.contract.arrays import FloatArray, Precision
@@ -390,7 +390,6 @@ def test_shares_by_hand() -> None:
     assert all(math.isnan(share) for share in shares(np.zeros(4), groups).values())
 
 
-@settings(max_examples=200)
 @given(size=st.integers(0, 20_000))
 def test_inner_products_of_every_length(size: int) -> None:
     left, right = np.arange(1.0, size + 1), np.full(size, 2.0)

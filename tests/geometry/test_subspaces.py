@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope import registry
@@ -165,7 +165,6 @@ def test_float32_sums_stay_exact_at_size(name: str) -> None:
 numbers = st.floats(-1e3, 1e3, allow_nan=False)
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     coefficients=st.lists(numbers, min_size=BASIS.dimension, max_size=BASIS.dimension),
     scale=numbers,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -56,7 +56,6 @@ def whole(points: Points) -> NDArray[np.float64]:
 # --- Gram matrices ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
 @given(snapshots=st.integers(4, 12), size=st.integers(1, 40), offset=st.floats(-1e3, 1e3), seed=st.integers(0, 2**31))
 def test_a_gram_pca_is_that_of_the_explicit_matrix(snapshots: int, size: int, offset: float, seed: int) -> None:
     points = walk(snapshots, size, seed) + offset

@@ -2,15 +2,24 @@
 
 import subprocess
 import sys
-from itertools import combinations
+from collections.abc import Callable
+from functools import partial
+from itertools import combinations, pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib import rcParams
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from grokscope.report.style import (
     CYCLE,
+    INK,
     LOOKS,
+    PAPER,
     Look,
     line,
     log_axis,
@@ -39,14 +48,44 @@ def seen_in_grey(one: Look, other: Look) -> bool:
     return abs(luminance(one.color) - luminance(other.color)) > CLEARLY
 
 
-def test_categories_need_no_colour() -> None:
-    """The first eight share nothing; after that a colour comes back with another dash and marker."""
-    for one, other in combinations(CYCLE, 2):
-        assert one.dash != other.dash
-        assert one.marker != other.marker
-        assert one.hatch != other.hatch
-    looks = {(own.color, own.dash, own.marker) for own in map(look, range(24))}
-    assert len(looks) == 24
+def ink(draw: Callable[[Axes], object]) -> NDArray[np.bool_]:
+    """Which pixels are dark where `draw` has drawn between 0 and 1."""
+    with style():
+        figure, (axes,) = panels(1, width=2, height=1)
+        axes.set_axis_off()
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        draw(axes)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., 0] < 128
+
+
+ALL_BLACK: dict[str, Callable[[int, Axes], object]] = {
+    "lines": lambda number, axes: axes.plot([0, 1], [0.5, 0.5], **line(number, color=INK)),
+    "points": lambda number, axes: axes.plot(
+        np.linspace(0.05, 0.95, 8), np.full(8, 0.5), **points(number, color=INK, markerfacecolor=INK)
+    ),
+    "areas": lambda number, axes: axes.add_patch(
+        Rectangle((0, 0), 1, 1, facecolor=PAPER, edgecolor=INK, hatch=look(number).hatch)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ALL_BLACK)
+def test_categories_need_no_colour(kind: str) -> None:
+    """The first eight, drawn in one colour: a good part of the ink of any two is elsewhere."""
+    drawn = [ink(partial(ALL_BLACK[kind], number)) for number in range(len(CYCLE))]
+    for one, other in combinations(drawn, 2):
+        assert (one ^ other).sum() > 0.1 * (one | other).sum()
+
+
+def test_from_the_ninth_on_a_colour_comes_back_with_another_dash_and_marker() -> None:
+    looks = [look(number) for number in range(3 * len(CYCLE))]
+    assert len({(own.color, own.dash, own.marker) for own in looks}) == len(looks)
+    for first, again in pairwise(looks[:: len(CYCLE)]):
+        assert first.color == again.color
+        assert first.dash != again.dash
+        assert first.marker != again.marker
 
 
 @pytest.mark.parametrize(

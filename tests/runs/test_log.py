@@ -2,9 +2,11 @@
 
 import json
 import math
+import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.events import SCHEMA_VERSION, Observed, Warned, parse
-from grokscope.runs.log import EventLog, RunBusy, Tail, decode, read
+from grokscope.runs.log import EventLog, RunBusy, RunUnwritable, Tail, decode, read
+
+Limit = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture
@@ -20,6 +24,22 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
     opened = EventLog(tmp_path / "events.jsonl", tmp_path / "lock", "mine")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def unwritable_past() -> Limit:
+    """A block in which no file of this process can grow past so many bytes."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
 
 
 def fill(log: EventLog, count: int) -> None:
@@ -66,6 +86,17 @@ class TestWriting:
         log.close()
         assert subprocess.run(process, check=False).returncode == 0
         assert steps(log.file) == [0]
+
+    def test_what_does_not_fit_leaves_no_trace(self, log: EventLog, unwritable_past: Limit) -> None:
+        """The disk takes half of a line: the log is what it was before, and goes on from there when there is room."""
+        fill(log, 2)
+        before = log.file.read_bytes()
+        with unwritable_past(len(before) + 20), pytest.raises(RunUnwritable, match="cannot write"):
+            log.write(Warned(step=2, reason="lost"))
+        assert log.file.read_bytes() == before
+        recorded, _ = log.write(Warned(step=3, reason="here"))
+        assert recorded.seq == 2
+        assert steps(log.file) == [0, 1, 3]
 
 
 class TestTruncation:

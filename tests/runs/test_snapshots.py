@@ -134,5 +134,12 @@ class TestCheckpoint:
         assert found.state.step == 5
         assert newest_checkpoint(tmp_path, 49) is None
 
+    @pytest.mark.parametrize(("events", "seq"), [(70, 70), (71, 71), (72, 72), (90, 72)])
+    def test_what_it_announces_belongs_to_it_once_it_is_in_the_log(self, tmp_path: Path, events: int, seq: int) -> None:
+        write_checkpoint(tmp_path, state(7), MODEL, seq=70, seconds=1.5, backend="torch", following=2)
+        found = newest_checkpoint(tmp_path, events)
+        assert found is not None
+        assert found.seq == seq
+
     def test_none(self, tmp_path: Path) -> None:
         assert newest_checkpoint(tmp_path / "nowhere", 10) is None

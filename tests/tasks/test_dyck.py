@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -68,7 +68,6 @@ def test_sequences_have_the_paper_s_probabilities() -> None:
         assert abs(counts[word] / size - p) < 5 * (p * (1 - p) / size) ** 0.5
 
 
-@settings(deadline=None, max_examples=50)
 @given(
     st.integers(0, 2**32), st.integers(0, 30), st.integers(1, 8), st.integers(0, 8), st.floats(0.01, 0.99)
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -203,7 +203,6 @@ def test_the_model_and_the_cut_are_the_paper_s(operation: str, train: int, test:
     assert (len(data.train), len(data.splits["test"])) == (train, test)
 
 
-@settings(deadline=None, max_examples=60)
 @given(
     st.sampled_from(OPERATIONS), st.integers(2, 23), st.floats(0.01, 0.99), st.integers(0, 2**31)
 )  # fmt: skip

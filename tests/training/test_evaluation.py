@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.contract.arrays import FloatArray
@@ -40,7 +40,6 @@ def answered(case_name: str, theta: FloatArray, share: float) -> Examples:
 
 
 @pytest.mark.parametrize("case_name", CASES)
-@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(1, 30))
 def test_scores_equal_a_plain_count(case_name: str, seed: int, size: int) -> None:
     """Rows are drawn with replacement, so that there are duplicates."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tui_made import Script, whole_run
 
@@ -138,7 +138,6 @@ def test_lines_of_another_shape_among_many() -> None:
     same(Folder().fold(View(), script.lines()), folded(script.events))
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.dictionaries(

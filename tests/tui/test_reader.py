@@ -171,7 +171,7 @@ def test_a_long_log_is_shown_at_a_glance_first(tmp_path: Path, monkeypatch: pyte
 def test_the_thread_ends(tmp_path: Path) -> None:
     reader, seen = following(whole_run().write(tmp_path))
     reader.start()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not seen and time.monotonic() < deadline:
         time.sleep(0.01)
     reader.close()

@@ -1,12 +1,14 @@
 """What a forecast may know, when it must be silent, and whether it says live what it says of a record."""
 
+import gzip
+import json
 import math
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from forecast_made import BUDGET, EVERY, HOPELESS, LRS, OPERATIONS, bank, made, noise
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.events import Evaluated, Event, Grokked, Intervened, Measured, Observed, Rule, Scores, Spread, to_json
@@ -41,6 +43,17 @@ from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.forecast.progress import progress_of
 from grokscope.warning.tables import read_trajectories, write_trajectories
 from grokscope.warning.trajectory import TREATED_FROM, Trajectory, trajectory_from
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Of this process's own time."""
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+def read_lines(file: Path) -> list[Any]:
+    return [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
 
 
 @cache
@@ -109,7 +122,6 @@ class TestWhatItSays:
 
 
 class TestNoPeeking:
-    @settings(max_examples=25, deadline=None)
     @given(
         step=st.integers(150, 3000), seed=st.integers(0, 2**32 - 1), groks=st.booleans(), later=st.integers(1, 3000),
         never=st.booleans(),
@@ -365,12 +377,11 @@ class TestBank:
         assert done.stdout == "[]\n"
 
     def test_the_shipped_ones_are_small_and_quick(self) -> None:
+        """To calibrate one takes some twenty times what reading its lines takes; a hundred times would be noticed."""
         assert sum(file.stat().st_size for file in shipped_banks()) < 2**20
         for file in shipped_banks():
-            before = time.process_time()
-            found = forecaster_for(file.name.partition(".")[0])
-            assert time.process_time() - before < 1.0
-            assert isinstance(found, Forecaster)
+            reading = seconds_of(partial(read_lines, file))
+            assert seconds_of(partial(calibrate, read_trajectories(file))) < 100 * reading
 
 
 # --- live -------------------------------------------------------------------------------------------------------------
@@ -532,18 +543,18 @@ class TestLive:
                 assert live.projection().grok_step is not None
                 live.see(Intervened(step=800, kind="kick", state="on"))
 
-    def test_costs_less_than_five_milliseconds(self, bank_file: Path) -> None:
-        """After 3,000 evaluations, a forecast made at each; the median, for this machine has other things to do."""
+    def test_costs_no_more_late_in_a_run_than_early(self, bank_file: Path) -> None:
+        """A forecast at each of 3,000 evaluations; medians, for this machine has other things to do."""
         run = unseen(groks=False, budget=3000 * EVERY)
         live = LiveForecast(config_for(run, bank_file), get("tasks", "modular"))
-        seconds = []
-        for found in events_of(run):
-            before = time.process_time()
+
+        def step(found: Sequence[Event]) -> None:
             for event in found:
                 live.see(event)
             live.changed(None)
-            seconds.append(time.process_time() - before)
-        assert float(np.median(seconds[-200:])) < 0.005
+
+        seconds = [seconds_of(partial(step, found)) for found in events_of(run)]
+        assert float(np.median(seconds[-300:])) < 3 * float(np.median(seconds[100:400]))
 
 
 def test_operations_are_those_of_the_bank() -> None:

@@ -88,6 +88,15 @@ def test_permuted_onsets_give_the_published_exponents(
     assert null.at_least_observed == pytest.approx(chance, abs=0.02)
 
 
+def test_no_p_is_smaller_than_its_draws_can_show() -> None:
+    """Of 99 draws none reaches the observed value, which counts as one more: p is a hundredth, never 0."""
+    grok = np.arange(1000.0, 2200.0, 100.0)
+    found = permuted(grok, grok / 5, observed=math.inf, draws=99)
+    assert found is not None
+    assert found.at_least_observed == pytest.approx(1 / 100)
+    assert permuted_correlation(grok / 5, grok, draws=99) == pytest.approx(1 / 100)
+
+
 def test_constant_onsets_give_the_published_exponents(fits: dict[str, tuple[PublishedTable, Law]]) -> None:
     form = fits["scan"][1].published
     assert form is not None

@@ -96,6 +96,14 @@ def test_a_lead_begins_when_the_rule_could_say_so() -> None:
     assert (row.lead.median, row.lead_dated.median) == (300, 500)
 
 
+def test_who_is_dated_before_grokking_and_known_after_it_was_not_in_time() -> None:
+    """The persistent onset is dated to 200, and known at 400: at the grok step is too late."""
+    runs = [made(str(grok), grok_step=grok, defect=jump(200, 0.1, 50.0), test_accuracy=jump(grok))
+            for grok in (300, 400, 500)]  # fmt: skip
+    row = rule(scoreboard(runs), "onset")
+    assert (row.fired, row.in_time, row.grokking) == (3, 1, 3)
+
+
 def test_an_alarm_after_the_typical_grok_step_is_a_late_false_alarm() -> None:
     row = rule(scoreboard([grokking("a", 400, 200), control("b", 900)]), "memorized")
     assert (row.early_false_alarms, row.false_alarms) == (0, 1)
@@ -244,6 +252,17 @@ def test_predictions_are_for_configurations_not_looked_at() -> None:
     runs += [grokking("other", 450, 200, facts={"optimizer.lr": 1e-3, "optimizer.wd": 0.5})]
     row = predictor(scoreboard(runs), "same lr")
     assert row.runs == 3
+
+
+def test_the_naive_prediction_is_for_configurations_not_looked_at_too() -> None:
+    """Two seeds each at 100 and at 400: the one configuration predicts the other four times too late, or too early."""
+    runs = [
+        grokking(f"{grok}-{seed}", grok, 50, facts={"optimizer.lr": 1 / grok, "optimizer.wd": 1.0, "train.seed": seed})
+        for grok in (100, 400)
+        for seed in (1, 2)
+    ]
+    row = predictor(scoreboard(runs), "lr·wd")
+    assert (row.runs, row.naive_error) == (4, pytest.approx((3 + 3 / 4) / 2))
 
 
 def test_a_rule_that_fires_too_late_predicts_nothing() -> None:
