@@ -19,6 +19,7 @@ from grokscope.contract.arrays import Precision
 from grokscope.contract.backends import AdamW
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.tasks import TaskSpec
+from grokscope.settings.decay_time import in_steps
 from grokscope.settings.schedule import BadSchedule, checked
 from grokscope.settings.values import read_value, sentence
 
@@ -172,16 +173,7 @@ def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -
 
     Raises `ConfigError`, naming the nearest known key where one is unknown.
     """
-    if preset not in task.presets:
-        raise ConfigError(f"{task.name} has no preset {preset!r}; it has: {', '.join(task.presets)}")
-    known = known_keys(task)
-    settings: dict[str, Any] = {"preset": preset, "task.name": task.name}
-    for layer in (task.presets[preset], *layers):
-        for key, value in layer.items():
-            settings[_checked(key, known)] = value
-    if settings["task.name"] != task.name:
-        raise ConfigError(f"the configuration is for {settings['task.name']}, not for {task.name}")
-    nested = _nested(settings)
+    nested = _nested(_layered(task, layers, preset))
     try:
         options = task.options.model_validate({k: v for k, v in nested["task"].items() if k != "name"})
     except ValidationError as problem:
@@ -199,6 +191,23 @@ def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -
     if config.detect.grokking and config.detect.grokking not in task.criteria:
         raise ConfigError(f"detect.grokking is one of {', '.join(task.criteria)}, not {config.detect.grokking!r}")
     return config, options
+
+
+def _layered(task: TaskSpec, layers: Iterable[Mapping[str, Any]], preset: str) -> dict[str, Any]:
+    """The settings of a preset and `layers` as one layer, with counts in steps. Raises `ConfigError`."""
+    if preset not in task.presets:
+        raise ConfigError(f"{task.name} has no preset {preset!r}; it has: {', '.join(task.presets)}")
+    known = known_keys(task)
+    settings: dict[str, Any] = {"preset": preset, "task.name": task.name}
+    for layer in (task.presets[preset], *layers):
+        for key, value in layer.items():
+            settings[_checked(key, known)] = value
+    if settings["task.name"] != task.name:
+        raise ConfigError(f"the configuration is for {settings['task.name']}, not for {task.name}")
+    try:
+        return in_steps(settings, OptimizerSection().lr, OptimizerSection().wd)
+    except ValueError as problem:
+        raise ConfigError(str(problem)) from None
 
 
 def read_toml(file: Path) -> dict[str, Any]:
