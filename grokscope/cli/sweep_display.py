@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from grokscope.sweeps.grid import Sweep, slug_of
+from grokscope.sweeps.grid import Sweep, keys_of, point_on, slug_of
 from grokscope.sweeps.standing import Standing, read_standing
 
 Show = Callable[[Standing], None]
@@ -113,7 +113,8 @@ def grid_lines(sweep: Sweep, standings: Mapping[str, Standing], width: int, asci
         if len(axes) < 2 or not cell.point:
             beside.append(standing)
         else:
-            rows.setdefault(slug_of({key: cell.point[key] for key in axes[:-1]}), []).append(standing)
+            label = slug_of({key: cell.point[key] for axis in axes[:-1] for key in keys_of(axis)})
+            rows.setdefault(label, []).append(standing)
     lines: list[Text] = []
     if rows:
         longest = min(max(map(len, rows)), max(1, int(width * MOST_LABEL)))
@@ -128,7 +129,10 @@ def grid_lines(sweep: Sweep, standings: Mapping[str, Standing], width: int, asci
 
 
 def _across(axis: str, values: Sequence[Any]) -> str:
-    return slug_of({axis: values[0]}) + (f" to {values[-1]}" if len(values) > 1 else "")
+    first, last = (slug_of(point_on(axis, value)) for value in (values[0], values[-1]))
+    if len(values) == 1:
+        return first
+    return f"{first} to {values[-1] if len(keys_of(axis)) == 1 else last}"
 
 
 def _wrapped(standings: Sequence[Standing], width: int, ascii_only: bool) -> list[Text]:

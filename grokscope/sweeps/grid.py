@@ -8,8 +8,12 @@ way to make cells: a file may list some by hand, and an engine does not know whe
     preset = "quick"
     [base]                               # settings of every cell: dotted keys, or nested tables
     "model.width" = 64
+    [decay_time]                         # numbers of steps in units of 1 / (lr · wd) of each cell
+    "train.steps" = 12
+    "evaluate.every" = 0.1
     [axes]                               # the first is slowest
     "optimizer.lr" = [1e-3, 2e-3]
+    "model.width, model.feed_forward" = [[32, 64], [64, 128]]   # several settings that vary together
     "train.seed" = [42, 137]
     [[cells]]                            # beside the grid, or instead of it; task and preset may differ
     name = "without-decay"
@@ -30,6 +34,7 @@ from grokscope import registry
 from grokscope.runs.directory import BadRunName, RunDirectory, check_name
 from grokscope.settings.config import FLAGS, ConfigError, RunConfig, dotted, read_environment, resolve
 from grokscope.settings.values import read_value, sentence
+from grokscope.sweeps.decay_time import COUNTS, whole_steps
 
 NOT_AXES = ("task.name", "preset")
 """What a grid cannot vary: another task or preset is another sweep, or a cell listed by hand."""
@@ -55,7 +60,10 @@ class SweepFile(BaseModel):
     task: str
     preset: str = "paper"
     base: dict[str, Any] = Field(default_factory=dict, description="settings of every cell, dotted keys")
-    axes: dict[str, list[Any]] = Field(default_factory=dict, description="values by dotted key, the first is slowest")
+    decay_time: dict[str, float] = Field(default_factory=dict, description="numbers of steps in units of 1 / (lr · wd)")
+    axes: dict[str, list[Any]] = Field(
+        default_factory=dict, description="values by dotted key, the first is slowest; lists of values by several keys"
+    )
     cells: list[Listed] = Field(default_factory=list)
 
 
@@ -72,7 +80,7 @@ class Cell:
     """All of it, resolved"""
     directory: RunDirectory
     point: Mapping[str, Any]
-    """Where on the grid: values by axis; empty where it is on none"""
+    """Where on the grid: values by dotted key; empty where it is on none"""
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,8 @@ def sweep_file(source: Mapping[str, Any], name: str = "") -> SweepFile:
         raise ConfigError("[base] and [axes] are tables")
     own["base"] = spelt_out(dotted(base) | dotted(table))
     own["axes"] = spelt_out(dotted(axes))
+    if isinstance(own.get("decay_time"), dict):
+        own["decay_time"] = spelt_out(dotted(own["decay_time"]))
     try:
         given = {key: value for key, value in own.items() if value is not None}
         file = SweepFile.model_validate({"name": name} | given)
@@ -126,6 +136,7 @@ def sweep_file(source: Mapping[str, Any], name: str = "") -> SweepFile:
         raise ConfigError(sentence(problem)) from None
     for axis, values in file.axes.items():
         _check_axis(file, axis, values)
+    _check_said_once(file)
     return file
 
 
@@ -171,16 +182,19 @@ def merged(
     draft = sweep_file({"task": task, **source}, "unnamed")
     own_axes = spelt_out(axes)
     all_axes = draft.axes | own_axes
-    base = {key: value for key, value in draft.base.items() if key not in own_axes}
     environment = read_environment(registry.get("tasks", task))
     chosen = preset or environment.pop("preset", None) or source.get("preset") or "paper"
-    variables = {key: value for key, value in environment.items() if key not in all_axes}
-    called = name or source.get("name") or stem or "-".join([task, *(key.rpartition(".")[2] for key in all_axes)])
+    on_axes, on_own_axes = ({key for axis in each for key in keys_of(axis)} for each in (all_axes, own_axes))
+    variables = {key: value for key, value in environment.items() if key not in on_axes}
+    given = variables | spelt_out(changes)
+    named_after = (key.rpartition(".")[2] for axis in all_axes for key in keys_of(axis))
+    called = name or source.get("name") or stem or "-".join([task, *named_after])
     return {
         "name": called,
         "task": task,
         "preset": chosen,
-        "base": base | variables | spelt_out(changes),
+        "base": {key: value for key, value in draft.base.items() if key not in on_own_axes} | given,
+        "decay_time": {key: value for key, value in draft.decay_time.items() if key not in given.keys() | on_own_axes},
         "axes": all_axes,
         "cells": [listed.model_dump() for listed in draft.cells],
     }
@@ -199,11 +213,16 @@ def read_axes(texts: Iterable[str]) -> dict[str, list[Any]]:
     return axes
 
 
+def keys_of(axis: str) -> list[str]:
+    """The settings that vary along an axis: `optimizer.lr` is one, `model.width, model.feed_forward` are two."""
+    return [key.strip() for key in axis.split(",")]
+
+
 def spelt_out(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys for the short names of flags. Raises `ConfigError` where one is said twice."""
     spelt: dict[str, Any] = {}
     for key, value in settings.items():
-        whole = FLAGS.get(key, key)
+        whole = ", ".join(FLAGS.get(each, each) for each in keys_of(key))
         if whole in spelt:
             raise ConfigError(f"{whole} is set twice")
         spelt[whole] = value
@@ -217,14 +236,24 @@ def made_cell(
     preset: str = "paper",
     settings: Mapping[str, Any] = {},
     point: Mapping[str, Any] = {},
+    decay_time: Mapping[str, float] = {},
 ) -> Cell:
     """A cell, resolved. Raises `ConfigError`, saying in which cell the fault is; `NoSuchPlugin`."""
     try:
         check_name(slug)
         config, _ = resolve(registry.get("tasks", task), settings, preset=preset)
+        if decay_time:
+            settings = {**settings, **whole_steps(decay_time, config.optimizer.lr, config.optimizer.wd)}
+            config, _ = resolve(registry.get("tasks", task), settings, preset=preset)
     except (ConfigError, BadRunName) as problem:
         raise ConfigError(f"cell {slug}: {problem}") from None
     return Cell(slug, task, preset, dict(settings), config, RunDirectory(folder / slug), dict(point))
+
+
+def point_on(axis: str, value: Any) -> dict[str, Any]:
+    """The settings of one value of an axis, by dotted key."""
+    keys = keys_of(axis)
+    return dict(zip(keys, value, strict=True)) if len(keys) > 1 else {axis: value}
 
 
 def slug_of(point: Mapping[str, Any]) -> str:
@@ -256,28 +285,51 @@ def _grid_cells(file: SweepFile, folder: Path) -> Iterable[Cell]:
     if not file.axes:
         return
     for values in product(*file.axes.values()):
-        point = dict(zip(file.axes, values, strict=True))
-        yield made_cell(folder, slug_of(point), file.task, file.preset, file.base | point, point)
+        point: dict[str, Any] = {}
+        for axis, value in zip(file.axes, values, strict=True):
+            point |= point_on(axis, value)
+        yield made_cell(folder, slug_of(point), file.task, file.preset, file.base | point, point, file.decay_time)
 
 
 def _listed_cells(file: SweepFile, folder: Path) -> Iterable[Cell]:
     for listed in file.cells:
         settings = file.base | spelt_out(dotted(listed.settings))
-        yield made_cell(folder, listed.name, listed.task or file.task, listed.preset or file.preset, settings, {})
+        derived = {key: value for key, value in file.decay_time.items() if key not in settings}
+        task, preset = listed.task or file.task, listed.preset or file.preset
+        yield made_cell(folder, listed.name, task, preset, settings, {}, derived)
 
 
 def _check_axis(file: SweepFile, axis: str, values: list[Any]) -> None:
-    if axis in NOT_AXES:
-        raise ConfigError(f"{axis} cannot be an axis: make two sweeps of it, or list [[cells]]")
+    keys = keys_of(axis)
+    for key in keys:
+        if key in NOT_AXES:
+            raise ConfigError(f"{key} cannot be an axis: make two sweeps of it, or list [[cells]]")
     if not values:
         raise ConfigError(f"the axis {axis} has no values")
-    if axis in file.base:
-        raise ConfigError(f"{axis} is an axis, and a setting of every cell too: say it once")
+    if len(keys) > 1 and any(not isinstance(value, list) or len(value) != len(keys) for value in values):
+        raise ConfigError(f"the axis {axis} has lists of {len(keys)} values, one for each of its settings")
     seen: list[Any] = []
     for value in values:
         if value in seen:
             raise ConfigError(f"the axis {axis} has {value!r} twice")
         seen.append(value)
+
+
+def _check_said_once(file: SweepFile) -> None:
+    """Each setting stands in one place; what is said in decay time is a number of steps."""
+    places = {"an axis": [key for axis in file.axes for key in keys_of(axis)], "said in decay time": file.decay_time,
+              "a setting of every cell": file.base}  # fmt: skip
+    said: dict[str, str] = {}
+    for place, keys in places.items():
+        for key in keys:
+            if key in said:
+                raise ConfigError(f"{key} is {said[key]}, and {place} too: say it once")
+            said[key] = place
+    for key, value in file.decay_time.items():
+        if key not in COUNTS:
+            raise ConfigError(f"{key} is no number of steps; in decay time stand {', '.join(COUNTS)}")
+        if not 0 < value < float("inf"):
+            raise ConfigError(f"{key} in decay time is above 0, not {value:g}")
 
 
 def _check_distinct(cells: Sequence[Cell]) -> None:

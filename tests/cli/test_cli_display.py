@@ -1,10 +1,14 @@
 """The panel on stderr, as it reads for a person."""
 
+from pathlib import Path
+
 import pytest
 from rich.console import Console
 
 from grokscope.cli.display import View
+from grokscope.cli.sweep_display import grid_lines
 from grokscope.events import Event, Finished, Forecast, Interval, Intervened, Started
+from grokscope.sweeps import Standing, plan
 
 STARTED = Started(
     task="modular", backend="torch", device="cpu", precision="float32", parameters=1234, versions={}, step=0,
@@ -54,3 +58,26 @@ def test_switches_are_lines_and_applications_are_not() -> None:
         "◆ project refused at step 110 (control): its basis cannot be read"
     ]
     assert view.see(Intervened(step=101, kind="noise", state="applied", relative_norm=0.1)) == []
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (
+            {"seed": [1, 2], "lr": [1e-3, 2e-3, 3e-3]},
+            ["      lr0.001 to 0.003", "seed1 . . .", "seed2 . . ."],
+        ),
+        (
+            {"model.width, model.heads": [[8, 2], [16, 4]], "seed": [1, 2]},
+            ["               seed1 to 2", "width8-heads2  . .", "width16-heads4 . ."],
+        ),
+        (
+            {"seed": [1], "model.width, model.heads": [[8, 2], [16, 4]]},
+            ["      width8-heads2 to width16-heads4", "seed1 . ."],
+        ),
+    ],
+)
+def test_the_last_axis_of_a_sweep_goes_across(axes: dict[str, list[object]], said: list[str]) -> None:
+    sweep = plan({"name": "s", "task": "modular", "axes": axes}, Path("runs"))
+    standings = {cell.slug: Standing(cell, "missing") for cell in sweep.cells}
+    assert [line.plain.rstrip() for line in grid_lines(sweep, standings, 80, ascii_only=True)] == said

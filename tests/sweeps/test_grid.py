@@ -73,6 +73,16 @@ def test_names_of_cells(point: dict[str, Any], slug: str) -> None:
         ({"cells": [{"name": "a b"}]}, "'a b' cannot name a run"),
         ({"cells": [{"name": "a", "preset": "slow"}]}, "no preset 'slow'"),
         ({"axis": {"lr": [1]}, "axes": {"lr": [1]}}, "no setting 'axis.lr'"),
+        ({"axes": {"model.width, model.heads": [[8, 2], [16]]}}, "lists of 2 values"),
+        ({"axes": {"model.width, model.heads": [8]}}, "lists of 2 values"),
+        ({"axes": {"model.width, preset": [[8, "quick"]]}}, "preset cannot be an axis"),
+        ({"axes": {"model.width, lr": [[8, 1e-3]], "lr": [1e-3]}}, "optimizer.lr is an axis, and an axis too"),
+        ({"axes": {"seed": [1]}, "decay_time": {"lr": 1}}, "optimizer.lr is no number of steps"),
+        ({"axes": {"seed": [1]}, "decay_time": {"steps": 0}}, "train.steps in decay time is above 0"),
+        ({"axes": {"seed": [1]}, "decay_time": {"steps": "long"}}, "decay_time.train.steps"),
+        ({"axes": {"steps": [1]}, "decay_time": {"steps": 2}}, "train.steps is an axis, and said in decay time too"),
+        ({"base": {"steps": 1}, "axes": {"lr": [1]}, "decay_time": {"steps": 2}}, "a setting of every cell too"),
+        ({"axes": {"wd": [1.0, 0.0]}, "decay_time": {"steps": 2}}, "cell wd0: train.steps in decay time: without"),
     ],
     ids=str,
 )
@@ -81,6 +91,48 @@ def test_what_cannot_be_is_told_at_once(file: dict[str, Any], said: str) -> None
         slugs(**file)
     assert said in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("lr", "wd", "steps"),
+    [
+        (1e-3, 1.0, {"train.steps": 12_000, "evaluate.every": 100, "measure.every": 200}),
+        (3e-3, 1.0, {"train.steps": 4_000, "evaluate.every": 33, "measure.every": 66}),
+        (5e-3, 3.0, {"train.steps": 800, "evaluate.every": 7, "measure.every": 14}),
+        (0.5, 1.0, {"train.steps": 24, "evaluate.every": 1, "measure.every": 2}),
+    ],
+)
+def test_numbers_of_steps_in_decay_time(lr: float, wd: float, steps: dict[str, int]) -> None:
+    """12 / (lr · wd) rounded up; the intervals 0.1 and 0.2 / (lr · wd), the second a multiple of the first."""
+    file = {
+        "name": "s", "task": "modular", "axes": {"lr": [lr], "wd": [wd]},
+        "decay_time": {"steps": 12, "eval-every": 0.1, "measure-every": 0.2},
+    }  # fmt: skip
+    (cell,) = plan(file, RUNS).cells
+    assert {key: cell.settings[key] for key in steps} == steps
+    config = cell.config
+    assert (config.train.steps, config.evaluate.every, config.measure.every) == tuple(steps.values())
+
+
+def test_decay_time_gives_way_to_what_is_asked_for() -> None:
+    """By a flag, by an axis of its own, by a cell listed by hand."""
+    file = {"task": "modular", "axes": {"seed": [1]}, "decay_time": {"steps": 12, "eval-every": 0.1}}
+    assert merged(file, {}, {"steps": 50}, task="modular")["decay_time"] == {"evaluate.every": 0.1}
+    assert merged(file, {"eval-every": [5, 6]}, {}, task="modular")["decay_time"] == {"train.steps": 12}
+    listed = {"name": "short", "settings": {"steps": 50, "wd": 0.5}}
+    grid, short = plan({"name": "s", **file, "cells": [listed]}, RUNS).cells
+    assert (grid.config.train.steps, grid.config.evaluate.every) == (12_000, 100)
+    assert (short.config.train.steps, short.config.evaluate.every) == (50, 200)
+
+
+def test_settings_that_vary_together() -> None:
+    axes = {"seed": [1, 2], "model.width, model.feed_forward": [[32, 64], [64, 128]]}
+    cells = plan({"name": "s", "task": "modular", "axes": axes}, RUNS).cells
+    assert [cell.slug for cell in cells] == [
+        f"seed{seed}-width{width}-feed_forward{2 * width}" for seed in (1, 2) for width in (32, 64)
+    ]
+    assert cells[0].point == {"train.seed": 1, "model.width": 32, "model.feed_forward": 64}
+    assert (cells[-1].config.model.width, cells[-1].config.model.feed_forward) == (64, 128)
 
 
 def test_cells_by_hand_beside_the_grid() -> None:
@@ -105,6 +157,7 @@ def test_a_cell_of_its_own() -> None:
         ("task.operation=add, sub", ["add", "sub"]),
         ("measure.blocks=true,false", [True, False]),
         ('interventions.schedule=[["a@1"], []]', [["a@1"], []]),
+        ("model.width,model.heads=[[8, 2], [16, 4]]", [[8, 2], [16, 4]]),
     ],
 )
 def test_axes_in_flags(text: str, values: list[Any]) -> None:
