@@ -246,9 +246,9 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | No
 
 def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other: bool) -> None:
     from grokscope.cli.exits import complain
+    from grokscope.warning.configuration import configuration_of
     from grokscope.warning.forecast.bank import build_bank
     from grokscope.warning.forecast.intervals import fewest_configurations
-    from grokscope.warning.forecast.landmarks import configuration_of
     from grokscope.warning.forecast.laws import FEWEST_RUNS
     from grokscope.warning.tables import TABLE_SUFFIXES, find_trajectories, write_trajectories
 

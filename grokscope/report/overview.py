@@ -8,7 +8,7 @@ from grokscope.report.parts import Part, Plate, Table, counted
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, GREEN, line, log_axis, points
 from grokscope.report.wording import label, varying
-from grokscope.warning.law import configuration
+from grokscope.warning.configuration import configuration_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,9 +43,11 @@ def parts(runs: Sequence[Run], slug: str) -> list[Part]:
 def by_configuration(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Runs that differ in their seeds alone, together, under what tells them from the others."""
     keys = varying([run.trajectory for run in runs])
-    groups: dict[str, list[Run]] = {}
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        groups.setdefault(configuration(run.trajectory), []).append(run)
+        facts = run.trajectory.facts.items()
+        treatment = (f"{key}={value}" for key, value in facts if key.startswith("interventions."))
+        groups.setdefault((configuration_of(run.trajectory), *treatment), []).append(run)
     ordered = sorted(groups.values(), key=lambda group: [_rank(group[0], key) for key in keys])
     named: dict[str, list[Run]] = {}
     for group in ordered:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from grokscope.report.parts import shown
-from grokscope.warning.law import OBSERVING, SEEDS
+from grokscope.warning.configuration import is_setting
 from grokscope.warning.trajectory import Trajectory
 
 FIRST = ("task.operation", "optimizer.lr", "optimizer.wd")
@@ -42,13 +42,7 @@ def in_words(name: str) -> str:
 def varying(trajectories: Sequence[Trajectory]) -> list[str]:
     """Settings in which these runs differ, but for their seeds and how they were watched; the usual axes first."""
     keys = sorted({key for each in trajectories for key in each.facts})
-    differing = [
-        key
-        for key in keys
-        if key not in SEEDS
-        and not key.startswith(OBSERVING)
-        and len({each.facts.get(key) for each in trajectories}) > 1
-    ]
+    differing = [key for key in keys if is_setting(key) and len({each.facts.get(key) for each in trajectories}) > 1]
     return [key for key in FIRST if key in differing] + [key for key in differing if key not in FIRST]
 
 

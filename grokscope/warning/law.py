@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from grokscope.warning.configuration import configuration_of
 from grokscope.warning.fits import (
     DRAWS,
     Array,
@@ -31,10 +32,6 @@ from grokscope.warning.rules import RULE_SIGNALS, detections
 from grokscope.warning.trajectory import Trajectory
 
 RULES = tuple(name for name in RULE_SIGNALS if name != "grokked")
-SEEDS = frozenset({"train.seed", "train.replicate", "task.split_seed"})
-"""Facts in which runs of one configuration may differ: what is random in them."""
-OBSERVING = ("measure.", "evaluate.", "detect.", "preset", "train.stop_after_grok")
-"""And beginnings of facts that say how a run was watched, not what it was."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,7 @@ def case_of(trajectory: Trajectory, rule: str) -> Case:
     steps, _ = trajectory.signal(RULE_SIGNALS[rule])
     return Case(
         name=trajectory.name,
-        configuration=configuration(trajectory),
+        configuration=configuration_of(trajectory),
         onset_step=None if detected is None else detected.step,
         known_at=None if detected is None else detected.confirmed_at,
         grok_step=trajectory.grok_step,
@@ -184,13 +181,6 @@ def said_of_treated(count: int, left_out_of: str = "the law and the scoreboard")
     """The sentence on runs that were intervened in."""
     runs = "1 run was" if count == 1 else f"{count:,} runs were"
     return f"{runs} intervened in, and left out of {left_out_of}, which are about runs left to themselves."
-
-
-def configuration(trajectory: Trajectory) -> str:
-    """What a run shares with those that differ from it in seeds, or in how they were watched, alone."""
-    facts = sorted(trajectory.facts.items())
-    kept = (f"{key}={value}" for key, value in facts if key not in SEEDS and not key.startswith(OBSERVING))
-    return " ".join([trajectory.task, *kept])
 
 
 def grouped(trajectories: Sequence[Trajectory], fact: str) -> Mapping[str, list[Trajectory]]:

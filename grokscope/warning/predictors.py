@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detectors import Detected
 from grokscope.warning.fits import power_law
-from grokscope.warning.law import RULES, configuration
+from grokscope.warning.law import RULES
 from grokscope.warning.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -67,7 +68,7 @@ def predictors(trajectories: Sequence[Trajectory], findings: Sequence[Findings])
         ("norm separation", _separation(runs, known["memorized"], lr * wd, grok), known["memorized"]),
         ("same lr", _same(lr, grok), start),
     ]
-    member = np.asarray([configuration(run) for run in runs])
+    member = np.asarray([configuration_of(run) for run in runs])
     naive = _held_out(_mean(grok), member)
     return tuple(_row(name, _held_out(predict, member), naive, at, grok) for name, predict, at in ways)
 

@@ -22,6 +22,9 @@ Fact = float | int | str
 TREATED_FROM = "interventions.first"
 """The fact that says at which step an intervention was first switched on, by whomever"""
 
+ORIGIN = "origin"
+"""The fact that says whose loop trained a run that is not ours (see `grokscope.events.Origin`); ours do not have it"""
+
 COLUMNS = (
     "step",
     "train_accuracy",

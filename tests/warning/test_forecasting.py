@@ -23,6 +23,7 @@ from grokscope.events import Evaluated, Event, Grokked, Intervened, Measured, Ob
 from grokscope.registry import get
 from grokscope.runs.log import decode
 from grokscope.settings.config import RunConfig, resolve
+from grokscope.warning.configuration import configuration_of
 from grokscope.warning.forecast.bank import build_bank, forecaster_for, projection_of, shipped_banks
 from grokscope.warning.forecast.forecaster import (
     ALREADY,
@@ -38,7 +39,6 @@ from grokscope.warning.forecast.forecaster import (
     calibrate,
 )
 from grokscope.warning.forecast.intervals import LEVEL, fewest_configurations, interval, votes
-from grokscope.warning.forecast.landmarks import configuration_of
 from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.forecast.progress import progress_of
 from grokscope.warning.tables import read_trajectories, write_trajectories

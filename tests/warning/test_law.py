@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from warning_made import jump, made
 
-from grokscope.warning.law import Case, Law, configuration, grouped, held_out_error, law, law_of, left_alone
+from grokscope.warning.law import Case, Law, grouped, held_out_error, law, law_of, left_alone
 from grokscope.warning.nulls import permuted, permuted_correlation
 from grokscope.warning.published import PublishedTable, published
 from grokscope.warning.trajectory import Trajectory
@@ -242,15 +242,6 @@ def test_the_law_of_trajectories_is_that_of_their_detections() -> None:
     assert (blind.runs, blind.missed, blind.not_recorded) == (0, 0, 4)
     with pytest.raises(ValueError, match="there is no rule 'oracle'; there are: memorized"):
         law(runs, "oracle")
-
-
-def test_configurations_are_what_seeds_and_watching_leave() -> None:
-    same = [
-        run("a", 400, 100, **{"optimizer.lr": 1e-3, "train.seed": 1, "measure.every": 50}),
-        run("b", 400, 100, **{"optimizer.lr": 1e-3, "train.seed": 2, "measure.every": 100}),
-    ]
-    other = run("c", 400, 100, **{"optimizer.lr": 2e-3, "train.seed": 1})
-    assert configuration(same[0]) == configuration(same[1]) != configuration(other)
 
 
 def test_groups_by_a_setting() -> None:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from grokscope.runs.directory import NoSuchRun
+from grokscope.warning.configuration import configuration, configuration_of
 from grokscope.warning.forecast.forecaster import (
     CERTAIN,
     Forecaster,
@@ -17,7 +18,7 @@ from grokscope.warning.forecast.forecaster import (
     calibrate,
     reason_before_looking,
 )
-from grokscope.warning.forecast.landmarks import Configuration, configuration, configuration_of, settled
+from grokscope.warning.forecast.landmarks import settled
 from grokscope.warning.forecast.progress import Progress
 from grokscope.warning.tables import read_trajectories
 from grokscope.warning.trajectory import Fact, Trajectory
@@ -98,7 +99,7 @@ def forecaster_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] |
 
 
 @cache
-def _read(task: str, file: Path, written: int) -> Sequence[tuple[Configuration, Trajectory]]:
+def _read(task: str, file: Path, written: int) -> Sequence[tuple[str, Trajectory]]:
     runs = [(configuration_of(each), each) for each in read_trajectories(file) if each.task == task]
     if not runs:
         raise NoSuchRun(f"the bank {file.name} holds no run of {task}")
@@ -106,7 +107,7 @@ def _read(task: str, file: Path, written: int) -> Sequence[tuple[Configuration, 
 
 
 @cache
-def _calibrated(task: str, file: Path, written: int, left_out: Configuration | None) -> Forecaster:
+def _calibrated(task: str, file: Path, written: int, left_out: str | None) -> Forecaster:
     known = _read(task, file, written)
     others = [run for own, run in known if own != left_out]
     if not others:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.warning.configuration import settings_of
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
 from grokscope.warning.forecast.landmarks import (
     FEWEST_EVALUATIONS,
@@ -19,7 +20,6 @@ from grokscope.warning.forecast.landmarks import (
     Landmarks,
     Mask,
     landmarks_of,
-    material,
     settled,
 )
 from grokscope.warning.forecast.laws import FEWEST_RUNS, LAWS, Fitted, Law
@@ -167,7 +167,7 @@ class Forecaster:
 
     def unfamiliar(self, facts: Mapping[str, Fact]) -> list[str]:
         """Settings outside of what the bank has, in words."""
-        asked = material(facts)
+        asked = settings_of(facts)
         return [f"{key} {asked[key]}" if key in asked else f"{key} unset" for key in self._unfamiliar(asked)]
 
     def _unfamiliar(self, asked: Mapping[str, Fact]) -> list[str]:
@@ -176,7 +176,7 @@ class Forecaster:
 
     def _unfamiliar_numbers(self, facts: Mapping[str, Fact]) -> bool:
         """Whether one is no word: a new operation is what a backtest by operation tries."""
-        asked = material(facts)
+        asked = settings_of(facts)
         return any(not isinstance(asked.get(key), str) for key in self._unfamiliar(asked))
 
     def _unlike(self, facts: Mapping[str, Fact]) -> str:
@@ -239,7 +239,7 @@ def calibrate(trajectories: Sequence[Trajectory]) -> Forecaster:
 def calibrate_on(landmarks: Landmarks, trajectories: Sequence[Trajectory], unsettled: int = 0) -> Forecaster:
     """The same, where the landmarks of the runs are known already."""
     laws = _fit_laws(landmarks)
-    facts = [material(trajectory.facts) for trajectory in trajectories]
+    facts = [settings_of(trajectory.facts) for trajectory in trajectories]
     return Forecaster(
         laws=laws,
         ranking=sorted(laws, key=lambda name: (laws[name].always.share < OFTEN, laws[name].always.error)),

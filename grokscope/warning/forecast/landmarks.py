@@ -6,8 +6,7 @@ so that at any step those that are left are weighed as they are met.
 """
 
 import math
-import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.warning.configuration import configuration_of, settings_of
 from grokscope.warning.forecast.progress import FEATURES, Array, Progress, rows_of
 from grokscope.warning.trajectory import Fact, Trajectory
 
@@ -75,32 +75,9 @@ def settled(trajectory: Trajectory) -> bool:
     return trajectory.grok_step is not None or trajectory.steps >= trajectory.budget
 
 
-Configuration = tuple[tuple[str, Fact], ...]
-"""The settings that a run's course depends on, without its seeds."""
-
-
-def configuration_of(trajectory: Trajectory) -> Configuration:
-    """That of a recorded run."""
-    return configuration(trajectory.task, trajectory.facts)
-
-
-def configuration(task: str, facts: Mapping[str, Fact]) -> Configuration:
-    """That of a run of `task` with these settings."""
-    return (("task", task), *sorted(material(facts).items()))
-
-
-_MATERIAL = re.compile(r"(task|model|optimizer|train)\.")
-_SEEDS = frozenset({"train.seed", "train.replicate", "task.split_seed", "train.stop_after_grok"})
-
-
-def material(facts: Mapping[str, Fact]) -> dict[str, Fact]:
-    """Settings that a run's course depends on, without seeds and without what only says when to stop."""
-    return {key: value for key, value in facts.items() if _MATERIAL.match(key) and key not in _SEEDS}
-
-
 def family_of(trajectory: Trajectory) -> tuple[Fact, ...]:
     """The options of the task that are words, such as the operation."""
-    facts = material(trajectory.facts)
+    facts = settings_of(trajectory.facts)
     return tuple(facts[key] for key in sorted(facts) if key.startswith("task.") and isinstance(facts[key], str))
 
 

@@ -68,7 +68,7 @@ def _predict_decay_time(fitted: Fitted, columns: Columns) -> Array:
 def _fit_same_lr(landmarks: Landmarks) -> Fitted:
     last = landmarks.last
     settings = np.column_stack([last.columns["lr"], last.columns["wd"]])
-    distinct = np.unique(settings, axis=0)
+    distinct = np.unique(settings[np.isfinite(settings).all(axis=1)], axis=0)  # somebody's runs may not state theirs
     medians = [float(np.median(last.log_grok[(settings == setting).all(axis=1)])) for setting in distinct]
     return (distinct, np.array(medians)) if len(distinct) else None
 
