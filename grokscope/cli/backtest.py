@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from grokscope.cli.output import number, percent, say, say_table, say_wrapped
+from grokscope.cli.output import say, say_table, say_wrapped
+from grokscope.words.numbers import fixed, percent
 
 if TYPE_CHECKING:
     from grokscope.warning.forecast.backtest import Backtest, Errors
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 REASONS = 4
 """Why nothing was projected: so many are named, the most frequent first"""
 
-_SHORT = "{:.2f}".format
+_SHORT = fixed(2)
 
 
 def say_backtests(results: "Mapping[str, Sequence[Backtest]]", reasons: Sequence[str]) -> None:
@@ -37,7 +38,7 @@ def _say_errors(title: str, errors: "Sequence[Errors]", form: Callable[[float], 
     places = sorted({error.at for error in errors})
     cells = {(error.candidate, error.at): error for error in errors}
     rows = [
-        [name, *(number(cells[name, at].mean_percent, "{:.0f}".format) for at in places)]
+        [name, *(fixed(0)(cells[name, at].mean_percent) for at in places)]
         for name in dict.fromkeys(error.candidate for error in errors)
     ]
     last = rows[-1][0]
@@ -64,7 +65,7 @@ def _say_coverage(done: "Backtest") -> None:
     rows = [
         [
             f"{each.at:.0%}", str(each.runs), str(each.projected), str(each.intervals), percent(each.covered),
-            number(each.width, _SHORT),
+            _SHORT(each.width),
         ]
         for each in done.coverage
     ]  # fmt: skip
@@ -80,8 +81,8 @@ def _say_odds(done: "Backtest") -> None:
     columns = ["budget", "waiting", "grok", "AUROC", "Brier", "base Brier"]
     rows = [
         [
-            f"{each.at:.0%}", str(each.waiting), str(each.grokked), number(each.auroc, _SHORT),
-            number(each.brier, "{:.3f}".format), number(each.base_brier, "{:.3f}".format), each.runs,
+            f"{each.at:.0%}", str(each.waiting), str(each.grokked), _SHORT(each.auroc),
+            fixed(3)(each.brier), fixed(3)(each.base_brier), each.runs,
         ]
         for each in done.odds
     ]  # fmt: skip

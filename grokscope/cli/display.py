@@ -29,7 +29,7 @@ from grokscope.events import (
     Trained,
     Warned,
 )
-from grokscope.training.pace import duration
+from grokscope.words.durations import duration
 
 Show = Callable[[Event, str], None]
 LINE_SECONDS = 10.0

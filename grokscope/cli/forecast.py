@@ -148,8 +148,9 @@ STAGES_IN_WORDS = {
 def _say_projection(
     trajectory: "Trajectory", projection: "Projection", forecaster: "Forecaster | None", file: Path | None
 ) -> None:
-    from grokscope.cli.output import count, say
+    from grokscope.cli.output import say
     from grokscope.warning.forecast.intervals import LEVEL
+    from grokscope.words.numbers import count
 
     grokked = trajectory.grok_step is not None
     where = "grokked" if grokked else STAGES_IN_WORDS.get(projection.stage, "")
@@ -176,8 +177,9 @@ def _say_projection(
 
 
 def _say_candidates(projection: "Projection") -> None:
-    from grokscope.cli.output import count, say, say_table
+    from grokscope.cli.output import say, say_table
     from grokscope.warning.forecast.laws import LAWS
+    from grokscope.words.numbers import count
 
     words = {law.name: law.words for law in LAWS}
     names = sorted(projection.candidates, key=lambda name: projection.errors.get(name, 9.0))

@@ -125,7 +125,8 @@ def _say_unknown(facts: Sequence[str]) -> None:
 
 
 def _say_imported(target: Path, trajectories: "Sequence[Trajectory]", json: bool) -> None:
-    from grokscope.cli.output import count, say, say_json, say_table
+    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.words.numbers import count
 
     about: list[dict[str, Any]] = [
         {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grokscope.cli.output import say, say_table
-from grokscope.training.pace import duration
+from grokscope.words.durations import duration
 
 if TYPE_CHECKING:
     from grokscope.experiment.analysis import Analysis, ArmResult

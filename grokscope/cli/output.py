@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import fill
@@ -97,18 +97,3 @@ def forget_stdout() -> None:
     """Nobody reads stdout any more: what its buffer still holds would break the pipe once more at exit."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def number(value: float | None, form: Callable[[float], str] = "{:.4g}".format) -> str:
-    """A number for a table; a dash where there is none."""
-    return "-" if value is None else form(value)
-
-
-def count(value: int | None) -> str:
-    """A whole number with separators; a dash where there is none."""
-    return "-" if value is None else f"{value:,}"
-
-
-def percent(fraction: float | None) -> str:
-    """`97.3 %`; a dash where there is none."""
-    return "-" if fraction is None else f"{100 * fraction:.1f} %"

@@ -41,7 +41,8 @@ def metric_of(task: str | None) -> str:
 
 
 def _say_runs(listed: list[tuple[str, dict[str, Any]]]) -> None:
-    from grokscope.cli.output import count, number, percent, say_table
+    from grokscope.cli.output import say_table
+    from grokscope.words.numbers import count, number, percent
 
     columns = ["name", "state", "step", "of", "grokked", "train", "test", "defect", "task", "last word"]
     rows = [
@@ -58,7 +59,7 @@ def _say_runs(listed: list[tuple[str, dict[str, Any]]]) -> None:
 def _age(time: str | None) -> str:
     from datetime import UTC, datetime
 
-    from grokscope.training.pace import duration
+    from grokscope.words.durations import duration
 
     if time is None:
         return "-"

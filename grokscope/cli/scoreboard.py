@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from grokscope.cli.output import count, number, percent, say, say_table, say_wrapped
+from grokscope.cli.output import say, say_table, say_wrapped
+from grokscope.words.numbers import count, fixed, percent
 
 if TYPE_CHECKING:
     from grokscope.warning.ranking import Correlation
@@ -34,7 +35,7 @@ def _say_rules(board: "Scoreboard") -> None:
         [
             row.rule, f"{row.in_time}/{row.fired}/{row.grokking}",
             f"{row.early_false_alarms}/{row.false_alarms}/{row.controls}",
-            _lead(row.lead), number(None if row.way is None else row.way.median, _SHORT),
+            _lead(row.lead), _SHORT(None if row.way is None else row.way.median),
             _rho(row.correlation), _rho(row.within_lr),
         ]
         for row in board.rules
@@ -84,7 +85,7 @@ def _say_aurocs(board: "Scoreboard") -> None:
     for signal in dict.fromkeys(row.signal for row in board.aurocs):
         first, *others = (cells[signal, horizon] for horizon in horizons)
         if any(row.auroc for row in (first, *others)):
-            strata = [number(first.within.get(fact), _SHORT) for fact in ("optimizer.wd", "task.operation")]
+            strata = [_SHORT(first.within.get(fact)) for fact in ("optimizer.wd", "task.operation")]
             rows.append([signal, _value(first), _interval(first), *strata, *map(_value, others)])
     columns = ["AUROC of grokking", titles[0], "95 %", "at wd", "at op", *titles[1:]]
     say("")
@@ -109,7 +110,7 @@ def _say_predictors(board: "Scoreboard") -> None:
         say_wrapped("each configuration predicted from the others; naive: their geometric mean, on the same runs")
 
 
-_SHORT = "{:.2f}".format
+_SHORT = fixed(2)
 
 
 def _lead(lead: "Quartiles | None") -> str:
@@ -121,11 +122,11 @@ def _steps(value: float) -> str:
 
 
 def _rho(correlation: "Correlation | None") -> str:
-    return number(None if correlation is None else correlation.rho, _SHORT)
+    return _SHORT(None if correlation is None else correlation.rho)
 
 
 def _value(row: "AurocRow") -> str:
-    return number(None if row.auroc is None else row.auroc.value, _SHORT)
+    return _SHORT(None if row.auroc is None else row.auroc.value)
 
 
 def _interval(row: "AurocRow") -> str:

@@ -74,7 +74,8 @@ def _say_all(
     state: "RunState", findings: "list[Finding]", spent: "Cost", defects: list[float], treatments: list[dict[str, Any]]
 ) -> None:
     from grokscope.cli.display import sparkline
-    from grokscope.cli.output import count, number, say, say_table
+    from grokscope.cli.output import say, say_table
+    from grokscope.words.numbers import count, number
 
     for line in _settings(state):
         say(line)
@@ -134,7 +135,8 @@ def _treatments(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _say_treatments(state: "RunState", treatments: list[dict[str, Any]]) -> None:
-    from grokscope.cli.output import count, say, say_table
+    from grokscope.cli.output import say, say_table
+    from grokscope.words.numbers import count
 
     planned = state.config.get("interventions", {}).get("schedule", [])
     if not treatments and not planned:
@@ -178,12 +180,12 @@ def _settings(state: "RunState") -> list[str]:
 
 
 def _readings(state: "RunState") -> list[str]:
-    from grokscope.cli.output import number, percent
+    from grokscope.words.numbers import number, percent
 
     lines = []
     if "trained" in state.last:
         trained = state.last["trained"]
-        speed = number(trained["steps_per_second"], "{:.3g}".format)
+        speed = number(trained["steps_per_second"], 3)
         lines.append(f"trained      step {trained['step']:,}: loss {number(trained['loss'])}, {speed} steps/s")
     if "evaluated" in state.last:
         evaluated = state.last["evaluated"]
@@ -203,8 +205,8 @@ def _readings(state: "RunState") -> list[str]:
 
 
 def _time(spent: "Cost") -> str:
-    from grokscope.training.pace import duration
     from grokscope.warning.review import shares
+    from grokscope.words.durations import duration
 
     parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares(spent).items())
     return f"{duration(spent.total)}: {parts}"

@@ -296,8 +296,9 @@ def _say_command_json(cell: "Cell", command: list[str]) -> None:
 
 
 def _say_cells(planned: "Sweep", json: bool) -> None:
-    from grokscope.cli.output import count, say, say_json, say_table
+    from grokscope.cli.output import say, say_json, say_table
     from grokscope.sweeps.standing import read_standing
+    from grokscope.words.numbers import count
 
     standings = [read_standing(cell) for cell in planned.cells]
     summary = _summary(planned, standings)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from grokscope import registry
 from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
 from grokscope.runs.log import read
-from grokscope.settings.config import FLAGS, ConfigError, dotted, resolve
+from grokscope.settings.config import FLAGS, ConfigError, resolve
+from grokscope.settings.values import dotted
 from grokscope.sweeps.commands import toml_of
 from grokscope.sweeps.manifest import MANIFEST as SWEEP
 from grokscope.warning.detectors import Detected

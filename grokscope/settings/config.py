@@ -21,7 +21,7 @@ from grokscope.contract.models import ModelSpec
 from grokscope.contract.tasks import TaskSpec
 from grokscope.settings.decay_time import in_steps
 from grokscope.settings.schedule import BadSchedule, checked
-from grokscope.settings.values import read_value, sentence
+from grokscope.settings.values import dotted, read_value, sentence
 
 
 class ConfigError(ValueError):
@@ -277,17 +277,6 @@ def _checked(key: str, known: list[str]) -> str:
         hint = f"; the nearest is {nearest[0]}" if nearest else ""
         raise ConfigError(f"there is no setting {key!r}{hint}")
     return key
-
-
-def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested tables as a layer of dotted keys."""
-    layer: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            layer |= dotted(value, f"{prefix}{key}.")
-        else:
-            layer[prefix + key] = value
-    return layer
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Settings as people type them, and what is wrong with one, in words: the same in files, flags and schedules."""
 
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,3 +23,20 @@ def sentence(problem: ValidationError, prefix: str = "") -> str:
     if not where:
         return message
     return f"{where}: {message[0].lower()}{message[1:]} (it is {first['input']!r})"
+
+
+def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested tables as a layer of dotted keys."""
+    layer: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            layer |= dotted(value, f"{prefix}{key}.")
+        else:
+            layer[prefix + key] = value
+    return layer
+
+
+def setting(config: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    """The value whose dotted key is `name` or ends with it; the shallowest one where there are several."""
+    found = [(key.count("."), value) for key, value in dotted(config).items() if f".{key}".endswith(f".{name}")]
+    return min(found, key=lambda item: item[0])[1] if found else default

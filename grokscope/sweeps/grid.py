@@ -32,8 +32,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grokscope import registry
 from grokscope.runs.directory import BadRunName, RunDirectory, check_name
-from grokscope.settings.config import FLAGS, ConfigError, RunConfig, dotted, read_environment, resolve
-from grokscope.settings.values import read_value, sentence
+from grokscope.settings.config import FLAGS, ConfigError, RunConfig, read_environment, resolve
+from grokscope.settings.values import dotted, read_value, sentence
 from grokscope.sweeps.decay_time import COUNTS, whole_steps
 
 NOT_AXES = ("task.name", "preset")

@@ -21,7 +21,8 @@ from grokscope.runs.heartbeat import Heartbeat
 from grokscope.runs.log import EventLog, read
 from grokscope.runs.snapshots import Checkpoint, newest_checkpoint
 from grokscope.runs.state import read_state
-from grokscope.settings.config import ConfigError, RunConfig, dotted, read_toml, resolve
+from grokscope.settings.config import ConfigError, RunConfig, read_toml, resolve
+from grokscope.settings.values import dotted
 from grokscope.training.loop import Circumstances, Listener, Trainer
 from grokscope.warning.forecast.bank import bank_objection
 

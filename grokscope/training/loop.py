@@ -36,9 +36,10 @@ from grokscope.runs.log import EventLog
 from grokscope.runs.snapshots import parameters_digest, write_checkpoint, write_snapshot
 from grokscope.settings.config import ConfigError, RunConfig
 from grokscope.training.observation import Observer
-from grokscope.training.pace import Pace, duration
+from grokscope.training.pace import Pace
 from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.watch import Watch
+from grokscope.words.durations import duration
 
 Status = Literal["completed", "grokked", "stopped", "interrupted", "diverged"]
 Listener = Callable[[Event, str], None]

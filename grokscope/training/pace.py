@@ -54,11 +54,3 @@ class Pace:
         if config.measure.estimator != "off":
             per_step += self._sampling * config.measure.samples / config.measure.every
         return per_step * (config.train.steps - step)
-
-
-def duration(seconds: float) -> str:
-    """Rounded for a person: `45 s`, `12 min`, `3.5 h`, `2.1 days`."""
-    for limit, size, unit in ((90, 1, "s"), (90 * 60, 60, "min"), (36 * 3600, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.1f} {unit}" if unit == "h" else f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86400:.1f} days"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from grokscope.tui.text import setting
+from grokscope.settings.values import setting
 
 _TERM = re.compile(r"([A-Za-z_][\w.]*)(<=|>=|!=|<|>|=|~)(.*)")
 _ORDER: dict[str, Callable[[float, float], bool]] = {

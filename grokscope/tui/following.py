@@ -14,8 +14,8 @@ from grokscope.tui.moment import Moment, Overlay
 from grokscope.tui.reader import Reader, Snapshot, Trainer
 from grokscope.tui.replay import Player, as_known_at
 from grokscope.tui.screens.base import RunScreen
-from grokscope.tui.text import count
 from grokscope.words.clean import clean
+from grokscope.words.numbers import count
 
 
 class Refreshed(Message):

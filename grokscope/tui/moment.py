@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from grokscope.settings.values import setting
 from grokscope.tui.control import Requests
 from grokscope.tui.liveness import State
 from grokscope.tui.replay import Player
-from grokscope.tui.text import setting
 from grokscope.tui.view import View
 
 _SLOW = ("defect", "test.accuracy", "signals.weight_norm")

@@ -9,9 +9,9 @@ from typing import Any
 from grokscope.runs.directory import RunDirectory, runs_in
 from grokscope.runs.heartbeat import age_seconds
 from grokscope.runs.state import Signs, process_lives
+from grokscope.settings.values import setting
 from grokscope.tui.bulk import Folder
 from grokscope.tui.liveness import State, state
-from grokscope.tui.text import setting
 from grokscope.tui.view import View
 from grokscope.words.clean import clean
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grokscope.tui.text import MISSING, count, number, percent, said
 from grokscope.words.clean import clean
+from grokscope.words.numbers import MISSING, assigned, count, number, percent
 
 Event = Mapping[str, Any]
 
@@ -21,7 +21,7 @@ def whole(value: Any) -> int:
 def rule_words(rule: Mapping[str, Any]) -> str:
     """A detection rule with its parameters."""
     parameters = {key: value for key, value in rule.items() if key != "name"}
-    return clean(rule.get("name", "")) + (f" ({said(parameters)})" if parameters else "")
+    return clean(rule.get("name", "")) + (f" ({assigned(parameters)})" if parameters else "")
 
 
 def describe(event: Event) -> str:
@@ -74,7 +74,7 @@ def _treatment(event: Event) -> str:
         return f"{clean(event['kind'], 24)} applied{dose}"
     parameters = event.get("parameters") or {}
     reason = f": {clean(event['reason'])}" if event.get("reason") else ""
-    return f"{clean(event['kind'], 24)} {clean(event['state'], 24)} {said(parameters)}".rstrip() + reason
+    return f"{clean(event['kind'], 24)} {clean(event['state'], 24)} {assigned(parameters)}".rstrip() + reason
 
 
 def _reason(event: Event) -> str:

@@ -28,8 +28,9 @@ from grokscope.experiment.design import (
     treated,
 )
 from grokscope.runs.directory import NoSuchRun
-from grokscope.settings.config import ConfigError, dotted
+from grokscope.settings.config import ConfigError
 from grokscope.settings.schedule import checked
+from grokscope.settings.values import dotted
 
 RUNS = Path("runs")
 EVERYTHING = {name: doses_of(name, {}, grid=True) for name in CONDITIONS}

@@ -5,32 +5,13 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from grokscope.settings.values import setting
 from grokscope.tui.actions import ACTIONS, bindings, keys_of, printed
 from grokscope.tui.ascii import ascii_text
 from grokscope.tui.filtering import Filter
 from grokscope.tui.settings import read_settings
-from grokscope.tui.text import count, duration, number, setting, short
 from grokscope.tui.themes import THEMES, allowed, series_colours
 from grokscope.tui.widgets.treatments import parse_parameters
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"), (45.23, "45.2"), (0.01234, "0.0123"), (12345.6, "12,346"), (1.23e-7, "1.23e-7"), (2e9, "2e9"),
-        (None, "–"), (float("nan"), "–"), (float("-inf"), "-inf"), (True, "–"), ("x", "–"), (-3.14159, "-3.14"),
-    ],
-)  # fmt: skip
-def test_numbers(value: object, text: str) -> None:
-    assert number(value) == text
-
-
-def test_counts_and_durations() -> None:
-    assert [count(12345), count(float("nan")), count(None)] == ["12,345", "–", "–"]
-    assert [short(900), short(1234), short(40000), short(3.5e6), short(0.25)] == ["900", "1.23k", "40k", "3.5M", "0.25"]
-    assert [duration(value) for value in (5, 65, 3665, 90000, -1, None)] == [
-        "5 s", "1 min 05 s", "1 h 01 min", "1 d 1 h", "–", "–",
-    ]  # fmt: skip
 
 
 def test_settings_are_found_by_their_last_part() -> None:

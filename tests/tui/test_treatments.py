@@ -146,8 +146,8 @@ def test_a_refusal_does_not_begin_the_count_anew() -> None:
 
 def test_history_says_the_dose() -> None:
     on, applied = folded(treated()).treated
-    assert told(on).split() == ["3,000", "noise", "on", "epsilon", "0.100", "(control)"]
-    assert told(applied).split() == ["3,300", "noise", "applied", "300x,", "last", "dose", "0.00250"]
+    assert told(on).split() == ["3,000", "noise", "on", "epsilon", "0.1", "(control)"]
+    assert told(applied).split() == ["3,300", "noise", "applied", "300x,", "last", "dose", "0.0025"]
 
 
 def test_the_log_says_how_much_of_what() -> None:
@@ -158,7 +158,7 @@ def test_the_log_says_how_much_of_what() -> None:
         "relative_norm": 0.0025,
         "target": "parameters",
     }
-    assert describe(event) == "noise applied, 0.00250 of the parameters"
+    assert describe(event) == "noise applied, 0.0025 of the parameters"
     assert describe({**event, "target": None}) == "noise applied"
 
 

@@ -13,13 +13,13 @@ from textual.widgets import Footer, Static
 from grokscope.tui.actions import bindings
 from grokscope.tui.moment import Moment
 from grokscope.tui.screens.base import RunScreen
-from grokscope.tui.text import count, number
 from grokscope.tui.view import View
 from grokscope.tui.widgets.axes import Axes, Line, Picture
 from grokscope.tui.widgets.chart import GLYPHS, Mark, marks_of
 from grokscope.tui.widgets.signals import signals_of, title
 from grokscope.tui.widgets.transport import Transport
 from grokscope.words.clean import clean
+from grokscope.words.numbers import count, number
 
 _LINEAR = ("accuracy", "cosine")
 

@@ -16,8 +16,8 @@ from grokscope.runs.directory import RunDirectory
 from grokscope.tui.actions import bindings
 from grokscope.tui.filtering import Filter
 from grokscope.tui.summaries import Summary, summaries
-from grokscope.tui.text import count, percent
 from grokscope.words.clean import clean
+from grokscope.words.numbers import count, percent
 
 _COLUMNS = ("", "run", "state", "task", "backend", "lr", "wd", "seed", "step", "test", "onset", "grok")
 _REFRESH_SECONDS = 5.0

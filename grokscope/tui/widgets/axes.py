@@ -10,8 +10,8 @@ from textual_plot import AxisFormatter, HiResMode, NumericAxisFormatter, PlotWid
 
 from grokscope.tui.raster import Floats, limits
 from grokscope.tui.series import Rows, extremes
-from grokscope.tui.text import number, short
 from grokscope.tui.widgets.chart import Mark
+from grokscope.words.numbers import number, short
 
 _MARK_COLOURS = {"memorized": "series-4", "onset": "series-5", "grokked": "series-3", "treated": "series-6"}
 

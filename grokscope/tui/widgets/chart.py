@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 from rich.segment import Segment
@@ -11,9 +12,9 @@ from textual.strip import Strip
 from grokscope.tui.moment import Moment
 from grokscope.tui.raster import Canvas, Floats, Scale, limits
 from grokscope.tui.series import Series
-from grokscope.tui.text import number, percent, short, wrapped
 from grokscope.tui.view import View
 from grokscope.tui.widgets.drawn import Drawn, Inks
+from grokscope.words.numbers import number, percent, short
 
 GLYPHS = {"memorized": "▲", "onset": "◆", "grokked": "★", "treated": "✚"}
 _GUTTER = 7
@@ -209,7 +210,7 @@ class Chart(Drawn, can_focus=True):
         curves = [curve for curve in self.curves(self.moment.view) if len(curve.series)]
         if not curves:
             said = self.moment.waiting or "nothing measured yet"
-            return [Strip([Segment(f" {line}", inks["muted"])]) for line in wrapped(said, width - 2)]
+            return [Strip([Segment(f" {line}", inks["muted"])]) for line in wrap(said, width - 2)]
         return plot(width, height, curves, self.scale(self.moment, curves), marks_of(self.moment.view), inks)
 
 

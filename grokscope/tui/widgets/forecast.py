@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from textwrap import wrap
 from typing import Any
 
 from rich.style import Style
 from textual.strip import Strip
 
+from grokscope.settings.values import dotted
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import MISSING, count, duration, leaves, number, wrapped
 from grokscope.tui.view import DETECTIONS, Detected, View
 from grokscope.tui.widgets.chart import GLYPHS
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
 from grokscope.words.clean import clean
+from grokscope.words.durations import duration
+from grokscope.words.numbers import MISSING, count, number
 
 _SAID = {
     "v", "run", "seq", "time", "event", "step", "law", "grok_step", "interval", "no_interval", "lead_steps",
@@ -36,7 +39,7 @@ class Forecast(Drawn, can_focus=True):
         for label, value, ink in lines(self.moment.view):
             style = inks[ink]
             if not label:
-                drawn += [strip((f" {part}", style)) for part in wrapped(value, width - 1)]
+                drawn += [strip((f" {part}", style)) for part in wrap(value, width - 1)]
                 continue
             glyph = f"{GLYPHS.get(label, ' ')} "
             mark = style if label in GLYPHS else inks["plain"]
@@ -75,7 +78,7 @@ def _comparison(view: View, newest: Event) -> Iterator[Line]:
     """Of the projection what matters less, and how it compares."""
     if newest.get("law"):
         yield "law", clean(newest["law"], 60), "plain"
-    for path, value in leaves({key: item for key, item in newest.items() if key not in _SAID}):
+    for path, value in dotted({key: item for key, item in newest.items() if key not in _SAID}).items():
         if value is not None:
             yield clean(path, 10), number(value) if isinstance(value, float) else clean(value, 80), "muted"
     yield from _others(newest)

@@ -4,9 +4,9 @@ from textual.strip import Strip
 
 from grokscope.tui.liveness import State
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import count
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
 from grokscope.words.clean import clean
+from grokscope.words.numbers import count
 
 KEPT_IN_SIGHT = 8
 """Notable events after which a warning is old news"""

@@ -3,11 +3,13 @@
 from rich.style import Style
 from textual.strip import Strip
 
+from grokscope.settings.values import setting
 from grokscope.tui.liveness import State
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import count, duration, number, setting, short
 from grokscope.tui.widgets.drawn import Drawn, Inks, between, strip
 from grokscope.words.clean import clean
+from grokscope.words.durations import duration
+from grokscope.words.numbers import count, number, short
 
 _STATE_INKS = {
     State.WAITING: "muted",

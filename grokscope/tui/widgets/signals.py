@@ -7,10 +7,10 @@ from textual.strip import Strip
 from grokscope.tui.moment import Moment
 from grokscope.tui.raster import Scale, limits, spark
 from grokscope.tui.series import Series
-from grokscope.tui.text import number
 from grokscope.tui.view import View
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
 from grokscope.words.clean import clean
+from grokscope.words.numbers import number
 
 _FIRST = ("commutator_norm", "relative_commutator", "gradient_norm", "signals.weight_norm", "signals.pc1")
 _HIDDEN = ("train.", "test.", "trained.", "defect")

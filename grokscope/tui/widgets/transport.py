@@ -5,8 +5,8 @@ from textual.message import Message
 from textual.strip import Strip
 
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import duration
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+from grokscope.words.durations import duration
 
 
 class Transport(Drawn):

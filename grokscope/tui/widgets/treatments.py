@@ -16,10 +16,10 @@ from textual.widgets import Checkbox, Input, Static
 from grokscope.tui.actions import bindings
 from grokscope.tui.control import Standing, standing
 from grokscope.tui.moment import Moment
-from grokscope.tui.text import count, number, said
 from grokscope.tui.view import Treated
 from grokscope.tui.widgets.drawn import ShowsMoment
 from grokscope.words.clean import clean
+from grokscope.words.numbers import assigned, count, number
 
 _GLYPHS = {"requested": "…", "off": "○", "on": "●", "changed": "●"}
 _TITLE = "5 interventions"
@@ -176,5 +176,5 @@ def told(answer: Treated) -> str:
     if answer.state == "applied":
         dose = f", last dose {number(answer.dose)}" if answer.dose is not None else ""
         return f"{step:>9} {answer.kind} applied {count(answer.times)}x{dose}{reason}"
-    about = f" {said(answer.parameters)}" if answer.parameters else ""
+    about = f" {assigned(answer.parameters)}" if answer.parameters else ""
     return f"{step:>9} {answer.kind} {answer.state}{about} ({answer.source}){reason}"
