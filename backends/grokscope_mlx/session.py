@@ -64,6 +64,9 @@ class MLXSession:
         result: FloatArray = np.array(array)
         return result
 
+    def concatenate(self, pieces: Sequence[mx.array]) -> mx.array:
+        return mx.concatenate(list(pieces))
+
     def prepare(self, batch: Batch) -> PreparedBatch:
         return self._transformer.prepare(bucketed(batch) if self._compiles else batch)
 

@@ -52,6 +52,9 @@ class TorchSession:
         result: FloatArray = array.detach().cpu().numpy().copy()
         return result
 
+    def concatenate(self, pieces: Sequence[Tensor]) -> Tensor:
+        return torch.cat(list(pieces))
+
     def prepare(self, batch: Batch) -> PreparedBatch:
         return self._transformer.prepare(batch)
 

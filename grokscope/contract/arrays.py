@@ -1,13 +1,74 @@
-"""What arrays the core computes with: a backend's own flat vectors, and NumPy's."""
+"""What arrays the core computes with: a backend's own flat vectors, and NumPy's.
 
-from typing import Any, Literal
+Geometry, signals and interventions write their formulas with the operations of `Vector` and nothing else, so that each
+formula exists once and holds for every backend. The conformance suite of backends tests each operation;
+`grokscope.testing.vectors` has vectors that offer no other.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Precision = Literal["float32", "float64"]
 
-Array = Any
-"""A backend's own one-dimensional array: `torch.Tensor`, `mlx.core.array`, `numpy.ndarray`."""
-
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
+
+Array = Any
+"""A `Vector` of a backend: `torch.Tensor`, `mlx.core.array`, `numpy.ndarray`. It is Any to a type checker, because a
+backend takes vectors of its own kind alone."""
+
+
+class Scalar(Protocol):
+    """A number on the backend's device. Reading it with `float` may wait for the device."""
+
+    def __float__(self) -> float: ...
+
+    def __add__(self, other: Any, /) -> Self: ...
+
+    def __mul__(self, other: Any, /) -> Any:
+        """The product with another scalar or with a vector."""
+
+
+class Vector(Protocol):
+    """A flat vector [size] on a backend's device, and all that may be asked of it.
+
+    The other operand is a vector of the same length and precision, a Python number, or a `Scalar` of the backend. No
+    operation changes a vector, and nobody writes to one.
+    """
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, where: slice, /) -> Self:
+        """Entries start:stop, in steps of one."""
+
+    def __add__(self, other: Any, /) -> Self: ...
+
+    def __sub__(self, other: Any, /) -> Self: ...
+
+    def __mul__(self, other: Any, /) -> Self: ...
+
+    def __rmul__(self, other: Any, /) -> Self: ...
+
+    def __truediv__(self, other: Any, /) -> Self: ...
+
+    def __abs__(self) -> Self: ...
+
+    def sum(self) -> Scalar:
+        """The sum of all entries. A backend may add one entry after the other, which costs digits over many; see
+        `grokscope.geometry.commutator.inner`."""
+
+
+class Vectors(Protocol):
+    """Where vectors come from. A session is one."""
+
+    def asarray(self, values: FloatArray, precision: Precision | None = None) -> Array:
+        """NumPy to a flat vector on the device, in the precision of the session unless another is asked for.
+        Raises `Unavailable` where the device lacks the precision."""
+
+    def tonumpy(self, array: Array) -> FloatArray:
+        """A flat vector, copied to NumPy."""
+
+    def concatenate(self, pieces: Sequence[Array]) -> Array:
+        """Flat vectors of one precision, one behind the other."""

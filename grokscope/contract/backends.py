@@ -2,7 +2,7 @@
 
 A backend knows how to run one model, and nothing of defects, onsets or runs. It works on flat vectors: all parameters
 of a model in one array of its own kind, laid out by `grokscope.contract.parameters`. The core does its mathematics on
-those vectors with operators alone (`+ - * /`, slices and `sum`), so each formula exists once.
+those vectors with the operations of `grokscope.contract.arrays.Vector`, so each formula exists once.
 
 Backends are found through the entry point `grokscope.backends`, each naming a `BackendSpec`. Reading a spec must import
 nothing heavy; only `open` may.
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.contract.arrays import Array, FloatArray, Precision
+from grokscope.contract.arrays import Array, FloatArray, Precision, Scalar, Vectors
 from grokscope.contract.examples import Batch, Examples
 
 Prepared = Any
@@ -45,10 +45,11 @@ class AdamW(NamedTuple):
 
 
 class StepOutcome(NamedTuple):
-    """What one optimizer step saw. Scalars of the backend: reading them (`float(…)`) may wait for the device."""
+    """What one optimizer step saw."""
 
-    loss: Array
-    gradient_norm: Array
+    loss: Scalar
+    """Nats"""
+    gradient_norm: Scalar
     """Before clipping."""
 
 
@@ -96,7 +97,7 @@ class Landscape(Protocol[PreparedT]):
     `theta` and `vector` are flat arrays [size] of one dtype; results have that dtype. No call changes any state.
     """
 
-    def gradient(self, theta: Array, batch: PreparedT) -> tuple[Array, Array]:
+    def gradient(self, theta: Array, batch: PreparedT) -> tuple[Scalar, Array]:
         """Loss (nats) and its gradient [size] at `theta`."""
 
     def hessian_vector_product(self, theta: Array, batch: PreparedT, vector: Array) -> Array:
@@ -111,7 +112,7 @@ class BracketLandscape(Protocol):
         """The same numbers as two gradients and two Hessian-vector products."""
 
 
-class Session(Landscape[Any], Protocol):
+class Session(Landscape[Any], Vectors, Protocol):
     """One model, one optimizer state, one device."""
 
     @property
@@ -123,14 +124,8 @@ class Session(Landscape[Any], Protocol):
 
     @property
     def parameters(self) -> Array:
-        """The current parameters, [size]. Never changed in place by the caller."""
-
-    def asarray(self, values: FloatArray, precision: Precision | None = None) -> Array:
-        """NumPy to a flat array on the device, in the session's precision unless another is asked for.
-        Raises `Unavailable` where the device lacks the precision."""
-
-    def tonumpy(self, array: Array) -> FloatArray:
-        """A flat array, copied to NumPy."""
+        """The current parameters, [size]. The next step may change them in place: who keeps them keeps
+        `session.parameters * 1`."""
 
     def prepare(self, batch: Batch) -> Prepared:
         """A packed batch, on the device."""
@@ -141,7 +136,7 @@ class Session(Landscape[Any], Protocol):
     def step(self, batch: Prepared, optimizer: AdamW) -> StepOutcome:
         """One optimizer step on the session's parameters. Deterministic on a CPU."""
 
-    def step_along(self, gradient: Array, optimizer: AdamW) -> Array:
+    def step_along(self, gradient: Array, optimizer: AdamW) -> Scalar:
         """One optimizer step with this gradient [size] instead of a batch's; returns its norm before clipping."""
 
     def displace(self, delta: Array) -> None:

@@ -7,7 +7,7 @@
 Hessian-vector products. `finite_difference` computes what the paper's code computes; it is there to reproduce
 published numbers, and in float32 it is mostly rounding once a model has memorized.
 
-All functions take flat vectors of any array library that has `+ - * /`, `abs`, slices and `sum`.
+All functions take flat vectors of any backend; `grokscope.contract.arrays.Vector` lists what is asked of them.
 """
 
 import math
@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from grokscope.contract.arrays import Array, Precision
+from grokscope.contract.arrays import Array, Precision, Scalar
 from grokscope.contract.backends import Bracket, BracketLandscape, Landscape
 
 Estimator = Literal["exact", "finite-difference"]
@@ -199,7 +199,7 @@ def dot(left: Array, right: Array) -> float:
     return float(inner(left, right))
 
 
-def inner(left: Array, right: Array) -> Array:
+def inner(left: Array, right: Array) -> Scalar:
     """The inner product of two flat vectors, summed pairwise, as a scalar of their kind: nobody waits for the device.
 
     Not `left @ right`: MLX sums a float32 product of 270,000 terms one after the other on a CPU, and is off by 4e-4.
@@ -211,7 +211,8 @@ def inner(left: Array, right: Array) -> Array:
         if len(terms) % 2:
             odd = terms[-1:] if not len(odd) else odd + terms[-1:]
         terms = terms[:half] + terms[half : 2 * half]
-    return terms.sum() + odd.sum() if len(odd) else terms.sum()
+    total: Scalar = terms.sum()
+    return total + odd.sum() if len(odd) else total
 
 
 def _ratio(numerator: float, denominator: float) -> float:

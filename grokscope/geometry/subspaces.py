@@ -4,12 +4,12 @@ The paper's execution subspace has two directions a weight matrix: 24 in a two-l
 zero outside its matrix, so a basis is stored as orthonormal rows over slices of the flat vector and costs two numbers
 a parameter; a matrix of P x K numbers exists nowhere (but see `random_joint`).
 
-Bases are NumPy. A `Projector` takes one to a backend, and works there with `+ - *`, slices and `sum`.
+Bases are NumPy. A `Projector` takes one to a backend.
 """
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.contract.arrays import Array, FloatArray
+from grokscope.contract.arrays import Array, FloatArray, Scalar, Vectors
 from grokscope.contract.parameters import Layout
 from grokscope.geometry.blocks import Weights, covered, weight_blocks
 from grokscope.geometry.commutator import dot, inner, norm
@@ -99,29 +99,33 @@ class Subspace:
 class Projector:
     """A subspace on a backend.
 
-    `asarray` makes the backend's arrays (`Session.asarray`, `np.asarray`); its precision is the projector's. Sums are
-    pairwise, see `inner`: MLX's own are off by 4e-4. Nothing waits for the device but `share` and `coefficients`.
+    `vectors` is where it works: a session, whose precision is the projector's. Sums are pairwise, see `inner`: MLX's
+    own are off by 4e-4. Nothing waits for the device but `share` and `coefficients`.
     """
 
-    def __init__(self, subspace: Subspace, asarray: Callable[[FloatArray], Array]) -> None:
+    def __init__(self, subspace: Subspace, vectors: Vectors) -> None:
         self.subspace = subspace
-        self._zeros = asarray(np.zeros(subspace.size, dtype=np.float32))
+        self._vectors = vectors
         self._blocks = [
             [
-                (start, stop, [asarray(np.ascontiguousarray(row)) for row in rows])
+                (start, stop, [vectors.asarray(np.ascontiguousarray(row)) for row in rows])
                 for start, stop, rows in block.pieces()
             ]
             for block in subspace.blocks
         ]
+        inside = sorted(piece[:2] for pieces in self._blocks for piece in pieces)
+        edges = [0, *(edge for piece in inside for edge in piece), subspace.size]
+        gaps = [(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True) if start < stop]
+        self._outside = {start: vectors.asarray(np.zeros(stop - start, dtype=np.float32)) for start, stop in gaps}
 
     def onto(self, vector: Array) -> Array:
         """B Bᵀ v: the part of `vector` [size] in the subspace."""
-        projected = self._zeros * 1
+        projected = dict(self._outside)
         for pieces in self._blocks:
             amounts = self._amounts(pieces, vector)
-            for start, stop, rows in pieces:
-                projected[start:stop] = reduce(add, (amount * row for amount, row in zip(amounts, rows, strict=True)))
-        return projected
+            for start, _, rows in pieces:
+                projected[start] = reduce(add, (amount * row for amount, row in zip(amounts, rows, strict=True)))
+        return self._vectors.concatenate([projected[start] for start in sorted(projected)])
 
     def off(self, vector: Array) -> Array:
         """v − B Bᵀ v: the part of `vector` [size] orthogonal to the subspace."""
@@ -136,8 +140,8 @@ class Projector:
         length = norm(vector)
         return min(1.0, float(np.linalg.norm(self.coefficients(vector))) / length) if length else math.nan
 
-    def _amounts(self, pieces: list[tuple[int, int, list[Array]]], vector: Array) -> list[Array]:
-        """The inner product with each row of a block, as scalars of the backend."""
+    def _amounts(self, pieces: list[tuple[int, int, list[Array]]], vector: Array) -> list[Scalar]:
+        """The inner product with each row of a block."""
         parts = [[inner(row, vector[start:stop]) for row in rows] for start, stop, rows in pieces]
         return [reduce(add, each) for each in zip(*parts, strict=True)]
 

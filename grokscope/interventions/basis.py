@@ -60,7 +60,7 @@ def opened_basis(parameters: BasisParameters, on: SwitchedOn) -> Projector | Non
     """The projector on the subspace; None for `none`. Raises `ValueError` with a sentence."""
     if parameters.basis == "none":
         return None
-    return Projector(_subspace(parameters, on), on.session.asarray)
+    return Projector(_subspace(parameters, on), on.session)
 
 
 def facts_of(basis: Projector | None) -> dict[str, Any]:

@@ -6,8 +6,9 @@
     class TestMine(InterventionConformance):
         spec = SPEC
 
-The intervention acts on the NumPy reference, on a model of a few hundred parameters. Needs pytest:
-`pip install 'grokscope[test]'`.
+The intervention acts on the NumPy reference, on a model of a few hundred parameters. The vectors of the reference offer
+the operations of `grokscope.contract.arrays.Vector` and no other: what passes here computes on every backend. Needs
+pytest: `pip install 'grokscope[test]'`.
 """
 
 import re
@@ -44,6 +45,7 @@ class Taken:
     before: FloatArray
     after: FloatArray
     changes: tuple[Change, ...]
+    """With vectors in NumPy"""
 
 
 class InterventionConformance:
@@ -102,7 +104,7 @@ class InterventionConformance:
         points = kind.on_gradient, kind.before_update
         if points == (Intervention.on_gradient, Intervention.before_update):
             taken, plain = self._taken(run), _taken(_session(run), Intervention())
-            told = sum(np.asarray(change.delta) for change in taken.changes)
+            told = sum(change.delta for change in taken.changes)
             np.testing.assert_allclose(taken.after - plain.after, told, atol=1e-10)
 
     def test_opened_again_it_is_the_same(self, run: Path) -> None:
@@ -148,4 +150,7 @@ def _taken(session: Session, intervention: Intervention) -> Taken:
 
     active = Active("tested", intervention, STEP, {}, "control")
     _, (acted,) = stepped(session, [active], draw(np.random.default_rng(2)), OPTIMIZER, STEP, SEED, draw)
-    return Taken(before, session.tonumpy(session.parameters), acted.changes)
+    changes = tuple(
+        change._replace(delta=session.tonumpy(change.delta), of=session.tonumpy(change.of)) for change in acted.changes
+    )
+    return Taken(before, session.tonumpy(session.parameters), changes)

@@ -4,7 +4,8 @@ Sequences stand in padded rectangles, nothing is shared, every operation carries
 products take a complex step (Squire & Trapp 1998): the gradient at θ + i h v has imaginary part h H v + O(h³), and
 since nothing is subtracted h may be so small that the result is exact to rounding.
 
-Strict where a framework is lenient: arrays must be flat, of the right size and of one dtype.
+Strict where a framework is lenient: vectors are flat, of the right size and of one precision, and offer the operations
+of the contract alone.
 """
 
 import math
@@ -29,6 +30,7 @@ from grokscope.contract.backends import (
 from grokscope.contract.examples import IGNORED, Batch, Examples, Ints, Stream
 from grokscope.contract.models import LAYER_NORM_EPSILON, ModelSpec
 from grokscope.contract.parameters import Layout, layout
+from grokscope.testing.vectors import StrictVector, StrictVectors
 
 Numbers = NDArray[Any]
 """Real, or complex during a complex step."""
@@ -403,43 +405,35 @@ def adamw(state: TrainingState, gradient: FloatArray, optimizer: AdamW) -> tuple
 # --- the backend ------------------------------------------------------------------------------------------------------
 
 
-class ReferenceSession:
+class ReferenceSession(StrictVectors):
     """`grokscope.contract.backends.Session` in NumPy."""
 
     device = "cpu"
-    precision: Precision
     _state: TrainingState
 
     def __init__(self, model: ModelSpec, parameters: FloatArray, precision: Precision) -> None:
+        super().__init__(precision)
         self.model = model
-        self.precision = precision
         self.size = layout(model).size
         self.restore(TrainingState(0, parameters, np.zeros_like(parameters), np.zeros_like(parameters)))
 
     @property
-    def parameters(self) -> FloatArray:
-        return _frozen(self._state.parameters)
-
-    def asarray(self, values: FloatArray, precision: Precision | None = None) -> FloatArray:
-        if np.ndim(values) != 1:
-            raise ValueError(f"a vector is flat, not {np.shape(values)}")
-        return values.astype(precision or self.precision)
-
-    def tonumpy(self, array: FloatArray) -> FloatArray:
-        return array.copy()
+    def parameters(self) -> StrictVector:
+        return StrictVector(self._state.parameters)
 
     def prepare(self, batch: Batch) -> PaddedBatch:
         return padded_batch(batch)
 
-    def gradient(self, theta: FloatArray, batch: PaddedBatch) -> tuple[Any, FloatArray]:
-        loss, gradient = loss_and_gradient(self.model, self._checked(theta), batch)
-        return loss, _frozen(gradient)
+    def gradient(self, theta: StrictVector, batch: PaddedBatch) -> tuple[Any, StrictVector]:
+        (at,) = self._checked(theta)
+        loss, gradient = loss_and_gradient(self.model, at, batch)
+        return loss, StrictVector(gradient)
 
-    def hessian_vector_product(self, theta: FloatArray, batch: PaddedBatch, vector: FloatArray) -> FloatArray:
-        self._checked(theta, vector)
-        return _frozen(hessian_vector_product(self.model, theta, batch, vector))
+    def hessian_vector_product(self, theta: StrictVector, batch: PaddedBatch, vector: StrictVector) -> StrictVector:
+        at, along = self._checked(theta, vector)
+        return StrictVector(hessian_vector_product(self.model, at, batch, along))
 
-    def bracket(self, theta: FloatArray, batch_a: PaddedBatch, batch_b: PaddedBatch) -> Bracket:
+    def bracket(self, theta: StrictVector, batch_a: PaddedBatch, batch_b: PaddedBatch) -> Bracket:
         gradient_a, gradient_b = self.gradient(theta, batch_a)[1], self.gradient(theta, batch_b)[1]
         return Bracket(
             gradient_a,
@@ -448,21 +442,23 @@ class ReferenceSession:
             self.hessian_vector_product(theta, batch_a, gradient_b),
         )
 
-    def predict(self, theta: FloatArray, batch: PaddedBatch, *, details: bool = False) -> Prediction:
-        found = predictions(self.model, self._checked(theta), batch)
+    def predict(self, theta: StrictVector, batch: PaddedBatch, *, details: bool = False) -> Prediction:
+        (at,) = self._checked(theta)
+        found = predictions(self.model, at, batch)
         return found if details else Prediction(found.losses, found.classes)
 
     def step(self, batch: PaddedBatch, optimizer: AdamW) -> StepOutcome:
-        loss, gradient = self.gradient(self._state.parameters, batch)
+        loss, gradient = self.gradient(self.parameters, batch)
         return StepOutcome(loss, self.step_along(gradient, optimizer))
 
-    def step_along(self, gradient: FloatArray, optimizer: AdamW) -> Any:
-        self._state, norm = adamw(self._state, self._checked(gradient, self._state.parameters), optimizer)
+    def step_along(self, gradient: StrictVector, optimizer: AdamW) -> Any:
+        along, _ = self._checked(gradient, self.parameters)
+        self._state, norm = adamw(self._state, along, optimizer)
         return norm
 
-    def displace(self, delta: FloatArray) -> None:
-        moved = self._checked(delta, self._state.parameters) + self._state.parameters
-        self._state = self._state._replace(parameters=moved)
+    def displace(self, delta: StrictVector) -> None:
+        by, here = self._checked(delta, self.parameters)
+        self._state = self._state._replace(parameters=here + by)
 
     def state(self) -> TrainingState:
         step, *arrays = self._state
@@ -470,27 +466,21 @@ class ReferenceSession:
 
     def restore(self, state: TrainingState) -> None:
         step, *arrays = state
-        self._state = TrainingState(step, *(self._checked(self.asarray(array)) for array in arrays))
+        self._state = TrainingState(step, *self._checked(*(self.asarray(array) for array in arrays)))
 
     def synchronize(self) -> None:
         """NumPy never keeps anybody waiting."""
 
-    def _checked(self, *arrays: FloatArray) -> FloatArray:
-        """The first of them. Raises `TypeError` or `ValueError` unless all are flat, of this size and of one dtype."""
-        for array in arrays:
-            if not isinstance(array, np.ndarray) or array.dtype not in COMPLEX_STEP or array.dtype != arrays[0].dtype:
-                kinds = ", ".join(str(getattr(array, "dtype", type(array))) for array in arrays)
-                raise TypeError(f"flat vectors are NumPy arrays of one floating dtype, not {kinds}")
-            if array.shape != (self.size,):
-                raise ValueError(f"a flat vector of this model has shape ({self.size},), not {array.shape}")
-        return arrays[0]
-
-
-def _frozen(array: FloatArray) -> FloatArray:
-    """A view that nobody can write to: whoever changes a vector in place is found out here."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
+    def _checked(self, *vectors: StrictVector) -> list[FloatArray]:
+        """Their values. Raises `TypeError` or `ValueError` unless all are this model's, and of one precision."""
+        for vector in vectors:
+            if not isinstance(vector, StrictVector):
+                raise TypeError(f"this backend's vectors are its own, not {type(vector).__name__}: use asarray")
+            if vector.dtype != vectors[0].dtype:
+                raise TypeError(f"vectors of one precision, not {', '.join(str(each.dtype) for each in vectors)}")
+            if len(vector) != self.size:
+                raise ValueError(f"a flat vector of this model has {self.size} entries, not {len(vector)}")
+        return [vector.tonumpy() for vector in vectors]
 
 
 def _open(

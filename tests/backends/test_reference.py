@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from grokscope.contract.arrays import Vector
 from grokscope.contract.backends import Unavailable
 from grokscope.contract.examples import Packer
 from grokscope.testing import reference
 from grokscope.testing.backends import CASES, Case
+from grokscope.testing.vectors import StrictVector
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
@@ -61,26 +63,54 @@ class TestStrictness:
         assert isinstance(session, reference.ReferenceSession)
         return session
 
-    def test_mixed_dtypes(self) -> None:
+    def test_mixed_precisions(self) -> None:
         session = self.opened()
         batch = session.prepare(Packer(self.case.examples, self.case.model).batch(self.case.batch("a")))
+        double = session.asarray(self.case.parameters, "float64")
         with pytest.raises(TypeError, match="float32, float64"):
-            session.hessian_vector_product(session.parameters, batch, self.case.parameters.astype(np.float64))
+            session.hessian_vector_product(session.parameters, batch, double)
+        with pytest.raises(TypeError, match="float32 and float64"):
+            session.parameters + double
+        with pytest.raises(TypeError, match="one precision"):
+            session.concatenate([session.parameters, double])
 
     def test_wrong_size(self) -> None:
         session = self.opened()
         batch = session.prepare(Packer(self.case.examples, self.case.model).batch(self.case.batch("a")))
         with pytest.raises(ValueError, match="flat vector"):
             session.gradient(session.parameters[:-1], batch)
+        with pytest.raises(ValueError, match="one length"):
+            session.parameters - session.parameters[:-1]
+
+    def test_numpy_arrays_are_no_vectors_of_it(self) -> None:
+        session = self.opened()
+        with pytest.raises(TypeError, match="asarray"):
+            session.displace(self.case.parameters)
+        with pytest.raises(TypeError, match="not with ndarray"):
+            session.parameters + self.case.parameters
+        with pytest.raises(TypeError, match="tonumpy"):
+            np.linalg.norm(session.parameters)
 
     def test_tables_are_no_vectors(self) -> None:
         with pytest.raises(ValueError, match="flat"):
             self.opened().asarray(np.zeros((2, 2)))
 
     def test_nobody_writes_to_the_parameters(self) -> None:
-        with pytest.raises(ValueError, match="read-only"):
-            self.opened().parameters[0] = 1
+        with pytest.raises(TypeError, match="item assignment"):
+            self.opened().parameters[0:1] = 1  # type: ignore[index]
 
     def test_no_other_device(self) -> None:
         with pytest.raises(Unavailable, match="cuda"):
             reference.SPEC.open(self.case.model, self.case.parameters, device="cuda")
+
+    def test_vectors_offer_what_the_contract_lists_and_no_more(self) -> None:
+        """A formula that holds on them holds on every backend."""
+        listed, offered = (
+            {name for name, member in vars(kind).items() if getattr(member, "__module__", "") == kind.__module__}
+            for kind in (Vector, StrictVector)
+        )
+        assert {"__getitem__", "__add__", "__rmul__", "sum"} <= listed
+        assert offered - {"__init__", "__array__", "tonumpy", "_with"} == listed
+        for operation in ("x @ x", "x ** 2", "-x", "x > 0", "x[0]", "x[::2]", "1 + x", "1 / x", "x.mean()", "x.shape"):
+            with pytest.raises((TypeError, AttributeError)):
+                eval(operation, {"x": self.opened().parameters})

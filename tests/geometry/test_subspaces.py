@@ -1,6 +1,7 @@
 """Projections are projections on every backend; bases are the directions they claim to be; controls are random."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -49,8 +50,20 @@ def walk(snapshots: int = 8, seed: int = 0) -> list[FloatArray]:
     return list(steps.cumsum(axis=0))
 
 
-def as_float64(values: FloatArray) -> FloatArray:
-    return np.asarray(values, dtype=np.float64)
+class NumPyVectors:
+    """Plain NumPy in float64, so that results can be looked at as they are."""
+
+    def asarray(self, values: FloatArray, precision: Precision | None = None) -> FloatArray:
+        return np.asarray(values, dtype=np.float64)
+
+    def tonumpy(self, array: FloatArray) -> FloatArray:
+        return array.copy()
+
+    def concatenate(self, pieces: Sequence[FloatArray]) -> FloatArray:
+        return np.concatenate(pieces)
+
+
+NUMPY = NumPyVectors()
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------
@@ -134,7 +147,7 @@ def test_every_backend_projects_alike(name: str, precision: Precision, basis: Su
     rows = basis.dense()
     expected = rows.T @ (rows @ vector)
     tolerance = 1e-12 if precision == "float64" else 1e-5
-    projector, on_device = Projector(basis, session.asarray), session.asarray(vector)
+    projector, on_device = Projector(basis, session), session.asarray(vector)
     assert session.tonumpy(projector.onto(on_device)) == pytest.approx(expected, rel=tolerance, abs=tolerance)
     assert session.tonumpy(projector.off(on_device)) == pytest.approx(vector - expected, rel=tolerance, abs=tolerance)
     share = float(np.linalg.norm(expected) / np.linalg.norm(vector))
@@ -155,7 +168,7 @@ def test_float32_sums_stay_exact_at_size(name: str) -> None:
     basis = random_joint(size, 2, random())
     vector = random(1).random(size).astype(np.float32)
     inside = basis.dense() @ vector.astype(np.float64)
-    projector = Projector(basis, session.asarray)
+    projector = Projector(basis, session)
     share = float(np.linalg.norm(inside) / np.linalg.norm(vector.astype(np.float64)))
     assert projector.share(session.asarray(vector)) == pytest.approx(share, rel=1e-5, abs=1e-5 * share + 1e-8)
     row = basis.blocks[0].vectors[0]
@@ -171,7 +184,7 @@ numbers = st.floats(-1e3, 1e3, allow_nan=False)
     seed=st.integers(0, 2**31),
 )
 def test_projection_is_idempotent_symmetric_and_shortens(coefficients: list[float], scale: float, seed: int) -> None:
-    projector = Projector(BASIS, as_float64)
+    projector = Projector(BASIS, NUMPY)
     inside = np.array(coefficients) @ BASIS.dense()
     vector = inside + scale * random(seed).standard_normal(LAYOUT.size)
     other = random(seed + 1).standard_normal(LAYOUT.size)
@@ -186,7 +199,7 @@ def test_projection_is_idempotent_symmetric_and_shortens(coefficients: list[floa
 
 
 def test_the_zero_vector_has_no_share() -> None:
-    projector = Projector(BASIS, as_float64)
+    projector = Projector(BASIS, NUMPY)
     assert math.isnan(projector.share(np.zeros(LAYOUT.size)))
     assert math.isnan(invariance(np.zeros(LAYOUT.size), projector))
 
@@ -217,7 +230,7 @@ def test_a_joint_basis_spans_the_plane_of_a_plane_trajectory() -> None:
     snapshots = [t * one + t**2 * other for t in range(5)]
     basis = trajectory_basis(snapshots, LAYOUT, components=3, blocks="joint")
     assert basis.dimension == 2, "rounding is no third direction"
-    projector = Projector(basis, as_float64)
+    projector = Projector(basis, NUMPY)
     assert [projector.share(one), projector.share(other)] == pytest.approx([1, 1], abs=1e-12)
 
 
@@ -239,7 +252,7 @@ def test_singular_directions_hold_the_largest_part_of_each_matrix() -> None:
     start, *_, end = walk()
     basis = weight_basis(end, LAYOUT, components=3)
     assert basis.dimension == 36
-    projector = Projector(basis, as_float64)
+    projector = Projector(basis, NUMPY)
     for where in weight_blocks(LAYOUT):
         alone = np.zeros(LAYOUT.size)
         alone[where.start : where.stop] = end[where.start : where.stop]
@@ -270,7 +283,7 @@ def test_the_squared_share_in_random_subspaces_is_their_share_of_dimensions() ->
     size, dimension = 40, 6
     vector = random(5).standard_normal(size)
     generator = random(6)
-    squares = [Projector(random_joint(size, dimension, generator), as_float64).share(vector) ** 2 for _ in range(400)]
+    squares = [Projector(random_joint(size, dimension, generator), NUMPY).share(vector) ** 2 for _ in range(400)]
     spread = np.std(squares) / 20
     assert np.mean(squares) == pytest.approx(dimension / size, abs=4 * spread)
 
@@ -280,11 +293,11 @@ def test_the_control_without_subspaces_has_the_distribution_of_that_with() -> No
     vector = random(5).standard_normal(LAYOUT.size)
     first = weight_blocks(LAYOUT)[0]
     vector[first.start : first.stop] *= 20
-    projector = Projector(BASIS, as_float64)
+    projector = Projector(BASIS, NUMPY)
     generator = random(7)
     drawn = [execution_share([vector], projector, generator, draws=1) for _ in range(500)]
-    joint = [Projector(random_joint(LAYOUT.size, 24, generator), as_float64).share(vector) for _ in range(500)]
-    matched = [Projector(random_like(BASIS, generator), as_float64).share(vector) for _ in range(500)]
+    joint = [Projector(random_joint(LAYOUT.size, 24, generator), NUMPY).share(vector) for _ in range(500)]
+    matched = [Projector(random_like(BASIS, generator), NUMPY).share(vector) for _ in range(500)]
     for ours, made in (([each.random for each in drawn], joint), ([each.matched for each in drawn], matched)):
         assert np.mean(ours) == pytest.approx(np.mean(made), abs=4 * np.std(made) * math.sqrt(2 / 500))
         assert np.std(ours) == pytest.approx(np.std(made), rel=0.2)
@@ -294,7 +307,7 @@ def test_the_control_without_subspaces_has_the_distribution_of_that_with() -> No
 
 def test_execution_share_is_a_median_over_vectors() -> None:
     inside = BASIS.dense()[0]
-    projector = Projector(BASIS, as_float64)
+    projector = Projector(BASIS, NUMPY)
     outside = projector.off(random().standard_normal(LAYOUT.size))
     found = execution_share([inside, outside, inside, np.zeros(LAYOUT.size)], projector, random())
     assert (found.dimension, found.size, found.share) == (24, LAYOUT.size, pytest.approx(1.0))

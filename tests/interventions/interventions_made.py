@@ -67,7 +67,8 @@ class Parts:
     def gradient(self, theta: Vector, rows: NDArray[np.int64] | None = None) -> Vector:
         """Of the first training batch, not clipped; or of another batch."""
         batch = self.oracle.prepare(self.train.batch(self.first_rows if rows is None else rows))
-        return np.array(self.oracle.gradient(theta, batch)[1])
+        _, gradient = self.oracle.gradient(self.oracle.asarray(theta), batch)
+        return self.oracle.tonumpy(gradient).astype(np.float64)
 
     def clipped(self, gradient: Vector) -> Vector:
         return gradient * min(1.0, self.config.optimizer.clip / (float(np.linalg.norm(gradient)) + 1e-6))

@@ -132,11 +132,12 @@ class TestKick:
         """δ, the defect and ‖g_A‖."""
         batch_a, batch_b = (made.oracle.prepare(made.train.batch(rows)) for rows in (rows_a, rows_b))
         gradient_a, gradient_b = made.gradient(theta, rows_a), made.gradient(theta, rows_b)
-        delta = made.oracle.hessian_vector_product(theta, batch_b, gradient_a) - (
-            made.oracle.hessian_vector_product(theta, batch_a, gradient_b)
-        )
+        point, *vectors = (made.oracle.asarray(each) for each in (theta, gradient_a, gradient_b))
+        products = zip((batch_b, batch_a), vectors, strict=True)
+        first, second = (made.oracle.hessian_vector_product(point, batch, vector) for batch, vector in products)
+        delta = made.oracle.tonumpy(first - second).astype(np.float64)
         lengths = float(np.linalg.norm(gradient_a)), float(np.linalg.norm(gradient_b))
-        return np.array(delta), float(np.linalg.norm(delta)) / (lengths[0] * lengths[1]), lengths[0]
+        return delta, float(np.linalg.norm(delta)) / (lengths[0] * lengths[1]), lengths[0]
 
     def median(self, samples: list[tuple[Vector, float, float]]) -> Vector:
         return sorted(samples, key=lambda sample: sample[1])[len(samples) // 2][0]

@@ -60,10 +60,10 @@ def test_everything_right_and_everything_wrong() -> None:
     theta = case.parameters.astype(np.float64)
     session = reference.SPEC.open(case.model, theta, precision="float64")
     right = answered("decoder", theta, share=1.0)
-    scores = PreparedSplit(Packer(right, case.model).whole, session).scores(theta)
+    scores = PreparedSplit(Packer(right, case.model).whole, session).scores(session.parameters)
     # Equal nodes with different labels cannot be: a model's own answers do not contradict each other.
     assert (scores.accuracy, scores.sequence_accuracy) == (1.0, 1.0)
     labels = np.where(right.labels == IGNORED, IGNORED, (right.labels + 1) % case.model.classes)
     wrong = Examples(right.source, right.source_lengths, labels)
-    scores = PreparedSplit(Packer(wrong, case.model).whole, session).scores(theta)
+    scores = PreparedSplit(Packer(wrong, case.model).whole, session).scores(session.parameters)
     assert (scores.accuracy, scores.sequence_accuracy) == (0.0, 0.0)
