@@ -1,16 +1,20 @@
 """The events a run is made of, and their JSON: one schema for `--json`, for the file and for every reader.
 
-An event says what happened, past tense; `grokscope.runs.log` adds its envelope (`v`, `run`, `seq`, `time`).
+An event says what happened, past tense; `grokscope.runs.log` adds its envelope (`v`, `run`, `seq`, `time`). An event is
+made as one of the classes below, and is from then on the dictionary that its line of JSON holds: whoever follows a run
+gets that, live or afterwards.
 Changing a field is a breaking change and takes a new `SCHEMA_VERSION`; adding one is not.
+`grokscope.runs.upgrade` reads the versions before.
 """
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Number = float | None
 """A float; None (JSON null) where it was not finite, and then `flags` says which of nan, inf, -inf it was."""
@@ -36,7 +40,9 @@ class Scores(Part):
 
     loss: Number = Field(description="mean cross-entropy over labels, nats")
     accuracy: float = Field(description="fraction of labels predicted (tokens, teacher-forced)")
-    sequence_accuracy: float = Field(description="fraction of examples with every label predicted")
+    sequence_accuracy: float | None = Field(
+        None, description="fraction of examples with every label predicted; null where nobody says"
+    )
 
 
 class Spread(Part):
@@ -54,12 +60,34 @@ class Rule(Part):
     name: str
 
 
+class Criterion(Part):
+    """What counts as having grokked: see `grokscope.contract.tasks.GrokCriterion`."""
+
+    metric: str
+    threshold: float
+    consecutive: int = 1
+    report: Literal["first", "last"] = "first"
+
+
+Origin = Literal["grokscope", "own loop", "import"]
+
+
 class Started(Event):
-    """First, and again where a run is resumed."""
+    """First, and again where a run is resumed. It says all that a reader must know of the run: no reader needs the
+    task's plugin."""
 
     event: Literal["started"] = "started"
     config: dict[str, Any]
     task: str
+    origin: Origin = Field(
+        "grokscope", description="whose loop trained it: ours or somebody's; import: known by its record"
+    )
+    metric: str = Field("accuracy", description="the headline metric: which of the scores of a split")
+    criteria: dict[str, Criterion] = Field(default_factory=dict, description="what may count as grokking, by name")
+    rules: dict[str, Rule] = Field(
+        default_factory=dict,
+        description="the rules that this run acts on, by what they find: memorized, onset, grokked (one of `criteria`)",
+    )
     backend: str
     device: str
     precision: str
@@ -90,7 +118,7 @@ class Evaluated(Event):
     """Splits other than `train` and `test` stand beside them by name."""
 
     event: Literal["evaluated"] = "evaluated"
-    train: Scores
+    train: Scores | None = Field(None, description="absent where a loop does not score what it trains on")
     test: Scores
     seconds: float
 
@@ -238,33 +266,41 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_ADAPTER.json_schema(mode="serialization")}
 
 
-def parse(line: str | bytes) -> AnyEvent:
-    """One line to an event. Raises `pydantic.ValidationError` for what the schema does not know."""
-    return _ADAPTER.validate_json(line)
+def typed(event: Mapping[str, Any]) -> AnyEvent:
+    """An event of a log as one of the classes above. Raises `pydantic.ValidationError` for what the schema does not
+    know."""
+    return _ADAPTER.validate_python(event)
 
 
-def to_json(event: Event) -> str:
-    """An event as one line of JSON, without the newline. What is not finite becomes null and is named in `flags`."""
-    fields = event.model_dump(exclude_none=False)
+def to_line(event: Event) -> str:
+    """An event as one line of JSON, in ASCII, without the newline. What is not finite becomes null and is named in
+    `flags`; a surrogate that stands alone, which is no character, becomes a question mark."""
+    fields = event.model_dump()
+    if isinstance(event, Evaluated) and event.train is None:
+        del fields["train"]
     flags: dict[str, str] = {}
-    finite = _finite(fields, "", flags)
+    clean = _clean(fields, "", flags)
     if flags:
-        finite["flags"] = flags
-    elif finite["flags"] is None:
-        del finite["flags"]
+        clean["flags"] = flags
+    elif clean["flags"] is None:
+        del clean["flags"]
     head = ("v", "run", "seq", "time", "event", "step")
-    ordered = {name: finite.pop(name) for name in head}
+    ordered = {name: clean.pop(name) for name in head}
     if ordered["step"] is None:
         del ordered["step"]
-    return json.dumps(ordered | finite, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(ordered | clean, allow_nan=False, separators=(",", ":"))
 
 
-def _finite(value: Any, path: str, flags: dict[str, str]) -> Any:
+def _clean(value: Any, path: str, flags: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(item, f"{path}.{key}" if path else key, flags) for key, item in value.items()}
+        return {_text(str(key)): _clean(item, f"{path}.{key}" if path else key, flags) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item, f"{path}.{index}", flags) for index, item in enumerate(value)]
+        return [_clean(item, f"{path}.{index}", flags) for index, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
-        flags[path] = str(value)
+        flags[_text(path)] = str(value)
         return None
-    return value
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")

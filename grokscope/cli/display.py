@@ -3,10 +3,11 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from math import log
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -28,10 +29,11 @@ from grokscope.events import (
     Started,
     Trained,
     Warned,
+    typed,
 )
 from grokscope.words.durations import duration
 
-Show = Callable[[Event, str], None]
+Show = Callable[[Mapping[str, Any]], None]
 LINE_SECONDS = 10.0
 """Between two lines where there is no terminal."""
 SPARKS = "▁▂▃▄▅▆▇█"
@@ -43,12 +45,12 @@ def display(*, quiet: bool) -> Iterator[Show]:
     console = Console(stderr=True, highlight=False)
     state = View()
     if quiet:
-        yield lambda event, line: None
+        yield lambda event: None
     elif console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI"):
         with Live(console=console, refresh_per_second=4, get_renderable=state.panel, transient=False) as live:
 
-            def show(event: Event, line: str) -> None:
-                for sentence in state.see(event):
+            def show(event: Mapping[str, Any]) -> None:
+                for sentence in state.see(typed(event)):
                     live.console.print(sentence)
 
             yield show
@@ -122,9 +124,11 @@ class View:
             readings.append(Text(f"defect {defect.median:.3g} [{defect.p25:.3g}, {defect.p75:.3g}]{low}", "cyan"))
             readings.append(Text(sparkline(self.defects, 24), "cyan"))
         if self.evaluated is not None:
-            metric = "sequence_accuracy" if self.started and self.started.task == "scan" else "accuracy"
+            metric = self.started.metric if self.started else "accuracy"
             for name, scores in (("train", self.evaluated.train), ("test", self.evaluated.test)):
-                readings.append(Text(f"{name} {100 * getattr(scores, metric):.1f} %"))
+                value = getattr(scores, metric, None)
+                if value is not None:
+                    readings.append(Text(f"{name} {100 * value:.1f} %"))
         return readings
 
 
@@ -135,7 +139,8 @@ class PlainLines:
         self.view = view
         self._said = time.monotonic()
 
-    def see(self, event: Event, line: str) -> None:
+    def see(self, recorded: Mapping[str, Any]) -> None:
+        event = typed(recorded)
         for sentence in self.view.see(event):
             self._say(sentence.plain)
         due = time.monotonic() - self._said > LINE_SECONDS

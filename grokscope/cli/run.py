@@ -1,11 +1,12 @@
 """`grokscope run`: train, measure, record."""
 
+import json as json_format
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -34,7 +35,6 @@ from grokscope.cli.training import (
 
 if TYPE_CHECKING:
     from grokscope.contract.tasks import TaskSpec
-    from grokscope.events import Event
     from grokscope.runs.directory import RunDirectory
     from grokscope.settings.config import RunConfig
     from grokscope.training.loop import Listener, Trainer
@@ -232,9 +232,9 @@ def _leave_alone(directory: "RunDirectory", quiet: bool, fail_on: str | None) ->
 def _printer(trainer: "Trainer") -> "Listener":
     """Prints events on stdout. When nobody reads them any more, the run stops as if interrupted."""
 
-    def show(event: "Event", line: str) -> None:
+    def show(event: Mapping[str, Any]) -> None:
         try:
-            sys.stdout.write(line + "\n")
+            sys.stdout.write(json_format.dumps(event, allow_nan=False, separators=(",", ":")) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
             trainer.listeners.remove(show)

@@ -19,7 +19,7 @@ def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
     from grokscope.runs.state import read_state, summary
 
     states = [read_state(directory) for directory in runs_in(runs)]
-    listed = [(state.word, summary(state, metric_of(state.last.get("started", {}).get("task")))) for state in states]
+    listed = [(state.word, summary(state)) for state in states]
     if json:
         say_json([run for _, run in listed])
     elif listed:
@@ -31,13 +31,6 @@ def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
         )
     else:
         complain(f"there are no runs in {runs}; `grokscope run modular --preset quick` makes one")
-
-
-def metric_of(task: str | None) -> str:
-    """The headline metric of a task; accuracy where its plugin is not installed."""
-    from grokscope import registry
-
-    return registry.get("tasks", task).metric if task in registry.names("tasks") else "accuracy"
 
 
 def _say_runs(listed: list[tuple[str, dict[str, Any]]]) -> None:

@@ -20,7 +20,6 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     Detections are recomputed from the log, by all rules: which one is chosen decides the lead time.
     """
     from grokscope.cli.output import say_json
-    from grokscope.cli.runs import metric_of
     from grokscope.runs.directory import NoSuchRun, find_run
     from grokscope.runs.log import read
     from grokscope.runs.state import read_state, summary
@@ -39,7 +38,7 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
         return
     say_json(
         {
-            **summary(state, metric_of(state.last["started"]["task"])),
+            **summary(state),
             "events": state.events,
             "config": state.config,
             "about": {key: state.last["started"].get(key) for key in _ABOUT},
@@ -57,17 +56,19 @@ _RECURRING = ("trained", "evaluated", "measured", "observed", "forecast", "finis
 
 
 def _findings(state: "RunState", events: list[dict[str, Any]]) -> "list[Finding]":
-    """By the rules of the run's task, or where its plugin is not installed by those that need no task."""
-    from grokscope import registry
+    from grokscope.contract.tasks import GrokCriterion
     from grokscope.warning.review import review
 
-    detect, task = state.config["detect"], state.last["started"]["task"]
-    options: dict[str, Any] = {"onset": detect["onset"], "memorization": detect["memorization"]}
-    if task not in registry.names("tasks"):
-        return review(events, {}, criterion=detect["grokking"], **options)
-    spec = registry.get("tasks", task)
-    criterion = detect["grokking"] or spec.default_criterion
-    return review(events, spec.criteria, criterion=criterion, metric=spec.metric, **options)
+    started = state.last["started"]
+    rules = started["rules"]
+    return review(
+        events,
+        {name: GrokCriterion(**criterion) for name, criterion in started["criteria"].items()},
+        criterion=rules.get("grokked", {}).get("name", ""),
+        onset=rules["onset"]["name"],
+        metric=started["metric"],
+        memorization=rules["memorized"]["threshold"],
+    )
 
 
 def _say_all(

@@ -52,7 +52,7 @@ class Treatment:
         self._entries = [checked(text) for text in config.interventions.schedule]
         self._found: frozenset[str] = frozenset()
         self._on: dict[str, Active] = {}
-        self._recorded: dict[str, Intervened] = {}
+        self._recorded: dict[str, Mapping[str, Any]] = {}
         self.batch_order = 0
         """Number of the order in which the training batches come"""
 
@@ -155,28 +155,27 @@ class Treatment:
         """See an event of the log again."""
         if event["event"] != "intervened":
             return
-        seen = Intervened.model_validate(event)
-        if seen.state in {"on", "changed"}:
-            self._recorded[seen.kind] = seen
-        elif seen.state == "off":
-            self._recorded.pop(seen.kind, None)
-        if seen.batch_order is not None:
-            self.batch_order = seen.batch_order
+        if event["state"] in {"on", "changed"}:
+            self._recorded[event["kind"]] = event
+        elif event["state"] == "off":
+            self._recorded.pop(event["kind"], None)
+        if event["batch_order"] is not None:
+            self.batch_order = event["batch_order"]
 
     def reopen(self, found: Collection[str]) -> None:
         """Switch on what the replayed events leave on. Raises `ConfigError` where that is no longer possible."""
         self._found = frozenset(found)
         for kind, seen in self._recorded.items():
-            since = seen.step or 0
+            since = seen["step"]
             try:
                 spec = specified(kind)
                 theta = read_snapshot(snapshot_file(self._run.snapshots, since)).parameters
-                opened = spec.open(validated(spec, seen.parameters), self._moment(since, theta))
+                opened = spec.open(validated(spec, seen["parameters"]), self._moment(since, theta))
             except (BadSchedule, Unreadable, ValueError) as problem:
                 raise ConfigError(f"{kind}, on since step {since}, cannot go on: {problem}") from None
-            if dict(opened.facts) != seen.facts:
+            if dict(opened.facts) != seen["facts"]:
                 raise ConfigError(f"{kind}, on since step {since}, cannot go on: its basis is not what it was then")
-            self._on[kind] = Active(kind, opened, since, seen.parameters, seen.source)
+            self._on[kind] = Active(kind, opened, since, seen["parameters"], seen["source"])
 
     def _moment(self, step: int, theta: Any) -> SwitchedOn:
         return SwitchedOn(

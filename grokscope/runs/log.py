@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from grokscope.events import Event, to_json
+from grokscope.events import SCHEMA_VERSION, Event, to_line
+from grokscope.runs.upgrade import upgraded
 
 
 class RunBusy(RuntimeError):
@@ -62,11 +63,10 @@ class EventLog:
         self.seq = seq
         return kept
 
-    def write(self, event: Event) -> tuple[Event, str]:
-        """Number, stamp and append an event; returns it as recorded, and its line. Raises `RunUnwritable`."""
+    def write(self, event: Event) -> dict[str, Any]:
+        """Number, stamp and append an event; returns it exactly as its line holds it. Raises `RunUnwritable`."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        recorded = event.model_copy(update={"run": self.run, "seq": self.seq, "time": now})
-        line = to_json(recorded)
+        line = to_line(event.model_copy(update={"run": self.run, "seq": self.seq, "time": now}))
         data = line.encode() + b"\n"
         end = os.fstat(self._out).st_size
         try:
@@ -78,7 +78,8 @@ class EventLog:
                 os.ftruncate(self._out, end)
             raise RunUnwritable(problem.errno, f"cannot write {self.file}: {problem.strerror}") from problem
         self.seq += 1
-        return recorded, line
+        found: dict[str, Any] = json.loads(line)
+        return found
 
     def flush(self) -> None:
         """Make everything written so far survive a power cut."""
@@ -115,12 +116,14 @@ def read(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def decode(line: bytes) -> dict[str, Any] | None:
-    """One line to a dictionary; None where it is not an event."""
+    """One line to a dictionary, brought up to the schema of today; None where it is not an event."""
     try:
         event = json.loads(line)
     except ValueError:
         return None
-    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        return None
+    return event if event.get("v") == SCHEMA_VERSION else upgraded(event)
 
 
 class Tail:

@@ -161,8 +161,9 @@ def bytes_in(folder: Path) -> int:
     return total
 
 
-def summary(state: RunState, metric: str = "accuracy") -> dict[str, Any]:
-    """One run in a list of runs; `metric` is the task's headline metric. What is not known is None."""
+def summary(state: RunState) -> dict[str, Any]:
+    """One run in a list of runs. What is not known is None."""
+    metric = state.last.get("started", {}).get("metric", "accuracy")
     started, evaluated = state.last.get("started", {}), state.last.get("evaluated", {})
     measured, grokked = state.last.get("measured", {}), state.last.get("grokked", {})
     newest = max(state.last.values(), key=lambda event: int(event["seq"]), default=None)

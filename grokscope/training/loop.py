@@ -7,7 +7,7 @@ recorded before the step is left; checkpoints are written there too, so that res
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from grokscope.contract.backends import Prepared, Session, StepOutcome
@@ -17,12 +17,14 @@ from grokscope.contract.streams import generator
 from grokscope.contract.tasks import TaskData, TaskSpec
 from grokscope.events import (
     CheckpointWritten,
+    Criterion,
     Diverged,
     Event,
     Finished,
     Intervened,
     Paused,
     Resumed,
+    Rule,
     SnapshotWritten,
     Started,
     Trained,
@@ -42,8 +44,8 @@ from grokscope.warning.watch import Watch
 from grokscope.words.durations import duration
 
 Status = Literal["completed", "grokked", "stopped", "interrupted", "diverged"]
-Listener = Callable[[Event, str], None]
-"""Called with every event as recorded, and its line of JSON."""
+Listener = Callable[[Mapping[str, Any]], None]
+"""Called with every event as its line of JSON holds it."""
 
 LONG_RUN_SECONDS = 30 * 60
 PAUSED_POLL_SECONDS = 0.05
@@ -63,6 +65,20 @@ class Circumstances:
     process: int
     resumed_from: int | None
     seconds_before: float = 0.0
+
+
+def judged_by(config: RunConfig, task: TaskSpec) -> dict[str, Any]:
+    """What `started` says of a run's metric, of what may count as grokking, and of the rules that it acts on."""
+    detect = config.detect
+    return {
+        "metric": task.metric,
+        "criteria": {name: Criterion(**asdict(criterion)) for name, criterion in task.criteria.items()},
+        "rules": {
+            "memorized": Rule(name="train-accuracy", threshold=detect.memorization),
+            "onset": Rule(name=detect.onset),
+            "grokked": Rule(name=detect.grokking or task.default_criterion),
+        },
+    }
 
 
 class Trainer:
@@ -90,8 +106,6 @@ class Trainer:
         self.model = config.model_of(data.model)
         self.layout = layout(self.model)
         self.train = Packer(data.train, self.model)
-        self.watch = Watch(config, task)
-        self.forecast = LiveForecast(config, task)
         self.treatment = Treatment(config, directory.path, session, self.layout, self.train)
         self.interrupted = False
         """Set (by a signal handler) to stop at the end of the step, with a checkpoint."""
@@ -110,11 +124,12 @@ class Trainer:
 
     def run(self, recorded: Iterable[dict[str, Any]] = ()) -> Status:
         """Train to the end. `recorded` are the events that a resumed run has already, up to its checkpoint."""
-        self._record_start()
+        started = self._record_start()
         resumed = self.circumstances.resumed_from is not None
+        self.watch, self.forecast = Watch(started), LiveForecast(started)
         for event in recorded:
-            self.watch.replay(event)
-            self.forecast.replay(event)
+            self.watch.see(event)
+            self.forecast.see(event)
             self.treatment.replay(event)
         if not resumed:
             self._warn(self.treatment.in_vain())
@@ -369,13 +384,14 @@ class Trainer:
     def _seconds(self) -> float:
         return self.circumstances.seconds_before + time.monotonic() - self._started
 
-    def _record_start(self) -> None:
+    def _record_start(self) -> dict[str, Any]:
         about, kinds = self.circumstances, offered()
-        self._emit(
+        return self._write(
             Started(
                 step=self.step,
                 config=self.config.model_dump(mode="json"),
                 task=self.task.name,
+                **judged_by(self.config, self.task),
                 backend=about.backend,
                 device=self.session.device,
                 precision=self.session.precision,
@@ -390,10 +406,14 @@ class Trainer:
             )
         )
 
+    def _write(self, event: Event) -> dict[str, Any]:
+        recorded = self.log.write(event)
+        for listener in [*self.listeners]:
+            listener(recorded)
+        return recorded
+
     def _emit(self, event: Event) -> None:
-        recorded, line = self.log.write(event)
-        for listener in self.listeners:
-            listener(recorded, line)
+        recorded = self._write(event)
         self.forecast.see(recorded)
         self._pace.see(recorded)
         for detection in self.watch.see(recorded):

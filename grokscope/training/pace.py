@@ -1,8 +1,9 @@
 """How fast a run goes, and how long it will take."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from grokscope.events import Evaluated, Event, Measured
 from grokscope.settings.config import RunConfig
 
 
@@ -31,12 +32,12 @@ class Pace:
         self._training += time.perf_counter() - self._since
         self._steps += 1
 
-    def see(self, event: Event) -> None:
+    def see(self, event: Mapping[str, Any]) -> None:
         """Learn from an event what an evaluation takes, or a sample of the defect."""
-        if isinstance(event, Evaluated):
-            self._evaluating = event.seconds
-        elif isinstance(event, Measured):
-            self._sampling = event.seconds / len(event.defect.samples)
+        if event["event"] == "evaluated":
+            self._evaluating = event["seconds"]
+        elif event["event"] == "measured":
+            self._sampling = event["seconds"] / len(event["defect"]["samples"])
 
     def read(self) -> tuple[float, float]:
         """Training steps and tokens a second since the last reading."""

@@ -8,7 +8,7 @@ from grokscope.tui.liveness import State
 from grokscope.tui.replay import Player
 from grokscope.tui.view import View
 
-_SLOW = ("defect", "test.accuracy", "signals.weight_norm")
+_SLOW = ("defect", "test.loss", "signals.weight_norm")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Summary:
         """What a filter may ask for."""
         started = self.view.started
         own = {key: started.get(key) for key in ("task", "backend", "device", "precision", "parameters", "host")}
-        accuracy = {split: self.view.curve(f"{split}.accuracy").last for split in ("train", "test")}
+        accuracy = {split: self.view.curve(f"{split}.{self.view.metric}").last for split in ("train", "test")}
         found = {item.name: item.step for item in self.view.detected}
         # deepest last: a setting is found by the shallowest path
         return {

@@ -138,6 +138,11 @@ class View:
         return config if isinstance(config, Mapping) else NOTHING
 
     @property
+    def metric(self) -> str:
+        """The headline metric that the run itself names: which of the scores of a split is its accuracy."""
+        return str(self.started.get("metric", "accuracy"))
+
+    @property
     def offers(self) -> tuple[str, ...]:
         """Kinds of intervention that this run's trainer takes."""
         offered = self.started.get("interventions")

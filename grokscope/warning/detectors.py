@@ -5,7 +5,7 @@ again brings it to the same state: that is how a resumed run continues.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -139,7 +139,7 @@ class Grokking:
     run: list[tuple[int, float]] = field(default_factory=list)
     found: bool = False
 
-    def update(self, step: int, scores: dict[str, Any]) -> Detected | None:
+    def update(self, step: int, scores: Mapping[str, Any]) -> Detected | None:
         """`scores` are those of the test split."""
         value = float(scores[self.criterion.metric])
         self.run = [*self.run, (step, value)] if value >= self.criterion.threshold else []

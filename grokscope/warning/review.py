@@ -146,9 +146,9 @@ def _seen_measured(rules: _Rules, event: Record) -> list[tuple[tuple[Kind, str],
 
 def _seen_evaluated(rules: _Rules, event: Record, metric: str) -> list[tuple[tuple[Kind, str], Detected | None]]:
     step, test = event["step"], event["test"]
-    found: list[tuple[tuple[Kind, str], Detected | None]] = [
-        (("memorized", "train-accuracy"), rules.memorization.update(step, event["train"][metric]))
-    ]
+    found: list[tuple[tuple[Kind, str], Detected | None]] = []
+    if "train" in event:
+        found.append((("memorized", "train-accuracy"), rules.memorization.update(step, event["train"][metric])))
     if test["loss"] is not None:
         found.append((("test-loss-turn", "test-loss-turn"), rules.turn.update(step, test["loss"])))
     found += [(("grokked", name), rule.update(step, dict(test))) for name, rule in rules.grokkings.items()]

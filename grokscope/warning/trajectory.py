@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope import registry
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import read
 
@@ -136,7 +135,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     for event in events:
         kind, step = event["event"], event.get("step")
         if kind == "started":
-            started, metric = event, _metric(event["task"])
+            started, metric = event, event["metric"]
         elif kind == "grokked":
             grokked = event
         elif kind == "intervened" and event["state"] == "on":
@@ -160,15 +159,11 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     )
 
 
-def _metric(task: str) -> str:
-    return registry.get("tasks", task).metric if task in registry.names("tasks") else "accuracy"
-
-
 def cells_of(event: Mapping[str, Any], metric: str) -> dict[str, float]:
     """One event's part of a row; what was not finite is null in the log and absent here."""
     match event["event"]:
         case "evaluated":
-            splits = {split: event[split] for split in ("train", "test")}
+            splits = {split: event[split] for split in ("train", "test") if split in event}
             cells = {f"{split}_accuracy": scores[metric] for split, scores in splits.items()}
             cells |= {f"{split}_loss": scores["loss"] for split, scores in splits.items()}
         case "measured" if event["estimator"] == "finite-difference":

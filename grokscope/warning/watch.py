@@ -1,33 +1,34 @@
 """All detectors of one run, fed with its events.
 
 A watch is a fold over the log and nothing more: feeding it the events of a run again brings it to the same state. What
-is not finite is null there, so it is passed over here too.
+was not finite is null there, and passed over.
 """
 
-import math
-from typing import Any, TypeGuard, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from grokscope.contract.tasks import TaskSpec
-from grokscope.events import Detection, Evaluated, Event, Grokked, Measured, Memorized, Number, Onset, Rule
-from grokscope.settings.config import RunConfig
+from grokscope.contract.tasks import GrokCriterion
+from grokscope.events import Detection, Grokked, Memorized, Onset, Rule
 from grokscope.warning.detectors import DefectRecord, Detected, Grokking, Memorization, TestLossTurn, onset_rule
 
 DetectionT = TypeVar("DetectionT", bound=Detection)
 
 
 class Watch:
-    """The rules that a configuration names, and what they have found."""
+    """The rules that a run acts on, and what they have found."""
 
-    def __init__(self, config: RunConfig, task: TaskSpec) -> None:
-        criterion = config.detect.grokking or task.default_criterion
-        self._memorization = Memorization(config.detect.memorization)
-        self._onset = onset_rule(config.detect.onset)
-        self._grokking = Grokking(criterion, task.criteria[criterion])
+    def __init__(self, started: Mapping[str, Any]) -> None:
+        """`started`: the run's first event, with its metric, criteria, rules and cadences."""
+        rules, config = started["rules"], started["config"]
+        criterion = rules["grokked"]["name"]
+        self._memorization = Memorization(rules["memorized"]["threshold"])
+        self._onset = onset_rule(rules["onset"]["name"])
+        self._grokking = Grokking(criterion, GrokCriterion(**started["criteria"][criterion]))
         self._turn = TestLossTurn()
-        self._metric = task.metric
-        self._evaluate_every = config.evaluate.every
-        self._measure_every = config.measure.every
-        self._last: Evaluated | None = None
+        self._metric: str = started["metric"]
+        self._evaluate_every: int = config["evaluate"]["every"]
+        self._measure_every: int = config["measure"]["every"]
+        self._last: Mapping[str, Any] | None = None
         self.memorized: Detected | None = None
         self.onset: Detected | None = None
         self.grokked: Detected | None = None
@@ -41,20 +42,14 @@ class Watch:
         }  # fmt: skip
         return frozenset(name for name, detected in named.items() if detected is not None)
 
-    def see(self, event: Event) -> list[Detection]:
-        """What this event settles, as events to be recorded after it."""
-        if isinstance(event, Evaluated):
+    def see(self, event: Mapping[str, Any]) -> list[Detection]:
+        """What this event settles, as events to be recorded after it. Where the log is read again, they stand there
+        already."""
+        if event["event"] == "evaluated":
             return self._see_evaluated(event)
-        if isinstance(event, Measured):
+        if event["event"] == "measured":
             return self._see_measured(event)
         return []
-
-    def replay(self, event: dict[str, Any]) -> None:
-        """See an event of the log again; what it settles stands there already."""
-        if event["event"] == "evaluated":
-            self.see(Evaluated.model_validate(event))
-        elif event["event"] == "measured":
-            self.see(Measured.model_validate(event))
 
     def result(self) -> dict[str, Any]:
         """What the run came to, for its last event."""
@@ -67,39 +62,33 @@ class Watch:
         lead = None
         if self.onset is not None and self.grokked is not None:
             lead = self.grokked.step - self.onset.step
-        scores = {}
-        if self._last is not None:
-            scores = {split: getattr(getattr(self._last, split), self._metric) for split in ("train", "test")}
+        last = self._last or {}
+        scores = {split: last[split][self._metric] for split in ("train", "test") if split in last}
         return {**steps, "lead_steps": lead, "metric": self._metric, **scores}
 
-    def _see_evaluated(self, event: Evaluated) -> list[Detection]:
+    def _see_evaluated(self, event: Mapping[str, Any]) -> list[Detection]:
         self._last = event
-        step = event.step or 0
-        train_accuracy = getattr(event.train, self._metric)
-        memorized = self._memorization.update(step, train_accuracy)
-        grokked = self._grokking.update(step, event.test.model_dump())
-        loss = event.test.loss
-        turned = self._turn.update(step, loss) if _is_finite(loss) else None
+        step, loss = event["step"], event["test"]["loss"]
+        memorized = None
+        if "train" in event:
+            memorized = self._memorization.update(step, event["train"][self._metric])
+        grokked = self._grokking.update(step, event["test"])
+        turned = None if loss is None else self._turn.update(step, loss)
         self.memorized = self.memorized or memorized
         self.grokked = self.grokked or grokked
         self.turned = self.turned or turned
         found = [_event(Memorized, memorized, self._evaluate_every), _event(Grokked, grokked, self._evaluate_every)]
         return [detection for detection in found if detection is not None]
 
-    def _see_measured(self, event: Measured) -> list[Detection]:
-        median = event.defect.median
-        if not _is_finite(median):
+    def _see_measured(self, event: Mapping[str, Any]) -> list[Detection]:
+        defect = event["defect"]
+        if defect["median"] is None:
             return []
-        samples = [sample for sample in event.defect.samples if _is_finite(sample)]
-        record = DefectRecord(event.step or 0, median, samples, event.below_floor)
-        onset = self._onset.update(record)
+        samples = [sample for sample in defect["samples"] if sample is not None]
+        onset = self._onset.update(DefectRecord(event["step"], defect["median"], samples, event["below_floor"]))
         self.onset = self.onset or onset
         detection = _event(Onset, onset, self._measure_every)
         return [] if detection is None else [detection]
-
-
-def _is_finite(value: Number) -> TypeGuard[float]:
-    return value is not None and math.isfinite(value)
 
 
 def _step(detected: Detected | None) -> int | None:

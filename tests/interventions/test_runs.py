@@ -1,6 +1,6 @@
 """Whole runs under interventions, on the NumPy reference: when they act, who may ask, and that nothing is lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,6 @@ from interventions_made import TINY
 
 from grokscope import registry
 from grokscope.contract.streams import generator
-from grokscope.events import Event
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import read
@@ -26,7 +25,7 @@ from grokscope.training.loop import Trainer
 MODULAR = registry.get("tasks", "modular")
 SNAPSHOTS = {"snapshot.every": 2}
 
-Happening = Callable[[Trainer, Event], None]
+Happening = Callable[[Trainer, Mapping[str, Any]], None]
 
 
 class Crash(Exception):
@@ -76,7 +75,7 @@ def run(
         config, options = resolve(MODULAR, TINY, SNAPSHOTS, layer, changes)
     running: list[Trainer] = []
 
-    def listen(event: Event, line: str) -> None:
+    def listen(event: Mapping[str, Any]) -> None:
         if happening is not None:
             happening(running[0], event)
 
@@ -89,10 +88,10 @@ def run(
 def crashed(folder: Path, *schedule: str, at: int, happening: Happening | None = None, **settings: Any) -> None:
     """A run that dies when it records the loss of step `at`."""
 
-    def crash(running: Trainer, event: Event) -> None:
+    def crash(running: Trainer, event: Mapping[str, Any]) -> None:
         if happening is not None:
             happening(running, event)
-        if event.event == "trained" and event.step == at:  # type: ignore[attr-defined]
+        if event["event"] == "trained" and event["step"] == at:
             raise Crash
 
     with pytest.raises(Crash):
@@ -102,8 +101,8 @@ def crashed(folder: Path, *schedule: str, at: int, happening: Happening | None =
 def asking(**steps: Any) -> Happening:
     """Asks for an intervention when the loss of a step is recorded: `at5=("noise", "on", {…})`."""
 
-    def happening(running: Trainer, event: Event) -> None:
-        asked = steps.get(f"at{event.step}") if event.event == "trained" else None  # type: ignore[attr-defined]
+    def happening(running: Trainer, event: Mapping[str, Any]) -> None:
+        asked = steps.get(f"at{event['step']}") if event["event"] == "trained" else None
         for kind, state, parameters in [asked] if isinstance(asked, tuple) else asked or []:
             command = Command(action="intervene", kind=kind, state=state, parameters=parameters)
             send(running.directory.control, command)
@@ -323,11 +322,11 @@ class TestLive:
     def test_a_paused_run_answers(self, tmp_path: Path) -> None:
         asked = asking(at5=("noise", "on", {}))
 
-        def happening(running: Trainer, event: Event) -> None:
-            if event.event == "trained" and event.step == 5:  # type: ignore[attr-defined]
+        def happening(running: Trainer, event: Mapping[str, Any]) -> None:
+            if event["event"] == "trained" and event["step"] == 5:
                 send(running.directory.control, Command(action="pause"))
             asked(running, event)
-            if event.event == "intervened" and event.state == "on":  # type: ignore[attr-defined]
+            if event["event"] == "intervened" and event["state"] == "on":
                 assert running._paused
                 send(running.directory.control, Command(action="resume"))
 
@@ -337,9 +336,9 @@ class TestLive:
         """Whoever reads of it finds it in the newest checkpoint, however soon the trainer is killed."""
         asked = asking(at6=[("noise", "on", {"every": 2}), ("project", "on", {})])
 
-        def happening(running: Trainer, event: Event) -> None:
+        def happening(running: Trainer, event: Mapping[str, Any]) -> None:
             asked(running, event)
-            if event.event == "intervened" and event.kind == "project":  # type: ignore[attr-defined]
+            if event["event"] == "intervened" and event["kind"] == "project":
                 raise Crash
 
         with pytest.raises(Crash):
@@ -357,9 +356,9 @@ class TestLive:
         """Killed between the checkpoint and the event that announces it."""
         asked = asking(at6=("noise", "on", {}))
 
-        def happening(running: Trainer, event: Event) -> None:
+        def happening(running: Trainer, event: Mapping[str, Any]) -> None:
             asked(running, event)
-            if event.event == "snapshot" and event.step == 6 and running.treatment.kinds_on:  # type: ignore[attr-defined]
+            if event["event"] == "snapshot" and event["step"] == 6 and running.treatment.kinds_on:
                 running.log.write = lambda event: (_ for _ in ()).throw(Crash())  # type: ignore[method-assign, assignment]
 
         with pytest.raises(Crash):
@@ -497,8 +496,8 @@ class TestEarlierRun:
         """Its snapshots are there when they are needed; at step 0 they would not be."""
         crashed(tmp_path, at=5, name="base", snapshot__every=4)  # by its signs of life it runs: its process is this one
 
-        def happening(running: Trainer, event: Event) -> None:
-            if event.event == "trained" and event.step == 5:  # type: ignore[attr-defined]
+        def happening(running: Trainer, event: Mapping[str, Any]) -> None:
+            if event["event"] == "trained" and event["step"] == 5:
                 run(tmp_path, name="base", resume=True)
 
         with pytest.raises(ConfigError, match=r"basis=base needs 3 snapshots, .* has 2"):

@@ -8,15 +8,22 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.events import SCHEMA_VERSION, Observed, Warned, parse
+from grokscope.events import SCHEMA_VERSION, Event, Forecast, Intervened, Observed, Warned, typed
 from grokscope.runs.log import EventLog, RunBusy, RunUnwritable, Tail, decode, read
 
 Limit = Callable[[int], AbstractContextManager[None]]
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 @pytest.fixture
@@ -54,17 +61,38 @@ def steps(file: Path) -> list[int]:
 class TestWriting:
     def test_envelope(self, log: EventLog) -> None:
         fill(log, 2)
-        recorded, line = log.write(Warned(step=7, reason="θ"))
-        assert (recorded.v, recorded.run, recorded.seq, recorded.step) == (SCHEMA_VERSION, "mine", 2, 7)
-        assert recorded.time.endswith("Z")
-        assert list(json.loads(line)) == ["v", "run", "seq", "time", "event", "step", "reason"]
-        assert log.file.read_bytes().splitlines()[-1] == line.encode()
-        assert parse(line) == recorded
+        recorded = log.write(Warned(step=7, reason="θ"))
+        assert list(recorded) == ["v", "run", "seq", "time", "event", "step", "reason"]
+        assert [recorded[name] for name in ("v", "run", "seq", "step")] == [SCHEMA_VERSION, "mine", 2, 7]
+        assert recorded["time"].endswith("Z")
+        assert typed(recorded) == Warned(step=7, reason="θ", run="mine", seq=2, time=recorded["time"])
+
+    @given(value=ANYTHING)
+    def test_what_is_told_is_what_the_line_holds(self, tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+        """Whatever a plugin or a person puts into an event: whoever follows live sees what is read afterwards."""
+        folder = tmp_path_factory.mktemp("log")
+        log = EventLog(folder / "events.jsonl", folder / "lock", "mine")
+        events: list[Event] = [
+            Intervened(step=1, kind="k", state="on", parameters={"value": value}, facts={"value": [value]}),
+            Observed(step=1, signals={"a": value if isinstance(value, float) else None}),
+            Forecast(step=1, probability=value if isinstance(value, float) else None),
+            Warned(step=1, reason=str(value)),
+        ]
+        for event in events:
+            recorded = log.write(event)
+            line = log.file.read_bytes().splitlines()[-1]
+            assert line.isascii()
+            assert repr(decode(line)) == repr(recorded)
+        log.close()
+
+    def test_a_surrogate_is_no_character(self, log: EventLog) -> None:
+        recorded = log.write(Intervened(step=1, kind="\ud800", state="refused", parameters={"\udfff": ["a\ud834b"]}))
+        assert (recorded["kind"], recorded["parameters"]) == ("?", {"?": ["a?b"]})
 
     def test_what_is_not_finite_becomes_null_and_is_named(self, log: EventLog) -> None:
         signals = {"a": math.nan, "b": 1.5, "c": math.inf, "d": -math.inf}
-        _, line = log.write(Observed(step=0, signals=signals))
-        event = json.loads(line, parse_constant=pytest.fail)
+        log.write(Observed(step=0, signals=signals))
+        event = json.loads(log.file.read_bytes(), parse_constant=pytest.fail)
         assert event["signals"] == {"a": None, "b": 1.5, "c": None, "d": None}
         assert event["flags"] == {"signals.a": "nan", "signals.c": "inf", "signals.d": "-inf"}
 
@@ -94,8 +122,7 @@ class TestWriting:
         with unwritable_past(len(before) + 20), pytest.raises(RunUnwritable, match="cannot write"):
             log.write(Warned(step=2, reason="lost"))
         assert log.file.read_bytes() == before
-        recorded, _ = log.write(Warned(step=3, reason="here"))
-        assert recorded.seq == 2
+        assert log.write(Warned(step=3, reason="here"))["seq"] == 2
         assert steps(log.file) == [0, 1, 3]
 
 
@@ -104,8 +131,7 @@ class TestTruncation:
     def test_goes_on_from_there(self, log: EventLog, kept: int) -> None:
         fill(log, 5)
         assert [event["step"] for event in log.truncate(kept)] == list(range(kept))
-        recorded, _ = log.write(Warned(step=99, reason="again"))
-        assert recorded.seq == kept
+        assert log.write(Warned(step=99, reason="again"))["seq"] == kept
         assert steps(log.file) == [*range(kept), 99]
         assert [event["seq"] for event in read(log.file)] == list(range(kept + 1))
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tui_made import Script, whole_run
 
+from grokscope.events import SCHEMA_VERSION
 from grokscope.tui import fold as folding
 from grokscope.tui.bulk import Discontinued, Folder, preview
 from grokscope.tui.fold import fold
@@ -70,7 +71,7 @@ def test_what_is_unknown_or_newer_is_a_notice() -> None:
     script = Script()
     script.started()
     script.add("dreamt", 3, of=["sheep"])
-    script.events[-1]["v"] = 2
+    script.events[-1]["v"] = SCHEMA_VERSION + 1
     view = folding.unreadable(folded(script.events))
     assert view.problems == {folding.NEWER: 1, folding.UNKNOWN: 1, folding.UNREADABLE: 1}
     assert view.log[-1].event == "dreamt"

@@ -10,6 +10,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
+from grokscope.events import SCHEMA_VERSION
 from grokscope.runs.directory import RunDirectory
 from grokscope.tui.app import GrokscopeApp
 
@@ -38,7 +39,7 @@ class Script:
     def add(self, event: str, step: int | None = None, at: float | None = None, **fields: Any) -> Event:
         seconds = at if at is not None else (step or 0) / 20
         stamp = (START + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        head = {"v": 1, "run": self.run, "seq": len(self.events), "time": stamp, "event": event}
+        head = {"v": SCHEMA_VERSION, "run": self.run, "seq": len(self.events), "time": stamp, "event": event}
         made = head | ({} if step is None else {"step": step}) | fields
         self.events.append(made)
         return made

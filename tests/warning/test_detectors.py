@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.contract.tasks import GrokCriterion
-from grokscope.events import Detection, Evaluated, Event, Measured, Scores, Spread, to_json
+from grokscope.events import Detection, Evaluated, Event, Measured, Scores, Spread, Started, to_line
 from grokscope.registry import get
-from grokscope.settings.config import RunConfig, resolve
+from grokscope.settings.config import resolve
+from grokscope.training.loop import judged_by
 from grokscope.warning.detectors import (
     DefectRecord,
     Detected,
@@ -235,17 +236,27 @@ def evaluated(step: int, train: float, test: float, loss: float) -> Evaluated:
 TASK = get("tasks", "modular")
 
 
+def recorded(event: Event) -> dict[str, Any]:
+    return dict(json.loads(to_line(event)))
+
+
 @cache
-def configured(**settings: Any) -> RunConfig:
-    return resolve(TASK, {"evaluate.every": 100, "measure.every": 50, **settings})[0]
+def started(**settings: Any) -> dict[str, Any]:
+    config, _ = resolve(TASK, {"evaluate.every": 100, "measure.every": 50, **settings})
+    return recorded(
+        Started(
+            config=config.model_dump(mode="json"), task="modular", backend="", device="", precision="", parameters=1,
+            versions={}, host="", process=1, facts={}, **judged_by(config, TASK),
+        )
+    )  # fmt: skip
 
 
 def watch(**settings: Any) -> Watch:
-    return Watch(configured(**settings), TASK)
+    return Watch(started(**settings))
 
 
 def seen(watch: Watch, events: Iterable[Event]) -> list[Detection]:
-    return [detection for event in events for detection in watch.see(event)]
+    return [detection for event in events for detection in watch.see(recorded(event))]
 
 
 STORY: list[Event] = [
@@ -311,7 +322,7 @@ def test_a_replayed_log_leads_to_the_same_state(events: list[Event], cut: int, r
     expected = [seen(live, [event]) for event in events]
     resumed = watch(**{"detect.onset": rule})
     for event in events[:cut]:
-        resumed.replay(json.loads(to_json(event)))
+        seen(resumed, [event])
     assert [seen(resumed, [event]) for event in events[cut:]] == expected[cut:]
     assert resumed.result() == live.result()
 

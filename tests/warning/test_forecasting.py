@@ -19,10 +19,22 @@ from forecast_made import BUDGET, EVERY, HOPELESS, LRS, OPERATIONS, bank, made, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.events import Evaluated, Event, Grokked, Intervened, Measured, Observed, Rule, Scores, Spread, to_json
+from grokscope.events import (
+    Evaluated,
+    Event,
+    Forecast,
+    Grokked,
+    Intervened,
+    Measured,
+    Observed,
+    Rule,
+    Scores,
+    Spread,
+    to_line,
+)
 from grokscope.registry import get
 from grokscope.runs.log import decode
-from grokscope.settings.config import RunConfig, resolve
+from grokscope.settings.config import resolve
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.forecast.bank import build_bank, forecaster_for, projection_of, shipped_banks
 from grokscope.warning.forecast.forecaster import (
@@ -387,12 +399,14 @@ class TestBank:
 # --- live -------------------------------------------------------------------------------------------------------------
 
 
-def config_for(run: Trajectory, bank_file: Path | str) -> RunConfig:
+def started_for(run: Trajectory, bank_file: Path | str, **settings: Any) -> dict[str, Any]:
+    """The first event of a run with the configuration of `run`."""
     changes = {key: value for key, value in run.facts.items() if key.startswith(("optimizer.", "train."))}
     config, _ = resolve(
-        get("tasks", "modular"), {**changes, "train.steps": run.budget, "forecast.bank": str(bank_file)}
+        get("tasks", "modular"), {**changes, "train.steps": run.budget, "forecast.bank": str(bank_file), **settings}
     )
-    return config
+    settings = config.model_dump(mode="json")
+    return {"event": "started", "step": 0, "task": "modular", "metric": "accuracy", "config": settings}
 
 
 def events_of(run: Trajectory) -> Iterator[list[Event]]:
@@ -425,9 +439,17 @@ def scores(run: Trajectory, split: str, row: int) -> Scores:
 
 
 def as_recorded(event: Event) -> dict[str, Any]:
-    read = decode(to_json(event).encode())
+    read = decode(to_line(event).encode())
     assert read is not None
     return dict(read)
+
+
+def said_by(live: LiveForecast, seconds_left: float) -> Forecast | None:
+    """What it says now, and hears again as everything that is recorded."""
+    forecast = live.changed(seconds_left)
+    if forecast is not None:
+        live.see(as_recorded(forecast))
+    return forecast
 
 
 @pytest.fixture(scope="module")
@@ -465,53 +487,52 @@ class TestLive:
     @pytest.mark.parametrize("options", [{}, {"groks": False}, {"wd": 0.0}, {"lr": 1e-3}], ids=str)
     def test_says_what_is_said_of_the_record(self, bank_file: Path, options: dict[str, Any]) -> None:
         run = unseen(**options)
-        config, task = config_for(run, bank_file), get("tasks", "modular")
-        live = LiveForecast(config, task)
-        started = {"event": "started", "step": 0, "task": "modular", "config": config.model_dump(mode="json")}
+        started = started_for(run, bank_file)
+        live = LiveForecast(started)
         record = [started, *(as_recorded(event) for found in events_of(run) for event in found)]
         trajectory = trajectory_from(record, "recorded")
         calibrated = forecaster_for("modular", bank_file)
         assert isinstance(calibrated, Forecaster)
         for found in events_of(run):
             for event in found:
-                live.see(event)
+                live.see(as_recorded(event))
             said = live.projection()
             assert said == calibrated.forecast(trajectory.until(said.step))
 
     def test_goes_on_after_a_crash(self, bank_file: Path) -> None:
         """A new one, fed with the log up to a checkpoint, says what the old one would have gone on to say."""
         run = unseen()
-        config, task = config_for(run, bank_file), get("tasks", "modular")
+        started = started_for(run, bank_file)
         whole: list[tuple[int, dict[str, Any]]] = []
-        live, steps = LiveForecast(config, task), list(events_of(run))
+        live, steps = LiveForecast(started), list(events_of(run))
         log: list[list[Event]] = []
         for number, found in enumerate(steps):
             for event in found:
-                live.see(event)
-            forecast = live.changed(60.0)
+                live.see(as_recorded(event))
+            forecast = said_by(live, 60.0)
             log.append([*found, *([] if forecast is None else [forecast])])
             whole += [] if forecast is None else [(number, forecast.model_dump())]
         for crash in range(0, len(steps), 7):
-            again = LiveForecast(config, task)
+            again = LiveForecast(started)
             for found in log[: crash + 1]:
                 for event in found:
-                    again.replay(as_recorded(event))
+                    again.see(as_recorded(event))
             later = []
             for number, found in enumerate(steps[crash + 1 :], crash + 1):
                 for event in found:
-                    again.see(event)
-                forecast = again.changed(60.0)
+                    again.see(as_recorded(event))
+                forecast = said_by(again, 60.0)
                 later += [] if forecast is None else [(number, forecast.model_dump())]
             assert later == [(number, said) for number, said in whole if number > crash]
 
     def test_speaks_only_when_something_changed(self, bank_file: Path) -> None:
         run = unseen(lr=1e-3)
-        live = LiveForecast(config_for(run, bank_file), get("tasks", "modular"))
+        live = LiveForecast(started_for(run, bank_file))
         said = []
         for found in events_of(run):
             for event in found:
-                live.see(event)
-            said.append(live.changed(120.0))
+                live.see(as_recorded(event))
+            said.append(said_by(live, 120.0))
         assert live.changed(120.0) is None
         spoken = [event for event in said if event is not None]
         assert 3 <= len(spoken) < len(said) / 2
@@ -522,35 +543,33 @@ class TestLive:
 
     def test_off(self, bank_file: Path) -> None:
         run = unseen()
-        config = config_for(run, bank_file)
-        off = config.model_copy(update={"forecast": config.forecast.model_copy(update={"enabled": False})})
-        live = LiveForecast(off, get("tasks", "modular"))
+        live = LiveForecast(started_for(run, bank_file, **{"forecast.enabled": False}))
         for found in events_of(run):
             for event in found:
-                live.see(event)
+                live.see(as_recorded(event))
             assert live.changed(None) is None
 
     def test_falls_silent_under_treatment(self, bank_file: Path) -> None:
         run = unseen()
-        live = LiveForecast(config_for(run, bank_file), get("tasks", "modular"))
+        live = LiveForecast(started_for(run, bank_file))
         for found in events_of(run):
             step = found[0].step or 0
             for event in found:
-                live.see(event)
+                live.see(as_recorded(event))
             if 800 < step < (run.grok_known_at or 0):
                 assert live.projection().abstained == TREATED.format(800)
             elif step == 800:
                 assert live.projection().grok_step is not None
-                live.see(Intervened(step=800, kind="kick", state="on"))
+                live.see(as_recorded(Intervened(step=800, kind="kick", state="on")))
 
     def test_costs_no_more_late_in_a_run_than_early(self, bank_file: Path) -> None:
         """A forecast at each of 3,000 evaluations; medians, for this machine has other things to do."""
         run = unseen(groks=False, budget=3000 * EVERY)
-        live = LiveForecast(config_for(run, bank_file), get("tasks", "modular"))
+        live = LiveForecast(started_for(run, bank_file))
 
         def step(found: Sequence[Event]) -> None:
             for event in found:
-                live.see(event)
+                live.see(as_recorded(event))
             live.changed(None)
 
         seconds = [seconds_of(partial(step, found)) for found in events_of(run)]

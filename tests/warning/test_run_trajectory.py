@@ -28,7 +28,9 @@ CONFIG = {
 
 def log() -> list[dict[str, Any]]:
     """Steps 0 to 300 of a run on SCAN; the gradient was not finite once; grokked at 100, which took until 300."""
-    events: list[dict[str, Any]] = [{"event": "started", "step": 0, "task": "scan", "config": CONFIG}]
+    events: list[dict[str, Any]] = [
+        {"event": "started", "step": 0, "task": "scan", "metric": "sequence_accuracy", "config": CONFIG}
+    ]
     for step in range(0, 301, 100):
         events += [
             {
@@ -83,7 +85,9 @@ def test_a_finite_difference_run_has_no_exact_defect() -> None:
 
 def test_a_log_without_a_run() -> None:
     with pytest.raises(NoSuchRun, match="holds no run yet"):
-        trajectory_from([{"event": "started", "step": 0, "task": "scan", "config": CONFIG}], "run")
+        trajectory_from(
+            [{"event": "started", "step": 0, "task": "scan", "metric": "sequence_accuracy", "config": CONFIG}], "run"
+        )
 
 
 def test_until_knows_nothing_of_what_came_later() -> None:

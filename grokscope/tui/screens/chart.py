@@ -27,7 +27,7 @@ _LINEAR = ("accuracy", "cosine")
 def quantities(view: View) -> dict[str, tuple[str, ...]]:
     """What can be charted: a title and its curves."""
     found: dict[str, tuple[str, ...]] = {"commutator defect": ("defect",)}
-    found["accuracy"] = ("train.accuracy", "test.accuracy")
+    found["accuracy"] = (f"train.{view.metric}", f"test.{view.metric}")
     found["loss"] = ("train.loss", "test.loss")
     found |= {title(name): (name,) for name, _ in signals_of(view)}
     found["loss of the batch"] = ("trained.loss",)

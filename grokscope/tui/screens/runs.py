@@ -110,7 +110,7 @@ class RunsScreen(Screen[None]):
             clean(view.started.get("backend", ""), 12),
             *(item.setting(name) for name in ("lr", "wd", "seed")),
             count(view.step),
-            percent(view.curve("test.accuracy").last),
+            percent(view.curve(f"test.{view.metric}").last),
             steps.get("onset", ""),
             steps.get("grokked", ""),
         ]

@@ -241,24 +241,27 @@ class DefectChart(Chart):
         return f"{title}  {value}{low}", " · ".join(filter(None, (how, said, scale)))
 
 
+_INKS = {"train": "series-1", "test": "series-2"}
+
+
 class AccuracyChart(Chart):
-    """Accuracy of both splits, 0 to 1."""
+    """Accuracy of both splits by the run's own metric, 0 to 1."""
 
     def curves(self, view: View) -> list[Curve]:
-        return [Curve(view.curve("train.accuracy"), "series-1"), Curve(view.curve("test.accuracy"), "series-2")]
+        return [Curve(view.curve(f"{split}.{view.metric}"), ink) for split, ink in _INKS.items()]
 
     def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
         return Scale(0.0, moment.horizon, -0.02, 1.02)
 
     def headline(self, moment: Moment) -> tuple[str, str]:
-        return "2 accuracy", _pair(moment.view, "accuracy")
+        return "2 accuracy", _pair(moment.view, moment.view.metric)
 
 
 class LossChart(Chart):
     """Loss of both splits."""
 
     def curves(self, view: View) -> list[Curve]:
-        return [Curve(view.curve("train.loss"), "series-1"), Curve(view.curve("test.loss"), "series-2")]
+        return [Curve(view.curve(f"{split}.loss"), ink) for split, ink in _INKS.items()]
 
     def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
         shown = np.concatenate([curve.series.values for curve in self.curves(moment.whole)])
@@ -271,7 +274,6 @@ class LossChart(Chart):
 
 def _pair(view: View, what: str) -> str:
     """The newest value of both splits, in the inks of their curves: legend and read-out in one."""
-    say = percent if what == "accuracy" else number
-    found = [(split, view.curve(f"{split}.{what}")) for split in ("train", "test")]
-    inks = {"train": "$series-1", "test": "$series-2"}
-    return "  ".join(f"[{inks[split]}]━ {split} {say(series.last)}[/]" for split, series in found if len(series))
+    say = number if what == "loss" else percent
+    found = [(split, view.curve(f"{split}.{what}")) for split in _INKS]
+    return "  ".join(f"[${_INKS[split]}]━ {split} {say(series.last)}[/]" for split, series in found if len(series))

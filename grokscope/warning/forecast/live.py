@@ -8,9 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from grokscope.contract.tasks import TaskSpec
-from grokscope.events import Evaluated, Event, Forecast, Grokked, Interval, Intervened, Measured, Number, Observed
-from grokscope.settings.config import RunConfig
+from grokscope.events import Forecast, Interval, Number
 from grokscope.warning.forecast.bank import projection_of
 from grokscope.warning.forecast.forecaster import Projection
 from grokscope.warning.forecast.intervals import LEVEL
@@ -25,26 +23,25 @@ MATERIAL_PROBABILITY = 0.05
 class LiveForecast:
     """What is said of one run, and when it is worth an event."""
 
-    def __init__(self, config: RunConfig, task: TaskSpec) -> None:
-        self._enabled = config.forecast.enabled
-        self._bank = config.forecast.bank
-        self._task = task.name
-        self._metric = task.metric
-        self._budget = config.train.steps
-        self._facts = facts_of(config.model_dump(mode="json"))
+    def __init__(self, started: Mapping[str, Any]) -> None:
+        """`started`: the run's first event."""
+        config = started["config"]
+        self._enabled: bool = config["forecast"]["enabled"]
+        self._bank: str = config["forecast"]["bank"]
+        self._task: str = started["task"]
+        self._metric: str = started["metric"]
+        self._budget: int = config["train"]["steps"]
+        self._facts = facts_of(config)
         self._progress = Progress.of(self._facts)
         self._row: dict[str, float] = {}
         self._row_step = 0
         self._grokked = False
         self._said: Mapping[str, Any] | None = None
 
-    def see(self, event: Event) -> None:
-        """An event of the run, as it is recorded."""
-        if self._enabled and isinstance(event, Evaluated | Measured | Observed | Grokked | Intervened):
-            self.replay(event.model_dump())
-
-    def replay(self, event: Mapping[str, Any]) -> None:
-        """An event of the log; a forecast there is one that need not be said again."""
+    def see(self, event: Mapping[str, Any]) -> None:
+        """An event of the run, as it is recorded. A forecast is one that need not be said again."""
+        if not self._enabled:
+            return
         if event["event"] == "forecast":
             self._said = event
         elif event["event"] == "grokked":
@@ -73,10 +70,8 @@ class LiveForecast:
         projection = self.projection()
         pace = None if seconds_left is None else seconds_left / max(1, self._budget - projection.step)
         event = event_of(projection, pace)
-        fields = event.model_dump()
-        if self._said is not None and not materially_different(self._said, fields):
+        if self._said is not None and not materially_different(self._said, event.model_dump()):
             return None
-        self._said = fields
         return event
 
     def _take(self, step: int, cells: Mapping[str, float]) -> None:

@@ -1,0 +1,73 @@
+"""What version 0.1.0 wrote (schema v 1), as today's readers expect it: the one place that knows how it differed.
+
+Its `started` named the task and left the rest to the task's plugin; the three tasks that it came with stand here as
+they were.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from grokscope.contract.tasks import GrokCriterion
+from grokscope.events import SCHEMA_VERSION
+
+_SUSTAINED = "sustained-0.98"
+
+
+def _criteria(metric: Any, strict: GrokCriterion, *firsts: float) -> dict[str, GrokCriterion]:
+    sustained = GrokCriterion(metric, 0.98, consecutive=3)
+    single = {f"first-{threshold:.2f}": GrokCriterion(metric, threshold) for threshold in firsts}
+    return {_SUSTAINED: sustained, "strict": strict, **single}
+
+
+_TASKS: Mapping[str, tuple[str, Mapping[str, GrokCriterion]]] = {
+    "dyck": (
+        "accuracy",
+        _criteria("accuracy", GrokCriterion("accuracy", 0.99, consecutive=10, report="last"), 0.99, 0.95),
+    ),
+    "modular": (
+        "accuracy",
+        _criteria("accuracy", GrokCriterion("accuracy", 0.98, consecutive=3, report="last"), 0.90, 0.95, 0.99),
+    ),
+    "scan": (
+        "sequence_accuracy",
+        _criteria(
+            "sequence_accuracy", GrokCriterion("sequence_accuracy", 0.98, consecutive=5, report="last"), 0.99, 0.95
+        ),
+    ),
+}
+"""Headline metric and criteria, by task; `sustained-0.98` was the default of each"""
+
+
+def upgraded(event: dict[str, Any]) -> dict[str, Any]:
+    """An event of an older log as this version records it; one of a newer log as it is."""
+    version = event.get("v", 1)
+    if not isinstance(version, int) or version >= SCHEMA_VERSION:
+        return event
+    if event["event"] == "started":
+        event = _started(event)
+    return {**event, "v": SCHEMA_VERSION}
+
+
+def _started(event: dict[str, Any]) -> dict[str, Any]:
+    metric, criteria, default = _judged(str(event.get("task")))
+    config = event.get("config")
+    section = config.get("detect") if isinstance(config, Mapping) else None
+    detect = section if isinstance(section, Mapping) else {}
+    rules = {
+        "memorized": {"name": "train-accuracy", "threshold": detect.get("memorization", 0.99)},
+        "onset": {"name": detect.get("onset", "persistent")},
+    }
+    criterion = detect.get("grokking") or default
+    if criterion in criteria:
+        rules["grokked"] = {"name": criterion}
+    told = {"origin": "grokscope", "metric": metric, "criteria": criteria, "rules": rules}
+    return {**event, **{name: value for name, value in told.items() if name not in event}}
+
+
+def _judged(task: str) -> tuple[str, dict[str, Any], str]:
+    """Metric, criteria and default criterion of a task as they were; of somebody else's task nothing is known."""
+    if task not in _TASKS:
+        return "accuracy", {}, ""
+    metric, criteria = _TASKS[task]
+    return metric, {name: asdict(criterion) for name, criterion in criteria.items()}, _SUSTAINED
