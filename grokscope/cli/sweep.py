@@ -81,7 +81,12 @@ def run(
     setting: Setting = None,
     name: Annotated[str | None, typer.Option(help="Name of the sweep; default: the file's, or task and axes.")] = None,
     runs: RunsFolder = DEFAULT_RUNS,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells, and do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells with the hours each may take, and do nothing.")
+    ] = False,
+    timing: Annotated[
+        bool, typer.Option("--timing/--no-timing", help="Of --dry-run: time a step of each kind of cell for the hours.")
+    ] = True,
     engine: EngineName = "local",
     jobs: Jobs = None,
     slurm: SlurmOption = None,
@@ -125,7 +130,7 @@ def run(
         from grokscope.sweeps.manifest import check
 
         check(planned)
-        _say_cells(planned, json)
+        _say_plan(planned, jobs or 1, timing, json)
         return
     _run(planned, _engine(engine, planned, jobs, slurm, detach, json), engine, retry_diverged, json, quiet)
 
@@ -315,6 +320,72 @@ def _say_cells(planned: "Sweep", json: bool) -> None:
         for standing in standings
     ]  # fmt: skip
     say_table(columns, rows, numeric=columns[2:])
+
+
+def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
+    """What the cells are, and how long each takes if it uses up its budget; one that groks ends earlier."""
+    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.sweeps.standing import read_standing
+    from grokscope.words.numbers import count, fixed, number
+
+    standings = [read_standing(cell) for cell in planned.cells]
+    hours, basis = _expected_hours(planned, jobs) if timing else ([None] * len(standings), None)
+    known = [each for each in hours if each is not None]
+    summary = {
+        **_summary(planned, standings),
+        "hours": sum(known) if known else None,
+        "hours_basis": basis,
+    }
+    if json:
+        cells = [
+            standing.to_dict()
+            | {"lr": standing.cell.config.optimizer.lr, "wd": standing.cell.config.optimizer.wd, "hours": each}
+            for standing, each in zip(standings, hours, strict=True)
+        ]
+        say_json({**summary, "list": cells})
+        return
+    say(f"{planned.name}: {_counts(summary['states'])} of {len(standings)} cells")
+    columns = ["cell", "state", "lr", "wd", "steps", "hours"]
+    rows = [
+        [
+            standing.cell.slug, standing.word, number(standing.cell.config.optimizer.lr),
+            number(standing.cell.config.optimizer.wd), count(standing.steps), fixed(2)(each),
+        ]
+        for standing, each in zip(standings, hours, strict=True)
+    ]  # fmt: skip
+    say_table(columns, rows, numeric=columns[2:])
+    if known:
+        say(f"at most {sum(known):.1f} hours one after the other: {basis}")
+
+
+def _expected_hours(planned: "Sweep", jobs: int) -> tuple[list[float | None], str | None]:
+    """Of each cell, None where it cannot be timed here, and on what they rest."""
+    from grokscope import registry
+    from grokscope.contract.backends import Unavailable
+    from grokscope.machine.estimate import Stopwatch
+    from grokscope.registry import NoSuchPlugin
+    from grokscope.sweeps.local import LocalEngine
+    from grokscope.words.numbers import counted
+
+    threads = LocalEngine(jobs).threads
+    watch = Stopwatch(threads)
+    hours: list[float | None] = []
+    problems: dict[str, str] = {}
+    for cell in planned.cells:
+        try:
+            hours.append(watch.seconds(cell.config, registry.get("tasks", cell.task)) / 3600)
+        except (Unavailable, NoSuchPlugin, ValueError) as problem:
+            hours.append(None)
+            problems.setdefault(str(problem), cell.slug)
+    for reason, first in problems.items():
+        complain(f"{first} and cells like it have no hours: {reason}")
+    kinds = len(watch.speeds)
+    if not kinds:
+        return hours, None
+    return hours, (
+        f"from a short timing of each kind of cell ({kinds}), just now, on {counted(threads, 'thread')} and beside "
+        "whatever else this machine is doing; signals other than the defect are not counted"
+    )
 
 
 def _say_sweeps(sweeps: "list[Sweep]", runs: Path, json: bool) -> None:

@@ -135,13 +135,34 @@ def test_failing_cells(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_touches_nothing(tmp_path: Path) -> None:
-    done = grokscope(*tiny_sweep("--axis=lr=1e-3,2e-3", "--axis=seed=1,2", "--dry-run"), folder=tmp_path)
+    planned = tiny_sweep("--axis=lr=1e-3,2e-3", "--axis=seed=1,2", "--dry-run")
+    done = grokscope(*planned, folder=tmp_path)
     assert done.code == 0
-    assert done.out.startswith("s: 4 missing of 4 cells\n")
-    assert [line.split()[0] for line in done.out.splitlines()[2:]] == [
-        f"lr{lr}-seed{seed}" for lr in (0.001, 0.002) for seed in (1, 2)
+    title, columns, *cells, hours = done.out.splitlines()
+    assert title == "s: 4 missing of 4 cells"
+    assert columns.split() == ["cell", "state", "lr", "wd", "steps", "hours"]
+    assert [line.split()[:5] for line in cells] == [
+        [f"lr{lr}-seed{seed}", "missing", str(lr), "1", "200,000"] for lr in (0.001, 0.002) for seed in (1, 2)
     ]
+    assert all(float(line.split()[5]) >= 0 for line in cells)
+    assert re.match(r"at most \d+\.\d hours one after the other: from a short timing of each kind of cell \(1\)", hours)
+    quick = grokscope(*planned, "--no-timing", "--json", folder=tmp_path).json
+    assert [(cell["lr"], cell["steps"], cell["hours"]) for cell in quick["list"]] == [
+        (lr, 200_000, None) for lr in (0.001, 0.001, 0.002, 0.002)
+    ]
+    assert quick["hours"] is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_of_cells_that_cannot_run_here(tmp_path: Path) -> None:
+    arguments = tiny_sweep("--axis=backend.name=abacus,torch", "--dry-run", "--json")
+    arguments.remove("--backend=torch")
+    done = grokscope(*arguments, folder=tmp_path)
+    assert done.code == 0
+    first, second = done.json["list"]
+    assert first["hours"] is None
+    assert second["hours"] > 0
+    assert re.search(r"^grokscope: abacus and cells like it have no hours: .*abacus", done.err, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(
