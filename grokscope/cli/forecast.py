@@ -61,7 +61,7 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
     from grokscope.warning.forecast.bank import bank_file, forecaster_for, projection_of
     from grokscope.warning.forecast.forecaster import Forecaster
     from grokscope.warning.forecast.progress import progress_of
-    from grokscope.warning.tables import find_trajectories
+    from grokscope.warning.lookup import find_trajectories
     from grokscope.warning.trajectory import BANK
 
     found = find_trajectories(wanted, runs, complain)
@@ -209,15 +209,16 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | No
     from grokscope.runs.directory import NoSuchRun
     from grokscope.warning.forecast.backtest import backtest
     from grokscope.warning.forecast.bank import shipped_banks
-    from grokscope.warning.tables import find_trajectories, read_trajectories
+    from grokscope.warning.lookup import gathered
+    from grokscope.warning.tables import read_table
 
     if at is not None or (wanted and bank is not None):
         raise typer.BadParameter("--backtest takes runs, or --bank, or the shipped banks")
     if wanted:
-        found = [trajectory for each in wanted for trajectory in find_trajectories(each, runs, complain)]
+        found = gathered(wanted, runs, complain)
     else:
         try:
-            found = [each for file in ([bank] if bank else shipped_banks()) for each in read_trajectories(file)]
+            found = [each for file in ([bank] if bank else shipped_banks()) for each in read_table(file)]
         except NoSuchRun as problem:
             raise typer.BadParameter(str(problem), param_hint="--bank") from None
     if not found:
@@ -252,7 +253,8 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
     from grokscope.warning.forecast.bank import build_bank
     from grokscope.warning.forecast.intervals import fewest_configurations
     from grokscope.warning.forecast.laws import FEWEST_RUNS
-    from grokscope.warning.tables import TABLE_SUFFIXES, find_trajectories, write_trajectories
+    from grokscope.warning.lookup import gathered
+    from grokscope.warning.tables import TABLE_SUFFIXES, write_table
 
     if other or not wanted or output is None:
         raise typer.BadParameter("--build-bank takes runs and -o FILE, and nothing else")
@@ -260,13 +262,13 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
         raise typer.BadParameter(
             f"a bank is named {' or '.join(f'*{suffix}' for suffix in TABLE_SUFFIXES)}", param_hint="-o"
         )
-    built = build_bank([trajectory for each in wanted for trajectory in find_trajectories(each, runs, complain)])
+    built = build_bank(gathered(wanted, runs, complain))
     if not built.kept:
         raise typer.BadParameter("none of these runs has grokked or used up its budget untreated")
     grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)
     if not grokked:
         raise typer.BadParameter(f"none of these {len(built.kept)} runs has grokked: a bank of them could date nothing")
-    write_trajectories(output, built.kept)
+    write_table(output, built.kept)
     left_out = [
         f"{len(names)} {why}"
         for names, why in (

@@ -60,7 +60,7 @@ def import_table(
     """
     from grokscope.runs.directory import check_name
     from grokscope.warning.imported import Recipe, fact_value, imported
-    from grokscope.warning.tables import write_trajectories
+    from grokscope.warning.tables import write_table
 
     chosen = check_name(name or file.stem)
     target = runs / f"{chosen}.jsonl"
@@ -80,7 +80,7 @@ def import_table(
     trajectories = imported(file, chosen, recipe)
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        write_trajectories(target, trajectories)
+        write_table(target, trajectories)
     except OSError as problem:
         if problem.errno in {ENOSPC, EDQUOT}:
             raise

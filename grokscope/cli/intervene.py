@@ -160,9 +160,13 @@ def spectrum(
     from grokscope.experiment.design import find_experiment, read_design
     from grokscope.experiment.tables import markdown_table
     from grokscope.experiment.tables import spectrum as side_by_side
+    from grokscope.runs.directory import distinct_names
 
-    designs = [(folder, read_design(folder)) for folder in (find_experiment(each, runs) for each in wanted)]
-    experiments = {design.name: analyse(all_outcomes(design, folder.parent)) for folder, design in designs}
+    folders = list(dict.fromkeys(find_experiment(each, runs).resolve() for each in wanted))
+    experiments = {
+        name: analyse(all_outcomes(read_design(folder), folder.parent))
+        for name, folder in zip(distinct_names(folders), folders, strict=True)
+    }
     head, rows = side_by_side(experiments)
     if output is not None:
         from grokscope.report.interventions import write_spectrum

@@ -21,7 +21,7 @@ NAMED = 4
 def law(
     runs_wanted: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUNS]...", help="Runs, sweeps, folders of runs, trajectory tables, imported names."),
+        typer.Argument(metavar="[RUNS]...", help="Runs, sweeps, folders of runs, banks."),
     ] = None,
     *,
     published: Annotated[bool, typer.Option("--published", help="The published tables instead of runs.")] = False,
@@ -81,16 +81,18 @@ def _published(json: bool) -> None:
 
 
 def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at: Sequence[int], json: bool) -> None:
+    from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json, say_wrapped
     from grokscope.cli.scoreboard import say_scoreboard
     from grokscope.warning.law import RULES, grouped, left_alone, said_of_treated
     from grokscope.warning.law import law as fit
+    from grokscope.warning.lookup import gathered
     from grokscope.warning.scoreboard import scoreboard
 
     onset = {"persistent": "onset", "paper": "onset-paper", "paper-slow": "onset-paper-slow"}.get(onset, onset)
     if onset not in RULES:
         raise typer.BadParameter(f"there is no rule {onset!r}; there are: {', '.join(RULES)}", param_hint="--onset")
-    trajectories, treated = left_alone(gathered(wanted, folder))
+    trajectories, treated = left_alone(gathered(wanted, folder, complain))
     remark = said_of_treated(len(treated)) if treated else None
     groups = grouped(trajectories, by) if by else {"": trajectories}
     if by and set(groups) == {"-"}:
@@ -110,15 +112,6 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
         _say_law(each, None)
         say("")
     say_scoreboard(board)
-
-
-def gathered(wanted: Sequence[str], folder: Path) -> "list[Trajectory]":
-    """The runs behind the names that a person gave, each once. Raises `NoSuchRun`."""
-    from grokscope.cli.exits import complain
-    from grokscope.warning.tables import find_trajectories
-
-    found = [trajectory for name in wanted for trajectory in find_trajectories(name, folder, complain)]
-    return list({(run.name, run.task, run.steps, run.grok_step): run for run in found}.values())
 
 
 def _facts(trajectories: "Sequence[Trajectory]") -> list[str]:

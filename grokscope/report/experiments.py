@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def section(folder: Path) -> Section:
-    """One experiment's folder. Raises `NoSuchRun`, `ConfigError`."""
+def section(folder: Path, name: str) -> Section:
+    """One experiment's folder, under its name in this report. Raises `NoSuchRun`, `ConfigError`."""
     design = read_design(folder)
     outcomes = all_outcomes(design, folder.parent)
     analysis = analyse(outcomes)
@@ -33,14 +33,14 @@ def section(folder: Path) -> Section:
         "Holm's; a run that did not grok within its budget gives a bound.",
     )
     parts: list[Part] = [
-        _plate(f"effects-{design.name}", "Effects", EFFECTS, analysis, lambda: draw_effects({"": analysis})),
-        _plate(f"dose-{design.name}", "Dose and response", DOSES, analysis, lambda: draw_dose_response(analysis)),
-        _plate(f"survival-{design.name}", "Survival", SURVIVAL, analysis, lambda: draw_survival(analysis)),
-        _effects(analysis, design.name),
-        _contrasts(analysis, design.name),
-        _claims(judged(design.task, analysis), design.name),
+        _plate(f"effects-{name}", "Effects", EFFECTS, analysis, lambda: draw_effects({"": analysis})),
+        _plate(f"dose-{name}", "Dose and response", DOSES, analysis, lambda: draw_dose_response(analysis)),
+        _plate(f"survival-{name}", "Survival", SURVIVAL, analysis, lambda: draw_survival(analysis)),
+        _effects(analysis, name),
+        _contrasts(analysis, name),
+        _claims(judged(design.task, analysis), name),
     ]
-    return Section(f"experiment-{design.name}", f"Interventions: {design.name}", paragraphs, tuple(parts))
+    return Section(f"experiment-{name}", f"Interventions: {name}", paragraphs, tuple(parts))
 
 
 EFFECTS = (

@@ -149,7 +149,7 @@ def _manifests(sources: Sequence[Source]) -> list[Listing]:
     found = []
     for source in sources:
         if source.manifest is not None:
-            file = f"{source.name}.toml"
+            file = f"{source.name.replace('/', '-')}.toml"
             command = (
                 f"grokscope sweep run --config {file}" if source.kind == "sweep" else experiment_command(source.path)
             )

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
-from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
+from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, find_run
 from grokscope.runs.log import read
 from grokscope.settings.config import FLAGS, ConfigError, resolve
 from grokscope.settings.values import dotted
 from grokscope.sweeps.commands import toml_of
 from grokscope.sweeps.manifest import MANIFEST as SWEEP
 from grokscope.warning.detectors import Detected
+from grokscope.warning.lookup import Skipped, distinct, place_of, read_trajectories, unheard
 from grokscope.warning.review import cost
 from grokscope.warning.rules import detections
-from grokscope.warning.tables import Skipped, place_of, read_trajectories, unheard
 from grokscope.warning.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -120,12 +120,12 @@ def find_source(wanted: str, folder: Path) -> Path:
 
 
 def read_sources(paths: Sequence[Path], skipped: Skipped = unheard) -> list[Source]:
-    """All of it, each run once. Runs of equal names are told apart by the name of their source. Raises `NoSuchRun`."""
-    sources, seen = [], set[Path]()
+    """All of it, each run once. Runs and sources of equal names are told apart by their paths. Raises `NoSuchRun`."""
+    sources, seen = [], set[str]()
     for path in paths:
         source = read_source(path, skipped)
-        fresh = [run for run in source.runs if _place(source, run) not in seen]
-        seen.update(_place(source, run) for run in fresh)
+        fresh = [run for run in source.runs if run.trajectory.place not in seen]
+        seen.update(run.trajectory.place for run in fresh)
         if fresh:
             sources.append(replace(source, runs=tuple(fresh)))
     return _distinct(sources)
@@ -136,7 +136,7 @@ def read_source(path: Path, skipped: Skipped = unheard) -> Source:
     trajectories = read_trajectories(path, skipped)
     kind, manifest = _kind(path)
     name = path.name if path.is_file() else path.resolve().name
-    runs = [Run(trajectory, detections(trajectory), _provenance(path, trajectory, kind)) for trajectory in trajectories]
+    runs = [Run(trajectory, detections(trajectory), _provenance(trajectory, kind)) for trajectory in trajectories]
     return Source(name, path, kind, manifest, tuple(runs))
 
 
@@ -153,27 +153,19 @@ def _kind(path: Path) -> tuple[Literal["run", "sweep", "experiment", "folder", "
     return "folder", None
 
 
-def _place(source: Source, run: Run) -> Path:
-    """What makes a run the same one: its folder, or its line of a table."""
-    path = source.path.resolve()
-    return path if source.kind == "run" else path / run.name
-
-
 def _distinct(sources: Sequence[Source]) -> list[Source]:
-    names = [run.name for source in sources for run in source.runs]
-    if len(set(names)) == len(names):
-        return list(sources)
-    return [replace(source, runs=tuple(_renamed(source.name, run) for run in source.runs)) for source in sources]
+    trajectories = iter(distinct(run.trajectory for source in sources for run in source.runs))
+    names = distinct_names([source.path.resolve() for source in sources])
+    return [
+        replace(source, name=name, runs=tuple(replace(run, trajectory=next(trajectories)) for run in source.runs))
+        for source, name in zip(sources, names, strict=True)
+    ]
 
 
-def _renamed(prefix: str, run: Run) -> Run:
-    return replace(run, trajectory=replace(run.trajectory, name=f"{prefix}/{run.name}"))
-
-
-def _provenance(path: Path, trajectory: Trajectory, kind: str) -> Provenance | None:
+def _provenance(trajectory: Trajectory, kind: str) -> Provenance | None:
     if kind == "table":
         return None
-    directory = RunDirectory(path if kind == "run" else path / trajectory.name)
+    directory = RunDirectory(Path(trajectory.place))
     try:
         return provenance_of(list(read(directory.events)))
     except OSError as problem:

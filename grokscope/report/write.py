@@ -68,7 +68,7 @@ def sections_of(sources: Sequence[Source], most: int = curves.MOST) -> Iterator[
         yield calibration.section(mine, task)
     found = [source for source in sources if source.kind == "experiment"]
     for source in found:
-        yield experiments.section(source.path)
+        yield experiments.section(source.path, source.name)
     if not found:
         nothing = LeftOut(
             "Intervention results", "none of these is the folder of an experiment (`grokscope intervene`)"

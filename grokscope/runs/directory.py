@@ -126,6 +126,16 @@ def folders_with(manifest: str, runs: Path) -> Iterator[Path]:
     yield from (path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True))
 
 
+def distinct_names(places: Sequence[Path]) -> list[str]:
+    """The shortest ends of these different paths that tell them apart, all of as many parts: `x/e` and `y/e`."""
+    most = max((len(place.parts) for place in places), default=0)
+    for parts in range(1, most):
+        names = ["/".join(place.parts[-parts:]) for place in places]
+        if len(set(names)) == len(names):
+            return names
+    return [str(place) for place in places]
+
+
 def write_whole(file: Path, text: str) -> None:
     """Write a file that is whole at any moment; its folder is made. Raises `OSError`."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+LONGEST = 80
+"""Letters of a wrong value that a sentence repeats"""
+
 
 def read_value(text: str) -> Any:
     """TOML where it is some; any other words are a string."""
@@ -22,7 +25,7 @@ def sentence(problem: ValidationError, prefix: str = "") -> str:
     message = first["msg"].removeprefix("Value error, ")
     if not where:
         return message
-    return f"{where}: {message[0].lower()}{message[1:]} (it is {first['input']!r})"
+    return f"{where}: {message[0].lower()}{message[1:]} (it is {_shortened(repr(first['input']))})"
 
 
 def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -40,3 +43,7 @@ def setting(config: Mapping[str, Any], name: str, default: Any = None) -> Any:
     """The value whose dotted key is `name` or ends with it; the shallowest one where there are several."""
     found = [(key.count("."), value) for key, value in dotted(config).items() if f".{key}".endswith(f".{name}")]
     return min(found, key=lambda item: item[0])[1] if found else default
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

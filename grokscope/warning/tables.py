@@ -1,97 +1,177 @@
-"""Trajectories found and read: of run directories, folders of runs, and tables, which are written here too."""
+"""Tables of trajectories: many runs in one small file, such as a bank. Read through one gate, with a digest.
+
+Lines of JSON, compressed where the name ends in `.gz`: a head with the number of runs and the SHA-256 of all that
+follows, then a line a run. A flipped bit, a lost line or a decompression bomb is a sentence, not a wrong forecast.
+Tables of version 0.1.0 have no head; they are read, and in them only a `.gz` shows damage, by its own checksum.
+"""
 
 import gzip
+import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, BinaryIO, Literal, cast
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from grokscope.runs.directory import TABLE_SUFFIXES as TABLE_SUFFIXES
-from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
-from grokscope.warning.trajectory import OddLog, Trajectory, trajectory_of
+from grokscope.runs.directory import NoSuchRun
+from grokscope.settings.values import sentence
+from grokscope.warning.trajectory import Trajectory
 
+TABLE_SUFFIXES = (".jsonl", ".jsonl.gz")
+FORMAT = "grokscope trajectories"
+VERSION = 2
 DIGITS = 6
 """Significant digits of a number in a table."""
+LARGEST_TABLE = 1 << 29
+"""Bytes after decompression: a thousand times the larger of the shipped banks"""
+_HEAD = b'{"format"'
+LARGEST_STEP = 2**53
+"""Above it not every whole number is a float"""
 
-Skipped = Callable[[str], None]
-"""Is told, in a sentence each, which logs of a folder were left out because they could not be understood"""
+Step = Annotated[int, Field(ge=0, le=LARGEST_STEP)]
 
 
-def unheard(_: str) -> None:
-    """Nobody is told."""
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
 
 
-def read_trajectories(path: Path, skipped: Skipped = unheard) -> list[Trajectory]:
-    """The runs at `path`: a run directory, a folder of runs (one level of subfolders too), or a trajectory table.
+class _Head(_Strict):
+    format: Literal["grokscope trajectories"]
+    v: Literal[2]
+    runs: Annotated[int, Field(ge=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-    Sorted by name; runs of a subfolder are named `subfolder/run`. Raises `NoSuchRun` where there are none, or where a
-    table is none.
+
+class _Line(_Strict):
+    name: Annotated[str, Field(min_length=1, max_length=500)]
+    task: Annotated[str, Field(min_length=1, max_length=100)]
+    facts: dict[str, FiniteFloat | int | str]
+    grok_step: Step | None
+    steps: Step
+    budget: Step
+    columns: dict[str, list[FiniteFloat | None]]
+    grok_known_at: Step | None = None
+
+
+def read_table(path: Path) -> list[Trajectory]:
+    """All runs of a table. Raises `NoSuchRun`, with the line where there is one, for what is not whole and right."""
+    lines = _lines(path)
+    number, first = next(lines, (0, b""))
+    if not first:
+        raise NoSuchRun(f"{path} holds no trajectory")
+    if not first.startswith(_HEAD):
+        rest = (_read(path, number, line) for number, line in lines if line.strip())
+        return _placed(path, [_read(path, number, first), *rest])
+    head = _head(path, first)
+    digest, runs = hashlib.sha256(), []
+    for number, line in lines:
+        digest.update(line)
+        runs.append(_read(path, number, line))
+    if digest.hexdigest() != head.sha256 or len(runs) != head.runs:
+        raise NoSuchRun(f"{path} is damaged: its lines are not those that its digest was made of")
+    return _placed(path, runs)
+
+
+def write_table(path: Path, trajectories: Iterable[Trajectory]) -> str:
+    """Write a table and return its digest; the same runs make the same bytes. Raises `OSError`.
+
+    Numbers are kept to six significant digits.
     """
-    if path.is_file():
-        return _read_table(path)
-    if not path.exists():
-        raise NoSuchRun(f"there is no {path}")
-    if (path / "events.jsonl").is_file():
-        return [trajectory_of(RunDirectory(path.resolve()))]
-    folders = sorted({log.parent for pattern in ("*/events.jsonl", "*/*/events.jsonl") for log in path.glob(pattern)})
-    found = [_named(folder.relative_to(path).as_posix(), folder, skipped) for folder in folders]
-    trajectories = [trajectory for trajectory in found if trajectory is not None]
-    if not trajectories:
-        raise NoSuchRun(f"{path} holds no run, and is no trajectory table (*.jsonl, *.jsonl.gz)")
-    return trajectories
-
-
-def find_trajectories(wanted: str, folder: Path, skipped: Skipped = unheard) -> list[Trajectory]:
-    """The runs that a person names: a path, or in `folder` a sweep, an imported table, a run or its unique prefix.
-
-    `TABLE/RUN` is one run of a table. Raises `NoSuchRun`.
-    """
-    path = place_of(wanted, folder)
-    if path is not None:
-        return read_trajectories(path, skipped)
-    table, _, name = wanted.rpartition("/")
-    path = place_of(table, folder) if table else None
-    if path is not None and path.is_file():
-        found = [run for run in _read_table(path) if name in {run.name, run.name.rpartition("/")[2]}]
-        if not found:
-            raise NoSuchRun(f"{path} holds no run called {name!r}")
-        return found
-    return [trajectory_of(find_run(wanted, folder))]
-
-
-def place_of(wanted: str, folder: Path) -> Path | None:
-    """Where a path, or in `folder` a run, a sweep or a table of that whole name stands; `latest` is never a name."""
-    if wanted == "latest":
-        return None
-    places = (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES))
-    return next((place for place in places if place.exists()), None)
-
-
-def write_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:
-    """A table: one JSON object a line and run, numbers to six significant digits; the same runs make the same bytes.
-
-    Compressed where the name ends in `.gz`. Raises `OSError`.
-    """
-    text = "".join(json.dumps(_to_json(each), allow_nan=False, ensure_ascii=False) + "\n" for each in trajectories)
-    data = text.encode()
+    lines = [json.dumps(_to_json(each), allow_nan=False) + "\n" for each in trajectories]
+    body = "".join(lines).encode()
+    digest = hashlib.sha256(body).hexdigest()
+    head = json.dumps({"format": FORMAT, "v": VERSION, "runs": len(lines), "sha256": digest}).encode() + b"\n"
+    data = head + body
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    return digest
 
 
-def _named(name: str, folder: Path, skipped: Skipped) -> Trajectory | None:
+def table_digest(path: Path) -> str:
+    """SHA-256 of a table's lines, by which a forecast names its bank. Raises `NoSuchRun` where it is unreadable."""
+    digest = hashlib.sha256()
+    for number, line in _lines(path):
+        if number > 1 or not line.startswith(_HEAD):
+            digest.update(line)
+    return digest.hexdigest()
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of the file, numbered from 1 and never more of them than `LARGEST_TABLE` bytes."""
+    taken = 0
     try:
-        return replace(trajectory_of(RunDirectory(folder)), name=name)
-    except OddLog as problem:
-        skipped(f"{problem}; left out")
-        return None
-    except NoSuchRun:
-        return None
+        if not path.is_file():
+            raise NoSuchRun(f"{path} is no file")
+        with _opened(path) as file:
+            number = 0
+            while line := file.readline(LARGEST_TABLE - taken + 1):
+                number, taken = number + 1, taken + len(line)
+                if taken > LARGEST_TABLE:
+                    raise NoSuchRun(f"{path} is larger than {LARGEST_TABLE >> 20} MiB: it is no table of ours")
+                yield number, line
+    except OSError as problem:
+        raise NoSuchRun(f"cannot read {path}: {problem.strerror or problem}") from None
+    except (EOFError, zlib.error) as problem:
+        raise NoSuchRun(f"{path} is damaged: {problem}") from None
 
 
-def _to_json(trajectory: Trajectory) -> dict[str, Any]:
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def _head(path: Path, line: bytes) -> _Head:
+    try:
+        return _Head.model_validate_json(line)
+    except ValidationError as problem:
+        raise NoSuchRun(f"{path} has a head that this version cannot read: {sentence(problem)}") from None
+
+
+def _read(path: Path, number: int, line: bytes) -> Trajectory:
+    try:
+        return _from(_Line.model_validate_json(line))
+    except ValidationError as problem:
+        raise NoSuchRun(f"{path}, line {number} is no trajectory: {sentence(problem)}") from None
+    except ValueError as problem:
+        raise NoSuchRun(f"{path}, line {number} is no trajectory: {problem}") from None
+
+
+def _from(line: _Line) -> Trajectory:
+    for name in ("train_accuracy", "test_accuracy"):
+        if any(value is not None and not 0 <= value <= 1 for value in line.columns.get(name, ())):
+            raise ValueError(f"{name} lies between 0 and 1")
+    if None in line.columns.get("step", ()):
+        raise ValueError("a record has no step")
+    if line.grok_step is not None and not line.grok_step <= (line.grok_known_at or line.grok_step) <= line.steps:
+        raise ValueError("it grokked behind its last step")
+    return Trajectory(
+        name=line.name,
+        task=line.task,
+        facts=line.facts,
+        columns={name: np.array(column, dtype=np.float64) for name, column in line.columns.items()},
+        grok_step=line.grok_step,
+        steps=line.steps,
+        budget=line.budget,
+        grok_known_at=line.grok_known_at,
+    )
+
+
+def _placed(path: Path, runs: Sequence[Trajectory]) -> list[Trajectory]:
+    """Each run with its place: the table, its name there, and where that occurs again how many came before."""
+    table, before = path.resolve(), Counter[str]()
+    placed = []
+    for run in runs:
+        again = f":{before[run.name]}" if before[run.name] else ""
+        placed.append(replace(run, place=f"{table}/{run.name}{again}"))
+        before[run.name] += 1
+    return placed
+
+
+def _to_json(trajectory: Trajectory) -> Mapping[str, Any]:
     return {
         "name": trajectory.name,
         "task": trajectory.task,
@@ -107,46 +187,6 @@ def _to_json(trajectory: Trajectory) -> dict[str, Any]:
 def _rounded(value: float) -> float | int | None:
     if not math.isfinite(value):
         return None
-    if value.is_integer():
+    if value.is_integer() and abs(value) <= LARGEST_STEP:
         return int(value)
     return float(f"{value:.{DIGITS}g}")
-
-
-def _read_table(path: Path) -> list[Trajectory]:
-    trajectories = []
-    for number, line in _lines(path):
-        try:
-            trajectories.append(_from_json(json.loads(line)))
-        except KeyError as problem:
-            raise NoSuchRun(f"{path}, line {number}: {problem.args[0]!r} is missing") from None
-        except (ValueError, TypeError, AttributeError) as problem:
-            raise NoSuchRun(f"{path}, line {number} is no trajectory: {problem}") from None
-    if not trajectories:
-        raise NoSuchRun(f"{path} holds no trajectory")
-    return trajectories
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines that hold something, numbered from 1."""
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError) as problem:
-        raise NoSuchRun(f"cannot read {path}: {problem}") from None
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            yield number, line
-
-
-def _from_json(record: Mapping[str, Any]) -> Trajectory:
-    columns = {name: np.array(column, dtype=np.float64) for name, column in record["columns"].items()}
-    return Trajectory(
-        name=record["name"],
-        task=record["task"],
-        facts=record["facts"],
-        columns=columns,
-        grok_step=record["grok_step"],
-        steps=record["steps"],
-        budget=record["budget"],
-        grok_known_at=record.get("grok_known_at"),
-    )

@@ -63,6 +63,8 @@ class Trajectory:
     """Steps it was allowed"""
     grok_known_at: int | None = None
     """When the criterion was fulfilled; a criterion that asks for persistence reports an earlier step than that"""
+    place: str = ""
+    """Where it was read, which makes it the same run: its folder, or its table and its name there"""
 
     def __post_init__(self) -> None:
         steps = self.columns.get("step")
@@ -116,7 +118,7 @@ class OddLog(NoSuchRun):
 def trajectory_of(directory: RunDirectory) -> Trajectory:
     """A run directory's log as a trajectory, finished or not. Raises `NoSuchRun` where the log holds no run."""
     try:
-        return trajectory_from(read(directory.events), directory.name)
+        return replace(trajectory_from(read(directory.events), directory.name), place=str(directory.path.resolve()))
     except OSError as problem:
         raise OddLog(f"cannot read {directory.events}: {problem.strerror}") from None
     except KeyError as problem:

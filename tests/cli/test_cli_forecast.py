@@ -12,16 +12,17 @@ from forecast_made import LRS, bank, made
 
 from grokscope.cli.exits import ExitCode
 from grokscope.events import schema
-from grokscope.warning.tables import read_trajectories, write_trajectories
+from grokscope.warning.lookup import read_trajectories
+from grokscope.warning.tables import write_table
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With `bank.jsonl.gz`, `run.jsonl` (a run that is not in it) and `control.jsonl` (one without weight decay)."""
     folder = tmp_path_factory.mktemp("forecast")
-    write_trajectories(folder / "bank.jsonl.gz", bank(seeds=1))
-    write_trajectories(folder / "run.jsonl", [made("my-run", 77)])
-    write_trajectories(folder / "control.jsonl", [made("control", 77, wd=0.0)])
+    write_table(folder / "bank.jsonl.gz", bank(seeds=1))
+    write_table(folder / "run.jsonl", [made("my-run", 77)])
+    write_table(folder / "control.jsonl", [made("control", 77, wd=0.0)])
     return folder
 
 
@@ -100,7 +101,7 @@ class TestRun:
 
     def test_one_run_of_a_table(self, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "runs").mkdir()
-        write_trajectories(tmp_path / "runs/theirs.jsonl", [made("a", 1), made("b", 2)])
+        write_table(tmp_path / "runs/theirs.jsonl", [made("a", 1), made("b", 2)])
         many = forecast(tmp_path, "theirs")
         assert many.code == ExitCode.USAGE
         assert "name one, as theirs/a" in many.err
@@ -124,7 +125,7 @@ class TestRun:
     def test_an_unfamiliar_run(self, folder: Path) -> None:
         run = made("strange", 77, groks=False, operation="x3_xy")
         facts = {**run.facts, "task.modulus": 13, "model.width": 16}
-        write_trajectories(folder / "strange.jsonl", [replace(run, facts=facts)])
+        write_table(folder / "strange.jsonl", [replace(run, facts=facts)])
         lines = forecast(folder, "strange.jsonl", "--bank=bank.jsonl.gz", "--at=4000").out.splitlines()
         assert len(lines) == 3
         assert lines[1].startswith("no forecast  unlike every run it was calibrated on: model.width 16, ")
@@ -202,21 +203,21 @@ class TestBank:
 
     def test_says_what_was_left_out(self, folder: Path) -> None:
         runs = [made("whole", 1), made("open", 2).until(600)]
-        write_trajectories(folder / "some.jsonl", runs)
+        write_table(folder / "some.jsonl", runs)
         done = forecast(folder, "--build-bank", "some.jsonl", "-o", "few.jsonl")
         assert "few.jsonl: 1 runs, 1 grokked" in done.err
         assert "too few for any forecast: 1 grokked, and a law takes 3" in done.err
         assert "left out: 1 neither grokked nor used up their budget" in done.err
-        write_trajectories(folder / "open.jsonl", runs[1:])
+        write_table(folder / "open.jsonl", runs[1:])
         done = forecast(folder, "--build-bank", "open.jsonl", "-o", "none.jsonl")
         assert done.code == ExitCode.USAGE
 
     def test_warns_of_too_few_and_refuses_none(self, folder: Path) -> None:
-        write_trajectories(folder / "four.jsonl", [made(str(lr), 1, lr=lr) for lr in LRS])
+        write_table(folder / "four.jsonl", [made(str(lr), 1, lr=lr) for lr in LRS])
         done = forecast(folder, "--build-bank", "four.jsonl", "-o", "small.jsonl")
         assert done.code == ExitCode.FINISHED
         assert "too few for an interval: 4 of 9 configurations that grokked" in done.err
-        write_trajectories(folder / "never.jsonl", [made("never", 1, groks=False)])
+        write_table(folder / "never.jsonl", [made("never", 1, groks=False)])
         done = forecast(folder, "--build-bank", "never.jsonl", "-o", "useless.jsonl")
         assert done.code == ExitCode.USAGE
         assert "none of these 1 runs has grokked" in done.err

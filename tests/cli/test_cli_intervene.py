@@ -165,6 +165,13 @@ def test_experiments_side_by_side(nursery: Nursery, made: Path) -> None:
     assert [told[name]["noise"]["degrees"] for name in ("one", "two")] == [6, 6]
 
 
+def test_experiments_of_one_name_in_two_folders_are_two(nursery: Nursery, made: Path) -> None:
+    shutil.copytree(made / "runs" / "made", made / "others" / "made")
+    done = nursery.run("intervene", "spectrum", "made", "runs/made", "others/made", folder=made)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0].split() == ["condition", "runs/made", "others/made"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

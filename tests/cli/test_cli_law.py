@@ -10,7 +10,8 @@ import pytest
 from cli_made import write_made_run
 from cli_process import Nursery, Outcome
 
-from grokscope.warning.tables import read_trajectories, write_trajectories
+from grokscope.warning.lookup import read_trajectories
+from grokscope.warning.tables import write_table
 from grokscope.warning.trajectory import Trajectory
 
 WIDTH = 80
@@ -51,7 +52,7 @@ def made_runs() -> list[Trajectory]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "runs").mkdir()
-    write_trajectories(tmp_path / "runs" / "bank.jsonl.gz", made_runs())
+    write_table(tmp_path / "runs" / "bank.jsonl.gz", made_runs())
     return tmp_path
 
 
@@ -119,7 +120,7 @@ def test_runs_that_were_intervened_in_are_left_out_and_said_to_be(nursery: Nurse
     first, second, *rest = made_runs()
     facts: list[dict[str, float | int | str]] = [{"interventions.first": 200}, {"interventions.schedule": "kick@200"}]
     treated = [replace(run, facts={**run.facts, **more}) for run, more in zip((first, second), facts, strict=True)]
-    write_trajectories(folder / "runs" / "mixed.jsonl", [*treated, *rest])
+    write_table(folder / "runs" / "mixed.jsonl", [*treated, *rest])
     said = "2 runs were intervened in, and left out of the law and the scoreboard"
     shown = nursery.run("law", "mixed", folder=folder)
     assert_narrow(shown)
@@ -136,7 +137,7 @@ def test_runs_that_were_intervened_in_are_left_out_and_said_to_be(nursery: Nurse
 
 def test_nothing_is_left_where_all_runs_were_intervened_in(nursery: Nursery, folder: Path) -> None:
     treated = [replace(run, facts={**run.facts, "interventions.first": 200}) for run in made_runs()[:2]]
-    write_trajectories(folder / "runs" / "treated.jsonl", treated)
+    write_table(folder / "runs" / "treated.jsonl", treated)
     for by in ((), ("--by", "optimizer.lr")):
         shown = nursery.run("law", "treated", *by, folder=folder)
         assert_narrow(shown)
@@ -146,7 +147,7 @@ def test_nothing_is_left_where_all_runs_were_intervened_in(nursery: Nursery, fol
 def test_a_signal_that_was_never_recorded_is_no_silence(nursery: Nursery, folder: Path) -> None:
     one, *rest = made_runs()
     blind = replace(one, columns={name: column for name, column in one.columns.items() if name != "defect"})
-    write_trajectories(folder / "runs" / "half.jsonl", [blind, *rest])
+    write_table(folder / "runs" / "half.jsonl", [blind, *rest])
     shown = nursery.run("law", "half", folder=folder)
     assert_narrow(shown)
     assert "12 runs: 7 led, 0 late, 0 missed" in shown.out
@@ -357,7 +358,7 @@ def test_what_import_refuses(
 
 def test_json_is_json_whatever_the_runs_lack(nursery: Nursery, folder: Path) -> None:
     one = made_runs()[0]
-    write_trajectories(folder / "runs" / "one.jsonl", [one.until(300)])
+    write_table(folder / "runs" / "one.jsonl", [one.until(300)])
     found = json.loads(nursery.run("law", "one", "--json", folder=folder).out)
     assert found["laws"][0]["published"] is None
     assert found["scoreboard"]["unfinished"] == 1

@@ -19,7 +19,7 @@ from grokscope.report.sources import command_of, find_source, read_source, read_
 from grokscope.report.write import Written, write_report
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.law import law
-from grokscope.warning.tables import write_trajectories
+from grokscope.warning.tables import write_table
 from grokscope.warning.trajectory import Trajectory
 
 OPERATIONS = ("add", "x3_xy")
@@ -29,7 +29,7 @@ RATES = (1e-3, 2e-3, 4e-3)
 def report(
     folder: Path, trajectories: Sequence[Trajectory], formats: Sequence[str] = ("svg",), most: int = 0
 ) -> Written:
-    write_trajectories(folder / "made.jsonl", trajectories)
+    write_table(folder / "made.jsonl", trajectories)
     return write_report(read_sources([folder / "made.jsonl"]), folder / "out", formats, most)
 
 
@@ -302,7 +302,7 @@ def test_runs_with_interventions_stay_out_of_the_law(tmp_path: Path) -> None:
 
 
 def test_a_dozen_of_many_are_drawn_and_every_outcome_among_them(tmp_path: Path) -> None:
-    write_trajectories(tmp_path / "many.jsonl", sweep())
+    write_table(tmp_path / "many.jsonl", sweep())
     runs = read_source(tmp_path / "many.jsonl").runs
     chosen = chosen_runs(runs)
     assert len(chosen) == len({run.name for run in chosen}) == 12
@@ -333,7 +333,7 @@ def test_without_figures_matplotlib_is_not_asked(tmp_path: Path, monkeypatch: py
 
 def test_equal_names_of_two_sources_are_told_apart(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_trajectories(tmp_path / f"{name}.jsonl", [made()])
+        write_table(tmp_path / f"{name}.jsonl", [made()])
     sources = read_sources([tmp_path / "one.jsonl", tmp_path / "two.jsonl", tmp_path / "one.jsonl"])
     assert [run.name for source in sources for run in source.runs] == [
         f"{name}.jsonl/{made().name}" for name in ("one", "two")

@@ -53,7 +53,8 @@ from grokscope.warning.forecast.forecaster import (
 from grokscope.warning.forecast.intervals import LEVEL, fewest_configurations, interval, votes
 from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.forecast.progress import progress_of
-from grokscope.warning.tables import read_trajectories, write_trajectories
+from grokscope.warning.lookup import read_trajectories
+from grokscope.warning.tables import write_table
 from grokscope.warning.trajectory import TREATED_FROM, Trajectory, trajectory_from
 
 
@@ -299,9 +300,9 @@ class TestAbstentions:
         assert "cannot read the bank" in str(forecaster_for("modular", tmp_path / "none.jsonl"))
         (tmp_path / "torn.jsonl").write_text("{")
         assert "torn.jsonl, line 1" in str(forecaster_for("modular", tmp_path / "torn.jsonl"))
-        write_trajectories(tmp_path / "open.jsonl", [unseen().until(500)])
+        write_table(tmp_path / "open.jsonl", [unseen().until(500)])
         assert "too few calibration runs" in str(forecaster_for("modular", tmp_path / "open.jsonl"))
-        write_trajectories(tmp_path / "other.jsonl", [unseen(task="dyck")])
+        write_table(tmp_path / "other.jsonl", [unseen(task="dyck")])
         assert forecaster_for("modular", tmp_path / "other.jsonl") == "the bank other.jsonl holds no run of modular"
 
 
@@ -455,7 +456,7 @@ def said_by(live: LiveForecast, seconds_left: float) -> Forecast | None:
 @pytest.fixture(scope="module")
 def bank_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("bank") / "modular.jsonl.gz"
-    write_trajectories(file, bank())
+    write_table(file, bank())
     return file
 
 
@@ -478,7 +479,7 @@ class TestItsOwnConfiguration:
         assert forecaster_for("modular", bank_file, facts) is forecaster_for("modular", bank_file)
 
     def test_a_bank_of_nothing_else_says_so(self, tmp_path: Path) -> None:
-        write_trajectories(tmp_path / "own.jsonl", [unseen()])
+        write_table(tmp_path / "own.jsonl", [unseen()])
         found = forecaster_for("modular", tmp_path / "own.jsonl", unseen().facts)
         assert str(found).endswith("the bank own.jsonl holds no configuration but this run's own")
 

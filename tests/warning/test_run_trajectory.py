@@ -1,58 +1,16 @@
 """Runs as tables: cut, written, read, and every rule on them."""
 
-import gzip
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from warning_made import jump, made
+from warning_made import CONFIG, jump, log, made
 
-from grokscope.runs.directory import NoSuchRun, RunDirectory
+from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.rules import RULE_SIGNALS, detections
-from grokscope.warning.tables import find_trajectories, read_trajectories, write_trajectories
-from grokscope.warning.trajectory import Trajectory, trajectory_from, trajectory_of
-
-CONFIG = {
-    "task": {"name": "scan", "split": "simple"},
-    "preset": "quick",
-    "model": {"width": 16, "layers": None},
-    "optimizer": {"lr": 1e-3, "wd": 1.0},
-    "train": {"seed": 42, "steps": 500, "batch_size": 8},
-    "measure": {"every": 100, "blocks": False},
-}
-
-
-def log() -> list[dict[str, Any]]:
-    """Steps 0 to 300 of a run on SCAN; the gradient was not finite once; grokked at 100, which took until 300."""
-    events: list[dict[str, Any]] = [
-        {"event": "started", "step": 0, "task": "scan", "metric": "sequence_accuracy", "config": CONFIG}
-    ]
-    for step in range(0, 301, 100):
-        events += [
-            {
-                "event": "measured", "step": step, "defect": {"median": 0.5, "samples": [0.5]}, "floor": 1e-3,
-                "commutator_norm": 2.0, "relative_commutator": 0.25, "gradient_norm": 9.0, "estimator": "exact",
-            },
-            {
-                "event": "evaluated", "step": step,
-                "train": {"accuracy": 1.0, "sequence_accuracy": 0.75, "loss": 0.1},
-                "test": {"accuracy": 0.9, "sequence_accuracy": 0.5, "loss": 0.2},
-            },
-            {"event": "observed", "step": step,
-             "signals": {"weight_norm": 10.0 - step / 100, "gradient_norm": None if step == 100 else 3.0, "new": 1.0}},
-        ]  # fmt: skip
-    events.append({"event": "grokked", "step": 100, "confirmed_at": 300})
-    return events
-
-
-def write_log(folder: Path, events: list[dict[str, Any]]) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    return folder
+from grokscope.warning.trajectory import Trajectory, trajectory_from
 
 
 def test_a_log_becomes_a_table() -> None:
@@ -172,75 +130,3 @@ def test_a_defect_below_its_floor_is_no_onset() -> None:
     defect = jump(300, 0.1, 50.0)
     assert detections(made(defect=defect, defect_floor=[1.0] * 11))["onset"] is not None
     assert detections(made(defect=defect, defect_floor=[20.0] * 11))["onset"] is None
-
-
-@pytest.mark.parametrize("name", ["table.jsonl", "table.jsonl.gz"])
-def test_a_table_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
-    nan = float("nan")
-    first = made("a", defect=[1 / 3, nan, *[2e-30] * 9], grok_step=300, grok_known_at=500, facts={"optimizer.lr": 1e-3})
-    write_trajectories(tmp_path / name, [first, made("b", budget=200)])
-    write_trajectories(tmp_path / f"again-{name}", [first, made("b", budget=200)])
-    assert (tmp_path / name).read_bytes() == (tmp_path / f"again-{name}").read_bytes()
-    a, b = read_trajectories(tmp_path / name)
-    assert (a.name, a.task, dict(a.facts), a.grok_step, a.grok_known_at) == (
-        "a",
-        "made",
-        {"optimizer.lr": 1e-3},
-        300,
-        500,
-    )
-    assert (b.grok_step, b.grok_known_at, b.steps, b.budget) == (None, None, 200, 200)
-    np.testing.assert_allclose(a.columns["defect"], first.columns["defect"], rtol=1e-6)
-    assert detections(a)["grokked"] is not None
-
-
-def test_a_broken_table_says_where(tmp_path: Path) -> None:
-    file = tmp_path / "table.jsonl"
-    write_trajectories(file, [made()])
-    whole = file.read_text()
-    for line, wrong in [
-        ("{", "line 3 is no trajectory"),
-        ("[1]", "line 3 is no trajectory"),
-        ("{}", "line 3: 'columns'"),
-    ]:
-        file.write_text(f"{whole}\n{line}\n")
-        with pytest.raises(NoSuchRun, match=wrong):
-            read_trajectories(file)
-    file.write_text("\n")
-    with pytest.raises(NoSuchRun, match="holds no trajectory"):
-        read_trajectories(file)
-    (tmp_path / "table.jsonl.gz").write_bytes(gzip.compress(whole.encode())[:-9])
-    with pytest.raises(NoSuchRun, match="cannot read"):
-        read_trajectories(tmp_path / "table.jsonl.gz")
-
-
-def test_folders_of_runs_and_of_sweeps(tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    write_log(runs / "b", log())
-    write_log(runs / "a", log())
-    write_log(runs / "sweep" / "cell", log())
-    write_log(runs / "empty", [])
-    assert [run.name for run in read_trajectories(runs)] == ["a", "b", "sweep/cell"]
-    assert [run.name for run in read_trajectories(runs / "a")] == ["a"]
-    assert trajectory_of(RunDirectory(runs / "a")).name == "a"
-    with pytest.raises(NoSuchRun, match=r"there is no .*nothing"):
-        read_trajectories(tmp_path / "nothing")
-
-
-def test_runs_are_found_by_what_a_person_calls_them(tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    write_log(runs / "modular-1", log())
-    write_log(runs / "sweep" / "cell", log())
-    write_trajectories(runs / "theirs.jsonl", [made("x"), made("y")])
-
-    def names(wanted: str) -> list[str]:
-        return [run.name for run in find_trajectories(wanted, runs)]
-
-    assert names("modu") == names("modular-1") == names("latest") == names(str(runs / "modular-1")) == ["modular-1"]
-    assert names("sweep") == ["cell"]
-    assert names("theirs") == ["x", "y"]
-    assert names("theirs/y") == names(f"{runs}/theirs.jsonl/y") == ["y"]
-    with pytest.raises(NoSuchRun, match="holds no run called 'z'"):
-        names("theirs/z")
-    with pytest.raises(NoSuchRun, match="no run in"):
-        names("nobody")

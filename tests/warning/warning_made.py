@@ -1,5 +1,7 @@
 """Runs that nobody trained: every number in them is known."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,3 +32,42 @@ def made(
 def jump(at: int, low: float = 0.0, high: float = 1.0) -> Any:
     """A column that is `low` before step `at` and `high` from there."""
     return lambda step: high if step >= at else low
+
+
+CONFIG = {
+    "task": {"name": "scan", "split": "simple"},
+    "preset": "quick",
+    "model": {"width": 16, "layers": None},
+    "optimizer": {"lr": 1e-3, "wd": 1.0},
+    "train": {"seed": 42, "steps": 500, "batch_size": 8},
+    "measure": {"every": 100, "blocks": False},
+}
+
+
+def log() -> list[dict[str, Any]]:
+    """Steps 0 to 300 of a run on SCAN; the gradient was not finite once; grokked at 100, which took until 300."""
+    events: list[dict[str, Any]] = [
+        {"event": "started", "step": 0, "task": "scan", "metric": "sequence_accuracy", "config": CONFIG}
+    ]
+    for step in range(0, 301, 100):
+        events += [
+            {
+                "event": "measured", "step": step, "defect": {"median": 0.5, "samples": [0.5]}, "floor": 1e-3,
+                "commutator_norm": 2.0, "relative_commutator": 0.25, "gradient_norm": 9.0, "estimator": "exact",
+            },
+            {
+                "event": "evaluated", "step": step,
+                "train": {"accuracy": 1.0, "sequence_accuracy": 0.75, "loss": 0.1},
+                "test": {"accuracy": 0.9, "sequence_accuracy": 0.5, "loss": 0.2},
+            },
+            {"event": "observed", "step": step,
+             "signals": {"weight_norm": 10.0 - step / 100, "gradient_norm": None if step == 100 else 3.0, "new": 1.0}},
+        ]  # fmt: skip
+    events.append({"event": "grokked", "step": 100, "confirmed_at": 300})
+    return events
+
+
+def write_log(folder: Path, events: list[dict[str, Any]]) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    return folder

@@ -20,7 +20,7 @@ from grokscope.warning.forecast.forecaster import (
 )
 from grokscope.warning.forecast.landmarks import settled
 from grokscope.warning.forecast.progress import Progress
-from grokscope.warning.tables import read_trajectories
+from grokscope.warning.tables import read_table
 from grokscope.warning.trajectory import Fact, Trajectory
 
 SHIPPED = Path(__file__).parent.parent / "bank"
@@ -41,7 +41,10 @@ def build_bank(trajectories: Sequence[Trajectory]) -> Built:
     """What a bank takes of `trajectories`: undisturbed runs of which it is known whether they grok."""
     treated = [trajectory for trajectory in trajectories if trajectory.treated]
     rest = [trajectory for trajectory in trajectories if not trajectory.treated]
-    kept = [replace(trajectory, name=trajectory.name.rpartition("/")[2]) for trajectory in rest if settled(trajectory)]
+    kept = [trajectory for trajectory in rest if settled(trajectory)]
+    short = [trajectory.name.rpartition("/")[2] for trajectory in kept]
+    if len(set(short)) == len(short):
+        kept = [replace(trajectory, name=name) for trajectory, name in zip(kept, short, strict=True)]
     unsettled = [trajectory.name for trajectory in rest if not settled(trajectory)]
     return Built(kept, unsettled, [trajectory.name for trajectory in treated])
 
@@ -85,7 +88,8 @@ def forecaster_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] |
     """
     file = bank_file(task, bank)
     if file is None:
-        return f"no bank of {task} runs: `grokscope forecast RUNS --build-bank FILE` makes one"
+        make, use = "`grokscope forecast RUNS... --build-bank -o FILE.jsonl.gz`", "`--bank FILE.jsonl.gz`"
+        return f"no bank of {task} runs: {make} makes one, and {use} takes it"
     try:
         key = task, file.resolve(), file.stat().st_mtime_ns
         own = None if facts is None else configuration(task, facts)
@@ -100,7 +104,7 @@ def forecaster_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] |
 
 @cache
 def _read(task: str, file: Path, written: int) -> Sequence[tuple[str, Trajectory]]:
-    runs = [(configuration_of(each), each) for each in read_trajectories(file) if each.task == task]
+    runs = [(configuration_of(each), each) for each in read_table(file) if each.task == task]
     if not runs:
         raise NoSuchRun(f"the bank {file.name} holds no run of {task}")
     return runs

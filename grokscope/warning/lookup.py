@@ -1,0 +1,113 @@
+"""What a person names, as trajectories: a run, a sweep, a folder of runs, a table, one run of a table.
+
+A run is its path: two runs are the same one where they are read from the same place, and never because they look alike.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, find_run
+from grokscope.warning.tables import TABLE_SUFFIXES, read_table
+from grokscope.warning.trajectory import OddLog, Trajectory, trajectory_of
+
+Skipped = Callable[[str], None]
+"""Is told, in a sentence each, which logs of a folder were left out because they could not be understood"""
+
+_RUNS = ("*/events.jsonl", "*/*/events.jsonl")
+"""Where a folder of runs has them: a sweep or an import of several runs is a folder in it"""
+
+
+def unheard(_: str) -> None:
+    """Nobody is told."""
+
+
+def gathered(wanted: Sequence[str], folder: Path, skipped: Skipped = unheard) -> list[Trajectory]:
+    """The runs behind all names that a person gave, each once, under names that differ. Raises `NoSuchRun`."""
+    found = [trajectory for name in wanted for trajectory in find_trajectories(name, folder, skipped)]
+    return distinct({run.place: run for run in found}.values())
+
+
+def find_trajectories(wanted: str, folder: Path, skipped: Skipped = unheard) -> list[Trajectory]:
+    """The runs behind one name: a path, or in `folder` a sweep, a run or its unique prefix.
+
+    `TABLE/RUN` is one run of a table. Raises `NoSuchRun`.
+    """
+    path = place_of(wanted, folder)
+    if path is not None:
+        return read_trajectories(path, skipped)
+    table, _, name = wanted.rpartition("/")
+    path = place_of(table, folder) if table else None
+    if path is not None and path.is_file():
+        found = [run for run in read_table(path) if name in {run.name, run.name.rpartition("/")[2]}]
+        if not found:
+            raise NoSuchRun(f"{path} holds no run called {name!r}")
+        return found
+    return [trajectory_of(find_run(wanted, folder))]
+
+
+def place_of(wanted: str, folder: Path) -> Path | None:
+    """Where a path, or in `folder` a run, a folder of runs or a table of that whole name stands.
+
+    `latest` is never a name.
+    """
+    if wanted == "latest":
+        return None
+    places = (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES))
+    return next((place for place in places if place.is_file() or holds_runs(place)), None)
+
+
+def holds_runs(path: Path) -> bool:
+    """Whether a folder is a run, or has runs in it."""
+    return (path / "events.jsonl").is_file() or any(next(path.glob(runs), None) for runs in _RUNS)
+
+
+def read_trajectories(path: Path, skipped: Skipped = unheard) -> list[Trajectory]:
+    """The runs at `path`: a run directory, a folder of runs (one level of subfolders too), or a table.
+
+    Sorted by name; runs of a subfolder are named `subfolder/run`. Raises `NoSuchRun` where there are none, or where a
+    table is none.
+    """
+    if path.is_file():
+        return _read_file(path)
+    if not path.exists():
+        raise NoSuchRun(f"there is no {path}")
+    if (path / "events.jsonl").is_file():
+        return [trajectory_of(RunDirectory(path.resolve()))]
+    folders = sorted({log.parent for pattern in _RUNS for log in path.glob(pattern)})
+    found = [_named(each.relative_to(path).as_posix(), each, skipped) for each in folders]
+    trajectories = [trajectory for trajectory in found if trajectory is not None]
+    if not trajectories:
+        raise NoSuchRun(f"{path} holds no run")
+    return trajectories
+
+
+def distinct(runs: Iterable[Trajectory]) -> list[Trajectory]:
+    """The runs under names that tell them apart: those that share one are called by as much of their path as it takes.
+
+    Expects runs of different places.
+    """
+    found = list(runs)
+    times = Counter(run.name for run in found)
+    shared = [run.place for run in found if times[run.name] > 1]
+    names = dict(zip(shared, distinct_names([Path(place) for place in shared]), strict=True))
+    if times.keys() & set(names.values()):  # as good as never: another run is called by that path
+        names = {place: place for place in shared}
+    return [replace(run, name=names[run.place]) if times[run.name] > 1 else run for run in found]
+
+
+def _read_file(path: Path) -> list[Trajectory]:
+    if not path.name.endswith(TABLE_SUFFIXES):
+        raise NoSuchRun(f"{path} is no run: `grokscope import {path}` makes one of somebody's records")
+    return read_table(path)
+
+
+def _named(name: str, folder: Path, skipped: Skipped) -> Trajectory | None:
+    try:
+        return replace(trajectory_of(RunDirectory(folder.resolve())), name=name)
+    except OddLog as problem:
+        skipped(f"{problem}; left out")
+        return None
+    except NoSuchRun:
+        return None
