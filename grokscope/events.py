@@ -96,6 +96,9 @@ class Started(Event):
     host: str
     process: int = Field(description="process id of the trainer")
     facts: dict[str, int | float | str] = Field(description="what the task says of its data")
+    signals: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="what is looked at: words, unit, source, cost, rules, log axis, by name"
+    )
     interventions: list[str] = Field(default_factory=list, description="kinds this trainer offers")
     intervention_parameters: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="parameters of each of these kinds, with their defaults"
@@ -241,6 +244,7 @@ class Diverged(Notice):
 
 class Warned(Notice):
     event: Literal["warned"] = "warned"
+    signal: str | None = Field(None, description="the signal that failed, and is left out from here on")
 
 
 class Finished(Event):

@@ -1,4 +1,4 @@
-"""Finds backends, tasks and interventions by entry point, and loads them late.
+"""Finds backends, tasks, signals and interventions by entry point, and loads them late.
 
 Listing names reads package metadata and imports nothing; getting a spec imports one light module; opening it imports
 the framework.
@@ -12,11 +12,19 @@ from typing import Literal, overload
 
 from grokscope.contract.backends import BackendSpec
 from grokscope.contract.interventions import InterventionSpec
+from grokscope.contract.signals import SignalSpec
 from grokscope.contract.tasks import TaskSpec
 
-Kind = Literal["backends", "tasks", "interventions"]
+Kind = Literal["backends", "tasks", "signals", "interventions"]
 
-_SPECS: dict[Kind, type] = {"backends": BackendSpec, "tasks": TaskSpec, "interventions": InterventionSpec}
+Spec = BackendSpec | TaskSpec | SignalSpec | InterventionSpec
+
+_SPECS: dict[Kind, type[Spec]] = {
+    "backends": BackendSpec,
+    "tasks": TaskSpec,
+    "signals": SignalSpec,
+    "interventions": InterventionSpec,
+}
 
 
 class NoSuchPlugin(LookupError):
@@ -33,15 +41,17 @@ def get(kind: Literal["backends"], name: str) -> BackendSpec: ...
 @overload
 def get(kind: Literal["tasks"], name: str) -> TaskSpec: ...
 @overload
+def get(kind: Literal["signals"], name: str) -> SignalSpec: ...
+@overload
 def get(kind: Literal["interventions"], name: str) -> InterventionSpec: ...
-def get(kind: Kind, name: str) -> BackendSpec | TaskSpec | InterventionSpec:
+def get(kind: Kind, name: str) -> Spec:
     """The spec of plugin `name`. Raises `NoSuchPlugin`, `TypeError` where the entry point names something else."""
     found = _entry_points(kind)
     if name not in found:
         nearest = get_close_matches(name, found, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise NoSuchPlugin(f"no {kind[:-1]} is called {name!r} (there are: {', '.join(sorted(found))}){hint}")
-    spec: BackendSpec | TaskSpec | InterventionSpec = found[name].load()
+    spec: Spec = found[name].load()
     if not isinstance(spec, _SPECS[kind]):
         raise TypeError(f"{found[name].value} is not a {_SPECS[kind].__name__}")
     return spec

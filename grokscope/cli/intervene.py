@@ -20,6 +20,7 @@ from grokscope.cli.training import (
     Preset,
     Samples,
     Setting,
+    Signals,
     Steps,
     WeightDecay,
     flag_settings,
@@ -93,6 +94,7 @@ def run(
     measure_every: MeasureEvery = None,
     samples: Samples = None,
     estimator: Estimator = None,
+    signal: Signals = None,
     output: Output = None,
     json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
@@ -108,6 +110,7 @@ def run(
     flags = flag_settings(
         backend=backend, device=device, precision=precision, lr=lr, wd=wd, steps=steps, batch_size=batch_size,
         eval_every=eval_every, measure_every=measure_every, samples=samples, estimator=estimator,
+        signal=signal,
     )  # fmt: skip
     design = _design(
         task, preset, conditions, doses or [], seeds, replicates, start, published, measure, setting or [], flags, name

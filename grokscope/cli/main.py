@@ -15,7 +15,7 @@ from grokscope.cli.imports import import_table
 from grokscope.cli.intervene import intervene
 from grokscope.cli.law import law
 from grokscope.cli.pca import pca
-from grokscope.cli.plugins import backends, interventions, schema, tasks
+from grokscope.cli.plugins import backends, interventions, schema, signals, tasks
 from grokscope.cli.report import report
 from grokscope.cli.run import run
 from grokscope.cli.runs import control, export, ls
@@ -62,7 +62,8 @@ def options(
 
 
 for command in (
-    run, watch, ls, show, export, law, forecast, pca, report, control, backends, interventions, schema, doctor, bench,
+    run, watch, ls, show, export, law, forecast, pca, report, control, backends, signals, interventions, schema,
+    doctor, bench,
 ):  # fmt: skip
     app.command(cls=Command)(command)
 app.command(name="import", cls=Command)(import_table)

@@ -1,5 +1,5 @@
-"""`grokscope tasks`, `backends`, `interventions` and `schema`: what there is to run, on what, what can be done to it,
-and what comes out."""
+"""`grokscope tasks`, `backends`, `signals`, `interventions` and `schema`: what there is to run, on what, what can be
+looked at and done meanwhile, and what comes out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +11,7 @@ from grokscope.cli.shared import AsJson
 
 if TYPE_CHECKING:
     from grokscope.contract.interventions import InterventionSpec
+    from grokscope.contract.signals import SignalRule, SignalSpec
     from grokscope.contract.tasks import TaskSpec
     from grokscope.machine.doctor import Surveyed
 
@@ -111,6 +112,78 @@ def say_backends(surveys: "list[Surveyed]", chosen: str | None) -> None:
             say(f"  missing   {survey.missing}")
         if survey.name == chosen:
             say(f"  auto      takes this one: {SUITABILITY.get(survey.preference, 'it suits best')}")
+
+
+COSTS = {
+    "recorded": "nothing: it is on record with what else is recorded",
+    "free": "next to nothing, with each evaluation",
+    "evaluation": "little, with each evaluation, whose predictions it looks at",
+    "gradients": "gradients, with each measurement",
+    "snapshot": "little, with each snapshot (`--set snapshot.every=N`)",
+}
+
+
+def signals(
+    name: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None, *, json: AsJson = False
+) -> None:
+    """List what can be looked at along a run: source, cost, rules. Ask for one with `run --signal NAME`."""
+    from textwrap import fill
+
+    from grokscope import registry
+    from grokscope.cli.output import say, say_json
+    from grokscope.settings.signals import installed_signals
+
+    specs = installed_signals() if name is None else [registry.get("signals", name)]
+    if json:
+        listed = [_signal(spec) for spec in specs]
+        say_json(listed if name is None else listed[0])
+        return
+    for spec in specs:
+        say(fill(f"{spec.name}: {spec.summary}", DESCRIPTION_WIDTH, subsequent_indent="  "))
+        _say_described("recorded", _when(spec))
+        _say_described("costs", _cost(spec))
+        if spec.source:
+            _say_described("source", spec.source)
+        for rule in spec.rules:
+            _say_described("rule", f"{rule.name}: {_rule(rule)}")
+        for parameter, default in spec.parameters().model_dump(mode="json").items():
+            about = spec.parameters.model_fields[parameter].description or ""
+            _say_described(f"{parameter}={str(default).lower()}", about)
+
+
+def _when(spec: "SignalSpec") -> str:
+    from grokscope.settings.signals import MEASURING
+
+    if spec.open is None:
+        return "always, where the run has it"
+    for estimator, name in MEASURING.items():
+        if name == spec.name:
+            return f"in `measured` with --estimator {estimator}; else where asked for: --signal {name}"
+    return "always" if spec.default else f"where asked for: --signal {spec.name}"
+
+
+def _cost(spec: "SignalSpec") -> str:
+    work = spec.work(spec.parameters(), 1)
+    counted = [(work.gradients, "gradients"), (work.products, "Hessian-vector products")]
+    said = " and ".join(f"{count} {what}" for count, what in counted if count)
+    return f"{said} for each pair of batches of a measurement" if said else COSTS[spec.cost]
+
+
+def _rule(rule: "SignalRule") -> str:
+    said = {
+        "above": f"at least {rule.threshold}",
+        "below": f"at most {rule.threshold}",
+        "rises": f"at least {rule.factor} x its first value",
+        "falls": f"at most {rule.factor} x its peak so far{', once that is above its first value' * rule.climbed}",
+        "turns": "decreases right behind its peak so far",
+    }.get(rule.shape, f"the onset rule `{rule.shape}`")
+    return said + (f", {rule.consecutive} records in a row" if rule.consecutive > 1 else "")
+
+
+def _signal(spec: "SignalSpec") -> dict[str, Any]:
+    parameters = spec.parameters.model_json_schema().get("properties", {})
+    about = {"summary": spec.summary, "default": spec.default, "parameters": parameters}
+    return {**spec.description.to_json(), **about, "work": spec.work(spec.parameters(), 1)._asdict()}
 
 
 def interventions(

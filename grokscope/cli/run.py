@@ -28,6 +28,7 @@ from grokscope.cli.training import (
     Samples,
     Seed,
     Setting,
+    Signals,
     Steps,
     WeightDecay,
     flag_settings,
@@ -58,6 +59,7 @@ def run(
     measure_every: MeasureEvery = None,
     samples: Samples = None,
     estimator: Estimator = None,
+    signal: Signals = None,
     intervene: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,7 +102,7 @@ def run(
     flags = flag_settings(
         backend=backend, device=device, precision=precision, lr=lr, wd=wd, seed=seed, steps=steps,
         batch_size=batch_size, eval_every=eval_every, measure_every=measure_every, samples=samples,
-        estimator=estimator, intervene=_interventions(intervene, replay_interventions, runs, quiet),
+        estimator=estimator, signal=signal, intervene=_interventions(intervene, replay_interventions, runs, quiet),
     )  # fmt: skip
     if tui and (json or not sys.stdout.isatty()):
         reason = "and --json both want stdout" if json else "needs a terminal, and stdout is none"

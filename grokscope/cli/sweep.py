@@ -24,6 +24,7 @@ from grokscope.cli.training import (
     Samples,
     Seed,
     Setting,
+    Signals,
     Steps,
     WeightDecay,
     flag_settings,
@@ -104,6 +105,7 @@ def run(
     measure_every: MeasureEvery = None,
     samples: Samples = None,
     estimator: Estimator = None,
+    signal: Signals = None,
     json: AsJsonLines = False,
     quiet: Quiet = False,
 ) -> None:
@@ -124,6 +126,7 @@ def run(
         backend=backend, device=device, precision=precision, lr=lr, wd=wd, seed=seed, steps=steps,
         batch_size=batch_size, eval_every=eval_every, measure_every=measure_every, samples=samples,
         estimator=estimator,
+        signal=signal,
     )  # fmt: skip
     planned = _planned(task, axis or [], config, preset, setting or [], flags, name, runs)
     if dry_run:

@@ -22,6 +22,15 @@ EvalEvery = Annotated[int | None, typer.Option(help="Steps between evaluations."
 MeasureEvery = Annotated[int | None, typer.Option(help="Steps between measurements.", rich_help_panel=MEASURING)]
 Samples = Annotated[int | None, typer.Option(help="Pairs of batches a measurement.", rich_help_panel=MEASURING)]
 Estimator = Annotated[str | None, typer.Option(help="exact, finite-difference or off.", rich_help_panel=MEASURING)]
+Signals = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--signal",
+        metavar="NAME[:PARAMETER=VALUE,…]",
+        help="Look at one signal more; repeatable. `grokscope signals` lists them.",
+        rich_help_panel=MEASURING,
+    ),
+]
 
 
 def flag_settings(**given: Any) -> dict[str, Any]:

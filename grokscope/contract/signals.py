@@ -1,34 +1,34 @@
 """What a signal must offer: something that can be looked at along a run.
 
-A signal is found through the entry point `grokscope.signals`, which names a `SignalSpec`. Its spec says all that a
-reader needs: readers list the signals of a run, not the signals they know. Reading a spec must import nothing heavy;
-only `open` may.
+Signals are found through the entry point `grokscope.signals`, each naming a `SignalSpec`. The spec says all that a
+reader needs, and a run's first event repeats it (`SignalSpec.description`): readers list the signals of a run, not the
+signals they know. Reading a spec must import nothing heavy; only `open` may.
 
 A signal sees a run through a `Vantage` and never disturbs it. What the vantage offers is computed once, however many
 signals ask for it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from grokscope.contract.arrays import Array, FloatArray
-from grokscope.contract.backends import Prediction, Prepared, Session, StepOutcome
+from grokscope.contract.arrays import Array, FloatArray, Precision
+from grokscope.contract.backends import Landscape, Prediction, Prepared, StepOutcome
 from grokscope.contract.parameters import Layout
 
 Cost = Literal["recorded", "free", "evaluation", "gradients", "snapshot"]
 """When a signal is due, and what it needs.
 
-- `recorded`: numbers that stand in the log already, nothing else. It can be computed afterwards, also for a run of
-  another tool, with equal results. Due with each evaluation.
-- `free`: the parameters or the last step. Due with each evaluation.
-- `evaluation`: the predictions of an evaluation that is made anyway. Due with it.
+- `recorded`: numbers that are on record already, and nothing else. It can be computed afterwards too, for a run of
+  another tool, an old log or a bank, with equal results. Due with each evaluation, last of all at its step.
+- `free`: the parameters or the last optimizer step. Due with each evaluation.
+- `evaluation`: the predictions of an evaluation, which is made anyway. Due with it.
 - `gradients`: gradients or Hessian-vector products of batches of its own. Due with each measurement.
-- `snapshot`: the snapshots so far. Due with each snapshot.
+- `snapshot`: the snapshots so far. Due with each snapshot that is taken on schedule.
 """
 
 Number = float | None
@@ -36,31 +36,51 @@ Number = float | None
 
 
 class NotOffered(LookupError):
-    """The vantage cannot give what a signal asked for, and the message says why. The signal is left out there."""
+    """The vantage cannot give what a signal asks for; the message says why."""
+
+
+class Answers(NamedTuple):
+    """The predictions for part of a split. A read is one position of a distinct example that answers labels."""
+
+    labels: NDArray[np.int64]
+    """The right class of every read, [reads]"""
+    times: NDArray[np.int64]
+    """How many labels of the split the read answers, [reads]: its weight in a mean over labels"""
+    prediction: Prediction
 
 
 class Vantage(Protocol):
-    """One moment of one run, as a signal sees it. Every member is lazy; nothing that is asked changes the run."""
+    """One moment of one run, as a signal sees it. Every member is computed when it is first asked for, and once.
+
+    Nothing that is asked changes the run. Raises `NotOffered` wherever this kind of run cannot answer: of an imported
+    run `series` alone is left.
+    """
 
     @property
     def step(self) -> int:
         """Optimizer steps taken."""
 
     @property
-    def decay_time(self) -> float | None:
-        """τ = lr · wd · step, summed over the steps where lr or wd changed; None where the optimizer has no such
-        clock."""
+    def decay_time(self) -> Number:
+        """τ = Σ lr · wd over the optimizer steps taken. None where the optimizer's lr and wd are not known."""
 
     @property
-    def layout(self) -> Layout: ...
+    def facts(self) -> Mapping[str, Any]:
+        """What the task says of its data: `group`, `chance`, …"""
 
     @property
-    def session(self) -> Session:
-        """For gradients and Hessian-vector products at `theta`. Raises `NotOffered` where only a log is left."""
+    def outcome(self) -> StepOutcome | None:
+        """Of the optimizer step before this moment; None before the first."""
+
+    # --- parameters -------------------------------------------------------------------------------------------------
+
+    @property
+    def layout(self) -> Layout:
+        """Where every parameter lies in the flat vector."""
 
     @property
     def theta(self) -> Array:
-        """The parameters as the session's flat array [size]."""
+        """The parameters as the backend's flat array [size], in the run's precision."""
 
     @property
     def parameters(self) -> FloatArray:
@@ -68,36 +88,50 @@ class Vantage(Protocol):
 
     @property
     def start(self) -> FloatArray:
-        """The parameters at step 0 [size]."""
-
-    @property
-    def outcome(self) -> StepOutcome | None:
-        """Of the optimizer step before this moment; None before the first."""
-
-    @property
-    def seed(self) -> int: ...
+        """The parameters at step 0, in NumPy [size]; to be read only."""
 
     def tensors(self) -> Mapping[str, FloatArray]:
-        """The parameters by name, each in its shape."""
+        """The parameters by name, each in its shape; to be read only."""
 
-    def draw(self, index: int) -> tuple[Prepared, Prepared]:
-        """Batches A and B of sample `index`, as training batches are drawn, from the probe's own stream: the same for
-        every signal that asks."""
-
-    def predictions(self, split: str) -> Iterator[tuple[NDArray[np.int64], Prediction]]:
-        """The labels [reads] and the predictions of a split, chunk by chunk, where an evaluation is due; `Prediction`
-        holds logits and representations too."""
-
-    def series(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What was recorded so far under a column name of `export` (`test.loss`, `signals.weight_norm`), this moment
-        included: steps and values, finite values only."""
+    def asarray(self, values: FloatArray) -> Array:
+        """A NumPy vector [size] as an array like `theta`."""
 
     def snapshots(self, after: int = -1) -> Iterator[tuple[int, FloatArray]]:
-        """Steps and parameters of the snapshots taken on schedule behind step `after`, up to this moment."""
+        """Steps and parameters [size] of the snapshots on schedule behind step `after`, up to this moment, in order.
+        A signal that remembers the last step it saw reads each file once, and all of them when it is opened anew."""
+
+    # --- gradients, from the probe's own stream -------------------------------------------------------------------
 
     @property
-    def facts(self) -> Mapping[str, Any]:
-        """What the task says of its data: `group`, `chance`, …"""
+    def landscape(self) -> Landscape[Any]:
+        """Gradients and Hessian-vector products. It remembers what it computed at `point` on the batches of `draw`."""
+
+    @property
+    def point(self) -> Array:
+        """The parameters in the precision of measurements, [size]."""
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of measurements."""
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of batches a measurement takes here: `measure.samples`, more at step 0."""
+
+    def draw(self, index: int) -> tuple[Prepared, Prepared]:
+        """Batches A and B of pair `index`, drawn as training batches are, but from the probe's own stream: the same for
+        every signal that asks, and no draw moves a training batch."""
+
+    # --- what the run records anyway ------------------------------------------------------------------------------
+
+    def answers(self, split: str) -> Iterator[Answers]:
+        """The predictions for a split, chunk by chunk, where an evaluation is due. `Prediction.logits` and
+        `.representations` are there where the spec of a signal of this run says `details`."""
+
+    def series(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Steps and finite values [n] recorded so far under a name, this moment included: `test_loss`,
+        `test_accuracy`, `train_loss`, `train_accuracy` (accuracies by the task's metric), or a signal's number. Of
+        `recorded` signals there is none: they are due at the same time."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +139,61 @@ class SignalRule:
     """What a warning looks like in a signal, as data; `grokscope.warning.detection` folds it, live or afterwards."""
 
     name: str
-    shape: Literal["reaches", "rises", "falls", "turns"]
-    """`reaches`: at least (or at most) `threshold`. `rises`: at least `factor` times its baseline. `falls`: at most
-    `factor` times its peak so far. `turns`: two decreases in a row behind its peak."""
+    """`weight-norm-halved`: unique among all signals"""
+    shape: Literal["above", "below", "rises", "falls", "turns", "persistent", "paper", "paper-slow"]
+    """`above`, `below`: at least, or at most, `threshold`. `rises`: at least `factor` times its first value. `falls`:
+    at most `factor` times its peak so far. `turns`: decreases in a row right behind its peak so far.
+    `persistent`, `paper`, `paper-slow`: the onset rules of the commutator defect; see `detection.PersistentOnset` and
+    `detection.PaperOnset`"""
     threshold: float | None = None
     factor: float | None = None
+    climbed: bool = False
+    """Of `falls`: only once the peak is higher than the first value"""
     consecutive: int = 1
-    """Records in a row; the rule is dated to the first of them"""
+    """Records of the signal in a row, the rule being dated to the first of them"""
+
+
+@dataclass(frozen=True)
+class SignalDescription:
+    """What a reader needs of a signal: plain data, kept in a run's `started` event."""
+
+    name: str
+    """As it is asked for and recorded: `weight_norm`"""
+    words: str
+    """What a person calls it: `weight norm`"""
+    unit: str = ""
+    """`nats`, `steps`; empty for a pure number"""
+    source: str = ""
+    """Paper and equation; empty where it is ours"""
+    cost: Cost = "free"
+    rules: tuple[SignalRule, ...] = ()
+    log: bool = False
+    """Whether it is drawn on a logarithmic axis"""
+    higher: bool | None = None
+    """Whether larger values speak for grokking; None where nobody says so"""
+    floor: str = ""
+    """The number recorded beside it that holds the size of its rounding error: rules pass over records that do not
+    stand clear of it"""
+
+    def owns(self, number: str) -> bool:
+        """Whether a number recorded under this name is its value or one of its companions."""
+        return number in {self.name, self.floor} or number.startswith(f"{self.name}_")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; of a rule those alone that are not at their default."""
+        return asdict(self) | {"rules": [_set(rule) for rule in self.rules]}
+
+    @staticmethod
+    def from_json(values: Any) -> "SignalDescription":
+        """The description that `to_json` wrote; what is unknown here is left out. Raises `ValueError`."""
+        return _DESCRIPTION.validate_python(values)
+
+
+_DESCRIPTION = TypeAdapter(SignalDescription)
+
+
+def _set(rule: SignalRule) -> dict[str, Any]:
+    return {each.name: value for each in fields(rule) if (value := getattr(rule, each.name)) != each.default}
 
 
 class NoParameters(BaseModel):
@@ -120,38 +202,65 @@ class NoParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What is known of a run before it is looked at."""
+
+    task: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What the task says of its data"""
+    splits: Sequence[str] = ()
+    """What is evaluated, by name"""
+    layout: Layout | None = None
+    """Of the model; None where only a log is left"""
+
+
 class Signal(Protocol):
     """A signal of one run. It may keep what it computed, and must give equal numbers when it is opened anew."""
 
     def observe(self, vantage: Vantage) -> Mapping[str, Number]:
-        """Numbers by name. The one that bears the signal's own name is its value; others stand beside it as
-        `name.companion`. Raises `NotOffered`."""
+        """Numbers by name. The signal's value bears its name; others stand beside it as `NAME_companion`. Nothing is
+        recorded of an empty mapping. Raises `NotOffered`."""
+
+
+@runtime_checkable
+class Measuring(Signal, Protocol):
+    """A signal that can fill a whole `measured` event, samples and all."""
+
+    def measured(self, vantage: Vantage, *, blocks: bool) -> Mapping[str, Any]:
+        """The fields of `grokscope.events.Measured`, but for the step and the seconds; with `blocks` the shares of
+        blocks and layers too."""
+
+
+class Work(NamedTuple):
+    """What one observation computes beside an evaluation, all alone."""
+
+    gradients: int = 0
+    """Gradients of a training batch"""
+    products: int = 0
+    """Hessian-vector products of a training batch"""
 
 
 @dataclass(frozen=True)
-class SignalSpec:
+class SignalSpec(SignalDescription):
     """A signal by name. Reading it imports nothing heavy."""
 
-    name: str
-    words: str
-    """What a person calls it: `weight norm`"""
+    _: KW_ONLY
     summary: str
     """What it is, in a sentence, with its formula"""
-    unit: str
-    """`nats`, `steps`, or empty for a pure number"""
-    source: str
-    """Paper and equation; empty where it is ours"""
-    cost: Cost
-    open: Callable[[Any], Signal]
-    """`open(parameters)`"""
+    open: Callable[[Any, Subject], Signal] | None = None
+    """`open(parameters, subject)`. Raises `ValueError` with a sentence for a person where the run cannot have it. None:
+    the number is on record without anybody's help (`test_loss`), and the spec says what it is and what its rules are"""
     parameters: type[BaseModel] = NoParameters
     """A pydantic model that forbids unknown keys, every field with a default and a description"""
-    rules: tuple[SignalRule, ...] = ()
-    log: bool = False
-    """Whether it is drawn on a logarithmic axis"""
     default: bool = False
     """Whether a run looks at it unasked"""
-    higher: bool | None = None
-    """Whether larger values speak for grokking; None where nobody says so"""
-    gradients: Callable[[Any], float] = field(default=lambda parameters: 0.0)
-    """What `observe` costs, in gradients of a training batch, as `bench` checks it"""
+    details: bool = False
+    """Whether it needs the logits or representations of predictions"""
+    work: Callable[[Any, int], Work] = lambda parameters, pairs: Work()
+    """`work(parameters, pairs)`: what `observe` computes at a measurement of so many pairs of batches"""
+
+    @property
+    def description(self) -> SignalDescription:
+        """What readers get to know."""
+        return SignalDescription(**{each.name: getattr(self, each.name) for each in fields(SignalDescription)})

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from grokscope.contract.arrays import Precision
 from grokscope.contract.backends import AdamW
@@ -21,6 +21,7 @@ from grokscope.contract.models import ModelSpec
 from grokscope.contract.tasks import TaskSpec
 from grokscope.settings.decay_time import in_steps
 from grokscope.settings.schedule import BadSchedule, checked
+from grokscope.settings.signals import BadSignal, asked_signals
 from grokscope.settings.values import dotted, read_value, sentence
 
 
@@ -79,10 +80,14 @@ class MeasureSection(Section):
 
 
 class ObserveSection(Section):
-    """Rivals of the defect that cost something."""
+    """What is looked at beside what every run records."""
 
-    pc1: bool = Field(False, description="share of the trajectory's first principal component; needs snapshot.every")
-    finite_difference: bool = Field(False, description="the published form of the defect beside the exact one")
+    signals: tuple[str, ...] = Field((), description="signals, each as NAME[:parameter=value,…]")
+
+    @field_validator("signals", mode="before")
+    @classmethod
+    def _one_alone(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
 
 class InterventionsSection(Section):
@@ -145,12 +150,6 @@ class RunConfig(Section):
     checkpoint: CheckpointSection = CheckpointSection()
     backend: BackendSection = BackendSection()
 
-    @model_validator(mode="after")
-    def _snapshots_for_pc1(self) -> Self:
-        if self.observe.pc1 and not self.snapshot.every:
-            raise ValueError("observe.pc1 looks at snapshots: set snapshot.every too")
-        return self
-
     @property
     def adamw(self) -> AdamW:
         section = self.optimizer
@@ -186,7 +185,8 @@ def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -
     try:
         for text in config.interventions.schedule:
             checked(text)
-    except BadSchedule as problem:
+        asked_signals(config.observe.signals, config.snapshot.every)
+    except (BadSchedule, BadSignal) as problem:
         raise ConfigError(str(problem)) from None
     if config.detect.grokking and config.detect.grokking not in task.criteria:
         raise ConfigError(f"detect.grokking is one of {', '.join(task.criteria)}, not {config.detect.grokking!r}")
@@ -257,6 +257,7 @@ FLAGS: Mapping[str, str] = {
     "measure-every": "measure.every",
     "samples": "measure.samples",
     "estimator": "measure.estimator",
+    "signal": "observe.signals",
     "intervene": "interventions.schedule",
 }
 """Flags of the commands that train, and the keys they set."""

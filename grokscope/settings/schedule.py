@@ -7,18 +7,18 @@ WHEN and UNTIL are a number of steps taken, or a detection of the run's own watc
 confirmed. Without WHEN an intervention is on from the first step; where UNTIL comes before WHEN it never is.
 """
 
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from grokscope import registry
 from grokscope.contract.interventions import InterventionSpec
-from grokscope.settings.values import read_value, sentence
+from grokscope.settings.parameters import BadParameters, read_parameters, written_parameters
+from grokscope.settings.parameters import validated as valid_parameters
 
 DETECTIONS = ("memorized", "onset", "test-loss-turn", "grokked")
 """What a schedule may wait for."""
@@ -27,7 +27,6 @@ Time = int | str
 """Steps taken, or one of `DETECTIONS`"""
 
 _HEAD = re.compile(r"(?P<kind>[^@:]+)(@(?P<when>[^:]*?)(\.\.(?P<until>[^:]*))?)?(:(?P<rest>.*))?", re.DOTALL)
-_BARE = re.compile(r"[A-Za-z0-9_./~+-]+")
 
 
 class BadSchedule(ValueError):
@@ -49,8 +48,7 @@ class Entry:
     def text(self) -> str:
         """The text form; `parsed` reads it."""
         until = "" if self.until is None else f"..{self.until}"
-        settings = [f"{name}={_written(value)}" for name, value in self.parameters.items() if value is not None]
-        rest = "off" if self.off else ",".join(settings)
+        rest = "off" if self.off else written_parameters(self.parameters)
         return f"{self.kind}@{self.when}{until}" + (f":{rest}" if rest else "")
 
 
@@ -89,7 +87,10 @@ def parsed(text: str) -> Entry:
     if isinstance(when, int) and isinstance(until, int) and until <= when:
         how = "where it begins, and so never is on" if until == when else "before it begins"
         raise BadSchedule(f"{text!r} ends {how}")
-    return Entry(head["kind"].strip(), when, until, parameters=_parameters(head["rest"] or "", text))
+    try:
+        return Entry(head["kind"].strip(), when, until, parameters=read_parameters(head["rest"] or "", text))
+    except BadParameters as problem:
+        raise BadSchedule(str(problem)) from None
 
 
 def checked(text: str) -> Entry:
@@ -111,16 +112,10 @@ def specified(kind: str) -> InterventionSpec:
 
 def validated(spec: InterventionSpec, parameters: Mapping[str, Any]) -> BaseModel:
     """The parameters as the intervention takes them. Raises `BadSchedule`, naming the nearest where one is unknown."""
-    known = list(spec.parameters.model_fields)
-    for name in parameters:
-        if name not in known:
-            nearest = get_close_matches(name, known, n=1, cutoff=0.4)
-            hint = f"; the nearest is {nearest[0]}" if nearest else f"; it has {', '.join(known)}"
-            raise BadSchedule(f"{spec.name} has no parameter {name!r}{hint}")
     try:
-        return spec.parameters.model_validate(dict(parameters))
-    except ValidationError as problem:
-        raise BadSchedule(f"{spec.name}: {sentence(problem)}") from None
+        return valid_parameters(spec.name, spec.parameters, parameters)
+    except BadParameters as problem:
+        raise BadSchedule(str(problem)) from None
 
 
 def replayed(events: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -150,21 +145,3 @@ def _time(text: str, whole: str) -> Time:
     nearest = get_close_matches(text, DETECTIONS, n=1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     raise BadSchedule(f"{whole!r}: {text!r} is neither a step nor one of {', '.join(DETECTIONS)}{hint}")
-
-
-def _parameters(text: str, whole: str) -> dict[str, Any]:
-    parameters: dict[str, Any] = {}
-    for part in re.findall(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+', text):
-        name, equals, value = part.partition("=")
-        if not equals or not name.strip():
-            raise BadSchedule(f"{whole!r}: {part.strip()!r} is not parameter=value")
-        parameters[name.strip()] = read_value(value.strip())
-    return parameters
-
-
-def _written(value: Any) -> str:
-    """A value such that `read_value` reads it back."""
-    if not isinstance(value, str):
-        return json.dumps(value)
-    bare = _BARE.fullmatch(value) and read_value(value) == value
-    return value if bare else json.dumps(value, ensure_ascii=False)

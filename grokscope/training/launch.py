@@ -24,6 +24,7 @@ from grokscope.runs.state import read_state
 from grokscope.settings.config import ConfigError, RunConfig, read_toml, resolve
 from grokscope.settings.values import dotted
 from grokscope.training.loop import Circumstances, Listener, Trainer
+from grokscope.training.observation import open_signals
 from grokscope.warning.forecast.bank import bank_objection
 
 CHANGEABLE_ON_RESUME = ("train.steps", "train.stop_after_grok", "backend.name", "backend.device", "backend.threads")
@@ -86,6 +87,7 @@ def launched(
     model = config.model_of(data.model)
     for objection in objections(config, directory.path, layout(model)):
         raise ConfigError(objection)
+    open_signals(config, data, layout(model))  # refused before anything is written
     session = spec.open(
         model,
         initial_parameters(model, config.train.seed),

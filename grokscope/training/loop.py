@@ -37,7 +37,7 @@ from grokscope.runs.directory import RunDirectory
 from grokscope.runs.log import EventLog
 from grokscope.runs.snapshots import parameters_digest, write_checkpoint, write_snapshot
 from grokscope.settings.config import ConfigError, RunConfig
-from grokscope.training.observation import Observer
+from grokscope.training.observation import Observer, descriptions, open_signals
 from grokscope.training.pace import Pace
 from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.watch import Watch
@@ -106,6 +106,7 @@ class Trainer:
         self.model = config.model_of(data.model)
         self.layout = layout(self.model)
         self.train = Packer(data.train, self.model)
+        self.signals = open_signals(config, data, self.layout)
         self.treatment = Treatment(config, directory.path, session, self.layout, self.train)
         self.interrupted = False
         """Set (by a signal handler) to stop at the end of the step, with a checkpoint."""
@@ -119,6 +120,7 @@ class Trainer:
         self._checkpointed: int | None = None
         self._snapshotted: int | None = None
         self._outcome: StepOutcome | None = None
+        self._observer: Observer | None = None
         self._pace = Pace()
         self._length_known = circumstances.resumed_from is not None
 
@@ -127,20 +129,25 @@ class Trainer:
         started = self._record_start()
         resumed = self.circumstances.resumed_from is not None
         self.watch, self.forecast = Watch(started), LiveForecast(started)
-        for event in recorded:
+        events = list(recorded)
+        for event in events:
             self.watch.see(event)
             self.forecast.see(event)
             self.treatment.replay(event)
         if not resumed:
             self._warn(self.treatment.in_vain())
         packers = {name: Packer(split, self.model) for name, split in self.data.splits.items()}
-        self._observer = Observer(self.config, self.data, {"train": self.train, **packers}, self.session, self.layout)
+        self._observer = observer = Observer(
+            self.config, self.data, {"train": self.train, **packers}, self.session, self.layout, self.signals,
+            self.directory.snapshots, started["metric"],
+        )  # fmt: skip
+        for event in events:
+            observer.see(event)
         if resumed:
-            self._observer.recall(self.directory.snapshots, self.step)
             self.treatment.reopen(self.watch.found)
         while True:
             if not resumed:
-                self._record_step()
+                self._record_step(observer)
                 self._follow_schedule()
             resumed = False
             status = self._status_at_boundary()
@@ -195,17 +202,20 @@ class Trainer:
         )
         self._warn_of_a_long_run()
 
-    def _record_step(self) -> None:
+    def _record_step(self, observer: Observer) -> None:
         """Everything that is due at the current step, before it is left."""
         config, step = self.config, self.step
         last = step >= self._last_step()
         if step % config.measure.every == 0 or last:
-            self._emit_all(self._observer.measured(step))
-        if step % config.evaluate.every == 0 or last:
-            self._emit_all(self._observer.evaluated(step, self._outcome))
+            self._emit_all(observer.measured(step, self._outcome))
+        evaluating = step % config.evaluate.every == 0 or last
+        if evaluating:
+            self._emit_all(observer.evaluated(step, self._outcome))
         if config.snapshot.every and step % config.snapshot.every == 0:
             self._snapshot()
-            self._emit_all(self._observer.trajectory(step))
+            self._emit_all(observer.snapshotted(step, self._outcome))
+        if evaluating:
+            self._emit_all(observer.recorded(step, self._outcome))
         forecast = self.forecast.changed(self._pace.remaining_seconds(config, step))
         if forecast is not None:
             self._emit(forecast)
@@ -400,6 +410,7 @@ class Trainer:
                 host=about.host,
                 process=about.process,
                 facts=dict(self.data.facts),
+                signals={name: about.to_json() for name, about in descriptions(self.signals).items()},
                 interventions=list(kinds),
                 intervention_parameters=kinds,
                 resumed_from=about.resumed_from,
@@ -416,6 +427,8 @@ class Trainer:
         recorded = self._write(event)
         self.forecast.see(recorded)
         self._pace.see(recorded)
+        if self._observer is not None:
+            self._observer.see(recorded)
         for detection in self.watch.see(recorded):
             self._emit(detection)
 

@@ -1,85 +1,203 @@
-"""What is looked at along a run: the defect, the splits, the signals that rival it. None of it touches training.
+"""What is looked at along a run: the splits, and the signals that the run asks for. None of it touches training.
 
-An observer only says what is to be seen at the session's parameters; when, and what becomes of it, is the trainer's
-business.
+An observer says what is to be seen at the session's parameters. When, and what becomes of it, is the trainer's
+business. A signal that fails is named once and left out from then on: it takes neither the run nor other signals down.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from grokscope.contract.arrays import Array
-from grokscope.contract.backends import Session, StepOutcome
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.backends import Session, StepOutcome, Unavailable
 from grokscope.contract.examples import Packer
 from grokscope.contract.parameters import Layout, initial_parameters
+from grokscope.contract.signals import Cost, Measuring, Number, Signal, SignalDescription, SignalSpec, Subject
 from grokscope.contract.tasks import TaskData
-from grokscope.events import Evaluated, Measured, Observed, Scores
-from grokscope.geometry.commutator import norm
-from grokscope.geometry.trajectory import ExpandingPC1
+from grokscope.events import Evaluated, Measured, Observed, Warned
 from grokscope.runs.snapshots import read_snapshot, snapshot_file
-from grokscope.settings.config import RunConfig
+from grokscope.settings.config import ConfigError, RunConfig
+from grokscope.settings.signals import MEASURING, AskedSignal, asked_signals, installed_signals
 from grokscope.training.evaluation import PreparedSplit
-from grokscope.training.measurement import Probe
+from grokscope.training.vantage import LiveVantage, Watched
+from grokscope.warning.trajectory import cells_of
+
+
+@dataclass(frozen=True)
+class OpenSignal:
+    """A signal of this run."""
+
+    spec: SignalSpec
+    signal: Signal
+    measuring: bool = False
+    """Whether it fills the `measured` event"""
+
+
+def open_signals(config: RunConfig, data: TaskData, layout: Layout) -> list[OpenSignal]:
+    """The signals of a run: what its estimator measures, those that it asks for, and those that every run looks at.
+
+    Raises `ConfigError` where one that was asked for cannot be had.
+    """
+    subject = Subject(str(config.task["name"]), data.facts, ("train", *data.splits), layout)
+    asked = {each.spec.name: each for each in asked_signals(config.observe.signals, config.snapshot.every)}
+    opened = []
+    measuring = MEASURING.get(config.measure.estimator)
+    if measuring is not None:
+        [signal] = asked_signals([measuring], config.snapshot.every)
+        settings = config.measure.model_dump(include=set(signal.spec.parameters.model_fields))
+        opened.append(_opened(AskedSignal(signal.spec, signal.spec.parameters(**settings)), subject, measuring=True))
+    for spec in installed_signals():
+        if spec.name in asked:
+            wanted = asked[spec.name]
+        elif spec.default:
+            wanted = AskedSignal(spec, spec.parameters())
+        else:
+            continue
+        if spec.open is not None and spec.name != measuring:
+            opened.append(_opened(wanted, subject))
+    return opened
+
+
+def _opened(asked: AskedSignal, subject: Subject, *, measuring: bool = False) -> OpenSignal:
+    assert asked.spec.open is not None
+    try:
+        return OpenSignal(asked.spec, asked.spec.open(asked.parameters, subject), measuring)
+    except Exception as problem:  # somebody else's plugin: whatever it raises, the run has not begun
+        raise ConfigError(f"signal {asked.spec.name} cannot be had: {problem}") from None
+
+
+def descriptions(opened: Iterable[OpenSignal]) -> dict[str, SignalDescription]:
+    """What readers get to know of a run's signals: of those opened, and of those that are on record anyway."""
+    specs = [*(each.spec for each in opened), *(spec for spec in installed_signals() if spec.open is None)]
+    return {spec.name: spec.description for spec in sorted(specs, key=lambda spec: spec.name)}
 
 
 class Observer:
-    """All observations that a configuration asks for, on one session.
+    """All observations of one run, on one session.
 
     Preparing the splits takes time and memory: make one when training is about to begin.
     """
 
     def __init__(
-        self, config: RunConfig, data: TaskData, packers: Mapping[str, Packer], session: Session, layout: Layout
+        self,
+        config: RunConfig,
+        data: TaskData,
+        packers: Mapping[str, Packer],
+        session: Session,
+        layout: Layout,
+        opened: Iterable[OpenSignal],
+        snapshots: Path,
+        metric: str,
     ) -> None:
-        """`packers`: the training set as `train`, and every other split."""
-        self._config = config
-        self._session = session
-        self._probe = Probe(config, packers["train"], session, layout)
-        self._pc1 = ExpandingPC1(layout)
-        self._splits = {name: PreparedSplit(packer.whole, session) for name, packer in packers.items()}
-        self._start = session.asarray(initial_parameters(config.model_of(data.model), config.train.seed))
+        """`packers`: the training set as `train`, and every other split. `snapshots`: the folder that holds them.
+        `metric`: the task's."""
+        self._opened = list(opened)
+        self._metric = metric
+        self._snapshots = snapshots
+        self._every = config.snapshot.every
+        self._series: dict[str, tuple[list[float], list[float]]] = {}
+        self._watched = Watched(
+            config=config,
+            session=session,
+            layout=layout,
+            train=packers["train"],
+            splits={name: PreparedSplit(packer.whole, session) for name, packer in packers.items()},
+            facts=data.facts,
+            start=initial_parameters(config.model_of(data.model), config.train.seed),
+            series=self._recorded,
+            taken=self._taken,
+            details=any(each.spec.details for each in self._opened),
+            shared=sum(each.spec.cost == "gradients" for each in self._opened) > 1,
+        )
+        self._moment = LiveVantage(self._watched, -1, None)
 
-    def measured(self, step: int) -> Iterator[Measured | Observed]:
-        """The commutator, and beside it its published form if that is asked for."""
-        if self._config.measure.estimator == "off":
-            return
-        yield self._probe.measure(step)
-        if self._config.observe.finite_difference:
-            yield Observed(step=step, signals=self._probe.finite_differences(step))
+    def see(self, event: Mapping[str, Any]) -> None:
+        """An event as the log has it, as it is recorded or again when the run is resumed."""
+        if event["event"] == "warned" and event.get("signal"):
+            self._opened = [each for each in self._opened if each.spec.name != event["signal"]]
+        for name, value in cells_of(event, self._metric).items():
+            steps, values = self._series.setdefault(name, ([], []))
+            steps.append(event["step"])
+            values.append(value)
 
-    def evaluated(self, step: int, outcome: StepOutcome | None) -> Iterator[Evaluated | Observed]:
-        """Every split scored whole, and the signals that cost nothing. `outcome` is that of the step before."""
+    # --- what is due --------------------------------------------------------------------------------------------------
+
+    def measured(self, step: int, outcome: StepOutcome | None) -> Iterator[Measured | Observed | Warned]:
+        """The commutator, and what else looks at gradients. `outcome` is that of the step before, here and below."""
+        vantage = self._at(step, outcome)
+        for each in [each for each in self._opened if each.measuring]:
+            started = time.perf_counter()
+            assert isinstance(each.signal, Measuring)
+            try:
+                fields = each.signal.measured(vantage, blocks=self._watched.config.measure.blocks)
+            except Exception as problem:
+                yield _failed(each, step, problem)
+            else:
+                yield Measured.model_validate({**fields, "step": step, "seconds": time.perf_counter() - started})
+        yield from self._observed(vantage, "gradients")
+
+    def evaluated(self, step: int, outcome: StepOutcome | None) -> Iterator[Evaluated | Observed | Warned]:
+        """Every split scored whole, and the signals that come with an evaluation."""
         started = time.perf_counter()
-        theta = self._session.parameters
-        scores: dict[str, Scores] = {name: split.scores(theta) for name, split in self._splits.items()}
+        vantage = self._at(step, outcome)
+        scores = {name: vantage.scores(name) for name in self._watched.splits}
         yield Evaluated(step=step, seconds=time.perf_counter() - started, **scores)
-        yield Observed(step=step, signals=self._signals(step, theta, outcome))
+        yield from self._observed(vantage, "free", "evaluation")
 
-    def trajectory(self, step: int) -> Iterator[Observed]:
-        """PC1 of all snapshots so far, the one of this step among them; nothing before the fourth."""
-        if not self._config.observe.pc1:
-            return
-        share = self._pc1.add(self._session.tonumpy(self._session.parameters))
-        if share is not None:
-            yield Observed(step=step, signals={"pc1": share})
+    def snapshotted(self, step: int, outcome: StepOutcome | None) -> Iterator[Observed | Warned]:
+        """The signals that look at snapshots, the one of this step among them."""
+        yield from self._observed(self._at(step, outcome), "snapshot")
 
-    def recall(self, snapshots: Path, step: int) -> None:
-        """See the snapshots of a resumed run again, those taken on schedule up to its checkpoint's `step`.
+    def recorded(self, step: int, outcome: StepOutcome | None) -> Iterator[Observed | Warned]:
+        """The signals that look at the records so far, those of this step among them: the last of a step."""
+        yield from self._observed(self._at(step, outcome), "recorded")
 
-        Raises `grokscope.runs.snapshots.Unreadable`.
-        """
-        if not self._config.observe.pc1:
-            return
-        for taken in range(0, step + 1, self._config.snapshot.every):
-            self._pc1.add(read_snapshot(snapshot_file(snapshots, taken)).parameters)
+    def _at(self, step: int, outcome: StepOutcome | None) -> LiveVantage:
+        if self._moment.step != step:
+            self._moment = LiveVantage(self._watched, step, outcome)
+        return self._moment
 
-    def _signals(self, step: int, theta: Array, outcome: StepOutcome | None) -> dict[str, float | None]:
-        """Every one of them is a rival of the defect."""
-        signals: dict[str, float | None] = {
-            "weight_norm": norm(theta),
-            "distance_from_start": norm(theta - self._start),
-            "decay_time": step * self._config.optimizer.lr * self._config.optimizer.wd,
-        }
-        if outcome is not None:
-            signals["gradient_norm"] = float(outcome.gradient_norm)
-        return signals
+    def _observed(self, vantage: LiveVantage, *costs: Cost) -> Iterator[Observed | Warned]:
+        numbers: dict[str, Number] = {}
+        for each in [each for each in self._opened if each.spec.cost in costs and not each.measuring]:
+            try:
+                numbers |= self._checked(each, each.signal.observe(vantage))
+            except Exception as problem:
+                yield _failed(each, vantage.step, problem)
+        if numbers:
+            yield Observed(step=vantage.step, signals=numbers)
+
+    def _checked(self, one: OpenSignal, numbers: Mapping[str, Number]) -> dict[str, Number]:
+        """The numbers, as they can be recorded. Raises `ValueError` for one that is another signal's."""
+        others = {each.spec.name for each in self._opened if each is not one}
+        for name in numbers:
+            if name in others or not one.spec.owns(name):
+                raise ValueError(f"it recorded {name!r}, which is not its own")
+        return {name: None if value is None else float(value) for name, value in numbers.items()}
+
+    # --- what the vantage looks up ------------------------------------------------------------------------------------
+
+    def _recorded(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if any(each.spec.cost == "recorded" and each.spec.owns(name) for each in self._opened):
+            return np.empty(0), np.empty(0)
+        steps, values = self._series.get(name, ([], []))
+        return np.array(steps, dtype=np.float64), np.array(values, dtype=np.float64)
+
+    def _taken(self, after: int, before: int) -> Iterator[tuple[int, FloatArray]]:
+        if self._every:
+            for step in range((after // self._every + 1) * self._every, before, self._every):
+                yield step, read_snapshot(snapshot_file(self._snapshots, step)).parameters
+
+
+def _failed(one: OpenSignal, step: int, problem: Exception) -> Warned:
+    """Raises `Unavailable` again: a device that lacks a precision lacks it for the whole run."""
+    if isinstance(problem, Unavailable):
+        raise problem
+    name = one.spec.name
+    what = str(problem) or type(problem).__name__
+    return Warned(step=step, signal=name, reason=f"signal {name} failed, and is left out from here on: {what}")

@@ -17,25 +17,7 @@ import numpy as np
 from grokscope.contract.tasks import GrokCriterion
 from grokscope.warning.detectors import Detected, Grokking
 from grokscope.warning.foreign import Cell, Row, Unimportable, rows_of
-from grokscope.warning.trajectory import COLUMNS, Array, Fact, Trajectory
-
-EXPORTED: Mapping[str, str] = {
-    "train_accuracy": "train.accuracy",
-    "test_accuracy": "test.accuracy",
-    "train_loss": "train.loss",
-    "test_loss": "test.loss",
-    "defect": "defect.median",
-    "defect_floor": "measured.floor",
-    "finite_difference_defect": "signals.finite_difference_defect",
-    "finite_difference_floor": "signals.finite_difference_floor",
-    "commutator_norm": "measured.commutator_norm",
-    "relative_commutator": "measured.relative_commutator",
-    "gradient_norm": "signals.gradient_norm",
-    "weight_norm": "signals.weight_norm",
-    "distance_from_start": "signals.distance_from_start",
-    "pc1": "signals.pc1",
-}
-"""Our signals by the names that `grokscope export` gives them."""
+from grokscope.warning.trajectory import Array, Fact, Trajectory, exported, known_columns
 
 ABSENT = frozenset({"", "nan", "na", "n/a", "none", "null", "inf", "-inf", "infinity", "-infinity", "+inf"})
 ACCURACIES = ("train_accuracy", "test_accuracy")
@@ -84,17 +66,18 @@ def imported(file: Path, name: str, recipe: Recipe) -> list[Trajectory]:
 
 def _columns(recipe: Recipe, present: Sequence[str]) -> dict[str, str]:
     """Our names to theirs, for what the table has."""
-    unknown = next((ours for ours in recipe.columns if ours not in COLUMNS), None)
+    known = known_columns()
+    unknown = next((ours for ours in recipe.columns if ours not in known), None)
     if unknown is not None:
-        raise Unimportable(f"no signal is called {unknown!r}{_nearest(unknown, COLUMNS)}; there are: {_list(COLUMNS)}")
+        raise Unimportable(f"no signal is called {unknown!r}{_nearest(unknown, known)}; there are: {_list(known)}")
     found = {}
-    for ours in COLUMNS:
+    for ours in known:
         if ours in recipe.columns:
             _check_present(recipe.columns[ours], present)
             found[ours] = recipe.columns[ours]
         else:
-            known = (column for column in (ours, EXPORTED.get(ours)) if column in present)
-            if (theirs := next(known, None)) is not None:
+            candidates = (column for column in (ours, exported(ours)) if column in present)
+            if (theirs := next(candidates, None)) is not None:
                 found[ours] = theirs
     for needed in ("step", "test_accuracy"):
         if needed not in found:

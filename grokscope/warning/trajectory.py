@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import read
+from grokscope.settings.signals import installed_signals
 
 Array = NDArray[np.float64]
 Fact = float | int | str
@@ -24,24 +25,32 @@ TREATED_FROM = "interventions.first"
 ORIGIN = "origin"
 """The fact that says whose loop trained a run that is not ours (see `grokscope.events.Origin`); ours do not have it"""
 
-COLUMNS = (
-    "step",
-    "train_accuracy",
-    "test_accuracy",
-    "train_loss",
-    "test_loss",
-    "defect",
-    "defect_floor",
-    "finite_difference_defect",
-    "finite_difference_floor",
-    "commutator_norm",
-    "relative_commutator",
-    "gradient_norm",
-    "weight_norm",
-    "distance_from_start",
-    "pc1",
-)
-"""What a trajectory may hold; accuracies are the task's headline metric."""
+SCORES = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
+"""What evaluations give a trajectory; accuracies are by the task's headline metric"""
+
+_EXPORTED: Mapping[str, str] = {
+    "train_accuracy": "train.accuracy",
+    "test_accuracy": "test.accuracy",
+    "train_loss": "train.loss",
+    "test_loss": "test.loss",
+    "defect": "defect.median",
+    "defect_floor": "measured.floor",
+    "commutator_norm": "measured.commutator_norm",
+    "relative_commutator": "measured.relative_commutator",
+    "probe_gradient_norm": "measured.gradient_norm",
+    "gradient_cosine": "measured.gradient_cosine",
+}
+
+
+def exported(column: str) -> str:
+    """What `grokscope export` calls a column of a trajectory."""
+    return _EXPORTED.get(column, f"signals.{column}")
+
+
+def known_columns() -> list[str]:
+    """The columns that a table of runs may have: what evaluations give, and the numbers of all installed signals."""
+    numbers = [name for spec in installed_signals() for name in (spec.name, spec.floor) if name]
+    return list(dict.fromkeys(["step", *SCORES, *numbers]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,27 +181,37 @@ def cells_of(event: Mapping[str, Any], metric: str) -> dict[str, float]:
             cells = {
                 "finite_difference_defect": event["defect"]["median"],
                 "finite_difference_floor": event["floor"],
-                "commutator_norm": event["commutator_norm"],
-            }
+            } | _beside(event)
         case "measured":
             cells = {
                 "defect": event["defect"]["median"],
                 "defect_floor": event["floor"],
-                "commutator_norm": event["commutator_norm"],
-                "relative_commutator": event["relative_commutator"],
-            }
+            } | _beside(event)
         case "observed":
-            cells = {name: value for name, value in event["signals"].items() if name in COLUMNS}
+            cells = event["signals"]
         case _:
             cells = {}
     return {name: float(value) for name, value in cells.items() if value is not None}
+
+
+_BESIDE = {
+    "commutator_norm": "commutator_norm",
+    "relative_commutator": "relative_commutator",
+    "probe_gradient_norm": "gradient_norm",
+    "gradient_cosine": "gradient_cosine",
+}
+"""What a measurement records beside the defect: our columns to its fields"""
+
+
+def _beside(measured: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: measured.get(field) for column, field in _BESIDE.items()}
 
 
 def _columns(rows: Mapping[int, Mapping[str, float]]) -> dict[str, Array]:
     steps = sorted(rows)
     present = {name for row in rows.values() for name in row}
     columns = {"step": np.array(steps, dtype=np.float64)}
-    for name in COLUMNS[1:]:
+    for name in [*SCORES, *sorted(present - set(SCORES))]:
         if name in present:
             columns[name] = np.array([rows[step].get(name, np.nan) for step in steps])
     return columns

@@ -62,7 +62,7 @@ class TestWriting:
     def test_envelope(self, log: EventLog) -> None:
         fill(log, 2)
         recorded = log.write(Warned(step=7, reason="θ"))
-        assert list(recorded) == ["v", "run", "seq", "time", "event", "step", "reason"]
+        assert list(recorded) == ["v", "run", "seq", "time", "event", "step", "reason", "signal"]
         assert [recorded[name] for name in ("v", "run", "seq", "step")] == [SCHEMA_VERSION, "mine", 2, 7]
         assert recorded["time"].endswith("Z")
         assert typed(recorded) == Warned(step=7, reason="θ", run="mine", seq=2, time=recorded["time"])

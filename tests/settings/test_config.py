@@ -42,8 +42,8 @@ class TestToml:
         assert task.options.model_validate({k: v for k, v in config.task.items() if k != "name"}) == options
 
     def test_what_looks_at_snapshots_wants_some(self) -> None:
-        with pytest.raises(ConfigError, match=r"^observe.pc1 looks at snapshots: set snapshot.every too$"):
-            resolve(MODULAR, {"observe.pc1": True})
+        with pytest.raises(ConfigError, match=r"^signal pc1 looks at snapshots: set snapshot.every too$"):
+            resolve(MODULAR, {"observe.signals": "pc1"})
 
     def test_every_setting_comes_back(self, tmp_path: Path) -> None:
         changed: dict[str, Any] = {
@@ -54,10 +54,9 @@ class TestToml:
             "optimizer.wd": 0.0, "optimizer.beta1": 0.8, "optimizer.beta2": 0.9, "optimizer.epsilon": 1e-7,
             "optimizer.clip": 0.0, "train.seed": 1, "train.steps": 3, "train.batch_size": 4,
             "train.stop_after_grok": -1, "train.replicate": 1, "evaluate.every": 6, "measure.every": 7,
-            "measure.samples": 8,
+            "measure.samples": 8, "observe.signals": ("pc1", "finite_difference_defect"),
             "measure.estimator": "finite-difference", "measure.precision": "float64", "measure.eta": 1e-4,
-            "measure.baseline_samples": 9, "measure.blocks": True, "observe.pc1": True,
-            "observe.finite_difference": True, "log.every": 11, "detect.memorization": 0.5,
+            "measure.baseline_samples": 9, "measure.blocks": True, "log.every": 11, "detect.memorization": 0.5,
             "detect.onset": "paper", "detect.grokking": "strict", "forecast.enabled": False,
             "forecast.bank": "my.jsonl", "interventions.schedule": ("kick@5", "noise@onset:every=3"),
             "snapshot.every": 12, "checkpoint.every": 13,

@@ -43,7 +43,7 @@ def test_cells_have_the_preset_the_base_and_their_point() -> None:
         ({"optimizer.lr": 0.0012345678}, "lr0.0012345678"),
         ({"train.seed": 123456789}, "seed123456789"),
         ({"optimizer.clip": 1e20}, "clip1e20"),
-        ({"measure.blocks": True, "observe.pc1": False}, "blocks-no-pc1"),
+        ({"measure.blocks": True, "forecast.enabled": False}, "blocks-no-enabled"),
         ({"measure.every": 5, "evaluate.every": 10}, "measure.every5-evaluate.every10"),
         ({"interventions.schedule": ["kick@5:strength=0.5", "noise@9"]}, "kick-5-strength-0.5_noise-9"),
         ({"interventions.schedule": []}, "no-schedule"),

@@ -22,7 +22,7 @@ from grokscope.runs.log import read
 from grokscope.runs.snapshots import Snapshot, newest_checkpoint, parameters_digest, read_snapshot
 from grokscope.settings.config import resolve
 from grokscope.training import loop as trainer
-from grokscope.training import measurement as probe
+from grokscope.training import vantage
 from grokscope.training.launch import launched, resumed_config
 from grokscope.training.loop import Trainer
 
@@ -183,8 +183,8 @@ class TestRecords:
         {"evaluate.every": 1},
         {"log.every": 1},
         {"snapshot.every": 3},
-        {"snapshot.every": 2, "observe.pc1": True},
-        {"observe.finite_difference": True},
+        {"snapshot.every": 2, "observe.signals": "pc1"},
+        {"observe.signals": "finite_difference_defect"},
         {"forecast.enabled": False},
         {"checkpoint.every": 1},
     ],
@@ -203,7 +203,7 @@ def test_each_draw_has_a_stream_of_its_own(tmp_path: Path, monkeypatch: pytest.M
         return generator(*key)
 
     monkeypatch.setattr(trainer, "generator", recorded)
-    monkeypatch.setattr(probe, "generator", recorded)
+    monkeypatch.setattr(vantage, "generator", recorded)
     run(tmp_path, {"train.steps": 6, "train.seed": 3})
     batches = [key for key in drawn if key[1] == "batch"]
     assert len(set(batches)) == len(batches) == 6
@@ -275,7 +275,7 @@ class TestProbe:
         assert self.measured(tmp_path, estimator="off") == []
 
     def test_the_published_form_beside_the_exact_one(self, tmp_path: Path) -> None:
-        both = run(tmp_path / "both", {"observe.finite_difference": True})
+        both = run(tmp_path / "both", {"observe.signals": "finite_difference_defect"})
         alone = run(tmp_path / "alone", {"measure.estimator": "finite-difference"})
         signals = [event["signals"] for event in both.all("observed")]
         beside = [found["finite_difference_defect"] for found in signals if "finite_difference_defect" in found]
@@ -285,7 +285,7 @@ class TestProbe:
 
 
 class TestPC1:
-    SETTINGS: ClassVar[dict[str, Any]] = {"snapshot.every": 2, "observe.pc1": True}
+    SETTINGS: ClassVar[dict[str, Any]] = {"snapshot.every": 2, "observe.signals": "pc1"}
 
     def pc1(self, found: Run) -> dict[int, float]:
         return {event["step"]: event["signals"]["pc1"] for event in found.all("observed") if "pc1" in event["signals"]}

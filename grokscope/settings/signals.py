@@ -1,0 +1,66 @@
+"""What is looked at along a run, as people type it: `NAME[:parameter=value,…]`, the same in a flag and in TOML."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from grokscope import registry
+from grokscope.contract.signals import SignalSpec
+from grokscope.settings.parameters import BadParameters, read_parameters, validated
+
+MEASURING = {"exact": "defect", "finite-difference": "finite_difference_defect"}
+"""The signal that fills the `measured` event, by `measure.estimator`"""
+
+
+class BadSignal(ValueError):
+    """A text that names no signal, or one that this run cannot have; one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class AskedSignal:
+    """One signal with its parameters."""
+
+    spec: SignalSpec
+    parameters: BaseModel
+
+
+def asked_signals(texts: Sequence[str], snapshot_every: int) -> list[AskedSignal]:
+    """The signals that `texts` name, each once. Raises `BadSignal`.
+
+    `snapshot_every`: steps between snapshots; 0 where the run takes none.
+    """
+    asked: dict[str, AskedSignal] = {}
+    for text in texts:
+        signal = _read(text)
+        name = signal.spec.name
+        if name in asked:
+            raise BadSignal(f"signal {name} is asked for twice")
+        if signal.spec.cost == "snapshot" and not snapshot_every:
+            raise BadSignal(f"signal {name} looks at snapshots: set snapshot.every too")
+        asked[name] = signal
+    return list(asked.values())
+
+
+def _read(text: str) -> AskedSignal:
+    name, _, rest = text.strip().partition(":")
+    try:
+        spec = registry.get("signals", name.strip())
+        return AskedSignal(spec, validated(f"signal {spec.name}", spec.parameters, read_parameters(rest, text)))
+    except registry.NoSuchPlugin as problem:
+        raise BadSignal(str(problem.args[0])) from None
+    except BadParameters as problem:
+        raise BadSignal(str(problem)) from None
+    except Exception as problem:  # somebody else's plugin, raising what it likes
+        raise BadSignal(f"signal {name.strip()} cannot be loaded: {problem}") from None
+
+
+def installed_signals() -> list[SignalSpec]:
+    """The signals that are installed and can be read, by name."""
+    specs = []
+    for name in registry.names("signals"):
+        try:
+            specs.append(registry.get("signals", name))
+        except Exception:  # somebody else's plugin: a run does not depend on what it does not use
+            continue
+    return specs

@@ -1,0 +1,1 @@
+"""What can be looked at along a run: a plugin each, as anybody else's would be."""
