@@ -8,9 +8,6 @@ way to make cells: a file may list some by hand, and an engine does not know whe
     preset = "quick"
     [base]                               # settings of every cell: dotted keys, or nested tables
     "model.width" = 64
-    [decay_time]                         # numbers of steps in units of 1 / (lr · wd) of each cell
-    "train.steps" = 12
-    "evaluate.every" = 0.1
     [axes]                               # the first is slowest
     "optimizer.lr" = [1e-3, 2e-3]
     "model.width, model.feed_forward" = [[32, 64], [64, 128]]   # several settings that vary together
@@ -34,7 +31,6 @@ from grokscope import registry
 from grokscope.runs.directory import BadRunName, RunDirectory, check_name
 from grokscope.settings.config import FLAGS, ConfigError, RunConfig, read_environment, resolve
 from grokscope.settings.values import dotted, read_value, sentence
-from grokscope.sweeps.decay_time import COUNTS, whole_steps
 
 NOT_AXES = ("task.name", "preset")
 """What a grid cannot vary: another task or preset is another sweep, or a cell listed by hand."""
@@ -60,7 +56,6 @@ class SweepFile(BaseModel):
     task: str
     preset: str = "paper"
     base: dict[str, Any] = Field(default_factory=dict, description="settings of every cell, dotted keys")
-    decay_time: dict[str, float] = Field(default_factory=dict, description="numbers of steps in units of 1 / (lr · wd)")
     axes: dict[str, list[Any]] = Field(
         default_factory=dict, description="values by dotted key, the first is slowest; lists of values by several keys"
     )
@@ -127,8 +122,6 @@ def sweep_file(source: Mapping[str, Any], name: str = "") -> SweepFile:
         raise ConfigError("[base] and [axes] are tables")
     own["base"] = spelt_out(dotted(base) | dotted(table))
     own["axes"] = spelt_out(dotted(axes))
-    if isinstance(own.get("decay_time"), dict):
-        own["decay_time"] = spelt_out(dotted(own["decay_time"]))
     try:
         given = {key: value for key, value in own.items() if value is not None}
         file = SweepFile.model_validate({"name": name} | given)
@@ -186,15 +179,14 @@ def merged(
     chosen = preset or environment.pop("preset", None) or source.get("preset") or "paper"
     on_axes, on_own_axes = ({key for axis in each for key in keys_of(axis)} for each in (all_axes, own_axes))
     variables = {key: value for key, value in environment.items() if key not in on_axes}
-    given = variables | spelt_out(changes)
+    base = {key: value for key, value in draft.base.items() if key not in on_own_axes}
     named_after = (key.rpartition(".")[2] for axis in all_axes for key in keys_of(axis))
     called = name or source.get("name") or stem or "-".join([task, *named_after])
     return {
         "name": called,
         "task": task,
         "preset": chosen,
-        "base": {key: value for key, value in draft.base.items() if key not in on_own_axes} | given,
-        "decay_time": {key: value for key, value in draft.decay_time.items() if key not in given.keys() | on_own_axes},
+        "base": base | variables | spelt_out(changes),
         "axes": all_axes,
         "cells": [listed.model_dump() for listed in draft.cells],
     }
@@ -236,15 +228,11 @@ def made_cell(
     preset: str = "paper",
     settings: Mapping[str, Any] = {},
     point: Mapping[str, Any] = {},
-    decay_time: Mapping[str, float] = {},
 ) -> Cell:
     """A cell, resolved. Raises `ConfigError`, saying in which cell the fault is; `NoSuchPlugin`."""
     try:
         check_name(slug)
         config, _ = resolve(registry.get("tasks", task), settings, preset=preset)
-        if decay_time:
-            settings = {**settings, **whole_steps(decay_time, config.optimizer.lr, config.optimizer.wd)}
-            config, _ = resolve(registry.get("tasks", task), settings, preset=preset)
     except (ConfigError, BadRunName) as problem:
         raise ConfigError(f"cell {slug}: {problem}") from None
     return Cell(slug, task, preset, dict(settings), config, RunDirectory(folder / slug), dict(point))
@@ -288,15 +276,13 @@ def _grid_cells(file: SweepFile, folder: Path) -> Iterable[Cell]:
         point: dict[str, Any] = {}
         for axis, value in zip(file.axes, values, strict=True):
             point |= point_on(axis, value)
-        yield made_cell(folder, slug_of(point), file.task, file.preset, file.base | point, point, file.decay_time)
+        yield made_cell(folder, slug_of(point), file.task, file.preset, file.base | point, point)
 
 
 def _listed_cells(file: SweepFile, folder: Path) -> Iterable[Cell]:
     for listed in file.cells:
         settings = file.base | spelt_out(dotted(listed.settings))
-        derived = {key: value for key, value in file.decay_time.items() if key not in settings}
-        task, preset = listed.task or file.task, listed.preset or file.preset
-        yield made_cell(folder, listed.name, task, preset, settings, {}, derived)
+        yield made_cell(folder, listed.name, listed.task or file.task, listed.preset or file.preset, settings, {})
 
 
 def _check_axis(file: SweepFile, axis: str, values: list[Any]) -> None:
@@ -316,20 +302,14 @@ def _check_axis(file: SweepFile, axis: str, values: list[Any]) -> None:
 
 
 def _check_said_once(file: SweepFile) -> None:
-    """Each setting stands in one place; what is said in decay time is a number of steps."""
-    places = {"an axis": [key for axis in file.axes for key in keys_of(axis)], "said in decay time": file.decay_time,
-              "a setting of every cell": file.base}  # fmt: skip
-    said: dict[str, str] = {}
-    for place, keys in places.items():
-        for key in keys:
-            if key in said:
-                raise ConfigError(f"{key} is {said[key]}, and {place} too: say it once")
-            said[key] = place
-    for key, value in file.decay_time.items():
-        if key not in COUNTS:
-            raise ConfigError(f"{key} is no number of steps; in decay time stand {', '.join(COUNTS)}")
-        if not 0 < value < float("inf"):
-            raise ConfigError(f"{key} in decay time is above 0, not {value:g}")
+    """No setting varies along two axes, or along one and is the same in every cell."""
+    varied: set[str] = set()
+    for key in (key for axis in file.axes for key in keys_of(axis)):
+        if key in file.base:
+            raise ConfigError(f"{key} is an axis, and a setting of every cell too: say it once")
+        if key in varied:
+            raise ConfigError(f"{key} is on two axes: say it once")
+        varied.add(key)
 
 
 def _check_distinct(cells: Sequence[Cell]) -> None:

@@ -68,6 +68,7 @@ def test_names_of_cells(point: dict[str, Any], slug: str) -> None:
         ({"axes": {"lr": [1e-3], "optimizer": {"lr": [2e-3]}}}, "set twice"),
         ({"axes": {"preset": ["quick"]}}, "preset cannot be an axis"),
         ({"base": {"train.seed": 1}, "axes": {"train.seed": [1]}}, "say it once"),
+        ({"base": {"seed": 1}, "axes": {"lr, seed": [[1e-3, 1]]}}, "train.seed is an axis, and a setting of every"),
         ({"axes": {"train.seed": [1]}, "cells": [{"name": "SEED1"}]}, "nearly"),
         ({"cells": [{"name": "a", "settings": {"lr": 1e-3}}, {"name": "b"}]}, "the same run"),
         ({"cells": [{"name": "a b"}]}, "'a b' cannot name a run"),
@@ -76,13 +77,7 @@ def test_names_of_cells(point: dict[str, Any], slug: str) -> None:
         ({"axes": {"model.width, model.heads": [[8, 2], [16]]}}, "lists of 2 values"),
         ({"axes": {"model.width, model.heads": [8]}}, "lists of 2 values"),
         ({"axes": {"model.width, preset": [[8, "quick"]]}}, "preset cannot be an axis"),
-        ({"axes": {"model.width, lr": [[8, 1e-3]], "lr": [1e-3]}}, "optimizer.lr is an axis, and an axis too"),
-        ({"axes": {"seed": [1]}, "decay_time": {"lr": 1}}, "optimizer.lr is no number of steps"),
-        ({"axes": {"seed": [1]}, "decay_time": {"steps": 0}}, "train.steps in decay time is above 0"),
-        ({"axes": {"seed": [1]}, "decay_time": {"steps": "long"}}, "decay_time.train.steps"),
-        ({"axes": {"steps": [1]}, "decay_time": {"steps": 2}}, "train.steps is an axis, and said in decay time too"),
-        ({"base": {"steps": 1}, "axes": {"lr": [1]}, "decay_time": {"steps": 2}}, "a setting of every cell too"),
-        ({"axes": {"wd": [1.0, 0.0]}, "decay_time": {"steps": 2}}, "cell wd0: train.steps in decay time: without"),
+        ({"axes": {"model.width, lr": [[8, 1e-3]], "lr": [1e-3]}}, "optimizer.lr is on two axes"),
     ],
     ids=str,
 )
@@ -91,38 +86,6 @@ def test_what_cannot_be_is_told_at_once(file: dict[str, Any], said: str) -> None
         slugs(**file)
     assert said in str(told.value)
     assert "\n" not in str(told.value)
-
-
-@pytest.mark.parametrize(
-    ("lr", "wd", "steps"),
-    [
-        (1e-3, 1.0, {"train.steps": 12_000, "evaluate.every": 100, "measure.every": 200}),
-        (3e-3, 1.0, {"train.steps": 4_000, "evaluate.every": 33, "measure.every": 66}),
-        (5e-3, 3.0, {"train.steps": 800, "evaluate.every": 7, "measure.every": 14}),
-        (0.5, 1.0, {"train.steps": 24, "evaluate.every": 1, "measure.every": 2}),
-    ],
-)
-def test_numbers_of_steps_in_decay_time(lr: float, wd: float, steps: dict[str, int]) -> None:
-    """12 / (lr · wd) rounded up; the intervals 0.1 and 0.2 / (lr · wd), the second a multiple of the first."""
-    file = {
-        "name": "s", "task": "modular", "axes": {"lr": [lr], "wd": [wd]},
-        "decay_time": {"steps": 12, "eval-every": 0.1, "measure-every": 0.2},
-    }  # fmt: skip
-    (cell,) = plan(file, RUNS).cells
-    assert {key: cell.settings[key] for key in steps} == steps
-    config = cell.config
-    assert (config.train.steps, config.evaluate.every, config.measure.every) == tuple(steps.values())
-
-
-def test_decay_time_gives_way_to_what_is_asked_for() -> None:
-    """By a flag, by an axis of its own, by a cell listed by hand."""
-    file = {"task": "modular", "axes": {"seed": [1]}, "decay_time": {"steps": 12, "eval-every": 0.1}}
-    assert merged(file, {}, {"steps": 50}, task="modular")["decay_time"] == {"evaluate.every": 0.1}
-    assert merged(file, {"eval-every": [5, 6]}, {}, task="modular")["decay_time"] == {"train.steps": 12}
-    listed = {"name": "short", "settings": {"steps": 50, "wd": 0.5}}
-    grid, short = plan({"name": "s", **file, "cells": [listed]}, RUNS).cells
-    assert (grid.config.train.steps, grid.config.evaluate.every) == (12_000, 100)
-    assert (short.config.train.steps, short.config.evaluate.every) == (50, 200)
 
 
 def test_settings_that_vary_together() -> None:

@@ -66,9 +66,9 @@ def test_recording_twice_changes_nothing(planned: Planned) -> None:
     assert [path.name for path in sweep.folder.iterdir()] == ["sweep.toml"]
 
 
-def test_decay_time_and_settings_that_vary_together_come_back(planned: Planned) -> None:
+def test_settings_that_vary_together_come_back(planned: Planned) -> None:
     axes = {"optimizer.lr": [1e-3, 3e-3], "optimizer.beta1, optimizer.beta2": [[0.9, 0.98], [0.8, 0.9]]}
-    sweep = planned(axes, decay_time={"evaluate.every": 0.1})
+    sweep = planned(axes)
     record(sweep)
     again = read_sweep(sweep.folder)
     assert (again.file, again.cells) == (sweep.file, sweep.cells)
