@@ -29,7 +29,7 @@ def bench(
     eager AdamW, every test sequence evaluated.
     """
     from grokscope import registry
-    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.cli.output import say, say_json, say_rows
     from grokscope.machine.bench import bench as timed
     from grokscope.settings.config import read_assignments, resolve
 
@@ -55,4 +55,4 @@ def bench(
         for cost in result.costs
     ]
     columns = ["operation", "ms", "gradients", "of the plain way", "calls"]
-    say_table(columns, rows, numeric=columns[1:])
+    say_rows(columns, rows, numeric=columns[1:])

@@ -63,7 +63,7 @@ def _examine(runs: Path, json: bool) -> None:
 def _verify(
     folder: Path | None, backend: str, device: str, precision: Literal["float32", "float64"] | None, json: bool
 ) -> None:
-    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.cli.output import say, say_json, say_rows
     from grokscope.machine.doctor import verified_points
     from grokscope.machine.verify import PACKAGED
 
@@ -85,7 +85,7 @@ def _verify(
             ]
             for point in verified for check in point.checks
         ]  # fmt: skip
-        say_table(columns, rows, numeric=["error", "allowed", "expected", "found"])
+        say_rows(columns, rows, numeric=["error", "allowed", "expected", "found"])
     past = [point for point in verified if not point.within]
     if past:
         point = past[0]

@@ -1,6 +1,6 @@
 """`grokscope forecast`: will this run grok, and when; and what such a forecast is worth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -177,7 +177,7 @@ def _say_projection(
 
 
 def _say_candidates(projection: "Projection") -> None:
-    from grokscope.cli.output import say, say_table
+    from grokscope.cli.output import say, say_rows
     from grokscope.warning.forecast.laws import LAWS
     from grokscope.words.numbers import count
 
@@ -190,7 +190,7 @@ def _say_candidates(projection: "Projection") -> None:
         ]
         for name in names
     ]  # fmt: skip
-    say_table(["law", "grok step", "off by", "what it goes by"], rows, numeric=["grok step", "off by"])
+    say_rows(["law", "grok step", "off by", "what it goes by"], rows, numeric=["grok step", "off by"])
     if projection.law in names:
         say("* chosen: nearest on unseen configurations, over all of the way to grokking")
 
@@ -203,7 +203,6 @@ def _factor(error: float | None) -> str:
 
 
 def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | None, json: bool) -> None:
-    from grokscope.cli.backtest import say_backtests
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say_json
     from grokscope.runs.directory import NoSuchRun
@@ -241,7 +240,25 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | No
             }
         )
     else:
-        say_backtests(results, reasons)
+        _say_backtests(results, reasons)
+
+
+def _say_backtests(results: "Mapping[str, Sequence[Backtest]]", reasons: Sequence[str]) -> None:
+    """By task, and by way of leaving runs out. `reasons`: why some could not be tested."""
+    from grokscope.cli.output import say, say_table, say_wrapped
+    from grokscope.warning.forecast.backtest_tables import backtest_tables, headline, verdict
+
+    for task, tested in ((task, each) for task, of_task in results.items() for each in of_task):
+        say_wrapped(f"{task}: {headline(tested)}")
+        for table in backtest_tables(tested):
+            say("")
+            say_table(table)
+        say("")
+        for sentence in verdict(tested):
+            say_wrapped(sentence)
+        say("")
+    for reason in reasons:
+        say(f"skipped: {reason}")
 
 
 # --- a bank -----------------------------------------------------------------------------------------------------------

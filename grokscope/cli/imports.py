@@ -125,7 +125,7 @@ def _say_unknown(facts: Sequence[str]) -> None:
 
 
 def _say_imported(target: Path, trajectories: "Sequence[Trajectory]", json: bool) -> None:
-    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.cli.output import say, say_json, say_rows
     from grokscope.words.numbers import count
 
     about: list[dict[str, Any]] = [
@@ -146,5 +146,5 @@ def _say_imported(target: Path, trajectories: "Sequence[Trajectory]", json: bool
         [run["name"], count(run["records"]), count(run["steps"]), count(run["grok_step"]), ", ".join(run["signals"])]
         for run in about
     ]
-    say_table(["run", "records", "steps", "grokked", "signals"], rows, numeric=["records", "steps", "grokked"])
+    say_rows(["run", "records", "steps", "grokked", "signals"], rows, numeric=["records", "steps", "grokked"])
     say(f"written to {target}: `grokscope law {target.stem}` scores them")

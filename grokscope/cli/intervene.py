@@ -157,12 +157,11 @@ def spectrum(
 
     Ratios of grok steps to the baseline's, a column an experiment.
     """
-    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.cli.output import say_json, say_table
     from grokscope.experiment.analysis import analyse
     from grokscope.experiment.conduct import all_outcomes
     from grokscope.experiment.design import find_experiment, read_design
-    from grokscope.experiment.tables import markdown_table
-    from grokscope.experiment.tables import spectrum as side_by_side
+    from grokscope.experiment.tables import spectrum_table
     from grokscope.runs.directory import distinct_names
 
     folders = list(dict.fromkeys(find_experiment(each, runs).resolve() for each in wanted))
@@ -170,18 +169,17 @@ def spectrum(
         name: analyse(all_outcomes(read_design(folder), folder.parent))
         for name, folder in zip(distinct_names(folders), folders, strict=True)
     }
-    head, rows = side_by_side(experiments)
+    table = spectrum_table(experiments)
     if output is not None:
         from grokscope.report.interventions import write_spectrum
 
         output.mkdir(parents=True, exist_ok=True)
-        (output / "spectrum.md").write_text(markdown_table(head, rows) + "\n", encoding="utf-8")
+        (output / "spectrum.md").write_text(table.markdown(), encoding="utf-8")
         _drawn(lambda: write_spectrum(experiments, output))
     if json:
         say_json({name: analysis.to_dict() for name, analysis in experiments.items()})
         return
-    say_table(head, rows)
-    say("ratio of grok steps to the baseline's on the same seed, 95 % interval; the baseline itself: steps (grokked)")
+    say_table(table)
 
 
 def _design(
@@ -273,7 +271,7 @@ def _conduct(design: "Design", runs: Path, jobs: int | None, quiet: bool) -> "li
 
 
 def _say_plan(design: "Design", runs: Path, json: bool) -> None:
-    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.cli.output import say, say_json, say_rows
     from grokscope.experiment.conduct import all_planned, assumed_starts, check_design
     from grokscope.experiment.design import grown, never_treated
     from grokscope.sweeps.standing import read_standing
@@ -301,7 +299,7 @@ def _say_plan(design: "Design", runs: Path, json: bool) -> None:
         [each.cell.slug, standing.state, "; ".join(map(str, each.cell.settings.get("interventions.schedule", [])))]
         for each, standing in planned
     ]
-    say_table(["run", "state", "intervention"], rows)
+    say_rows(["run", "state", "intervention"], rows)
 
 
 def _drawn(draw: "Callable[[], object]") -> None:
@@ -342,7 +340,13 @@ def _say_results(folder: Path, output: Path | None, json: bool) -> None:
                 "runs": [outcome.to_dict() for outcome in outcomes],
             }
         )
-    else:
-        from grokscope.cli.intervene_results import say_results
+        return
+    from grokscope.cli.output import say, say_table, say_wrapped
+    from grokscope.experiment.tables import experiment_tables, headline, remarks
 
-        say_results(design, analysis, claims)
+    say_wrapped(headline(design, analysis))
+    for sentence in remarks(analysis):
+        say_wrapped(sentence)
+    for table in experiment_tables(analysis, claims):
+        say("")
+        say_table(table)

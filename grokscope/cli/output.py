@@ -6,12 +6,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import get_terminal_size
 from textwrap import fill
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from grokscope.cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from grokscope.words.table import Table
 
 NARROWEST = 20
 """Columns of the narrowest window that is laid out for."""
@@ -40,7 +44,7 @@ def say_json_line(value: Any) -> None:
     say(json.dumps(value, allow_nan=False, ensure_ascii=False))
 
 
-def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:
+def say_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:
     """A table as wide as it likes; where a window is narrower, its last columns give way.
 
     Columns named in `numeric` are flush right.
@@ -66,6 +70,20 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric:
     with console.capture() as captured:
         console.print(table(), crop=False)
     say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def say_table(table: "Table") -> None:
+    """A table under its title, as wide as it likes; in a narrower window its columns give way. Its notes below."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    width = get_terminal_size((UNBOUNDED, 1)).columns  # COLUMNS counts in a pipe too
+    heading, *rows = table.terminal(max(width, NARROWEST))
+    with console.capture() as captured:
+        console.print(heading, style="bold", soft_wrap=True)
+    say("\n".join([table.title, captured.get().rstrip("\n"), *rows]))
+    for note in table.notes:
+        say_wrapped(note)
 
 
 @contextmanager

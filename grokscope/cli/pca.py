@@ -94,7 +94,7 @@ def _quarters(found: "Sequence[Concentration]", snapshots: int) -> list[int]:
 
 
 def _say_shares(found: "Sequence[Concentration]", steps: Sequence[int]) -> None:
-    from grokscope.cli.output import say, say_table
+    from grokscope.cli.output import say, say_rows
 
     quarters = _quarters(found, len(steps))
     until = [f"{steps[found[-1].windows[at].snapshots - 1]:,}" for at in quarters]
@@ -110,11 +110,11 @@ def _say_shares(found: "Sequence[Concentration]", steps: Sequence[int]) -> None:
         for block in found
     ]
     say(f"% of variance, {len(steps)} snapshots, steps {steps[0]:,} to {steps[-1]:,}; under a step: PC1 up to it")
-    say_table(columns, rows, numeric=columns[1:])
+    say_rows(columns, rows, numeric=columns[1:])
 
 
 def _say_sensitivity(found: "Sequence[Concentration]", snapshots: int) -> None:
-    from grokscope.cli.output import say, say_table
+    from grokscope.cli.output import say, say_rows
 
     counts = [str(window.snapshots) for window in found[-1].subsamples]
     columns = ["block", *counts, str(snapshots)]
@@ -128,7 +128,7 @@ def _say_sensitivity(found: "Sequence[Concentration]", snapshots: int) -> None:
         rows.append(["null, joint", *map(_percent, nulls), _percent(joint.null.mean)])
     say("")
     say("PC1, % of variance, by the number of snapshots kept (evenly spaced)")
-    say_table(columns, rows, numeric=columns[1:])
+    say_rows(columns, rows, numeric=columns[1:])
 
 
 def _say_meaning(snapshots: int, null: int) -> None:

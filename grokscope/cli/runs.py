@@ -34,7 +34,7 @@ def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
 
 
 def _say_runs(listed: list[tuple[str, dict[str, Any]]]) -> None:
-    from grokscope.cli.output import say_table
+    from grokscope.cli.output import say_rows
     from grokscope.words.numbers import count, number, percent
 
     columns = ["name", "state", "step", "of", "grokked", "train", "test", "defect", "task", "last word"]
@@ -46,7 +46,7 @@ def _say_runs(listed: list[tuple[str, dict[str, Any]]]) -> None:
         ]
         for word, run in listed
     ]  # fmt: skip
-    say_table(columns, rows, numeric=columns[2:8])
+    say_rows(columns, rows, numeric=columns[2:8])
 
 
 def _age(time: str | None) -> str:

@@ -75,7 +75,7 @@ def _say_all(
     state: "RunState", findings: "list[Finding]", spent: "Cost", defects: list[float], treatments: list[dict[str, Any]]
 ) -> None:
     from grokscope.cli.display import sparkline
-    from grokscope.cli.output import say, say_table
+    from grokscope.cli.output import say, say_rows
     from grokscope.words.numbers import count, number
 
     for line in _settings(state):
@@ -89,7 +89,7 @@ def _say_all(
         ]
         for finding in findings
     ]  # fmt: skip
-    say_table(columns, rows, numeric=columns[2:])
+    say_rows(columns, rows, numeric=columns[2:])
     say("* the rules this run acted on; lead: steps to grokking by that rule")
     say("")
     _say_treatments(state, treatments)
@@ -136,7 +136,7 @@ def _treatments(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _say_treatments(state: "RunState", treatments: list[dict[str, Any]]) -> None:
-    from grokscope.cli.output import say, say_table
+    from grokscope.cli.output import say, say_rows
     from grokscope.words.numbers import count
 
     planned = state.config.get("interventions", {}).get("schedule", [])
@@ -151,7 +151,7 @@ def _say_treatments(state: "RunState", treatments: list[dict[str, Any]]) -> None
             ]
             for each in treatments
         ]  # fmt: skip
-        say_table(columns, rows, numeric=columns[1:4])
+        say_rows(columns, rows, numeric=columns[1:4])
         say("applied: as often as is on record; what acts in every step is recorded first and with the loss")
     else:
         say(f"interventions  none came of what was planned: {'; '.join(planned)}")

@@ -304,7 +304,7 @@ def _say_command_json(cell: "Cell", command: list[str]) -> None:
 
 
 def _say_cells(planned: "Sweep", json: bool) -> None:
-    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.cli.output import say, say_json, say_rows
     from grokscope.sweeps.standing import read_standing
     from grokscope.words.numbers import count
 
@@ -322,12 +322,12 @@ def _say_cells(planned: "Sweep", json: bool) -> None:
         ]
         for standing in standings
     ]  # fmt: skip
-    say_table(columns, rows, numeric=columns[2:])
+    say_rows(columns, rows, numeric=columns[2:])
 
 
 def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
     """What the cells are, and how long each takes if it uses up its budget; one that groks ends earlier."""
-    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.cli.output import say, say_json, say_rows
     from grokscope.sweeps.standing import read_standing
     from grokscope.words.numbers import count, fixed, number
 
@@ -356,7 +356,7 @@ def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
         ]
         for standing, each in zip(standings, hours, strict=True)
     ]  # fmt: skip
-    say_table(columns, rows, numeric=columns[2:])
+    say_rows(columns, rows, numeric=columns[2:])
     if known:
         say(f"at most {sum(known):.1f} hours one after the other: {basis}")
 
@@ -392,7 +392,7 @@ def _expected_hours(planned: "Sweep", jobs: int) -> tuple[list[float | None], st
 
 
 def _say_sweeps(sweeps: "list[Sweep]", runs: Path, json: bool) -> None:
-    from grokscope.cli.output import say_json, say_table
+    from grokscope.cli.output import say_json, say_rows
     from grokscope.sweeps.standing import read_standing
 
     listed = [_summary(each, [read_standing(cell) for cell in each.cells]) for each in sweeps]
@@ -400,7 +400,7 @@ def _say_sweeps(sweeps: "list[Sweep]", runs: Path, json: bool) -> None:
         say_json(listed)
     elif listed:
         rows = [[each["sweep"], str(each["cells"]), _counts(each["states"]), each["task"]] for each in listed]
-        say_table(["name", "cells", "states", "task"], rows, numeric=["cells"])
+        say_rows(["name", "cells", "states", "task"], rows, numeric=["cells"])
     else:
         complain(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` makes one")
 

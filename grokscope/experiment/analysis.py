@@ -74,7 +74,7 @@ class ArmResult:
             return word if self.p is not None and self.p < SIGNIFICANCE else f"{word}?"
         if self.effect.kind != "estimate":
             return f"undecided: {self.grokked}/{len(self.known)} grok"
-        return "no effect seen"
+        return "no effect found"
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -117,7 +117,7 @@ class Contrast:
         )
         if word is not None:
             return word if self.p is not None and self.p < SIGNIFICANCE else f"{word}?"
-        return "the same, as far as seen" if self.effect.kind == "estimate" else "undecided"
+        return "no difference found" if self.effect.kind == "estimate" else "undecided"
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -146,7 +146,7 @@ class DoseResponse:
             return "no trend"
         if self.trend_p < SIGNIFICANCE:
             return "later with dose" if self.trend > 0 else "sooner with dose"
-        return "no trend seen"
+        return "no trend found"
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from grokscope.experiment.analysis import Analysis, ArmResult
 from grokscope.experiment.conditions import CONDITIONS, Arm
-from grokscope.experiment.effects import Effect
+from grokscope.experiment.effects import Effect, RatioCell
+from grokscope.words.numbers import MISSING, p_value
 
 Says = Literal["none", "never", "sooner", "later", "sooner with dose", "later with dose"]
 Finding = Literal["supported", "refuted", "undecided", "not tried"]
@@ -108,8 +109,8 @@ def _judged(claim: Claim, analysis: Analysis) -> Judged:
         return _judged_response(claim, analysis)
     result = analysis.result(Arm(claim.condition, claim.dose))
     if result is None or result.effect is None:
-        return Judged(claim, "not tried", "-")
-    numbers = f"{said(result.effect)}, {result.grokked}/{len(result.known)} grok"
+        return Judged(claim, "not tried", MISSING)
+    numbers = f"{ratio_in_words(result.effect.cell)}, {result.grokked}/{len(result.known)} grok"
     match claim.says:
         case "none":
             return Judged(claim, _none(result.effect), numbers)
@@ -119,17 +120,17 @@ def _judged(claim: Claim, analysis: Analysis) -> Judged:
             return Judged(claim, _directed(claim, result.effect), numbers)
 
 
-def said(effect: Effect) -> str:
-    """`1.10 [1.03, 1.17]`, or a bound; without an interval where the noise is unknown."""
-    if effect.ratio is None:
-        return "-"
-    if not effect.noise_known:
-        return {"at least": "≥ ", "at most": "≤ "}.get(effect.kind, "") + f"{effect.ratio:.2f}"
-    low, high = effect.interval
-    mark = {"at least": "≥ ", "at most": "≤ "}.get(effect.kind, "")
+def ratio_in_words(cell: RatioCell) -> str:
+    """`1.10 [1.03, 1.17]`, or a bound; without an interval where the noise is unknown, which leaves both ends open."""
+    ratio, low, high, kind = cell
+    if ratio is None:
+        return MISSING
+    bound = {"at least": "≥ ", "at most": "≤ "}.get(kind, "") + f"{ratio:.2f}"
+    if low is None and high is None:
+        return bound
     left = "(0" if low is None else f"[{low:.2f}"
     right = "∞)" if high is None else f"{high:.2f}]"
-    return f"{mark}{effect.ratio:.2f} {left}, {right}"
+    return f"{bound} {left}, {right}"
 
 
 def _none(effect: Effect) -> Finding:
@@ -161,8 +162,8 @@ def _directed(claim: Claim, effect: Effect) -> Finding:
 def _judged_response(claim: Claim, analysis: Analysis) -> Judged:
     response = next((each for each in analysis.responses if each.condition == claim.condition), None)
     if response is None:
-        return Judged(claim, "not tried", "-")
-    numbers = "no order" if response.trend is None else f"trend z {response.trend:+.1f}, p {response.trend_p:.2g}"
+        return Judged(claim, "not tried", MISSING)
+    numbers = "no order" if response.trend is None else f"trend z {response.trend:+.1f}, p {p_value(response.trend_p)}"
     if response.verdict == claim.says:
         return Judged(claim, "supported", numbers)
     return Judged(claim, "refuted" if "with dose" in response.verdict else "undecided", numbers)

@@ -36,6 +36,11 @@ PUBLISHED_REPLICATES: tuple[tuple[int, ...], ...] = (
 """Grok steps of one seed in several of the author's own files (modular add, sub, mul, x2_y2; lr 1e-3): cadence 100."""
 
 
+EffectKind = Literal["estimate", "at least", "at most", "open"]
+RatioCell = tuple[float | None, float | None, float | None, EffectKind]
+"""A ratio or its bound, the ends of its interval (None: open), and which of them it is"""
+
+
 @dataclass(frozen=True)
 class Noise:
     """How far runs of one seed lie apart."""
@@ -101,7 +106,7 @@ class Effect:
     """The interval of the ratio over seeds; None with fewer than two pairs, or a run that did not grok"""
 
     @property
-    def kind(self) -> Literal["estimate", "at least", "at most", "open"]:
+    def kind(self) -> EffectKind:
         if self.low_log == self.high_log:
             return "estimate"
         if math.isfinite(self.low_log):
@@ -125,6 +130,11 @@ class Effect:
         reach = self.quantile * self.standard_error
         low, high = self.low_log - reach, self.high_log + reach
         return math.exp(low) if math.isfinite(low) else None, math.exp(high) if math.isfinite(high) else None
+
+    @property
+    def cell(self) -> RatioCell:
+        """The ratio as a cell of a table."""
+        return self.ratio, *self.interval, self.kind
 
     @property
     def noise_known(self) -> bool:

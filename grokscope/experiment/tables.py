@@ -1,172 +1,262 @@
-"""An experiment's results as files: one CSV a question, and one Markdown page with all of them."""
+"""An experiment's results as tables, and as files: one CSV a table, and one Markdown page with all of them."""
 
-import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from grokscope.experiment.analysis import Analysis, ArmResult
-from grokscope.experiment.claims import Judged, said
-from grokscope.experiment.conditions import CONDITIONS
+from grokscope.experiment.claims import Judged, ratio_in_words
+from grokscope.experiment.conditions import CONDITIONS, Arm
 from grokscope.experiment.design import Design
-from grokscope.experiment.effects import Effect
+from grokscope.experiment.effects import Effect, Slope
+from grokscope.words.durations import duration
+from grokscope.words.numbers import (
+    count,
+    counted,
+    estimate,
+    fixed,
+    interval,
+    listed,
+    number,
+    p_value,
+    parts_of_whole,
+    whole_percent,
+)
+from grokscope.words.table import Cell, Column, Table
 
-Rows = Sequence[Mapping[str, Any]]
-
-
-def write_tables(design: Design, analysis: Analysis, claims: Sequence[Judged], folder: Path) -> list[Path]:
-    """`runs.csv`, `effects.csv`, `contrasts.csv`, `dose-response.csv`, `claims.csv` and `results.md` in `folder`.
-
-    Returns their paths. Raises `OSError`.
-    """
-    tables: dict[str, Rows] = {
-        "runs": [outcome.to_dict() for result in analysis.arms for outcome in result.outcomes],
-        "effects": [_arm_row(result) for result in analysis.arms],
-        "contrasts": [
-            {
-                "condition": each.arm.condition, "control": each.control.condition, "dose": each.arm.dose,
-                **_effect_row(each.effect), "p_holm": each.p, "verdict": each.verdict,
-            }
-            for each in analysis.contrasts
-        ],
-        "dose-response": [
-            {
-                "condition": each.condition,
-                "slope": each.slope and each.slope.slope,
-                "low": each.slope and each.slope.low,
-                "high": each.slope and each.slope.high,
-                "trend_z": each.trend,
-                "trend_p": each.trend_p,
-                "verdict": each.verdict,
-            }
-            for each in analysis.responses
-        ],
-        "claims": [claim.to_dict() for claim in claims],
-    }  # fmt: skip
-    written = []
-    for name, rows in tables.items():
-        if rows:
-            written.append(folder / f"{name}.csv")
-            _write_csv(written[-1], rows)
-    page = folder / "results.md"
-    page.write_text(markdown(design, analysis, claims), encoding="utf-8")
-    return [*written, page]
+_RATIO = ("ratio", "95 % low", "95 % high", "bound")
 
 
-def markdown(design: Design, analysis: Analysis, claims: Sequence[Judged]) -> str:
-    """The tables that a person reads, with what they need to know to read them."""
-    runs = [outcome for result in analysis.arms for outcome in result.outcomes]
-    parts = [
-        f"# {design.name}",
-        f"Task {design.task}, preset {design.preset}, seeds {', '.join(map(str, design.seeds))}; "
-        f"{sum(outcome.over for outcome in runs)} of {len(runs)} runs over. Treated from step: {design.start}. "
-        f"Settings beside the preset: {_settings(design)}.",
-        f"Noise between runs of one seed: {analysis.noise.text}. Ratios are of grok steps on the "
-        "same seed, with 95 % intervals from that noise; over seeds: the interval from the spread of the seeds alone; "
-        "p values are Holm's; a run that did not grok gives a bound. Relative norm: of what was added to gradient, "
-        "update or weights, over that of the latter, at each act.",
-        markdown_table(
-            ["condition", "relative norm", "grok", "grok steps", "ratio to baseline", "over seeds", "p", "verdict"],
-            [
-                [
-                    result.arm.label, "" if result.strength is None else f"{result.strength:.2g}",
-                    f"{result.grokked}/{len(result.known)}", _steps(result),
-                    "" if result.effect is None else said(result.effect), _over_seeds(result.effect), _p(result.p),
-                    "" if result.arm.is_baseline else result.verdict,
-                ]
-                for result in analysis.arms
-            ],
+def experiment_tables(analysis: Analysis, claims: Sequence[Judged]) -> list[Table]:
+    """Effects, contrasts, dose and response, claims; those that have rows."""
+    tables = (effects_table(analysis), contrasts_table(analysis), responses_table(analysis), claims_table(claims))
+    return [table for table in tables if table.rows]
+
+
+def effects_table(analysis: Analysis) -> Table:
+    """A row an arm: its grok steps, and what it is against the baseline."""
+    columns = (
+        Column("condition", _label, parts=("condition", "dose")),
+        Column("grokked", parts_of_whole, parts=("grokked", "runs")),
+        Column("step", lambda cell: count(cell[0]) if cell[1] else f"> {count(cell[0])}",
+               parts=("restricted mean", "every run grokked")),
+        Column("ratio to baseline", ratio_in_words, parts=_RATIO),
+        Column("verdict"),
+        Column("detectable", whole_percent, rank=1),
+        Column("p", p_value, rank=2),
+        Column("over seeds", interval(fixed(2)), parts=("over seeds, low", "over seeds, high"), rank=3),
+        Column("relative norm", lambda strength: number(strength, 2), rank=4),
+        Column("log-rank p", p_value, detail=True),
+        Column("grok steps", detail=True),
+    )  # fmt: skip
+    return Table(
+        "effects",
+        "Effects against the baseline",
+        columns,
+        tuple(map(_arm_row, analysis.arms)),
+        (
+            "step: mean of the grok steps; a run that did not grok counts with its budget.",
+            "ratio: of grok steps on the same seed, with the 95 % interval from the noise between runs of one seed. A "
+            "run that did not grok gives a bound. over seeds: the interval from the spread of the seeds alone.",
+            "p: corrected by Holm's method. A verdict with a question mark does not survive the correction.",
+            "detectable: where no effect was found, the smallest effect that would be found with 80 % power.",
+            "relative norm: norm of what was added to gradient, update or weights, over their own norm, at each act.",
         ),
-    ]  # fmt: skip
-    named = dict.fromkeys(result.arm.condition for result in analysis.arms if not result.arm.is_baseline)
-    parts.append("\n".join(f"- {name}: {CONDITIONS[name].summary}" for name in named))
-    if analysis.contrasts:
-        rows = [[e.arm.label, e.control.condition, said(e.effect), _p(e.p), e.verdict] for e in analysis.contrasts]
-        parts += ["## Against the controls", markdown_table(["condition", "control", "ratio", "p", "verdict"], rows)]
-    if claims:
-        rows = [
-            [e.claim.condition, _dose(e.claim.dose), e.claim.text, e.claim.evidence, e.numbers, e.finding]
-            for e in claims
-        ]
-        head = ["condition", "dose", "claim", "the author's own figures", "our runs", "finding"]
-        parts += ["## Published claims", markdown_table(head, rows)]
-    return "\n\n".join(parts) + "\n"
-
-
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; bars in cells are escaped."""
-    escaped = [[cell.replace("|", "\\|") for cell in line] for line in (head, *rows)]
-    lines = [escaped[0], ["---"] * len(head), *escaped[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def spectrum(experiments: Mapping[str, Analysis]) -> tuple[list[str], list[list[str]]]:
-    """Effects of several experiments side by side: head and rows, an arm a row, an experiment a column."""
-    arms = list(dict.fromkeys(result.arm for each in experiments.values() for result in each.arms))
-    rows = [[arm.label, *(_cell(each.result(arm)) for each in experiments.values())] for arm in arms]
-    return ["condition", *experiments], rows
-
-
-def _cell(result: ArmResult | None) -> str:
-    if result is None or not result.known:
-        return "-"
-    if result.arm.is_baseline:
-        return f"{result.restricted_mean:,.0f} ({result.grokked}/{len(result.known)})"
-    if result.never:
-        return f"never ({result.grokked}/{len(result.known)})"
-    return "-" if result.effect is None else said(result.effect)
-
-
-def _arm_row(result: ArmResult) -> dict[str, Any]:
-    test = result.log_rank
-    return {
-        "condition": result.arm.condition,
-        "dose": result.arm.dose,
-        "runs": len(result.known),
-        "grokked": result.grokked,
-        "restricted_mean": result.restricted_mean,
-        "relative_norm": result.strength,
-        **_effect_row(result.effect),
-        "p_holm": result.p,
-        "log_rank_p": test and test.p,
-        "log_rank_p_holm": result.log_rank_p,
-        "verdict": "" if result.arm.is_baseline else result.verdict,
-    }
-
-
-def _effect_row(effect: Effect | None) -> dict[str, Any]:
-    keys = ("kind", "ratio", "low", "high", "p", "detectable")
-    if effect is None:
-        return dict.fromkeys((*keys, "low_over_seeds", "high_over_seeds"))
-    whole = effect.to_dict()
-    low, high = effect.over_seeds or (None, None)
-    return {key: whole[key] for key in keys} | {"low_over_seeds": low, "high_over_seeds": high}
-
-
-def _write_csv(path: Path, rows: Rows) -> None:
-    with path.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.DictWriter(out, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _steps(result: ArmResult) -> str:
-    return ", ".join(
-        f"{each.grok_step:,}" if each.grok_step is not None else f"> {each.budget:,}" for each in result.known
     )
 
 
-def _over_seeds(effect: Effect | None) -> str:
-    return "" if effect is None or effect.over_seeds is None else "[{:.2f}, {:.2f}]".format(*effect.over_seeds)
+def contrasts_table(analysis: Analysis) -> Table:
+    """A row a condition with a control at the same dose."""
+    return Table(
+        "contrasts",
+        "Effects against the controls",
+        (
+            Column("condition", _label, parts=("condition", "dose")),
+            Column("control"),
+            Column("ratio", ratio_in_words, parts=_RATIO),
+            Column("p", p_value, rank=1),
+            Column("verdict"),
+        ),
+        tuple(
+            (_arm(each.arm), each.control.condition, _ratio(each.effect), each.p, each.verdict)
+            for each in analysis.contrasts
+        ),
+    )
 
 
-def _settings(design: Design) -> str:
-    return ", ".join(f"{key}={value}" for key, value in design.base.items()) or "none"
+def responses_table(analysis: Analysis) -> Table:
+    """A row a condition that was tried at several doses."""
+    return Table(
+        "dose-response",
+        "Dose and response",
+        (
+            Column("condition"),
+            Column("ratio at the largest dose", _at_dose, parts=("slope", "95 % low", "95 % high", "largest dose")),
+            Column("trend", lambda z: f"{z:+.1f}", unit="z"),
+            Column("p", p_value, rank=1),
+            Column("verdict"),
+        ),
+        tuple(
+            (
+                each.condition,
+                _slope(each.slope),
+                each.trend,
+                each.trend_p,
+                each.verdict,
+            )
+            for each in analysis.responses
+        ),
+        (
+            "ratio at the largest dose: from a line of log grok step on dose, over doses at which every run grokked.",
+            "trend: Kendall's S within seeds as a normal deviate, above 0 where grokking comes later with dose.",
+        ),
+    )
 
 
-def _dose(dose: float | None) -> str:
-    return "" if dose is None else f"{dose:g}"
+def claims_table(claims: Sequence[Judged]) -> Table:
+    """A row a published claim, beside what these runs show."""
+    return Table(
+        "claims",
+        "Published claims",
+        (
+            Column("condition", _label, parts=("condition", "dose")),
+            Column("these runs say"),
+            Column("claim"),
+            Column("our ratio"),
+            Column("the author's own figures"),
+            Column("source", lambda source: f"arXiv {source}", rank=1),
+        ),
+        tuple(
+            (
+                (each.claim.condition, each.claim.dose), each.finding, each.claim.text, each.numbers,
+                each.claim.evidence, each.claim.source,
+            )
+            for each in claims
+        ),
+    )  # fmt: skip
 
 
-def _p(p: float | None) -> str:
-    return "" if p is None else f"{p:.2g}"
+def spectrum_table(experiments: Mapping[str, Analysis]) -> Table:
+    """Effects of several experiments side by side: an arm a row, an experiment a column."""
+    arms = list(dict.fromkeys(result.arm for each in experiments.values() for result in each.arms))
+    return Table(
+        "spectrum",
+        "Effects side by side",
+        tuple(map(Column, ("condition", *experiments))),
+        tuple((arm.label, *(_side_by_side(each.result(arm)) for each in experiments.values())) for arm in arms),
+        (
+            "Ratio of grok steps to the baseline's on the same seed, with its 95 % interval. The baseline itself: its "
+            "grok step, and how many runs grokked.",
+        ),
+    )
+
+
+def headline(design: Design, analysis: Analysis) -> str:
+    """What was run, and how much of it is over."""
+    outcomes = [outcome for result in analysis.arms for outcome in result.outcomes]
+    over = sum(outcome.over for outcome in outcomes)
+    spent = duration(sum(outcome.seconds for outcome in outcomes))
+    seeds = ", ".join(map(str, design.seeds))
+    return (
+        f"{design.name}: {design.task}, preset {design.preset}, seeds {seeds}; {over} of "
+        f"{counted(len(outcomes), 'run')} over, {spent}"
+    )
+
+
+def remarks(analysis: Analysis) -> list[str]:
+    """What a reader must know beside the tables: the noise, runs that do not count, the test across all arms."""
+    sentences = [f"Noise between runs of one seed: {analysis.noise.text}."]
+    untreated = [outcome.name for result in analysis.arms for outcome in result.untreated]
+    if untreated:
+        sentences.append(
+            f"Never treated, because the run was over before its intervention acted: {listed(untreated, 3)}."
+        )
+    if analysis.log_rank is not None:
+        test = analysis.log_rank
+        sentences.append(
+            f"Log-rank test across all conditions, within seeds: chi-squared {number(test.statistic)}, {test.degrees} "
+            f"degrees of freedom, p {p_value(test.p)}."
+        )
+    return sentences
+
+
+def write_tables(design: Design, analysis: Analysis, claims: Sequence[Judged], folder: Path) -> list[Path]:
+    """Every table as a CSV in `folder`, a CSV of all runs, and `results.md`. Returns their paths. Raises `OSError`."""
+    outcomes = [outcome.to_dict() for result in analysis.arms for outcome in result.outcomes]
+    tables = experiment_tables(analysis, claims)
+    written = []
+    for table in (Table.of_records("runs", "Runs", outcomes), *tables):
+        if table.rows:
+            written.append(folder / f"{table.slug}.csv")
+            written[-1].write_text(table.csv(), encoding="utf-8", newline="")
+    page = folder / "results.md"
+    page.write_text(markdown(design, analysis, tables), encoding="utf-8")
+    return [*written, page]
+
+
+def markdown(design: Design, analysis: Analysis, tables: Sequence[Table]) -> str:
+    """The tables that a person reads, with what a reader must know."""
+    named = dict.fromkeys(result.arm.condition for result in analysis.arms if not result.arm.is_baseline)
+    settings = ", ".join(f"{key}={value}" for key, value in design.base.items()) or "none"
+    parts = [
+        f"# {design.name}",
+        f"{headline(design, analysis)}. Treated from step: {design.start}. Settings beside the preset: {settings}.",
+        " ".join(remarks(analysis)),
+        "\n".join(f"- {name}: {CONDITIONS[name].summary}" for name in named),
+        *(f"## {table.title}\n\n{table.markdown().rstrip()}" for table in tables),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _arm_row(result: ArmResult) -> tuple[Cell, ...]:
+    effect, baseline = result.effect, result.arm.is_baseline
+    steps = [
+        count(each.grok_step) if each.grok_step is not None else f"> {count(each.budget)}" for each in result.known
+    ]
+    return (
+        _arm(result.arm),
+        (result.grokked, len(result.known)),
+        None if result.restricted_mean is None else (result.restricted_mean, result.grokked == len(result.known)),
+        _ratio(effect),
+        "" if baseline else result.verdict,
+        None if effect is None or result.verdict != "no effect found" else math.exp(effect.detectable_log) - 1,
+        result.p,
+        None if effect is None else effect.over_seeds,
+        result.strength,
+        result.log_rank_p,
+        ", ".join(steps),
+    )
+
+
+def _arm(arm: Arm) -> Cell:
+    return arm.condition, arm.dose
+
+
+def _label(cell: tuple[str, float | None]) -> str:
+    return Arm(*cell).label
+
+
+def _slope(slope: Slope | None) -> Cell:
+    return None if slope is None else (slope.slope, slope.low, slope.high, max(slope.doses))
+
+
+def _ratio(effect: Effect | None) -> Cell:
+    return None if effect is None else effect.cell
+
+
+def _at_dose(cell: tuple[float, float, float, float]) -> str:
+    *slopes, largest = cell
+    return f"{estimate(fixed(2))(tuple(math.exp(slope * largest) for slope in slopes))} at {largest:g}"
+
+
+def _side_by_side(result: ArmResult | None) -> str:
+    if result is None or not result.known:
+        return "–"
+    grokked = f"({parts_of_whole((result.grokked, len(result.known)))})"
+    if result.arm.is_baseline:
+        return f"{count(result.restricted_mean)} {grokked}"
+    if result.never:
+        return f"never {grokked}"
+    cell: Any = _ratio(result.effect)
+    return "–" if cell is None else ratio_in_words(cell)

@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from grokscope.report.parts import LeftOut, Part, Plate, Section, Table, counted
+from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, INK, line, log_axis, look, points
 from grokscope.warning.forecast.backtest import FORECAST, Backtest, Coverage, Odds, backtest
+from grokscope.warning.forecast.backtest_tables import backtest_tables, headline, verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,28 +36,8 @@ def section(runs: Sequence[Run], task: str) -> Section:
         tested = backtest(known)
     except ValueError as problem:
         return Section(f"forecast-{task}", title, (), (LeftOut("Forecast calibration", str(problem)),))
-    parts: list[Part] = [_plate(tested, task), *tables(tested, task)]
-    return Section(f"forecast-{task}", title, _paragraphs(tested), tuple(parts))
-
-
-def _paragraphs(tested: Backtest) -> tuple[str, ...]:
-    said = (
-        f"Each of {counted(tested.configurations, 'configuration')} was left out in turn: the forecaster was "
-        "calibrated on the others and asked about its runs at many steps, never seeing beyond them. "
-        f"{tested.runs} runs, of which {tested.grokked} grokked."
-    )
-    covered = (
-        "No interval was given."
-        if tested.covered is None
-        else f"Over all of the way, {100 * tested.level:g} % intervals held the grok step in "
-        f"{100 * tested.covered:.0f} % of cases."
-    )
-    false = (
-        f"Of the answers about runs that never grokked, {100 * tested.false_projections:.1f} % projected a grok step "
-        "nevertheless."
-    )
-    silent = "; ".join(f"{reason} ({count:,})" for reason, count in tested.reasons.items())
-    return (said, f"{covered} {false}", *([f"Why nothing was projected: {silent}."] if silent else []))
+    parts: list[Part] = [_plate(tested, task), *(table.about(task) for table in backtest_tables(tested))]
+    return Section(f"forecast-{task}", title, (headline(tested), " ".join(verdict(tested))), tuple(parts))
 
 
 def _plate(tested: Backtest, task: str) -> Plate:
@@ -175,58 +156,3 @@ def _fractions(axes: "Axes", words: str) -> None:
     axes.set_xlim(3, 97)
     axes.set_xticks([10, 30, 50, 70, 90])
     axes.set_xlabel(words)
-
-
-def tables(tested: Backtest, task: str) -> list[Table]:
-    """Errors, intervals and probabilities."""
-    return [
-        Table(
-            f"forecast-errors-{task}",
-            f"Backtest, errors of the grok step: {task}",
-            ("candidate", "fraction of the way", "runs", "mean |log10|", "mean error (%)", "median error (%)"),
-            tuple(
-                (each.candidate, each.at, each.runs, each.mean_log10, each.mean_percent, each.median_percent)
-                for each in tested.errors
-            ),
-            folded=True,
-        ),
-        Table(
-            f"forecast-coverage-{task}",
-            f"Backtest, {100 * tested.level:g} % intervals: {task}",
-            ("fraction of the way", "runs", "projected", "intervals", "covered", "width (high / low), median"),
-            tuple(
-                (each.at, each.runs, each.projected, each.intervals, each.covered, each.width)
-                for each in tested.coverage
-            ),
-        ),
-        Table(
-            f"forecast-probability-{task}",
-            f"Backtest, probability of grokking within the budget: {task}",
-            (
-                "runs",
-                "fraction of the budget",
-                "waiting",
-                "of these grokked",
-                "AUROC",
-                "Brier",
-                "Brier of the base rate",
-            ),
-            tuple(
-                (each.runs, each.at, each.waiting, each.grokked, each.auroc, each.brier, each.base_brier)
-                for each in tested.odds
-            ),
-            note="waiting: had not grokked by then, and were given a probability.",
-            folded=True,
-        ),
-        Table(
-            f"forecast-reliability-{task}",
-            f"Backtest, what was said and what came: {task}",
-            ("runs", "probability from", "to", "answers", "distinct runs", "mean probability", "share that grokked"),
-            tuple(
-                (each.runs, each.low, each.high, each.answers, each.distinct, each.said, each.grokked)
-                for each in tested.reliability
-            ),
-            note="Answers at all fractions of the budget; a run gives up to nine.",
-            folded=True,
-        ),
-    ]

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.report.parts import Cell, LeftOut, Part, Plate, Section, Table, counted
+from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, GRID, INK, PAPER, line, log_axis, look, points
-from grokscope.report.wording import in_words
 from grokscope.warning.fits import LEVEL, PowerLaw
 from grokscope.warning.law import Case, Law, law
+from grokscope.warning.law_tables import Exponent, counts_in_words, exponents, law_in_words, laws_table, verdict
 from grokscope.warning.nulls import FLOOR_RECORDS
+from grokscope.words.names import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +36,7 @@ def section(runs: Sequence[Run], task: str) -> Section:
     """Figures and one table for the runs of a task."""
     trajectories = [run.trajectory for run in runs]
     laws = [law(trajectories, rule) for rule in TABLED]
-    parts: list[Part] = [*(_plate(each, task) for each in laws if each.rule in DRAWN), table(laws, task)]
+    parts: list[Part] = [*(_plate(each, task) for each in laws if each.rule in DRAWN), laws_table(laws).about(task)]
     paragraphs = (
         "Lead is the grok step minus the step to which the rule dates its finding. The grok step is on both sides of "
         "this law, so an exponent near or above 1 and an R² near 1 follow by algebra wherever onsets are small beside "
@@ -55,25 +56,7 @@ def _plate(fitted: Law, task: str) -> Plate | LeftOut:
         tally = fitted.counts
         needed = "a fit takes three runs that fired before they grokked, at different steps"
         return LeftOut(title, f"{needed}; {tally.led} of {tally.runs} did")
-    fit = fitted.published.fit
-    tally = fitted.counts
-    told = (
-        f"Least squares on {counted(fit.n, 'run')}: lead = {fit.constant:.3g} · grok^{fit.exponent:.3f} "
-        f"(95 % {fit.low:.2f} to {fit.high:.2f}, R² {fit.r_squared:.3f}). "
-        f"{tally.late} fired late, {tally.missed} never fired before grokking, {tally.false_alarms} fired and did not "
-        f"grok within their budget, {tally.quiet} did neither."
-    )
-    if tally.unfinished:
-        told += f" {counted(tally.unfinished, 'run')} not grokked, and not seen to the end of the budget."
-    if tally.not_recorded:
-        told += f" {counted(tally.not_recorded, 'run')} without this signal."
-    nulls = fitted.published.nulls
-    if nulls.permuted is not None:
-        drawn = nulls.permuted.exponents
-        told += (
-            f" Onsets permuted among the runs give {drawn.mean:.3f} ({drawn.low:.2f} to {drawn.high:.2f}), and an "
-            f"exponent at least as large in {100 * nulls.permuted.at_least_observed:.0f} % of draws."
-        )
+    told = f"lead = {law_in_words(fitted.published.fit)}. {counts_in_words(fitted.counts)}. {' '.join(verdict(fitted))}"
     return Plate(
         slug=f"law-{task}-{fitted.rule}",
         title=title,
@@ -203,35 +186,6 @@ def _lead(case: Case) -> int:
     return (case.grok_step or case.steps) - (case.onset_step or 0)
 
 
-Row = tuple[str, str, float | None, float | None, float | None]
-"""Words, look, value and interval"""
-
-
-def exponents(fitted: Law) -> list[Row]:
-    """Every estimate of the exponent, then every null of it."""
-    form = fitted.published
-    if form is None:
-        return []
-    rows: list[Row] = [("least squares", "fit", form.fit.exponent, form.fit.low, form.fit.high)]
-    if form.leave_one_out is not None:
-        rows.append(("leave one out", "fit", None, form.leave_one_out.low, form.leave_one_out.high))
-    for words, drawn in (("bootstrap, runs", form.by_run), ("bootstrap, configurations", form.by_configuration)):
-        if drawn is not None:
-            rows.append((words, "fit", drawn.mean, drawn.low, drawn.high))
-    rows.append(("Theil–Sen", "theil-sen", form.theil_sen, None, None))
-    if form.nulls.permuted is not None:
-        each = form.nulls.permuted.exponents
-        rows.append(("null: onsets permuted", "permuted", each.mean, each.low, each.high))
-    for constant in form.nulls.constant:
-        if constant.fit is not None:
-            fit = constant.fit
-            rows.append((f"null: {constant.which} onset in all", "constant", fit.exponent, fit.low, fit.high))
-    if form.nulls.cadence_floor is not None:
-        fit = form.nulls.cadence_floor
-        rows.append(("null: onset at 2 × cadence", "cadence", fit.exponent, fit.low, fit.high))
-    return rows
-
-
 _MARKS = {"fit": "o", "theil-sen": "D", "permuted": "s", "constant": "^", "cadence": "v"}
 
 
@@ -239,19 +193,20 @@ def _draw_exponents(axes: "Axes", fitted: Law) -> None:
     rows = exponents(fitted)
     left, right = _span(rows)
     axes.set_xlim(left, right)
-    for place, (_, name, value, low, high) in enumerate(rows):
-        color = look(name).color
+    for place, row in enumerate(rows):
+        low, high, color = row.low, row.high, look(row.look).color
         if low is not None and high is not None:
             axes.plot([low, high], [place, place], color=color, linewidth=1.6, solid_capstyle="butt")
             for edge, mark, beyond in ((left, "<", low < left), (right, ">", high > right)):
                 if beyond:
                     axes.plot([edge], [place], marker=mark, color=color, markersize=4, clip_on=False)
-        if value is not None:
-            axes.plot([value], [place], **points("led", color=color, marker=_MARKS[name], markerfacecolor=color))
+        if row.value is not None:
+            mark = _MARKS[row.look]
+            axes.plot([row.value], [place], **points("led", color=color, marker=mark, markerfacecolor=color))
     axes.axvline(1, color=INK, linewidth=0.6, linestyle=(0, (1, 2)))
     if rows:
-        axes.axvspan(rows[0][3] or 0, rows[0][4] or 0, color=INK, alpha=0.07, linewidth=0)
-    axes.set_yticks(range(len(rows)), [words for words, *_ in rows])
+        axes.axvspan(rows[0].low or 0, rows[0].high or 0, color=INK, alpha=0.07, linewidth=0)
+    axes.set_yticks(range(len(rows)), [row.words for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
@@ -262,58 +217,11 @@ def _draw_exponents(axes: "Axes", fitted: Law) -> None:
             tick.set_color(FAINT)
 
 
-def _span(rows: Sequence[Row]) -> tuple[float, float]:
+def _span(rows: Sequence[Exponent]) -> tuple[float, float]:
     """Room for every value and null; intervals of a few runs, which may be wider than all of it, get an arrow."""
-    core = [value for _, _, value, _, _ in rows if value is not None] + [1.0]
-    core += [end for _, name, _, *ends in rows if name != "fit" for end in ends if end is not None]
+    core = [row.value for row in rows if row.value is not None] + [1.0]
+    core += [end for row in rows if row.look != "fit" for end in (row.low, row.high) if end is not None]
     room = max(max(core) - min(core), 0.2)
-    ends = [*core, *(end for _, _, _, *both in rows for end in both if end is not None)]
+    ends = [*core, *(end for row in rows for end in (row.low, row.high) if end is not None)]
     low, high = max(min(ends), min(core) - room), min(max(ends), max(core) + room)
     return low - 0.06 * room, high + 0.06 * room
-
-
-# --- table ------------------------------------------------------------------------------------------------------------
-
-
-def table(laws: Sequence[Law], task: str) -> Table:
-    """A row a rule: who fired when, the fit, its nulls, and the form that predicts."""
-    columns = (
-        "rule", "runs", "led", "late", "missed", "false alarms", "quiet", "unfinished", "not recorded",
-        "exponent", "95 % low", "95 % high", "R²",
-        "permuted mean", "permuted low", "permuted high", "P(permuted ≥ fitted)", "constant onset",
-        "rank correlation of onset and grok", "p of it", "held-out error of grok from onset", "without any signal",
-    )  # fmt: skip
-    return Table(
-        f"law-{task}",
-        f"Lead-time law of each rule: {task}",
-        columns,
-        tuple(_row(each) for each in laws),
-        note="unfinished: neither grokked nor seen to the end of the budget. not recorded: runs without the rule's "
-        "signal, which are in no other column. constant onset: exponent where every run has the median onset. held-out "
-        "error: median of |predicted / true − 1|, each configuration predicted from the others; without any signal: by "
-        "their geometric mean.",
-    )
-
-
-def _row(fitted: Law) -> tuple[Cell, ...]:
-    tally, form, ahead = fitted.counts, fitted.published, fitted.prediction
-    cells: list[Cell] = [
-        fitted.rule, tally.runs, tally.led, tally.late, tally.missed, tally.false_alarms, tally.quiet,
-        tally.unfinished, tally.not_recorded,
-    ]  # fmt: skip
-    if form is None:
-        cells += [None] * 9
-    else:
-        drawn = form.nulls.permuted
-        constant = next((each.fit for each in form.nulls.constant if each.which == "median"), None)
-        cells += [form.fit.exponent, form.fit.low, form.fit.high, form.fit.r_squared]
-        cells += [None] * 4 if drawn is None else _permuted(drawn)
-        cells.append(None if constant is None else constant.exponent)
-    if ahead is None:
-        return (*cells, None, None, None, None)
-    rho = None if ahead.correlation is None else ahead.correlation.rho
-    return (*cells, rho, ahead.p, ahead.error, ahead.naive_error)
-
-
-def _permuted(drawn: Any) -> list[Cell]:
-    return [drawn.exponents.mean, drawn.exponents.low, drawn.exponents.high, drawn.at_least_observed]

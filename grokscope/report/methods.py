@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from grokscope import __version__
 from grokscope.report.experiments import experiment_command
-from grokscope.report.parts import Listing, Section, Table, counted, listed
+from grokscope.report.parts import Listing, Section
 from grokscope.report.sources import OUTCOMES, Run, Source
 from grokscope.warning.law import said_of_treated
+from grokscope.words.numbers import counted, listed
+from grokscope.words.table import Column, Table
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,10 @@ def _machines(sources: Sequence[Source]) -> Table:
         for source in sources
         for run in source.runs
     )  # fmt: skip
-    columns = ("source", "kind", "task", "backend", "device", "precision", "estimator", "versions", "runs")
-    return Table("origin", "Sources", columns, tuple((*key, count) for key, count in sorted(kinds.items())))
+    names = ("source", "kind", "task", "backend", "device", "precision", "estimator", "versions", "runs")
+    return Table(
+        "origin", "Sources", tuple(map(Column, names)), tuple((*key, count) for key, count in sorted(kinds.items()))
+    )
 
 
 def _versions(versions: Mapping[str, str]) -> str:
@@ -137,9 +141,11 @@ def _commands(sources: Sequence[Source]) -> Table:
     return Table(
         "commands",
         "Commands that make the runs again",
-        ("run", "command"),
+        (Column("run"), Column("command", code=True)),
         rows,
-        note="Settings that a preset has are left to it; a sweep's cells are made together from its manifest.",
+        notes=(
+            "A command names only what differs from its preset. The cells of a sweep are made at once by its manifest.",
+        ),
         folded=True,
     )
 

@@ -4,11 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from grokscope.report.parts import Part, Plate, Table, counted
+from grokscope.report.parts import Part, Plate
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, GREEN, line, log_axis, points
 from grokscope.report.wording import label, varying
 from grokscope.warning.configuration import configuration_of
+from grokscope.words.names import in_words
+from grokscope.words.numbers import count, counted
+from grokscope.words.table import Column, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,15 +169,20 @@ def table(runs: Sequence[Run]) -> Table:
             (run.name, trajectory.task, *facts, run.outcome, *found, grok, lead, trajectory.steps, trajectory.budget)
         )
     columns = (
-        "run", "task", *keys, "train.seed", "outcome", *(f"{rule} (step)" for rule in rules), "grokked (step)",
-        "lead from confirmed onset (steps)", "last step", "budget (steps)",
-    )  # fmt: skip
+        *map(Column, ("run", "task", *keys, "train.seed", "outcome")),
+        *(Column(in_words(rule), count, "step") for rule in (*rules, "grokked")),
+        Column("lead from confirmed onset", count, "steps"),
+        Column("last step", count),
+        Column("budget", count, "steps"),
+    )
     return Table(
         "runs",
         "All runs",
         columns,
         tuple(rows),
-        note="outcome: memorized means memorized and not grokked within the budget; unfinished: cut off, stopped, or "
-        "still going before it.",
+        notes=(
+            "memorized: memorized, and not grokked within the budget.",
+            "unfinished: cut off, stopped or still running before the budget was used up.",
+        ),
         folded=True,
     )

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from grokscope.report.methods import CITATIONS, SIGNALS
-from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, Table, shown
+from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section
 from grokscope.report.style import BLUE, FAINT, GREEN, GRID, INK, PAPER, VERMILLION
+from grokscope.words.clean import for_html
+from grokscope.words.table import Table
 
 Files = dict[tuple[str, str], list[str]]
 """Names of what lies beside the page, by kind (`plate`, `table`) and slug"""
@@ -63,7 +64,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 def page(title: str, sections: Sequence[Section], drawings: Mapping[str, str], files: Files) -> str:
     """The whole document. `drawings`: SVG of the figures, by slug."""
-    contents = "\n".join(f'<li><a href="#{_anchor(each)}">{escape(each.title)}</a></li>' for each in sections)
+    contents = "\n".join(f'<li><a href="#{_anchor(each)}">{for_html(each.title)}</a></li>' for each in sections)
     body = "\n".join(_section(each, drawings, files) for each in sections)
     return f"""<!doctype html>
 <html lang="en">
@@ -73,14 +74,14 @@ def page(title: str, sections: Sequence[Section], drawings: Mapping[str, str], f
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <link rel="icon" href="data:,">
-<title>{escape(title)}</title>
+<title>{for_html(title)}</title>
 <style>
 {CSS}
 </style>
 </head>
 <body>
 <header>
-<h1>{escape(title)}</h1>
+<h1>{for_html(title)}</h1>
 <nav aria-label="Contents"><ul>
 {contents}
 <li><a href="#section-left-out">Left out</a></li>
@@ -99,13 +100,13 @@ def page(title: str, sections: Sequence[Section], drawings: Mapping[str, str], f
 
 
 def _anchor(section: Section) -> str:
-    return f"section-{escape(section.slug, quote=True)}"
+    return f"section-{for_html(section.slug)}"
 
 
 def _section(section: Section, drawings: Mapping[str, str], files: Files) -> str:
-    paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in section.paragraphs)
+    paragraphs = "\n".join(f"<p>{for_html(text)}</p>" for text in section.paragraphs)
     parts = "\n".join(_part(part, drawings, files) for part in section.parts)
-    return f'<section id="{_anchor(section)}">\n<h2>{escape(section.title)}</h2>\n{paragraphs}\n{parts}\n</section>'
+    return f'<section id="{_anchor(section)}">\n<h2>{for_html(section.title)}</h2>\n{paragraphs}\n{parts}\n</section>'
 
 
 def _part(part: Part, drawings: Mapping[str, str], files: Files) -> str:
@@ -117,80 +118,55 @@ def _part(part: Part, drawings: Mapping[str, str], files: Files) -> str:
         case Listing():
             return _listing(part)
         case LeftOut():
-            return f'<p class="left-out"><strong>Left out: {escape(part.what)}.</strong> {escape(part.why)}.</p>'
+            return f'<p class="left-out"><strong>Left out: {for_html(part.what)}.</strong> {for_html(part.why)}.</p>'
 
 
 def _plate(plate: Plate, drawing: str, files: Sequence[str]) -> str:
-    slug = escape(plate.slug, quote=True)
+    slug = for_html(plate.slug)
     return (
-        f'<h3 id="{slug}">{escape(plate.title)}</h3>\n<figure aria-labelledby="{slug}">\n'
+        f'<h3 id="{slug}">{for_html(plate.title)}</h3>\n<figure aria-labelledby="{slug}">\n'
         f"{inlined(drawing, plate.slug, plate.alt)}\n"
-        f"<figcaption>{escape(plate.caption)}{_beside(files)}</figcaption>\n</figure>"
+        f"<figcaption>{for_html(plate.caption)}{_beside(files)}</figcaption>\n</figure>"
     )
 
 
 def _beside(files: Sequence[str]) -> str:
-    links = ", ".join(f'<a href="{escape(name, quote=True)}">{escape(name)}</a>' for name in files)
+    links = ", ".join(f'<a href="{for_html(name)}">{for_html(name)}</a>' for name in files)
     return f" File: {links}." if len(files) == 1 else f" Files: {links}." if files else ""
 
 
 def _table(table: Table, files: Sequence[str]) -> str:
-    numeric = table.numeric
-    head = "".join(
-        f'<th scope="col"{_class(right)}>{escape(name)}</th>'
-        for name, right in zip(table.columns, numeric, strict=True)
-    )
-    rows = "\n".join(_row(row, numeric) for row in table.rows)
-    note = f'<p class="note">{escape(table.note)}{_beside(files)}</p>' if table.note or files else ""
-    whole = (
-        f'<div class="wide" role="region" aria-label="{escape(table.title, quote=True)}" tabindex="0">\n'
-        f"<table>\n<caption>{escape(table.title)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n"
-        f"</table>\n</div>\n{note}"
-    )
+    title = for_html(table.title)
+    notes = " ".join(map(for_html, table.notes))
+    below = f'<p class="note">{notes}{_beside(files)}</p>' if notes or files else ""
+    whole = f'<div class="wide" role="region" aria-label="{title}" tabindex="0">\n{table.html()}\n</div>\n{below}'
     if not table.folded:
         return whole
-    return f"<details>\n<summary>{escape(table.title)} ({len(table.rows):,} rows)</summary>\n{whole}\n</details>"
-
-
-def _class(right: bool) -> str:
-    return ' class="number"' if right else ""
-
-
-def _row(row: Sequence[object], numeric: Sequence[bool]) -> str:
-    cells = [
-        f'<th scope="row"{_class(right)}>{_cell(cell)}</th>' if index == 0 else f"<td{_class(right)}>{_cell(cell)}</td>"
-        for index, (cell, right) in enumerate(zip(row, numeric, strict=True))
-    ]
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _cell(cell: object) -> str:
-    text = escape(shown(cell))  # type: ignore[arg-type]
-    return f"<code>{text}</code>" if isinstance(cell, str) and cell.startswith("grokscope ") else text
+    return f"<details>\n<summary>{title} ({len(table.rows):,} rows)</summary>\n{whole}\n</details>"
 
 
 def _listing(listing: Listing) -> str:
     return (
-        f"<h3>{escape(listing.title)}</h3>\n<pre><code>{escape(listing.command)}</code></pre>\n"
-        f"<details>\n<summary>{escape(listing.slug)}</summary>\n<pre><code>{escape(listing.text)}</code></pre>\n</details>"
+        f"<h3>{for_html(listing.title)}</h3>\n<pre><code>{for_html(listing.command)}</code></pre>\n"
+        f"<details>\n<summary>{for_html(listing.slug)}</summary>\n<pre><code>{for_html(listing.text)}</code></pre>\n</details>"
     )
 
 
 def _left_out(sections: Sequence[Section]) -> str:
     missing = [(section, part) for section in sections for part in section.parts if isinstance(part, LeftOut)]
     items = "\n".join(
-        f"<li>{escape(section.title)}: {escape(part.what)}: {escape(part.why)}.</li>" for section, part in missing
+        f"<li>{for_html(section.title)}: {for_html(part.what)}: {for_html(part.why)}.</li>" for section, part in missing
     )
     said = f"<ul>\n{items}\n</ul>" if items else "<p>Nothing: these runs carry every figure.</p>"
     return f'<section id="section-left-out">\n<h2>Left out</h2>\n{said}\n</section>'
 
 
 def _methods() -> str:
-    methods = "\n".join(f"<p>{escape(text)}</p>" for text in SIGNALS)
+    methods = "\n".join(f"<p>{for_html(text)}</p>" for text in SIGNALS)
     papers = "\n".join(
-        f"<li>{escape(each.text)}"
+        f"<li>{for_html(each.text)}"
         + (f' <a href="{each.url}">{each.url}</a>' if each.url else "")
-        + f" Used for {escape(each.used_for)}.</li>"
+        + f" Used for {for_html(each.used_for)}.</li>"
         for each in CITATIONS
     )
     return (
@@ -227,7 +203,7 @@ def inlined(drawing: str, slug: str, alt: str) -> str:
     drawing = _UNWANTED.sub("", _PROLOGUE.sub("", drawing))
     prefix = re.sub(r"[^A-Za-z0-9]+", "-", slug)
     drawing = _REFERENCE.sub(lambda found: f"{found[1]}{prefix}-", drawing)
-    words = escape(alt, quote=True)
+    words = for_html(alt)
     drawing = _SIZE.sub(
         lambda found: f'<svg role="img" aria-label="{words}" style="max-width: {_pixels(found[2])}px" {found[1]}',
         drawing,

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.report.parts import LeftOut, Part, Plate, Section, Table, counted
+from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import OUTCOMES, Outcome, Run
 from grokscope.report.style import DOUBLE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILLION, Look, log_axis, look, points
 from grokscope.report.wording import label, varying
+from grokscope.words.numbers import count, counted
+from grokscope.words.table import Column, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -219,7 +221,14 @@ def table(cells: Cells, task: str) -> Table:
         )
         for (row, rate), runs in cells.items()
     )  # fmt: skip
-    columns = ("settings", "lr", "runs", *OUTCOMES, "median grok step", "censored at (step)")
+    columns = (
+        *map(Column, ("settings", "lr", "runs", *OUTCOMES)),
+        Column("median grok step", count),
+        Column("censored at", count, "step"),
+    )
     total = sum(len(runs) for runs in cells.values())
-    note = f"{counted(total, 'run')} in {counted(len(cells), 'cell')}; memorized: and not grokked within the budget."
-    return Table(f"phase-{task}", f"Outcomes by settings: {task}", columns, rows, note, folded=True)
+    notes = (
+        f"{counted(total, 'run')} in {counted(len(cells), 'cell')}.",
+        "memorized: memorized, and not grokked within the budget.",
+    )
+    return Table(f"phase-{task}", f"Outcomes by settings: {task}", columns, rows, notes, folded=True)

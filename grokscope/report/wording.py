@@ -2,41 +2,12 @@
 
 from collections.abc import Sequence
 
-from grokscope.report.parts import shown
 from grokscope.warning.configuration import is_setting
 from grokscope.warning.trajectory import Trajectory
+from grokscope.words.numbers import value_text
 
 FIRST = ("task.operation", "optimizer.lr", "optimizer.wd")
 """Settings that stand before all others"""
-
-WORDS = {
-    "memorized": "memorized",
-    "test-loss-turn": "test loss turned",
-    "onset": "defect onset",
-    "onset-paper": "defect onset, paper's rule",
-    "onset-paper-slow": "defect onset, paper's slow rule",
-    "onset-finite-difference": "onset, finite difference",
-    "commutator-norm-rise": "commutator norm rose",
-    "relative-commutator-fall": "relative commutator fell",
-    "gradient-norm-collapse": "gradient norm collapsed",
-    "weight-norm-halved": "weight norm halved",
-    "pc1-turn": "PC1 turned",
-    "grokked": "grokked",
-    "defect": "defect",
-    "finite_difference_defect": "defect, finite difference",
-    "commutator_norm": "commutator norm",
-    "relative_commutator": "relative commutator",
-    "gradient_norm": "gradient norm",
-    "weight_norm": "weight norm",
-    "pc1": "PC1",
-    "test_loss": "test loss",
-    "lr·wd": "lr · wd (settings alone)",
-}
-
-
-def in_words(name: str) -> str:
-    """A rule or signal for a reader; itself where it is not known."""
-    return WORDS.get(name, name)
 
 
 def varying(trajectories: Sequence[Trajectory]) -> list[str]:
@@ -58,4 +29,4 @@ def one_label(key: str, value: float | int | str | None) -> str:
     name = key.rpartition(".")[2]
     if isinstance(value, str):
         return value
-    return f"{name} {shown(value)}" if not isinstance(value, float) else f"{name} {value:g}"
+    return f"{name} {value_text(value)}" if not isinstance(value, float) else f"{name} {value:g}"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from grokscope.report import board, calibration, curves, experiments, lead, methods, overview, phase
 from grokscope.report.page import Files, page
-from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, Table
+from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section
 from grokscope.report.sources import Run, Source
 from grokscope.report.style import png, require_matplotlib, style, svg
+from grokscope.words.table import Table
 
 PAGE = "report.html"
 
@@ -127,6 +128,6 @@ def _written(part: Table | Listing, folder: Path) -> list[str]:
     if isinstance(part, Listing):
         (folder / part.slug).write_text(part.text, encoding="utf-8")
         return [part.slug]
-    for suffix, text in (("csv", part.csv()), ("md", part.markdown())):
+    for suffix, text in (("csv", part.csv()), ("md", f"### {part.title}\n\n{part.markdown()}")):
         (folder / f"{part.slug}.{suffix}").write_text(text, encoding="utf-8", newline="")
     return [f"{part.slug}.csv", f"{part.slug}.md"]

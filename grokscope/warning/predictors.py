@@ -36,7 +36,7 @@ class PredictorRow:
     mean_error: float | None
     naive_error: float | None
     """Median error, on the same runs, of the geometric mean of the other configurations' grok steps"""
-    way: float | None
+    fraction_of_grok_step: float | None
     """Median fraction of the way to grokking at which the prediction can be made"""
 
 

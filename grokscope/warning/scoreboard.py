@@ -78,7 +78,7 @@ class RuleRow:
     """From when the rule could say so, steps"""
     lead_dated: Quartiles | None
     """From the step that it names, steps"""
-    way: Quartiles | None
+    fraction_of_grok_step: Quartiles | None
     """Step at which it could say so / grok step"""
     correlation: Correlation | None
     """Of firing step and grok step"""
@@ -201,7 +201,7 @@ def _rule_row(rule: str, grokking: Sequence[_Run], controls: Sequence[_Run]) -> 
         early_false_alarms=sum(typical is not None and detected.confirmed_at <= typical for detected in alarms),
         lead=_quartiles(grok - known),
         lead_dated=_quartiles(grok - dated),
-        way=_quartiles(known[grok > 0] / grok[grok > 0]),
+        fraction_of_grok_step=_quartiles(known[grok > 0] / grok[grok > 0]),
         correlation=spearman(dated, grok),
         within_lr=spearman(dated, grok, [_stratum(run, LR) or "" for run, _ in fired]),
         races={rival: _race(fired, rival) for rival in EVIDENT if rival != rule},

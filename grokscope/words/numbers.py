@@ -67,6 +67,11 @@ def between(low: Any, high: Any, form: Form = number) -> str:
     return f"[{MISSING if low is None else form(low)}, {MISSING if high is None else form(high)}]"
 
 
+def interval(form: Form = number) -> Form:
+    """The form of a pair (low, high): `[0.9, 1.6]`."""
+    return lambda cell: between(cell[0], cell[1], form)
+
+
 def estimate(form: Form = number) -> Form:
     """The form of a triple (value, low, high): `1.2 [0.9, 1.6]`."""
     return lambda cell: f"{form(cell[0])} {between(cell[1], cell[2], form)}"

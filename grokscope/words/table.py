@@ -33,6 +33,8 @@ class Column:
     """In a narrow terminal the column of the highest rank gives way first; among equals, the last"""
     detail: bool = False
     """On pages and in files only"""
+    code: bool = False
+    """On pages set as code: what is typed, a command or a path"""
 
     @property
     def heading(self) -> str:
@@ -71,9 +73,10 @@ class Table:
     @property
     def numeric(self) -> tuple[bool, ...]:
         """Which columns hold numbers alone; they are flush right. [columns]"""
+        firsts = [[cell[0] if isinstance(cell, tuple) else cell for cell in cells] for cells in self._by_column()]
         return tuple(
             any(cell is not None for cell in cells) and not any(isinstance(cell, str) for cell in cells)
-            for cells in self._by_column()
+            for cells in firsts
         )
 
     def records(self) -> list[dict[str, Cell]]:
@@ -117,11 +120,12 @@ class Table:
     def html(self) -> str:
         """A `<table>` with its title as caption."""
         kinds = [' class="number"' if right else "" for right in self.numeric]
+        code = [column.code for column in self.columns]
         head = "".join(
             f'<th scope="col"{kind}>{for_html(column.heading)}</th>'
             for column, kind in zip(self.columns, kinds, strict=True)
         )
-        body = "\n".join(f"<tr>{_html_row(line, kinds)}</tr>" for line in self._lines())
+        body = "\n".join(f"<tr>{_html_row(line, kinds, code)}</tr>" for line in self._lines())
         return (
             f"<table>\n<caption>{for_html(self.title)}</caption>\n<thead><tr>{head}</tr></thead>\n"
             f"<tbody>\n{body}\n</tbody>\n</table>"
@@ -146,8 +150,9 @@ def _machine_values(cell: Cell, parts: int) -> list[object]:
     return ["" if _missing(value) else for_csv(value) for value in values]
 
 
-def _html_row(texts: Sequence[str], kinds: Sequence[str]) -> str:
-    first, *others = (for_html(text) for text in texts)
+def _html_row(texts: Sequence[str], kinds: Sequence[str], code: Sequence[bool]) -> str:
+    escaped = [for_html(text) for text in texts]
+    first, *others = (f"<code>{text}</code>" if set_as else text for text, set_as in zip(escaped, code, strict=True))
     cells = "".join(f"<td{kind}>{text}</td>" for text, kind in zip(others, kinds[1:], strict=True))
     return f'<th scope="row"{kinds[0]}>{first}</th>{cells}'
 

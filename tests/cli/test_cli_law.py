@@ -14,7 +14,8 @@ from grokscope.warning.lookup import read_trajectories
 from grokscope.warning.tables import write_table
 from grokscope.warning.trajectory import Trajectory
 
-WIDTH = 80
+WIDTH = 100
+"""As `COLUMNS` of these processes"""
 
 
 def made_runs() -> list[Trajectory]:
@@ -76,7 +77,7 @@ def test_the_published_fits_and_what_the_nulls_say(nursery: Nursery, tmp_path: P
     for fact in (
         "lead = 0.149 · grok^1.180: SE 0.040, R² 0.990, n 11", "lead = 0.239 · grok^1.132: SE 0.100, R² 0.908, n 15",
         "n = 14", "Without lr 3e-3, seed 2024 the exponent is 0.967.", "null: onsets permuted", "P(≥ 1.180) 0.67",
-        "P(≥ 1.132) 0.31", "null: onset 2 x cadence",
+        "P(≥ 1.132) 0.31", "null: onset at 2 × cadence",
     ):  # fmt: skip
         assert fact in shown.out
 
@@ -95,8 +96,8 @@ def test_the_law_and_the_scoreboard_of_runs(nursery: Nursery, folder: Path) -> N
     assert_narrow(shown)
     for fact in (
         "13 runs: 8 led", "4 false alarms, 0 quiet, 1 unfinished", "unfinished: run-12",
-        "scoreboard: 8 runs grokked", "4 never did", "weight-norm-halved",
-        "not recorded:", "AUROC of grokking", "norm separation",
+        "scoreboard: 8 runs grokked", "4 never did", "weight norm halved",
+        "No run recorded:", "AUROC for “will grok”", "norm separation",
     ):  # fmt: skip
         assert fact in shown.out
 

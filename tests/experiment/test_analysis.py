@@ -8,7 +8,7 @@ import pytest
 from experiment_made import SEEDS, TYPICAL, outcome, simulated
 
 from grokscope.experiment.analysis import Analysis, analyse
-from grokscope.experiment.claims import CLAIMS, Finding, judged, said
+from grokscope.experiment.claims import CLAIMS, Finding, judged, ratio_in_words
 from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm
 from grokscope.experiment.outcomes import Outcome
 
@@ -36,7 +36,7 @@ def verdict(analysis: Analysis, arm: Arm) -> str:
 
 def test_verdicts() -> None:
     found = exactly({KICK: 1.0, PROJECT: 1.5, Arm("noise", 0.1): 0.6, PROJECT_1: math.inf})
-    assert verdict(found, KICK) == "no effect seen"
+    assert verdict(found, KICK) == "no effect found"
     assert verdict(found, PROJECT) == "later"
     assert verdict(found, Arm("noise", 0.1)) == "sooner"
     assert verdict(found, PROJECT_1) == "never within 6,000"
@@ -82,7 +82,7 @@ def test_without_noise_nothing_is_judged() -> None:
     result = found.result(PROJECT)
     assert result is not None
     assert result.effect is not None
-    assert said(result.effect) == "1.30"
+    assert ratio_in_words(result.effect.cell) == "1.30"
     assert {claim.finding for claim in judged("scan", found)} <= {"undecided", "not tried"}
     json.dumps(found.to_dict(), allow_nan=False)
 
@@ -178,7 +178,9 @@ def test_what_a_random_basis_does_too_is_said() -> None:
 def test_what_is_said_of_an_effect() -> None:
     found = exactly({PROJECT: 1.5, PROJECT_1: math.inf})
     results = [found.result(arm) for arm in (PROJECT, PROJECT_1)]
-    texts = [said(result.effect) for result in results if result is not None and result.effect is not None]
+    texts = [
+        ratio_in_words(result.effect.cell) for result in results if result is not None and result.effect is not None
+    ]
     assert texts[0].startswith("1.50 [1.3")
     assert texts[1].startswith("≥ 2.")
     assert texts[1].endswith(", ∞)")

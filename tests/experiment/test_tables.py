@@ -12,7 +12,7 @@ from grokscope.experiment.analysis import Analysis, analyse
 from grokscope.experiment.claims import judged
 from grokscope.experiment.conditions import Arm
 from grokscope.experiment.design import Design
-from grokscope.experiment.tables import markdown, markdown_table, spectrum, write_tables
+from grokscope.experiment.tables import experiment_tables, markdown, spectrum_table, write_tables
 
 DESIGN = Design(name="e", task="modular", preset="small", seeds=list(SEEDS))
 RATIOS = {
@@ -36,30 +36,25 @@ def test_every_run_and_every_arm_has_a_row(analysis: Analysis, tmp_path: Path) -
         "runs": 9 + 15, "effects": 6, "contrasts": 2, "dose-response": 2, "claims": 8,
     }  # fmt: skip
     (never,) = [row for row in rows["effects"] if (row["condition"], row["dose"]) == ("project", "1.0")]
-    assert (never["kind"], never["high"], never["verdict"]) == ("at least", "", "never within 6,000")
+    assert (never["bound"], never["95 % high"], never["verdict"]) == ("at least", "", "never within 6,000")
+    assert never["grok steps"] == "> 6,000, > 6,000, > 6,000"
     assert sum(row["grok_step"] == "" for row in rows["runs"]) == 3
 
 
 def test_the_page_says_how_to_read_it(analysis: Analysis) -> None:
-    page = markdown(DESIGN, analysis, judged("modular", analysis))
-    assert page.count("| project 1 |") == 2  # against the baseline, and against its control
-    assert "> 6,000, > 6,000, > 6,000" in page
+    page = markdown(DESIGN, analysis, experiment_tables(analysis, judged("modular", analysis)))
+    assert page.count("| project 1 |") == 3  # against the baseline, against its control, and in a claim
+    assert "&gt; 6,000, &gt; 6,000, &gt; 6,000" in page
     assert "- kick: one displacement along the commutator" in page
     assert "prevents grokking" in page
 
 
-def test_bars_in_cells_do_not_end_them() -> None:
-    assert markdown_table(["a"], [["x|y"]]) == "| a |\n| --- |\n| x\\|y |"
-
-
 def test_experiments_side_by_side(analysis: Analysis) -> None:
     other = analyse(simulated({Arm("kick", 10.0): 1.0, Arm("noise", 0.1): 0.8}, np.random.default_rng(3)))
-    head, rows = spectrum({"one": analysis, "two": other})
-    cells = {row[0]: row[1:] for row in rows}
-    assert head == ["condition", "one", "two"]
-    assert cells["project 1"] == ["never (0/3)", "-"]
-    assert cells["noise 0.1"][0] == "-"
-    assert cells["baseline"][1].endswith("(9/9)")
+    cells = {str(row["condition"]): row for row in spectrum_table({"one": analysis, "two": other}).records()}
+    assert cells["project 1"] == {"condition": "project 1", "one": "never (0/3)", "two": "–"}
+    assert cells["noise 0.1"]["one"] == "–"
+    assert str(cells["baseline"]["two"]).endswith("(9/9)")
 
 
 def test_figures_name_what_they_show(analysis: Analysis) -> None:

@@ -63,8 +63,8 @@ def test_a_rule_is_asked_for_hits_leads_and_false_alarms() -> None:
     assert (row.early_false_alarms, row.false_alarms, row.controls) == (1, 1, 2)
     assert row.lead is not None
     assert (row.lead.low, row.lead.median, row.lead.high) == (50, 200, 250)
-    assert row.way is not None
-    assert row.way.median == 0.5
+    assert row.fraction_of_grok_step is not None
+    assert row.fraction_of_grok_step.median == 0.5
     assert row.correlation is not None
     assert (row.correlation.rho, row.correlation.n) == (pytest.approx(1.0), 3)
 
@@ -214,7 +214,7 @@ def clocked(lr: float, wd: float, factor: float = 1.0, **more: Any) -> Trajector
 def test_the_clock_of_weight_decay() -> None:
     board = scoreboard([clocked(1e-3, 1.0), clocked(1e-3, 2.0), clocked(2e-3, 0.5), clocked(1e-3, 0.8)])
     row = predictor(board, "lr·wd")
-    assert (row.runs, row.way) == (4, 0.0)
+    assert (row.runs, row.fraction_of_grok_step) == (4, 0.0)
     assert row.median_error == pytest.approx(0.0, abs=1e-3)
     assert row.naive_error is not None
     assert row.naive_error > 0.1
@@ -275,7 +275,7 @@ def test_a_rule_in_proportion_predicts() -> None:
     row = predictor(scoreboard(runs), "memorized")
     assert row.runs == 4
     assert row.median_error == pytest.approx(0.0, abs=1e-9)
-    assert row.way == 0.5
+    assert row.fraction_of_grok_step == 0.5
 
 
 @pytest.mark.parametrize("runs", [[], RUNS[:1], RUNS[3:5]], ids=["none", "one that groks", "controls"])
