@@ -40,6 +40,7 @@ def _examine(runs: Path, json: bool) -> None:
     from grokscope.cli.output import say, say_json
     from grokscope.cli.plugins import say_backends
     from grokscope.machine.doctor import about_this_machine, automatic_backend, surveyed_backends
+    from grokscope.words.clean import clean
 
     about, surveys, chosen = about_this_machine(runs), surveyed_backends(), automatic_backend()
     if json:
@@ -48,9 +49,10 @@ def _examine(runs: Path, json: bool) -> None:
         terminal, folder = about["terminal"], about["runs"]
         say(f"grokscope {about['grokscope']}, Python {about['python']}, {about['platform']}")
         say(f"processors {about['processors']}")
-        say(f"terminal   {terminal['columns']} x {terminal['lines']}, {terminal['kind'] or 'no TERM'}, "
-            f"{terminal['encoding']}")  # fmt: skip
-        say(f"runs       {folder['path']}: {folder['problem'] or 'writable'}, {folder['free_bytes'] / 1e9:.1f} GB free")
+        kind = f"{terminal['kind'] or 'no TERM'}, {terminal['encoding']}"
+        say(f"terminal   {terminal['columns']} x {terminal['lines']}, {clean(kind)}")
+        free = f"{folder['free_bytes'] / 1e9:.1f} GB free"
+        say(f"runs       {clean(folder['path'])}: {clean(folder['problem'] or 'writable')}, {free}")
         say_backends(surveys, chosen)
     if chosen is None:
         complain("`--backend auto` finds nothing that works here; what is missing stands above")

@@ -49,8 +49,10 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
 
 
 def complain(sentence: str) -> None:
-    """One sentence on stderr."""
-    typer.echo(f"grokscope: {sentence}", err=True)
+    """One sentence on stderr, on one line, whatever the names are made of that it repeats."""
+    from grokscope.words.clean import clean
+
+    typer.echo(f"grokscope: {clean(sentence)}", err=True)
 
 
 def leave(error: BaseException) -> int:
