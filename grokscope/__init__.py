@@ -1,3 +1,45 @@
-"""grokscope: is grokking coming, when, and why? Measured from the geometry of the loss landscape."""
+"""Watch a neural network grok: measure its loss landscape, forecast when it will generalize, and try what changes it.
+
+The command line is `grokscope --help`. From Python, recorded runs are read with
+
+    import grokscope
+
+    run = grokscope.open("latest")          # or a name, a unique prefix, a path
+    run.table().to_pandas()                 # one row a step
+    run.detections()                        # what every rule found
+    run.forecast(at=1000)                   # what was to be said at step 1,000
+
+Importing this package imports nothing heavy: each name below is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from grokscope.record import RecordedRun as RecordedRun
+    from grokscope.record import RunTable as RunTable
+    from grokscope.record import list_runs as list_runs
+    from grokscope.record import open_run as open  # noqa: A004
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "RecordedRun": ("grokscope.record", "RecordedRun"),
+    "RunTable": ("grokscope.record", "RunTable"),
+    "list_runs": ("grokscope.record", "list_runs"),
+    "open": ("grokscope.record", "open_run"),
+}
+"""Where each public name stands, and what it is called there"""
+
+__all__ = ["RecordedRun", "RunTable", "list_runs", "open"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'grokscope' has no attribute {name!r}")
+    module, attribute = _HOME[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

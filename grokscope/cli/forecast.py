@@ -58,9 +58,8 @@ def forecast(
 def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bool) -> None:
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say_json
-    from grokscope.warning.forecast.bank import bank_file, forecaster_for, projection_of
+    from grokscope.warning.forecast.bank import bank_file, forecast_of, forecaster_for
     from grokscope.warning.forecast.forecaster import Forecaster
-    from grokscope.warning.forecast.progress import progress_of
     from grokscope.warning.lookup import find_trajectories
     from grokscope.warning.trajectory import BANK
 
@@ -73,10 +72,8 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
     if bank is not None:
         _check_bank(found[0].task, bank)
     trajectory = found[0] if at is None else _until(found[0], at)
-    task, grokked = trajectory.task, trajectory.grok_step is not None
-    chosen = bank or str(trajectory.facts.get(BANK, ""))
-    progress = progress_of(trajectory)
-    projection = projection_of(progress, trajectory.facts, trajectory.budget, grokked=grokked, task=task, bank=chosen)
+    projection = forecast_of(trajectory, bank or "")
+    task, chosen = trajectory.task, bank or str(trajectory.facts.get(BANK, ""))
     file, forecaster = bank_file(task, chosen), forecaster_for(task, chosen, trajectory.facts)
     known = forecaster if isinstance(forecaster, Forecaster) else None
     if json:

@@ -23,14 +23,14 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     from grokscope.runs.directory import NoSuchRun, find_run
     from grokscope.runs.log import read
     from grokscope.runs.state import read_state, summary
-    from grokscope.warning.review import cost
+    from grokscope.warning.review import cost, findings_of
 
     directory = find_run(run, runs)
     state = read_state(directory)
     if "started" not in state.last:
         raise NoSuchRun(f"{directory.events} holds no run: its first event is missing")
     events = list(read(directory.events))
-    findings, spent = _findings(state, events), cost(events)
+    findings, spent = findings_of(events), cost(events)
     defects = [event["defect"]["median"] for event in events if event["event"] == "measured"]
     treatments = _treatments(events)
     if not json:
@@ -53,22 +53,6 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
 
 _ABOUT = ("backend", "device", "precision", "parameters", "versions", "host", "facts", "resumed_from")
 _RECURRING = ("trained", "evaluated", "measured", "observed", "forecast", "finished")
-
-
-def _findings(state: "RunState", events: list[dict[str, Any]]) -> "list[Finding]":
-    from grokscope.contract.tasks import GrokCriterion
-    from grokscope.warning.review import review
-
-    started = state.last["started"]
-    rules = started["rules"]
-    return review(
-        events,
-        {name: GrokCriterion(**criterion) for name, criterion in started["criteria"].items()},
-        criterion=rules.get("grokked", {}).get("name", ""),
-        onset=rules["onset"]["name"],
-        metric=started["metric"],
-        memorization=rules["memorized"]["threshold"],
-    )
 
 
 def _say_all(

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from grokscope.contract.tasks import GrokCriterion
+from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.detectors import (
     DefectRecord,
     Detected,
@@ -64,6 +65,25 @@ class _Rules:
     onsets: dict[str, OnsetRule]
     turn: TestLossTurn
     grokkings: dict[str, Grokking]
+
+
+def findings_of(events: Iterable[Record]) -> list[Finding]:
+    """Every rule's finding on a run's log, by the metric, criteria and rules that the run was started with.
+
+    Raises `NoSuchRun` where the log does not begin with `started`.
+    """
+    log = list(events)
+    if not log or log[0].get("event") != "started":
+        raise NoSuchRun("there is nothing to look at: the log does not begin with `started`")
+    started, rules = log[0], log[0]["rules"]
+    return review(
+        log,
+        {name: GrokCriterion(**criterion) for name, criterion in started["criteria"].items()},
+        criterion=rules.get("grokked", {}).get("name", ""),
+        onset=rules["onset"]["name"],
+        metric=started["metric"],
+        memorization=rules["memorized"]["threshold"],
+    )
 
 
 def review(

@@ -94,6 +94,10 @@ class Trajectory:
         Raises `ValueError` for a step before the first record.
         """
         kept = self.columns["step"] <= step
+        if not kept.any():
+            raise ValueError(
+                f"{self.name}: step {step:,} is before the first record, at {int(self.columns['step'][0]):,}"
+            )
         known = self.grok_known_at is not None and self.grok_known_at <= step
         return replace(
             self,

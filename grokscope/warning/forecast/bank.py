@@ -19,9 +19,9 @@ from grokscope.warning.forecast.forecaster import (
     reason_before_looking,
 )
 from grokscope.warning.forecast.landmarks import settled
-from grokscope.warning.forecast.progress import Progress
+from grokscope.warning.forecast.progress import Progress, progress_of
 from grokscope.warning.tables import read_table
-from grokscope.warning.trajectory import Fact, Trajectory
+from grokscope.warning.trajectory import BANK, Fact, Trajectory
 
 SHIPPED = Path(__file__).parent.parent / "bank"
 
@@ -79,6 +79,18 @@ def projection_of(
             return forecaster.project(progress, facts, budget, grokked=grokked)
         reason = forecaster
     return Projection(progress.step, progress.stage(), CERTAIN.get(reason), abstained=reason)
+
+
+def forecast_of(trajectory: Trajectory, bank: str | Path = "") -> Projection:
+    """The projection of a recorded run; `bank` is a table, or empty for that of its settings, or its task."""
+    return projection_of(
+        progress_of(trajectory),
+        trajectory.facts,
+        trajectory.budget,
+        grokked=trajectory.grok_step is not None,
+        task=trajectory.task,
+        bank=bank or str(trajectory.facts.get(BANK, "")),
+    )
 
 
 def forecaster_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None = None) -> Forecaster | str:
