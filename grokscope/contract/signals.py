@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from grokscope.contract.arrays import Array, FloatArray, Precision
+from grokscope.contract.arrays import Array, FloatArray, Precision, Vectors
 from grokscope.contract.backends import Landscape, Prediction, Prepared, StepOutcome
 from grokscope.contract.parameters import Layout
 
@@ -49,11 +49,11 @@ class Answers(NamedTuple):
     prediction: Prediction
 
 
-class Vantage(Protocol):
+class Vantage(Vectors, Protocol):
     """One moment of one run, as a signal sees it. Every member is computed when it is first asked for, and once.
 
-    Nothing that is asked changes the run. Raises `NotOffered` wherever this kind of run cannot answer: of an imported
-    run `series` alone is left.
+    It makes and reads vectors like `theta`, as a session does. Nothing that is asked changes the run. Raises
+    `NotOffered` wherever this kind of run cannot answer: of an imported run `series` alone is left.
     """
 
     @property
@@ -92,9 +92,6 @@ class Vantage(Protocol):
 
     def tensors(self) -> Mapping[str, FloatArray]:
         """The parameters by name, each in its shape; to be read only."""
-
-    def asarray(self, values: FloatArray) -> Array:
-        """A NumPy vector [size] as an array like `theta`."""
 
     def snapshots(self, after: int = -1) -> Iterator[tuple[int, FloatArray]]:
         """Steps and parameters [size] of the snapshots on schedule behind step `after`, up to this moment, in order.

@@ -6,6 +6,7 @@ business. A signal that fails is named once and left out from then on: it takes 
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ from grokscope.training.vantage import LiveVantage, Watched
 from grokscope.warning.trajectory import cells_of
 
 
+class NotForThisRun(ConfigError):
+    """A signal that a run cannot have, as its `open` says."""
+
+
 @dataclass(frozen=True)
 class OpenSignal:
     """A signal of this run."""
@@ -41,7 +46,8 @@ class OpenSignal:
 def open_signals(config: RunConfig, data: TaskData, layout: Layout) -> list[OpenSignal]:
     """The signals of a run: what its estimator measures, those that it asks for, and those that every run looks at.
 
-    Raises `ConfigError` where one that was asked for cannot be had.
+    One that every run looks at, and that this one cannot have, is left out. Raises `ConfigError` where one that was
+    asked for cannot be had.
     """
     subject = Subject(str(config.task["name"]), data.facts, ("train", *data.splits), layout)
     asked = {each.spec.name: each for each in asked_signals(config.observe.signals, config.snapshot.every)}
@@ -52,14 +58,13 @@ def open_signals(config: RunConfig, data: TaskData, layout: Layout) -> list[Open
         settings = config.measure.model_dump(include=set(signal.spec.parameters.model_fields))
         opened.append(_opened(AskedSignal(signal.spec, signal.spec.parameters(**settings)), subject, measuring=True))
     for spec in installed_signals():
-        if spec.name in asked:
-            wanted = asked[spec.name]
-        elif spec.default:
-            wanted = AskedSignal(spec, spec.parameters())
-        else:
+        if spec.open is None or spec.name == measuring:
             continue
-        if spec.open is not None and spec.name != measuring:
-            opened.append(_opened(wanted, subject))
+        if spec.name in asked:
+            opened.append(_opened(asked[spec.name], subject))
+        elif spec.default:
+            with suppress(NotForThisRun):
+                opened.append(_opened(AskedSignal(spec, spec.parameters()), subject))
     return opened
 
 
@@ -67,6 +72,8 @@ def _opened(asked: AskedSignal, subject: Subject, *, measuring: bool = False) ->
     assert asked.spec.open is not None
     try:
         return OpenSignal(asked.spec, asked.spec.open(asked.parameters, subject), measuring)
+    except ValueError as problem:
+        raise NotForThisRun(f"signal {asked.spec.name} cannot be had: {problem}") from None
     except Exception as problem:  # somebody else's plugin: whatever it raises, the run has not begun
         raise ConfigError(f"signal {asked.spec.name} cannot be had: {problem}") from None
 

@@ -4,7 +4,7 @@ Batches A and B are drawn as the paper draws them, with replacement from the tra
 size, but from the probe's own stream: looking more often, less or not at all leaves every training batch as it was.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -86,8 +86,14 @@ class LiveVantage:
     def tensors(self) -> Mapping[str, FloatArray]:
         return self.layout.unflatten(self.parameters)
 
-    def asarray(self, values: FloatArray) -> Array:
-        return self._watched.session.asarray(values)
+    def asarray(self, values: FloatArray, precision: Precision | None = None) -> Array:
+        return self._watched.session.asarray(values, precision)
+
+    def tonumpy(self, array: Array) -> FloatArray:
+        return self._watched.session.tonumpy(array)
+
+    def concatenate(self, pieces: Sequence[Array]) -> Array:
+        return self._watched.session.concatenate(pieces)
 
     def snapshots(self, after: int = -1) -> Iterator[tuple[int, FloatArray]]:
         yield from self._watched.taken(after, self.step)
