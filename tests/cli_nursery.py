@@ -4,6 +4,7 @@ Run as a script. Each line of JSON on stdin asks for one process, which runs the
 would; lines of JSON on stdout tell of births and deaths. Nothing may start a thread here before the forks.
 """
 
+import atexit
 import json
 import os
 import resource
@@ -12,6 +13,8 @@ import signal
 import sys
 from importlib import import_module
 from typing import Any
+
+import cli_moments
 
 IMPORTED = (
     "grokscope.cli.display",
@@ -69,13 +72,18 @@ def live(request: dict[str, Any]) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may do so under nohup
     if request["file_bytes"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"], resource.RLIM_INFINITY))
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = ["grokscope", *request["arguments"]]
     from grokscope.cli.main import main
 
+    if request["moment"]:
+        cli_moments.arm(request["moment"])
     try:
         main()
     except SystemExit as end:
         sys.stdout.flush()
+        if request["moment"]:
+            atexit._run_exitfuncs()
         os._exit(int(end.code or 0))  # without taking PyTorch apart module by module, in 0.5 s
 
 

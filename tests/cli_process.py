@@ -124,13 +124,17 @@ class Nursery:
         variables: Mapping[str, str] = {},
         out: Path | None = None,
         file_bytes: int | None = None,
+        moment: Mapping[str, Any] | None = None,
     ) -> Process:
-        """Begin `grokscope ARGUMENTS` in `folder`; no file it writes may grow past `file_bytes`."""
+        """Begin `grokscope ARGUMENTS` in `folder`.
+
+        No file that it writes may grow past `file_bytes`. `moment`: when it is sent which signals, see `cli_moments`.
+        """
         number = next(self._numbers)
         out, err = out or self.folder / f"{number}.out", self.folder / f"{number}.err"
         request = {
             "arguments": arguments, "folder": str(folder), "environment": environment(variables),
-            "stdout": str(out), "stderr": str(err), "file_bytes": file_bytes,
+            "stdout": str(out), "stderr": str(err), "file_bytes": file_bytes, "moment": moment,
         }  # fmt: skip
         err.touch()  # a process may be killed before it opens it
         self._ask.write(json.dumps(request).encode() + b"\n")
