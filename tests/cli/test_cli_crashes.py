@@ -2,8 +2,6 @@
 
 import json
 import os
-import random
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -46,50 +44,6 @@ def test_an_interrupt_before_the_first_step(nursery: Nursery, tmp_path: Path) ->
         done = process.wait()
         assert done.code in {130, -signal.SIGINT}
         assert "Traceback" not in done.err
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("task", "kills"), [("modular", 24), ("dyck", 10), ("scan", 10)])
-def test_kills_at_random_moments(nursery: Nursery, tmp_path: Path, task: str, kills: int) -> None:
-    """A run that is killed again and again ends with the bits of one that was left alone."""
-    settings = tiny(task, "--set=checkpoint.every=10", "--quiet", "--steps=300")
-    left_alone = nursery.start(*settings, "--name=alone", folder=tmp_path)
-    run, log = tmp_path / "runs/a", tmp_path / "runs/a/events.jsonl"
-    moments = random.Random(task)
-    survived, longest = 0, 0.4
-
-    def arguments() -> list[str]:
-        return ["run", "--resume=a"] if log.exists() and log.stat().st_size else [*settings, "--name=a"]
-
-    while survived < kills:
-        process = nursery.start(*arguments(), folder=tmp_path)
-        time.sleep(moments.uniform(0.0, longest))
-        if process.alive:
-            process.kill()
-            survived += 1
-        else:  # it reached its end: kill sooner, and begin anew
-            assert process.wait().code == 0
-            longest /= 2
-            shutil.rmtree(run)
-        _tear(log, moments)
-    done = nursery.run(*arguments(), folder=tmp_path)
-    assert done.code == 0, done.err
-    assert left_alone.wait().code == 0
-    assert digest(run) == digest(tmp_path / "runs/alone")
-    assert _steps(run) == _steps(tmp_path / "runs/alone")
-
-
-def _tear(log: Path, moments: random.Random) -> None:
-    """What a kill in the middle of a write leaves, more often than a kill happens to."""
-    if log.exists() and log.stat().st_size and moments.random() < 0.3:
-        with log.open("ab") as out:
-            out.write(b'{"v":1,"run":"a","seq":99,"time":"20')
-
-
-def _steps(run: Path) -> list[tuple[str, int]]:
-    """What a run recorded when, but for what a resumption adds."""
-    kept = {"trained", "evaluated", "measured", "observed", "memorized", "onset", "grokked"}
-    return [(event["event"], event["step"]) for event in read_log(run) if event["event"] in kept]
 
 
 def test_numbers_survive_a_kill(nursery: Nursery, tmp_path: Path) -> None:
