@@ -119,6 +119,10 @@ class Vantage(Vectors, Protocol):
         """Batches A and B of pair `index`, drawn as training batches are, but from the probe's own stream: the same for
         every signal that asks, and no draw moves a training batch."""
 
+    def example(self, index: int) -> Prepared:
+        """One training example as a batch of its own: number `index` of a random order that stays the same for the
+        whole run. Raises `NotOffered` where there are fewer."""
+
     # --- what the run records anyway ------------------------------------------------------------------------------
 
     def answers(self, split: str) -> Iterator[Answers]:

@@ -131,6 +131,13 @@ class LiveVantage:
             self._drawn[index] = (self._batch(random), self._batch(random))
         return self._drawn[index]
 
+    def example(self, index: int) -> Prepared:
+        train, session = self._watched.train, self._watched.session
+        if index >= len(train.examples):
+            raise NotOffered(f"there are {len(train.examples)} training examples, and no number {index}")
+        order = generator(self._watched.config.train.seed, "analysis").permutation(len(train.examples))
+        return session.prepare(train.batch(order[index : index + 1]))
+
     def _batch(self, random: np.random.Generator) -> Prepared:
         train = self._watched.train
         rows = random.integers(len(train.examples), size=self._watched.config.train.batch_size)

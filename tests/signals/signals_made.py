@@ -33,6 +33,7 @@ class MadeVantage:
     landscape: Any = None
     batches: Sequence[tuple[Any, Any]] = ()
     """Pairs A, B"""
+    examples: Sequence[Any] = ()
     answered: Mapping[str, Sequence[Answers]] = field(default_factory=dict)
     recorded: Mapping[str, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
     precision: Precision = "float64"
@@ -66,6 +67,9 @@ class MadeVantage:
 
     def draw(self, index: int) -> tuple[Any, Any]:
         return self.batches[index]
+
+    def example(self, index: int) -> Any:
+        return self.examples[index]
 
     def answers(self, split: str) -> Iterator[Answers]:
         yield from self.answered[split]

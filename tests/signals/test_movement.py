@@ -91,6 +91,44 @@ def test_movement_is_taken_over_its_window() -> None:
     assert along == [{}, {"step_alignment": 0}, opened("step_alignment").observe(vantage)]
 
 
+def with_gradients(point: Numbers, *gradients: Numbers) -> MadeVantage:
+    """Examples whose losses have these gradients."""
+    flat = np.zeros((len(point), len(point)))
+    return MadeVantage(parameters=point, landscape=Quadratics(), examples=[(flat, -each) for each in gradients])
+
+
+@pytest.mark.parametrize(
+    ("gradients", "share"),
+    [
+        ([[1.0, 0, 0]], 13 / 14),
+        ([[0.001, 0, 0], [0, -50.0, 0]], 9 / 14),
+        ([[1.0, 0, 0], [1, 1, 0], [3, -2, 0]], 9 / 14),
+        ([[1.0, 2, 3]], 0),
+        ([[3.0, 0, -1]], 1),
+        ([[0.0, 0, 0], [1, 0, 0]], 13 / 14),
+        ([[0.0, 0, 0]], 1),
+    ],
+)
+def test_tangential_share(gradients: list[list[float]], share: float) -> None:
+    """θ = (1, 2, 3): what is left of 1² + 2² + 3² outside of the span of the gradients, however long they are."""
+    vantage = with_gradients(np.array([1.0, 2.0, 3.0]), *map(np.array, gradients))
+    seen = opened("tangential_share", examples=len(gradients)).observe(vantage)
+    assert seen["tangential_share"] == pytest.approx(share, abs=1e-12)
+
+
+def test_tangential_share_by_the_pseudoinverse() -> None:
+    random = np.random.default_rng(0)
+    gradients, point = random.normal(size=(5, 20)), random.normal(size=20)
+    seen = opened("tangential_share", examples=5).observe(with_gradients(point, *gradients))
+    tangential = point - np.linalg.pinv(gradients) @ gradients @ point
+    assert seen["tangential_share"] == pytest.approx(tangential @ tangential / (point @ point))
+
+
+def test_more_examples_than_there_are() -> None:
+    with pytest.raises(ValueError, match="there are 12 training examples"):
+        opened("tangential_share", Subject("made", {"train_examples": 12}))
+
+
 # --- the commutator and the trajectory --------------------------------------------------------------------------------
 
 
