@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 SCHEMA_VERSION = 2
 
+HEAD = ("v", "run", "seq", "time", "event", "step")
+"""The fields that a line begins with."""
+
 Number = float | None
 """A float; None (JSON null) where it was not finite, and then `flags` says which of nan, inf, -inf it was."""
 
@@ -288,8 +291,7 @@ def to_line(event: Event) -> str:
         clean["flags"] = flags
     elif clean["flags"] is None:
         del clean["flags"]
-    head = ("v", "run", "seq", "time", "event", "step")
-    ordered = {name: clean.pop(name) for name in head}
+    ordered = {name: clean.pop(name) for name in HEAD}
     if ordered["step"] is None:
         del ordered["step"]
     return json.dumps(ordered | clean, allow_nan=False, separators=(",", ":"))

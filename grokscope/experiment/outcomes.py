@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from grokscope.experiment.conditions import CONDITIONS, Arm
 from grokscope.experiment.design import Planned
-from grokscope.runs.log import decode
+from grokscope.gate import Unreadable
+from grokscope.runs.log import Tail, decode
 from grokscope.runs.state import read_state
 from grokscope.sweeps.standing import State, read_standing
 
@@ -109,13 +110,19 @@ def _outcome(planned: Planned) -> Outcome:
 
 def _acts(log: Path) -> tuple[bool, float | None]:
     """Whether an intervention acted, and the median relative norm of what it did."""
+    acts = [act for act in _intervened(log) if act["state"] == "applied"]
+    norms = [act["relative_norm"] for act in acts if act.get("relative_norm") is not None]
+    return bool(acts), median(norms) if norms else None
+
+
+def _intervened(log: Path) -> list[Mapping[str, Any]]:
+    tail, found = Tail(log), []
     try:
-        with log.open("rb") as lines:
-            acts = [decode(line) for line in lines if b'"applied"' in line]
-    except OSError:
-        return False, None
-    norms = [act["relative_norm"] for act in acts if act is not None and act.get("relative_norm") is not None]
-    return any(act is not None and act.get("state") == "applied" for act in acts), median(norms) if norms else None
+        while lines := tail.lines()[0]:
+            found += [decode(line) for line in lines if b'"applied"' in line]
+    except Unreadable:
+        return []
+    return [event for event in found if event is not None and event["event"] == "intervened"]
 
 
 def _fate(state: State, grokked_step: int | None) -> Fate:

@@ -14,10 +14,11 @@ from grokscope.contract.arrays import FloatArray
 from grokscope.contract.interventions import Plan, SwitchedOn
 from grokscope.contract.parameters import Layout, layout
 from grokscope.contract.streams import generator
+from grokscope.gate import Unreadable
 from grokscope.geometry.blocks import covered, weight_blocks
 from grokscope.geometry.subspaces import Block, Projector, Subspace, random_joint, random_like, trajectory_basis
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.snapshots import Snapshot, Unreadable, read_snapshot, snapshot_file
+from grokscope.runs.snapshots import Snapshot, read_snapshot, snapshot_file
 from grokscope.runs.state import read_state
 
 FEWEST_SNAPSHOTS = 3

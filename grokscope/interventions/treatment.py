@@ -18,10 +18,11 @@ from grokscope.contract.examples import Packer
 from grokscope.contract.interventions import Change, Plan, SwitchedOn
 from grokscope.contract.parameters import Layout
 from grokscope.events import Intervened, Number
+from grokscope.gate import Unreadable
 from grokscope.geometry.commutator import norm
 from grokscope.interventions.step import Acted, Active, Source, stepped
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.snapshots import Unreadable, read_snapshot, snapshot_file
+from grokscope.runs.snapshots import read_snapshot, snapshot_file
 from grokscope.settings.config import ConfigError, RunConfig
 from grokscope.settings.schedule import BadSchedule, Entry, Time, checked, may_be_on, reached, specified, validated
 

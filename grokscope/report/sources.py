@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
-from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, find_run
+from grokscope.runs.directory import RunDirectory, distinct_names, find_run
 from grokscope.runs.log import read
 from grokscope.settings.config import FLAGS, ConfigError, resolve
 from grokscope.settings.values import dotted
 from grokscope.sweeps.commands import toml_of
 from grokscope.sweeps.manifest import MANIFEST as SWEEP
 from grokscope.warning.detectors import Detected
-from grokscope.warning.lookup import Skipped, distinct, place_of, read_trajectories, unheard
+from grokscope.warning.lookup import distinct, place_of, read_trajectories
 from grokscope.warning.review import cost
 from grokscope.warning.rules import detections
-from grokscope.warning.trajectory import Trajectory
+from grokscope.warning.trajectory import Skipped, Trajectory, unheard
 
 Array = NDArray[np.float64]
 EXPERIMENT = "experiment.toml"
@@ -165,11 +165,7 @@ def _distinct(sources: Sequence[Source]) -> list[Source]:
 def _provenance(trajectory: Trajectory, kind: str) -> Provenance | None:
     if kind == "table":
         return None
-    directory = RunDirectory(Path(trajectory.place))
-    try:
-        return provenance_of(list(read(directory.events)))
-    except OSError as problem:
-        raise NoSuchRun(f"cannot read {directory.events}: {problem.strerror}") from None
+    return provenance_of(read(RunDirectory(Path(trajectory.place)).events))
 
 
 def provenance_of(events: Iterable[Mapping[str, Any]]) -> Provenance | None:

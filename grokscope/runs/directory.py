@@ -1,11 +1,15 @@
 """Where things stand in a run directory, what runs there are, and how a person names one."""
 
+import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from grokscope.gate import Unreadable
 
 TABLE_SUFFIXES = (".jsonl", ".jsonl.gz")
 """Of trajectory tables, as `grokscope import` writes them beside the runs"""
@@ -73,35 +77,98 @@ def new_name(task: str, now: datetime | None = None) -> str:
     return f"{task}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def runs_in(folder: Path) -> Iterator[RunDirectory]:
-    """The runs directly inside `folder`, the one last written to first."""
-    if not folder.is_dir():
-        return
-    found = [RunDirectory(path) for path in folder.iterdir() if (path / "events.jsonl").is_file()]
-    yield from sorted(found, key=lambda run: (run.events.stat().st_mtime, run.name), reverse=True)
+def runs_in(folder: Path) -> list[RunDirectory]:
+    """The runs directly inside `folder`, the one last written to first. Raises `Unreadable`.
+
+    What has a log is a run, also where its log is no file, or may not be looked at: readers say what is wrong with it.
+    """
+    return [RunDirectory(path) for path, _ in _newest_first(_logs_in(folder))]
+
+
+def groups_in(folder: Path) -> dict[Path, list[RunDirectory]]:
+    """The folders directly inside `folder` that are no runs but hold some, as a sweep does, and their runs; folders and
+    runs last written to first. Raises `Unreadable`."""
+    ages: dict[Path, float] = {}
+    groups: dict[Path, list[RunDirectory]] = {}
+    for path in _folders_in(folder):
+        if _written(path) is None:
+            with suppress(Unreadable):
+                logs = _newest_first(_logs_in(path))
+                if logs:
+                    ages[path] = logs[0][1]
+                    groups[path] = [RunDirectory(run) for run, _ in logs]
+    return {path: groups[path] for path, _ in _newest_first(ages)}
 
 
 def find_run(wanted: str, folder: Path) -> RunDirectory:
     """A run by name, unique prefix, path (also from `folder` on, as `sweep/cell`), or `latest`. Raises `NoSuchRun`."""
-    path = Path(wanted)
-    if path.is_dir() and (path / "events.jsonl").is_file():
-        return RunDirectory(path.resolve())
-    if "/" in wanted and (folder / wanted / "events.jsonl").is_file():
+    if wanted == "latest":
+        return _latest(folder)
+    if _written(wanted) is not None:
+        return RunDirectory(Path(os.path.realpath(wanted)))
+    if "/" in wanted and _written(folder / wanted) is not None:
         return RunDirectory(folder / wanted)
-    runs = list(runs_in(folder))
+    runs = runs_in(folder)
     found = choose(wanted, [run.path for run in runs], "runs")
     if found:
         return RunDirectory(found)
-    if (path.is_file() and path.name.endswith(TABLE_SUFFIXES)) or wanted.partition("/")[0] in tables_in(folder):
+    if (os.path.isfile(wanted) and wanted.endswith(TABLE_SUFFIXES)) or wanted.partition("/")[0] in tables_in(folder):
         raise NoSuchRun(f"{wanted!r} is an imported table, not a run: `grokscope law`, `forecast` and `report` take it")
-    if not runs:
+    groups = groups_in(folder)
+    if not runs and not groups:
         raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")
+    if folder / wanted in groups:
+        cell = groups[folder / wanted][0].name
+        raise NoSuchRun(f"{wanted!r} is a folder of runs: name one of them, as {wanted}/{cell}")
     raise NoSuchRun(f"no run in {folder} is called {wanted!r}; `grokscope ls` lists them")
+
+
+def _latest(folder: Path) -> RunDirectory:
+    """The run last written to, in a sweep or not; what cannot be opened is not asked for by that word."""
+    logs = _logs_in(folder)
+    for runs in groups_in(folder).values():
+        logs |= _logs_in(runs[0].path.parent)
+    found = [path for path, _ in _newest_first(logs) if os.path.isfile(path / "events.jsonl")]
+    if not found:
+        raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")
+    return RunDirectory(found[0])
+
+
+def _newest_first(times: Mapping[Path, float]) -> list[tuple[Path, float]]:
+    """Paths and times, the newest first."""
+    return sorted(times.items(), key=lambda item: (item[1], item[0].name), reverse=True)
+
+
+def _logs_in(folder: Path) -> dict[Path, float]:
+    """The folders directly inside `folder` that have a log, and when it was last written to. Raises `Unreadable`."""
+    found = ((path, _written(path)) for path in _folders_in(folder))
+    return {path: time for path, time in found if time is not None}
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if os.path.isdir(path)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as problem:
+        raise Unreadable(f"cannot read {folder}: {problem.strerror}") from None
+
+
+def _written(folder: Path | str) -> float | None:
+    """When the log in a folder was last written to, as seconds since 1970; 0 where that may not be known, None where
+    there is no log."""
+    file = os.path.join(folder, "events.jsonl")
+    try:
+        return os.stat(file).st_mtime
+    except (FileNotFoundError, NotADirectoryError):
+        return os.lstat(file).st_mtime if os.path.islink(file) else None
+    except (OSError, ValueError) as problem:
+        return 0.0 if isinstance(problem, PermissionError) or os.path.islink(file) else None
 
 
 def find_manifest(wanted: str, runs: Path, manifest: str) -> Path | None:
     """What `find_run` is to runs, for folders that hold a `manifest`; None where none fits. Raises `NoSuchRun`."""
-    if (Path(wanted) / manifest).is_file():
+    if os.path.isfile(os.path.join(wanted, manifest)):
         return Path(wanted)
     return choose(wanted, list(folders_with(manifest, runs)), f"{Path(manifest).stem}s")
 
@@ -122,8 +189,11 @@ def choose(wanted: str, paths: Sequence[Path], kinds: str) -> Path | None:
 
 def folders_with(manifest: str, runs: Path) -> Iterator[Path]:
     """Folders directly inside `runs` that hold a `manifest`, the one last written first."""
-    found = [path for path in runs.glob(f"*/{manifest}") if path.is_file()]
-    yield from (path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True))
+    times: dict[Path, float] = {}
+    for path in _folders_in(runs):
+        with suppress(OSError):
+            times[path] = os.stat(path / manifest).st_mtime
+    yield from (path for path, _ in _newest_first(times))
 
 
 def distinct_names(places: Sequence[Path]) -> list[str]:

@@ -11,9 +11,13 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from grokscope.gate import Unreadable, read_json
 
 BEAT_SECONDS = 1.0
 STALE_SECONDS = 10.0
+_LARGEST = 1 << 12
 
 
 class Heartbeat:
@@ -43,9 +47,26 @@ class Heartbeat:
                 continue
 
 
-def age_seconds(file: Path) -> float | None:
-    """Seconds since the last beat by this machine's clock; None where there never was one."""
+def process_of(file: Path) -> dict[str, Any] | None:
+    """Whose heartbeat it is, as `process` and `host`; None where the file does not say. Of a resumed run it knows
+    before the log does."""
     try:
-        return max(0.0, time.time() - file.stat().st_mtime)
+        found = read_json(file, _LARGEST)
+    except Unreadable:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def last_beat(file: Path) -> float | None:
+    """When the file was last touched, seconds since 1970 by the clock of its file system; None where it never was."""
+    try:
+        return os.stat(file).st_mtime
     except OSError:
         return None
+
+
+def age_seconds(file: Path) -> float | None:
+    """Seconds since the last beat by this machine's clock, negative where the beat is dated later than now; None where
+    there never was one."""
+    beat = last_beat(file)
+    return None if beat is None else time.time() - beat

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from grokscope.contract.arrays import FloatArray
 from grokscope.contract.models import ModelSpec
+from grokscope.gate import Unreadable
 from grokscope.runs.directory import NoSuchRun, RunDirectory
-from grokscope.runs.snapshots import Unreadable
 
 _LENGTH_BYTES = 8
 _LARGEST_HEADER = 100_000_000

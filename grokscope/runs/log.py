@@ -9,12 +9,17 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from grokscope.events import SCHEMA_VERSION, Event, to_line
-from grokscope.runs.upgrade import upgraded
+from grokscope.events import Event, to_line
+from grokscope.gate import Unreadable, open_regular
+from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
+
+BLOCK_BYTES = 2 * LONGEST_LINE
+"""Of a log that are read at once."""
 
 
 class RunBusy(RuntimeError):
@@ -105,43 +110,93 @@ def is_locked(lock: Path) -> bool:
     return False
 
 
-def read(file: Path) -> Iterator[dict[str, Any]]:
-    """All whole events of a log, as plain dictionaries; a torn last line is left out, an unreadable one skipped."""
-    with file.open("rb") as lines:
+@dataclass
+class OddLines:
+    """What a reader of a log left out: lines that hold no event of ours."""
+
+    count: int = 0
+    first: str = ""
+    """The first of them, and what is wrong with it"""
+
+    def add(self, number: int, why: str) -> None:
+        """Line `number`, from 1, is odd."""
+        self.first = self.first or f"line {number}: {why}"
+        self.count += 1
+
+    def sentence(self, file: Path) -> str:
+        """For a person; empty where there are none."""
+        what = "a line that is no event" if self.count == 1 else f"{self.count:,} lines that are no events"
+        return f"{file} has {what}; left out here ({self.first})" if self.count else ""
+
+
+def read(file: Path, odd: OddLines | None = None) -> Iterator[dict[str, Any]]:
+    """All whole events of a log, as plain dictionaries, each as `grokscope.runs.lines` lets it pass.
+
+    A torn last line is left out; odd lines are too, and `odd` counts them. Raises `Unreadable`.
+    """
+    tail, number = Tail(file), 0
+    while True:
+        lines, truncated = tail.lines()
+        if truncated or not lines:  # where it is truncated, a trainer goes on with the run from an earlier step
+            return
         for line in lines:
-            if line.endswith(b"\n"):
-                event = decode(line)
-                if event is not None:
-                    yield event
+            number += 1
+            try:
+                yield event_of(line)
+            except OddLine as problem:
+                if odd is not None:
+                    odd.add(number, str(problem))
 
 
 def decode(line: bytes) -> dict[str, Any] | None:
-    """One line to a dictionary, brought up to the schema of today; None where it is not an event."""
+    """One line to an event, brought up to the schema of today; None where it is odd."""
     try:
-        event = json.loads(line)
-    except ValueError:
+        return event_of(line)
+    except OddLine:
         return None
-    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
-        return None
-    return event if event.get("v") == SCHEMA_VERSION else upgraded(event)
 
 
 class Tail:
-    """Follows a log by polling: whole lines since the last call. Works on any filesystem, survives truncation."""
+    """Follows a log by polling: whole lines since the last call. Works on any filesystem, survives truncation.
+
+    A line longer than a block is not kept: an empty line, which is no event, stands in its place.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.offset = 0
+        self._too_long = False
+        """Whether `offset` stands within a line that is longer than a block"""
 
-    def lines(self, limit: int = 1 << 24) -> tuple[list[bytes], bool]:
+    def lines(self, limit: int = BLOCK_BYTES) -> tuple[list[bytes], bool]:
         """The whole lines that have come, at most about `limit` bytes of them, and whether the log was truncated since
-        (then these are the lines from its start). Raises `OSError` where the file is gone."""
-        with self.file.open("rb") as log:
+        (then these are the lines from its start). Empty only where no whole line is left. Raises `Unreadable`, and
+        `Missing` where the file is gone."""
+        with open_regular(self.file) as log:
             truncated = os.fstat(log.fileno()).st_size < self.offset
             if truncated:
-                self.offset = 0
+                self.offset, self._too_long = 0, False
             log.seek(self.offset)
-            data = log.read(limit)
-        end = data.rfind(b"\n") + 1
-        self.offset += end
-        return data[:end].splitlines(), truncated
+            while data := self._read(log, limit):
+                end = data.rfind(b"\n") + 1
+                if end:
+                    return self._split(data[:end]), truncated
+                if len(data) < limit:
+                    break
+                self.offset += len(data)
+                self._too_long = True
+        return [], truncated
+
+    def _read(self, log: BinaryIO, limit: int) -> bytes:
+        try:
+            return log.read(limit)
+        except OSError as problem:
+            raise Unreadable(f"cannot read {self.file}: {problem.strerror}") from None
+
+    def _split(self, data: bytes) -> list[bytes]:
+        self.offset += len(data)
+        found = data[:-1].split(b"\n")
+        if self._too_long:
+            found[0] = b""
+            self._too_long = False
+        return found

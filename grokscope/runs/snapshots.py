@@ -20,13 +20,10 @@ from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import TrainingState
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
+from grokscope.gate import Unreadable
 from grokscope.runs.log import RunUnwritable
 
 KEPT_CHECKPOINTS = 2
-
-
-class Unreadable(ValueError):
-    """A file that is not a snapshot or checkpoint of ours, or is damaged."""
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,38 @@
 """What a run is doing, told from outside: by its log, its heartbeat and its process, read together.
 
 The log says what the trainer did last, but a trainer that was killed cannot write that it is gone. Everybody who shows
-runs (`ls`, `show`, `control`, the TUI) asks here, so that they never disagree.
+runs (`ls`, `show`, `control`, the TUI, sweeps) asks here, so that they never disagree. A run whose log cannot be
+understood has a state too, with the problem in a sentence: it must not keep others from being listed.
 """
 
-import json
 import os
 import re
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
+from grokscope.gate import Missing, Unreadable, open_regular
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.heartbeat import STALE_SECONDS, age_seconds
-from grokscope.runs.log import decode
+from grokscope.runs.heartbeat import STALE_SECONDS, age_seconds, process_of
+from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
 
 Phase = Literal["waiting", "running", "paused", "finished"]
 """What the log alone says: nothing yet, or what its last word was."""
-Condition = Literal["waiting", "running", "paused", "stale", "crashed", "finished"]
+Condition = Literal["waiting", "running", "paused", "stale", "crashed", "finished", "unreadable"]
 """What log and signs of life say together; `stale`: silent, and nobody can tell whether for good."""
 
 LOST_SECONDS = 60.0
 """A trainer on another machine that was silent for so long is counted as gone."""
 
-_KIND = re.compile(rb'"event":\s*"([a-z]+)"')
+DETECTED = ("memorized", "onset", "grokked")
+"""What `RunState.detected_step` knows."""
+
+_KIND = re.compile(rb'"event":\s*"([^"\\]{1,40})"')
 _HEAD_BYTES = 400
+_BLOCK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -34,29 +40,40 @@ class Signs:
     """What the outside of a run says of its trainer."""
 
     silence: float | None = None
-    """Seconds since the last heartbeat; None where there never was one."""
+    """Seconds since the last heartbeat, negative where it is dated later than now; None where there never was one."""
     process_lives: bool | None = None
     """None where this machine cannot tell."""
 
 
 def condition(phase: Phase, signs: Signs) -> Condition:
-    """What to say of a run. A log that ends in `finished` needs no heartbeat."""
+    """What to say of a run. A log that ends in `finished` needs no heartbeat.
+
+    A heartbeat from the future tells nothing: the clock that dated it is not this one.
+    """
     if phase == "finished":
         return phase
     if signs.process_lives is False:
         return "crashed"
     if phase == "waiting":
         return phase
-    if signs.silence is None or signs.silence > STALE_SECONDS:
-        lost = signs.silence is None or signs.silence > LOST_SECONDS
-        return "crashed" if lost and not signs.process_lives else "stale"
-    return phase
+    silence = signs.silence
+    if silence is not None and (abs(silence) <= STALE_SECONDS or (silence < 0 and signs.process_lives)):
+        return phase
+    lost = silence is None or silence > LOST_SECONDS
+    return "crashed" if lost and not signs.process_lives else "stale"
 
 
-def process_lives(trainer: Mapping[str, Any]) -> bool | None:
+def signs_of(directory: RunDirectory, trainer: Mapping[str, Any]) -> Signs:
+    """Signs of life now. `trainer` names the process where no heartbeat does: a `started` event does."""
+    silence = age_seconds(directory.heartbeat)
+    return Signs(silence, process_lives(process_of(directory.heartbeat) or trainer, silence))
+
+
+def process_lives(trainer: Mapping[str, Any], silence: float | None = None) -> bool | None:
     """Whether the process that `trainer` names (`process`, `host`) is there; None where it runs on another machine.
 
-    Both the heartbeat and a `started` event name it.
+    Both the heartbeat and a `started` event name it. A process of that number that is younger than the last heartbeat,
+    `silence` seconds ago, is another one.
     """
     process = trainer.get("process")
     if trainer.get("host") != socket.gethostname() or not isinstance(process, int) or process <= 0:
@@ -67,19 +84,31 @@ def process_lives(trainer: Mapping[str, Any]) -> bool | None:
         return False
     except (PermissionError, OverflowError):
         return None
-    return True
+    if silence is None or silence <= STALE_SECONDS:
+        return True
+    age = _age_of_process(process)
+    return age is None or age >= silence
+
+
+def _age_of_process(process: int) -> float | None:
+    """Seconds since a process began; None where the system does not say: it has no /proc."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A run at one moment: the last event of each kind, and signs of life."""
+    """A run at one moment: the newest event of each kind, and signs of life."""
 
     directory: RunDirectory
-    events: int
-    """Whole lines in the log"""
     last: Mapping[str, Mapping[str, Any]]
-    """The last event of each kind"""
+    """The newest event of each kind; where a list was asked for, of the kinds that a list needs"""
     signs: Signs
+    problem: str = ""
+    """What is odd about the log, in a sentence; empty where nothing odd was met"""
 
     @property
     def phase(self) -> Phase:
@@ -93,14 +122,17 @@ class RunState:
 
     @property
     def condition(self) -> Condition:
-        return condition(self.phase, self.signs)
+        return "unreadable" if self.problem and not self.last else condition(self.phase, self.signs)
+
+    @property
+    def status(self) -> str | None:
+        """How a finished run ended: completed, grokked, stopped, interrupted, diverged."""
+        return str(self.last["finished"]["status"]) if self.condition == "finished" else None
 
     @property
     def word(self) -> str:
         """The condition for a person, and how a finished run ended."""
-        if self.condition == "finished":
-            return f"finished ({self.last['finished']['status']})"
-        return self.condition
+        return self.condition if self.status is None else f"finished ({self.status})"
 
     @property
     def listens(self) -> bool:
@@ -108,9 +140,14 @@ class RunState:
         return self.condition in {"running", "paused", "stale"}
 
     @property
+    def events(self) -> int:
+        """Events written, by the number of the newest."""
+        return max((event["seq"] + 1 for event in self.last.values()), default=0)
+
+    @property
     def step(self) -> int | None:
         """The largest step that anything was recorded at."""
-        return max((event["step"] for event in self.last.values() if isinstance(event.get("step"), int)), default=None)
+        return max((event["step"] for event in self.last.values() if event.get("step") is not None), default=None)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -118,36 +155,100 @@ class RunState:
         found: Mapping[str, Any] = self.last.get("started", {}).get("config", {})
         return found
 
+    def setting(self, section: str, name: str) -> Any:
+        """One setting of the configuration; None where it has no such setting."""
+        table = self.config.get(section)
+        return table.get(name) if isinstance(table, Mapping) else None
+
+    def detected_step(self, kind: str) -> int | None:
+        """The step at which `memorized`, `onset` or `grokked` is dated: by its event, or by what the run said when it
+        finished. None where it has not come."""
+        if kind in self.last:
+            return int(self.last[kind]["step"])
+        found = self.last["finished"]["result"].get(f"{kind}_step") if self.phase == "finished" else None
+        return found if isinstance(found, int) else None
+
     def _seq(self, kind: str) -> int:
         return int(self.last[kind]["seq"]) if kind in self.last else -1
 
 
-def read_state(directory: RunDirectory) -> RunState:
-    """The state of a run now. Reads the log once and decodes no more of it than it needs. Raises `OSError`."""
-    lines: dict[bytes, bytes] = {}
-    count = 0
-    with directory.events.open("rb") as log:
-        for line in log:
-            if not line.endswith(b"\n"):
-                break
-            count += 1
-            kind = _KIND.search(line, 0, _HEAD_BYTES)
-            if kind is not None:
-                lines[kind[1]] = line
-    decoded = {kind.decode(): decode(line) for kind, line in lines.items()}
-    last = {kind: event for kind, event in decoded.items() if event is not None}
-    trainer = _heart(directory.heartbeat) or last.get("started", {})
-    signs = Signs(age_seconds(directory.heartbeat), process_lives(trainer))
-    return RunState(directory, count, last, signs)
+def read_state(directory: RunDirectory, *, listed: bool = False) -> RunState:
+    """The state of a run now. Of the log it decodes no more than the newest event of each kind.
 
-
-def _heart(file: Path) -> dict[str, Any] | None:
-    """Whose heartbeat it is: of a resumed run it knows before the log does."""
+    Where it is `listed` among others, of a run that is finished the head and the tail of the log are read alone. Never
+    raises: a log that is not there is a run that has not started, one that cannot be understood is a `problem`.
+    """
+    last: dict[str, dict[str, Any]] = {}
+    problem = ""
     try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+        with open_regular(directory.events) as log:
+            why = _read_newest(log, last, listed=listed)
+        if why:
+            holds = "has lines that are no events" if last else "holds no event of a run"
+            problem = f"{directory.events} {holds} ({why})"
+    except Missing:
+        pass
+    except Unreadable as odd:
+        problem = str(odd)
+    except OSError as odd:
+        problem = f"cannot read {directory.events}: {odd.strerror}"
+    return RunState(directory, last, signs_of(directory, last.get("started", {})), problem)
+
+
+def _read_newest(log: BinaryIO, last: dict[str, dict[str, Any]], *, listed: bool) -> str:
+    """Fill `last` with the newest event of each kind, from the end of the log; what is odd about it, in a few words."""
+    problem = ""
+    for line in _backwards(log):
+        problem = _take(line, last) or problem
+        if listed and "finished" in last and _is_told(log, last):
+            break
+    return problem
+
+
+def _take(line: bytes, last: dict[str, dict[str, Any]]) -> str:
+    """Keep the event of a line where it is the newest of its kind; what is wrong with the line, in a few words."""
+    kind = _KIND.search(line, 0, _HEAD_BYTES)
+    if kind is not None and kind[1].decode(errors="replace") in last:
+        return ""
+    try:
+        event = event_of(line)
+    except OddLine as problem:
+        return str(problem)
+    last.setdefault(event["event"], event)
+    return ""
+
+
+def _is_told(log: BinaryIO, last: dict[str, dict[str, Any]]) -> bool:
+    """Whether a finished run's `last` holds all that a list needs: what was detected, `finished` says itself.
+
+    That includes the process that finished it. Where this was the first one, its `started` is the first line.
+    """
+    if last["finished"].get("session") != 0 or not last.keys() >= {"evaluated", "measured"}:
+        return "started" in last and last.keys() >= {"evaluated", "measured"}
+    log.seek(0)
+    _take(log.readline(LONGEST_LINE).rstrip(b"\n"), last)
+    return "started" in last
+
+
+def _backwards(log: BinaryIO) -> Iterator[bytes]:
+    """The whole lines of a log, the last one first; a torn one at the end is left out."""
+    end = log.seek(0, os.SEEK_END)
+    rest: bytes | None = None
+    """The end of a line that begins further up; None as long as no line end was seen"""
+    while end:
+        start = max(0, end - _BLOCK_BYTES)
+        log.seek(start)
+        pieces = log.read(end - start).split(b"\n")
+        end = start
+        if rest is None and len(pieces) > 1:
+            pieces.pop()
+            rest = b""
+        if rest is not None:
+            pieces[-1] += rest
+            rest = pieces[0] if len(pieces[0]) <= LONGEST_LINE else b"\n"  # too long, and odd whatever comes before it
+            yield from reversed(pieces[1:])
+    if rest is not None:
+        yield rest
 
 
 def bytes_in(folder: Path) -> int:
@@ -165,21 +266,21 @@ def summary(state: RunState) -> dict[str, Any]:
     """One run in a list of runs. What is not known is None."""
     metric = state.last.get("started", {}).get("metric", "accuracy")
     started, evaluated = state.last.get("started", {}), state.last.get("evaluated", {})
-    measured, grokked = state.last.get("measured", {}), state.last.get("grokked", {})
     newest = max(state.last.values(), key=lambda event: int(event["seq"]), default=None)
     return {
         "name": state.directory.name,
         "path": str(state.directory.path),
         "task": started.get("task"),
         "state": state.condition,
-        "status": state.last["finished"]["status"] if state.condition == "finished" else None,
+        "status": state.status,
         "step": state.step,
-        "steps": state.config.get("train", {}).get("steps"),
+        "steps": state.setting("train", "steps"),
         "metric": metric,
-        "train": evaluated.get("train", {}).get(metric),
+        "train": (evaluated.get("train") or {}).get(metric),
         "test": evaluated.get("test", {}).get(metric),
-        "defect": measured.get("defect", {}).get("median"),
-        "grokked_step": grokked.get("step"),
+        "defect": state.last.get("measured", {}).get("defect", {}).get("median"),
+        "grokked_step": state.detected_step("grokked"),
         "started": started.get("time"),
         "written": None if newest is None else newest["time"],
+        "problem": state.problem or None,
     }

@@ -11,6 +11,9 @@ from typing import Any
 from grokscope.contract.tasks import GrokCriterion
 from grokscope.events import SCHEMA_VERSION
 
+CHANGED = frozenset({"started"})
+"""Kinds of event that are not what they were, but for the number of the schema."""
+
 _SUSTAINED = "sustained-0.98"
 
 
@@ -44,7 +47,7 @@ def upgraded(event: dict[str, Any]) -> dict[str, Any]:
     version = event.get("v", 1)
     if not isinstance(version, int) or version >= SCHEMA_VERSION:
         return event
-    if event["event"] == "started":
+    if event["event"] in CHANGED:
         event = _started(event)
     return {**event, "v": SCHEMA_VERSION}
 
@@ -59,7 +62,7 @@ def _started(event: dict[str, Any]) -> dict[str, Any]:
         "onset": {"name": detect.get("onset", "persistent")},
     }
     criterion = detect.get("grokking") or default
-    if criterion in criteria:
+    if isinstance(criterion, str) and criterion in criteria:
         rules["grokked"] = {"name": criterion}
     told = {"origin": "grokscope", "metric": metric, "criteria": criteria, "rules": rules}
     return {**event, **{name: value for name, value in told.items() if name not in event}}

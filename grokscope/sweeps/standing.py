@@ -8,8 +8,9 @@ from grokscope.runs.log import is_locked
 from grokscope.runs.state import read_state
 from grokscope.sweeps.grid import Cell
 
-State = Literal["missing", "running", "stale", "crashed", "interrupted", "finished", "diverged"]
-"""`finished`: completed, grokked, or stopped by a person. `stale`: silent, and perhaps still at it elsewhere."""
+State = Literal["missing", "running", "stale", "crashed", "interrupted", "finished", "diverged", "unreadable"]
+"""`finished`: completed, grokked, or stopped by a person. `stale`: silent, and perhaps still at it elsewhere.
+`unreadable`: there is a log, and nobody can say of what."""
 
 TO_DO: tuple[State, ...] = ("missing", "crashed", "interrupted")
 """Where something is left to do and nobody is doing it."""
@@ -27,7 +28,7 @@ class Standing:
     grokked_step: int | None = None
     onset_step: int | None = None
     reason: str | None = None
-    """Why a cell failed, in the last words of its process; known only to who ran it"""
+    """What is odd about its log; or why it failed, in the last words of its process, known only to who ran it"""
 
     @property
     def ended(self) -> bool:
@@ -66,18 +67,15 @@ OnChange = Callable[[Standing], None]
 
 def read_standing(cell: Cell) -> Standing:
     """The cell now."""
-    try:
-        run = read_state(cell.directory)
-    except OSError:
-        return Standing(cell, "missing")
-    status = run.last["finished"]["status"] if run.condition == "finished" else None
+    run = read_state(cell.directory, listed=True)
     return Standing(
         cell,
-        _state(run.condition, status, begun=bool(run.last)),
-        status,
+        _state(run.condition, run.status, begun=bool(run.last)),
+        run.status,
         run.step,
-        run.last.get("grokked", {}).get("step"),
-        run.last.get("onset", {}).get("step"),
+        run.detected_step("grokked"),
+        run.detected_step("onset"),
+        run.problem or None,
     )
 
 
@@ -97,8 +95,8 @@ def _state(condition: str, status: str | None, *, begun: bool) -> State:
     match condition:
         case "finished" if status in {"interrupted", "diverged"}:
             return "interrupted" if status == "interrupted" else "diverged"
-        case "finished":
-            return "finished"
+        case "finished" | "unreadable":
+            return "finished" if condition == "finished" else "unreadable"
         case "waiting" | "crashed" if not begun:
             return "missing"
         case "crashed" | "stale":

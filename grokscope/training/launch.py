@@ -163,7 +163,7 @@ def continuation(directory: RunDirectory, config: RunConfig) -> Literal["start",
         if key not in CHANGEABLE_ON_RESUME:
             raise ConfigError(f"{directory.name} has begun with {key} {was!r}, not {now!r}; choose another --name")
     state = read_state(directory)
-    over = state.phase == "finished" and state.last["finished"]["status"] != "interrupted"
+    over = state.phase == "finished" and state.status != "interrupted"
     return "over" if over and not {"train.steps", "train.stop_after_grok"} & changed.keys() else "resume"
 
 

@@ -15,6 +15,7 @@ class State(Enum):
     FINISHED = ("finished", "✓", "primary")
     STALE = ("stale", "?", "warning")
     CRASHED = ("crashed", "✗", "error")
+    UNREADABLE = ("unreadable", "!", "error")
     GONE = ("gone", "∅", "error")
     RECORDED = ("replay", "▶", "secondary")
 
@@ -29,6 +30,8 @@ class State(Enum):
         return self in {State.RUNNING, State.PAUSED, State.STALE}
 
 
-def state(view: View, signs: Signs, *, exists: bool = True) -> State:
-    """The state to show: what `grokscope.runs.state` says of a run, unless its directory is gone."""
-    return State[condition(view.phase, signs).upper()] if exists else State.GONE
+def state(view: View, signs: Signs) -> State:
+    """The state to show: what `grokscope.runs.state` says of a run."""
+    if view.problems and not view.started and not view.events:
+        return State.UNREADABLE
+    return State[condition(view.phase, signs).upper()]

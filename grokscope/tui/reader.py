@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from grokscope.gate import Missing, Unreadable
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.heartbeat import age_seconds
+from grokscope.runs.heartbeat import last_beat, process_of
 from grokscope.runs.log import Tail
 from grokscope.runs.state import Signs, process_lives
 from grokscope.tui.bulk import Discontinued, Folder, preview
@@ -79,9 +80,10 @@ class Reader:
 
     def poll(self) -> Snapshot:
         """Read what has come, publish it if it says anything new, and return it."""
-        exists = self._read()
-        signs = Signs(self._silence(), self._alive(self._snapshot.view))
-        self._set(replace(self._snapshot, state=state(self._snapshot.view, signs, exists=exists)))
+        broken = self._read()
+        silence = self._silence()
+        signs = Signs(silence, self._alive(self._snapshot.view, silence))
+        self._set(replace(self._snapshot, state=broken or state(self._snapshot.view, signs)))
         return self._snapshot
 
     def _set(self, snapshot: Snapshot) -> None:
@@ -90,8 +92,8 @@ class Reader:
             self._published = snapshot
             self._publish(snapshot)
 
-    def _read(self) -> bool:
-        """Fold everything the log holds by now; False where there is no log any more."""
+    def _read(self) -> State | None:
+        """Fold everything the log holds by now; the state of a run whose log is gone, or cannot be read."""
         try:
             size = self.run.events.stat().st_size
             if self._tail.offset == 0 and size > GLANCE_BYTES:
@@ -99,11 +101,11 @@ class Reader:
                 self._load(size)
             else:
                 self._catch_up()
-        except FileNotFoundError:
-            return self._snapshot.view.phase == "waiting"  # it was never there: that is waiting, not vanishing
-        except OSError:
-            return False
-        return True
+        except (FileNotFoundError, Missing):
+            return None if self._snapshot.view.phase == "waiting" else State.GONE  # it may never have been there
+        except (OSError, Unreadable):
+            return State.UNREADABLE
+        return None
 
     def _catch_up(self) -> None:
         view = self._snapshot.view
@@ -152,22 +154,22 @@ class Reader:
         """Seconds without a heartbeat, by this machine's clock or by what was seen here, whichever is kinder.
 
         A file server's clock may be off."""
-        age = age_seconds(self.run.heartbeat)
-        if age is None:
+        beat = last_beat(self.run.heartbeat)
+        if beat is None:
             self._beat = None
             return None
-        now = time.monotonic()
-        stamp = self.run.heartbeat.stat().st_mtime if self.run.heartbeat.exists() else 0.0
+        age, now = time.time() - beat, time.monotonic()
         if self._beat is None:
-            self._beat = (stamp, now - age)
-        elif stamp != self._beat[0]:
-            self._beat = (stamp, now)
-        return min(age, now - self._beat[1])
+            self._beat = (beat, now - age)
+        elif beat != self._beat[0]:
+            self._beat = (beat, now)
+        seen = now - self._beat[1]
+        return seen if age < 0 else min(age, seen)
 
-    def _alive(self, view: View) -> bool | None:
+    def _alive(self, view: View, silence: float | None) -> bool | None:
         if self._trainer is not None and self._trainer.poll() is not None:
             return False
-        return process_lives(view.started)
+        return process_lives(process_of(self.run.heartbeat) or view.started, silence)
 
 
 def _only_longer(before: Snapshot | None, now: Snapshot | None) -> bool:

@@ -1,82 +1,63 @@
-"""A run in one line, from the head and the tail of its log: cheap enough to list hundreds."""
+"""The runs of a folder as the list shows them: each stands as `ls` says, and as its own filter finds it."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grokscope.runs.directory import RunDirectory, runs_in
-from grokscope.runs.heartbeat import age_seconds
-from grokscope.runs.state import Signs, process_lives
+from grokscope.gate import Unreadable
+from grokscope.runs.directory import RunDirectory, groups_in, runs_in
+from grokscope.runs.state import DETECTED, RunState, read_state, summary
 from grokscope.settings.values import setting
-from grokscope.tui.bulk import Folder
-from grokscope.tui.liveness import State, state
-from grokscope.tui.view import View
+from grokscope.tui.liveness import State
 from grokscope.words.clean import clean
 
-_PEEK = 1 << 16
+_OF_STARTED = ("task", "backend", "device", "precision", "parameters", "host")
 
 
 @dataclass(frozen=True)
 class Summary:
-    run: RunDirectory
-    state: State
-    view: View
-    """Of the head and the tail of the log: configuration, newest values, maybe not all detections."""
+    """One run of the list."""
+
+    name: str
+    """Below the folder: `run`, or `sweep/cell`"""
+    run_state: RunState
+
+    @property
+    def run(self) -> RunDirectory:
+        return self.run_state.directory
+
+    @property
+    def state(self) -> State:
+        return State[self.run_state.condition.upper()]
 
     @property
     def facts(self) -> Mapping[str, Any]:
         """What a filter may ask for."""
-        started = self.view.started
-        own = {key: started.get(key) for key in ("task", "backend", "device", "precision", "parameters", "host")}
-        accuracy = {split: self.view.curve(f"{split}.{self.view.metric}").last for split in ("train", "test")}
-        found = {item.name: item.step for item in self.view.detected}
+        started, about = self.run_state.last.get("started", {}), summary(self.run_state)
+        found = {kind: self.run_state.detected_step(kind) for kind in DETECTED}
         # deepest last: a setting is found by the shallowest path
         return {
             "state": self.state.word,
-            "status": self.view.phase_reason,
-            "step": self.view.step,
-            "accuracy": accuracy,
-            **found,
-            **{key: value for key, value in own.items() if value is not None},
-            "config": self.view.config,
+            "status": self.run_state.status or "",
+            "step": self.run_state.step or 0,
+            "accuracy": {split: about[split] for split in ("train", "test")},
+            **{kind: step for kind, step in found.items() if step is not None},
+            **{key: started[key] for key in _OF_STARTED if key in started},
+            "config": self.run_state.config,
         }
 
     def setting(self, name: str) -> str:
         """A setting as text; empty where there is none."""
-        value = setting(self.view.config, name)
+        value = setting(self.run_state.config, name)
         return "" if value is None else clean(f"{value:g}" if isinstance(value, float) else value, 20)
 
 
-def summary(run: RunDirectory) -> Summary:
-    """Raises `OSError` where the log cannot be read."""
-    view = Folder().fold(View(), _ends(run.events))
-    signs = Signs(age_seconds(run.heartbeat), process_lives(view.started))
-    return Summary(run, state(view, signs), view)
-
-
 def summaries(folder: Path) -> list[Summary]:
-    """All runs in a folder, the newest first; one that cannot be read is left out."""
-    found = []
-    for run in runs_in(folder):
-        try:
-            found.append(summary(run))
-        except OSError:
-            continue
-    return found
-
-
-def _ends(file: Path) -> list[bytes]:
-    with file.open("rb") as log:
-        size = os.fstat(log.fileno()).st_size
-        head = log.read(_PEEK)
-        if size <= 2 * _PEEK:
-            head += log.read()
-            return head[: head.rfind(b"\n") + 1].splitlines()
-        log.seek(size - _PEEK)
-        tail = log.read()
-    return [
-        *head[: head.rfind(b"\n") + 1].splitlines(),
-        *tail[tail.find(b"\n") + 1 : tail.rfind(b"\n") + 1].splitlines(),
-    ]
+    """All runs of a folder, the newest first, and behind them those of each sweep in it."""
+    try:
+        named = [(run.name, run) for run in runs_in(folder)]
+        named += [(f"{group.name}/{run.name}", run) for group, runs in groups_in(folder).items() for run in runs]
+    except Unreadable:
+        return []
+    return [Summary(name, read_state(run, listed=True)) for name, run in named]

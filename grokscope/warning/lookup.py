@@ -4,23 +4,16 @@ A run is its path: two runs are the same one where they are read from the same p
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, find_run
 from grokscope.warning.tables import TABLE_SUFFIXES, read_table
-from grokscope.warning.trajectory import OddLog, Trajectory, trajectory_of
-
-Skipped = Callable[[str], None]
-"""Is told, in a sentence each, which logs of a folder were left out because they could not be understood"""
+from grokscope.warning.trajectory import OddLog, Skipped, Trajectory, trajectory_of, unheard
 
 _RUNS = ("*/events.jsonl", "*/*/events.jsonl")
 """Where a folder of runs has them: a sweep or an import of several runs is a folder in it"""
-
-
-def unheard(_: str) -> None:
-    """Nobody is told."""
 
 
 def gathered(wanted: Sequence[str], folder: Path, skipped: Skipped = unheard) -> list[Trajectory]:
@@ -44,7 +37,7 @@ def find_trajectories(wanted: str, folder: Path, skipped: Skipped = unheard) -> 
         if not found:
             raise NoSuchRun(f"{path} holds no run called {name!r}")
         return found
-    return [trajectory_of(find_run(wanted, folder))]
+    return [trajectory_of(find_run(wanted, folder), skipped)]
 
 
 def place_of(wanted: str, folder: Path) -> Path | None:
@@ -74,7 +67,7 @@ def read_trajectories(path: Path, skipped: Skipped = unheard) -> list[Trajectory
     if not path.exists():
         raise NoSuchRun(f"there is no {path}")
     if (path / "events.jsonl").is_file():
-        return [trajectory_of(RunDirectory(path.resolve()))]
+        return [trajectory_of(RunDirectory(path.resolve()), skipped)]
     folders = sorted({log.parent for pattern in _RUNS for log in path.glob(pattern)})
     found = [_named(each.relative_to(path).as_posix(), each, skipped) for each in folders]
     trajectories = [trajectory for trajectory in found if trajectory is not None]
@@ -105,7 +98,7 @@ def _read_file(path: Path) -> list[Trajectory]:
 
 def _named(name: str, folder: Path, skipped: Skipped) -> Trajectory | None:
     try:
-        return replace(trajectory_of(RunDirectory(folder.resolve())), name=name)
+        return replace(trajectory_of(RunDirectory(folder.resolve()), skipped), name=name)
     except OddLog as problem:
         skipped(f"{problem}; left out")
         return None

@@ -4,7 +4,7 @@ Ours, the bank's and other people's runs look the same here, so that one calcula
 be cut at any step (`until`), and what is left knows nothing of what came later.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.gate import Unreadable
 from grokscope.runs.directory import NoSuchRun, RunDirectory
-from grokscope.runs.log import read
+from grokscope.runs.log import OddLines, read
 from grokscope.settings.signals import installed_signals
 
 Array = NDArray[np.float64]
@@ -128,16 +129,32 @@ class OddLog(NoSuchRun):
     """A log that is not one of ours, or is damaged, or cannot be read; one sentence."""
 
 
-def trajectory_of(directory: RunDirectory) -> Trajectory:
+Skipped = Callable[[str], None]
+"""Is told, in a sentence each, which logs of a folder, or lines of a log, were left out as odd"""
+
+
+def unheard(_: str) -> None:
+    """Nobody is told."""
+
+
+def trajectory_of(directory: RunDirectory, skipped: Skipped = unheard) -> Trajectory:
     """A run directory's log as a trajectory, finished or not. Raises `NoSuchRun` where the log holds no run."""
+    odd = OddLines()
     try:
-        return replace(trajectory_from(read(directory.events), directory.name), place=str(directory.path.resolve()))
-    except OSError as problem:
-        raise OddLog(f"cannot read {directory.events}: {problem.strerror}") from None
+        run = trajectory_from(read(directory.events, odd), directory.name)
+    except NoSuchRun:
+        if odd.count:
+            raise OddLog(f"{directory.events} is no log of a run ({odd.first})") from None
+        raise
+    except Unreadable as problem:
+        raise OddLog(str(problem)) from None
     except KeyError as problem:
         raise OddLog(f"{directory.events} is no log of a run: {problem.args[0]!r} is missing") from None
     except (ValueError, TypeError, AttributeError) as problem:
         raise OddLog(f"{directory.events} is no log of a run: {problem}") from None
+    if odd.count:
+        skipped(odd.sentence(directory.events))
+    return replace(run, place=str(directory.path.resolve()))
 
 
 def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajectory:

@@ -60,7 +60,7 @@ def test_a_list_for_scripts(nursery: Nursery, made_runs: Path) -> None:
     assert run == {
         "name": "made", "task": "modular", "state": "finished", "status": "completed", "step": 1200, "steps": 1200,
         "metric": "accuracy", "train": 1.0, "test": 0.995, "defect": 4.0, "grokked_step": 800,
-        "started": "2026-11-23T12:00:00.000Z", "written": made_events()[-1]["time"],
+        "started": "2026-11-23T12:00:00.000Z", "written": made_events()[-1]["time"], "problem": None,
     }  # fmt: skip
 
 
@@ -170,7 +170,9 @@ def test_a_log_left_out_is_named(nursery: Nursery, made_runs: Path, command: lis
     log = (damaged / "events.jsonl").read_text()
     (damaged / "events.jsonl").write_text(log.replace('"config"', '"settings"', 1))
     done = nursery.run(*command, folder=made_runs)
-    assert "runs/damaged/events.jsonl is no log of a run: 'config' is missing; left out" in " ".join(done.err.split())
+    assert "runs/damaged/events.jsonl is no log of a run (line 1: config is missing); left out" in " ".join(
+        done.err.split()
+    )
     shutil.rmtree(damaged)
     without = nursery.run(*command, folder=made_runs)
     assert (done.code, done.out) == (without.code, without.out)

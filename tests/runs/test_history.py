@@ -9,11 +9,12 @@ import pytest
 from grokscope.contract.arrays import FloatArray
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
+from grokscope.gate import Unreadable
 from grokscope.geometry.blocks import weight_blocks
 from grokscope.geometry.gram import gram
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.history import History, NoHistory, history
-from grokscope.runs.snapshots import Unreadable, write_snapshot
+from grokscope.runs.snapshots import write_snapshot
 
 MODEL = ModelSpec("encoder", vocabulary=7, context=2, classes=7, width=8, layers=1, heads=2, feed_forward=8)
 SIZE = layout(MODEL).size

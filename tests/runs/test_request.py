@@ -4,24 +4,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from events_made import line as made_line
+from events_made import whole
 
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command, receive
 from grokscope.runs.request import NotListening, ask
 from grokscope.runs.state import RunState, Signs
 
-STARTED = {"event": "started", "seq": 0, "step": 0}
+STARTED = whole("started")
 
 
 def run_state(folder: Path, events: str, **last: dict[str, Any]) -> RunState:
     directory = RunDirectory(folder)
     directory.events.write_text(events)
-    return RunState(directory, 1, {"started": STARTED, **last}, Signs(0.0, True))
+    return RunState(directory, {"started": STARTED, **last}, Signs(0.0, True))
 
 
 def answered_with(folder: Path, command: Command, *lines: str) -> Any:
     """What `ask` makes of a trainer that writes these lines when it takes the command."""
-    state = run_state(folder, '{"event":"paused","step":1}\n')
+    state = run_state(folder, made_line("paused", step=1) + "\n")
     moments = iter(range(1000))
 
     def clock() -> float:
@@ -36,16 +38,16 @@ def answered_with(folder: Path, command: Command, *lines: str) -> Any:
 @pytest.mark.parametrize(
     ("command", "line", "obeyed"),
     [
-        (Command(action="pause"), '{"event":"paused","step":2}', True),
-        (Command(action="stop"), '{"event":"finished","step":2,"status":"stopped"}', True),
-        (Command(action="pause"), '{"event":"finished","step":2,"status":"completed"}', False),
-        (Command(action="resume"), '{"event":"warned","reason":"resume was refused: the run is running"}', False),
-        (Command(action="intervene", kind="kick"), '{"event":"intervened","kind":"kick","state":"refused"}', False),
-        (Command(action="intervene", kind="kick"), '{"event":"intervened","kind":"kick","state":"on"}', True),
+        (Command(action="pause"), made_line("paused", step=2), True),
+        (Command(action="stop"), made_line("finished", step=2, status="stopped"), True),
+        (Command(action="pause"), made_line("finished", step=2, status="completed"), False),
+        (Command(action="resume"), made_line("warned", reason="resume was refused: the run is running"), False),
+        (Command(action="intervene", kind="kick"), made_line("intervened", kind="kick", state="refused"), False),
+        (Command(action="intervene", kind="kick"), made_line("intervened", kind="kick", state="on"), True),
     ],
 )
 def test_answers(tmp_path: Path, command: Command, line: str, obeyed: bool) -> None:
-    answer = answered_with(tmp_path, command, '{"event":"trained","step":2}', line)
+    answer = answered_with(tmp_path, command, made_line("trained", step=2), line)
     assert answer.event is not None
     assert answer.obeyed is obeyed
 
@@ -53,9 +55,9 @@ def test_answers(tmp_path: Path, command: Command, line: str, obeyed: bool) -> N
 @pytest.mark.parametrize(
     ("command", "line"),
     [
-        (Command(action="pause"), '{"event":"warned","reason":"resume was refused: the run is running"}'),
-        (Command(action="intervene", kind="kick"), '{"event":"intervened","kind":"noise","state":"on"}'),
-        (Command(action="snapshot"), '{"event":"checkpoint","step":2}'),
+        (Command(action="pause"), made_line("warned", reason="resume was refused: the run is running")),
+        (Command(action="intervene", kind="kick"), made_line("intervened", kind="noise", state="on")),
+        (Command(action="snapshot"), made_line("checkpoint", step=2)),
     ],
 )
 def test_what_answers_something_else(tmp_path: Path, command: Command, line: str) -> None:
@@ -64,15 +66,15 @@ def test_what_answers_something_else(tmp_path: Path, command: Command, line: str
 
 
 def test_nobody_to_ask(tmp_path: Path) -> None:
-    finished = {"event": "finished", "seq": 1, "status": "completed"}
+    finished = whole("finished", 1)
     state = run_state(tmp_path, "", finished=finished)
     with pytest.raises(NotListening, match=r"finished \(completed\)"):
         ask(state, Command(action="pause"), wait_seconds=1)
     assert not (tmp_path / "control").exists()
 
 
-@pytest.mark.parametrize("said", ['"state":"applied"', '"state":"off","source":"schedule"'])
-def test_what_an_intervention_does_is_no_answer(tmp_path: Path, said: str) -> None:
-    line = f'{{"event":"intervened","kind":"noise",{said}}}'
+@pytest.mark.parametrize("said", [{"state": "applied"}, {"state": "off", "source": "schedule"}])
+def test_what_an_intervention_does_is_no_answer(tmp_path: Path, said: dict[str, str]) -> None:
+    line = made_line("intervened", kind="noise", **said)
     answer = answered_with(tmp_path, Command(action="intervene", kind="noise", state="off"), line)
     assert answer.event is None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from events_made import write_log
 
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.state import Condition, Phase, Signs, bytes_in, condition, process_lives, read_state, summary
@@ -48,15 +49,15 @@ def test_whose_process() -> None:
 
 def write(folder: Path, *events: dict[str, Any], torn: bytes = b"") -> RunDirectory:
     directory = RunDirectory(folder / "a")
-    directory.path.mkdir()
-    lines = [json.dumps({"v": 1, "run": "a", "seq": seq, **event}) + "\n" for seq, event in enumerate(events)]
-    directory.events.write_bytes("".join(lines).encode() + torn)
+    write_log(directory.events, *events)
+    with directory.events.open("ab") as log:
+        log.write(torn)
     return directory
 
 
-STARTED = {"event": "started", "step": 0, "config": {"train": {"steps": 9}}, "task": "modular", "time": "a"}
-PAUSED, RESUMED = ({"event": event, "step": 3, "time": "b"} for event in ("paused", "resumed"))
-FINISHED = {"event": "finished", "step": 5, "status": "stopped", "time": "c"}
+STARTED = {"event": "started", "config": {"train": {"steps": 9}}}
+PAUSED, RESUMED = ({"event": event, "step": 3} for event in ("paused", "resumed"))
+FINISHED = {"event": "finished", "step": 5, "status": "stopped"}
 
 
 @pytest.mark.parametrize(

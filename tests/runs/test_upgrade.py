@@ -14,7 +14,7 @@ from grokscope.runs.log import read
 from grokscope.runs.snapshots import parameters_digest, read_snapshot
 from grokscope.runs.state import read_state, summary
 from grokscope.runs.upgrade import upgraded
-from grokscope.warning.tables import read_trajectories
+from grokscope.warning.lookup import read_trajectories
 from grokscope.warning.trajectory import trajectory_of
 from grokscope.warning.watch import Watch
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from events_made import write_log
+
 from grokscope.sweeps import Cell, Sweep, plan
 
 TINY: dict[str, Any] = {
@@ -40,6 +42,5 @@ def begin(cell: Cell, state: str, *, step: int = 20, grokked: int | None = None)
         events.append({"event": "finished", "step": step, "status": state, "steps": step})
     cell.directory.path.mkdir(parents=True)
     cell.directory.config.write_text(cell.config.to_toml())
-    text = "".join(json.dumps({"v": 1, "seq": seq, **event}) + "\n" for seq, event in enumerate(events))
-    cell.directory.events.write_text(text)
+    write_log(cell.directory.events, *events)
     cell.directory.heartbeat.write_text(json.dumps({"process": process, "host": socket.gethostname()}))

@@ -63,7 +63,7 @@ def test_a_resume_that_cuts_the_log_is_read_again(tmp_path: Path, longer: bool) 
     reader, _ = following(run)
     assert reader.poll().view.step == 1000
     script = whole_run(steps=500, finish=False)
-    script.add("started", 500, at=900.0, config={}, resumed_from=500)
+    script.started(step=500, at=900.0, resumed_from=500)
     for step in range(520, 3000 if longer else 600, 20):
         script.trained(step)
     script.write(tmp_path)
@@ -183,10 +183,10 @@ def test_summaries(tmp_path: Path) -> None:
     whole_run("b", steps=20000, finish=False).write(tmp_path)
     (tmp_path / "not-a-run").mkdir()
     Script("empty").write(tmp_path)
-    found = {item.run.name: item for item in summaries(tmp_path)}
+    found = {item.name: item for item in summaries(tmp_path)}
     assert set(found) == {"a", "b", "empty"}
     assert found["a"].facts["grokked"] == 2200
     assert found["a"].setting("lr") == "0.001"
-    assert found["b"].view.step == 20000
+    assert found["b"].run_state.step == 20000
     assert found["b"].state is State.CRASHED
     assert found["empty"].state is State.WAITING

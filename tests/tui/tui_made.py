@@ -59,20 +59,21 @@ class Script:
             "interventions": [],
             "resumed_from": None,
         }
-        return self.add("started", 0, **(fields | changes))
+        return self.add("started", **({"step": 0} | fields | changes))
 
-    def trained(self, step: int) -> Event:
-        return self.add(
-            "trained", step, loss=falling(step, 300), lr=1e-3, gradient_norm=0.5, clipped=False,
-            steps_per_second=20.0 + step % 7, tokens_per_second=30000.0,
-        )  # fmt: skip
+    def trained(self, step: int, **changes: Any) -> Event:
+        fields = {
+            "loss": falling(step, 300), "lr": 1e-3, "gradient_norm": 0.5, "clipped": False,
+            "steps_per_second": 20.0 + step % 7, "tokens_per_second": 30000.0,
+        }  # fmt: skip
+        return self.add("trained", step, **(fields | changes))
 
-    def evaluated(self, step: int) -> Event:
+    def evaluated(self, step: int, **changes: Any) -> Event:
         def scores(half: float) -> Event:
             accuracy = 1 / (1 + math.exp((half - step) / 60))
             return {"loss": falling(step, half), "accuracy": accuracy, "sequence_accuracy": accuracy}
 
-        return self.add("evaluated", step, train=scores(300), test=scores(2100), seconds=0.1)
+        return self.add("evaluated", step, **({"train": scores(300), "test": scores(2100), "seconds": 0.1} | changes))
 
     def measured(self, step: int, below: bool = False, **changes: Any) -> Event:
         middle = 0.2 * 10 ** min(3.0, step / 900) * (1 + 0.2 * math.sin(step / 130))

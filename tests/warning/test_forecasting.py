@@ -440,7 +440,8 @@ def scores(run: Trajectory, split: str, row: int) -> Scores:
 
 
 def as_recorded(event: Event) -> dict[str, Any]:
-    read = decode(to_line(event).encode())
+    stamped = event.model_copy(update={"seq": 0, "time": "2026-11-23T12:00:00.000Z"})
+    read = decode(to_line(stamped).encode())
     assert read is not None
     return dict(read)
 

@@ -1,5 +1,6 @@
 """What a person names, as runs: each is its path, whatever it looks like."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,15 @@ def test_folders_of_runs_and_of_sweeps(tmp_path: Path) -> None:
 
 def test_runs_are_found_by_what_a_person_calls_them(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    write_log(runs / "modular-1", log())
     write_log(runs / "sweep" / "cell", log())
+    os.utime(write_log(runs / "modular-1", log()) / "events.jsonl", (1, 1))
     write_table(runs / "theirs.jsonl", [made("x"), made("y")])
 
     def names(wanted: str) -> list[str]:
         return [run.name for run in find_trajectories(wanted, runs)]
 
-    assert names("modu") == names("modular-1") == names("latest") == names(str(runs / "modular-1")) == ["modular-1"]
-    assert names("sweep") == ["cell"]
+    assert names("modu") == names("modular-1") == names(str(runs / "modular-1")) == ["modular-1"]
+    assert names("sweep") == names("latest") == ["cell"]
     assert names("theirs") == ["x", "y"]
     assert names("theirs/y") == names(f"{runs}/theirs.jsonl/y") == ["y"]
     with pytest.raises(NoSuchRun, match="holds no run called 'z'"):

@@ -1,10 +1,10 @@
 """Runs that nobody trained: every number in them is known."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from events_made import write_log as write_events
 
 from grokscope.warning.trajectory import Trajectory
 
@@ -68,6 +68,6 @@ def log() -> list[dict[str, Any]]:
 
 
 def write_log(folder: Path, events: list[dict[str, Any]]) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    """A run directory with these events, each made whole."""
+    write_events(folder / "events.jsonl", *events)
     return folder

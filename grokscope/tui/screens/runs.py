@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from grokscope.runs.directory import RunDirectory
+from grokscope.runs.state import summary
 from grokscope.tui.actions import bindings
 from grokscope.tui.filtering import Filter
 from grokscope.tui.summaries import Summary, summaries
@@ -88,7 +89,7 @@ class RunsScreen(Screen[None]):
         chosen = Filter.parse(self.query_one("#filter", Input).value)
         table = self.query_one(DataTable)
         under = self._under_cursor()
-        self._shown = [item for item in self.found if chosen.holds(item.run.name, item.facts)]
+        self._shown = [item for item in self.found if chosen.holds(item.name, item.facts)]
         table.clear()
         for item in self._shown:
             table.add_row(*self._cells(item))
@@ -100,19 +101,19 @@ class RunsScreen(Screen[None]):
         self.query_one("#title", Static).update(said + overlaid)
 
     def _cells(self, item: Summary) -> list[Text]:
-        view = item.view
-        steps = {found.name: count(found.step) for found in view.detected}
+        about, started = summary(item.run_state), item.run_state.last.get("started", {})
+        onset, grokked = (item.run_state.detected_step(kind) for kind in ("onset", "grokked"))
         cells = [
             "✚" if item.run.path in self.overlays else " ",
-            clean(item.run.name, 60),
+            clean(item.name, 60),
             f"{item.state.glyph} {item.state.word}",
-            clean(view.started.get("task", ""), 20),
-            clean(view.started.get("backend", ""), 12),
+            clean(started.get("task", ""), 20),
+            clean(started.get("backend", ""), 12),
             *(item.setting(name) for name in ("lr", "wd", "seed")),
-            count(view.step),
-            percent(view.curve(f"test.{view.metric}").last),
-            steps.get("onset", ""),
-            steps.get("grokked", ""),
+            count(about["step"]),
+            percent(about["test"]),
+            "" if onset is None else count(onset),
+            "" if grokked is None else count(grokked),
         ]
         return [Text(cell) for cell in cells]
 

@@ -1,0 +1,125 @@
+"""The gate for what comes in: files are read here, and are what they should be when they leave.
+
+A run directory, a table or a configuration may have been cut off, written by something else, or replaced by a pipe.
+Every reader takes bytes, text, TOML or JSON from here: of a regular file, of bounded size, in UTF-8, with numbers that
+fit into 64 bits. All that can go wrong is one error, and one sentence.
+"""
+
+import math
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic_core import from_json
+
+LARGEST_TEXT = 1 << 26
+"""Bytes of a text file that are read at most: 64 MiB."""
+
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link"}
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Unreadable(ValueError):
+    """A file that cannot be read, or is not what it should be; one sentence that names it."""
+
+
+class Missing(Unreadable):
+    """There is no such file."""
+
+
+def open_regular(file: Path) -> BinaryIO:
+    """A regular file, opened for reading in binary. It never waits, as opening a pipe would. Raises `Unreadable`."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise Missing(f"there is no {file}") from None
+    except OSError as problem:
+        raise Unreadable(f"cannot read {file}: {problem.strerror}") from None
+    except ValueError:
+        raise Unreadable(f"{str(file)!r} cannot be the name of a file") from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise Unreadable(f"{file} is {_KINDS.get(stat.S_IFMT(mode), 'a device')}, not a file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bytes(file: Path, most: int = LARGEST_TEXT) -> bytes:
+    """All bytes of a regular file that has at most `most`. Raises `Unreadable`."""
+    with open_regular(file) as opened:
+        try:
+            data = opened.read(most + 1)
+        except OSError as problem:
+            raise Unreadable(f"cannot read {file}: {problem.strerror}") from None
+    if len(data) > most:
+        raise Unreadable(f"{file} is larger than {most:,} bytes, the most that is read of such a file")
+    return data
+
+
+def read_text(file: Path, most: int = LARGEST_TEXT) -> str:
+    """A text file in UTF-8, with or without a byte-order mark, which is left out. Raises `Unreadable`."""
+    data = read_bytes(file, most)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        what = "UTF-16" if data.startswith(_UTF_16) else "no text in UTF-8"
+        raise Unreadable(f"{file} is {what}: save it as UTF-8") from None
+
+
+def read_toml(file: Path, most: int = LARGEST_TEXT) -> dict[str, Any]:
+    """A TOML file as nested tables. Raises `Unreadable`."""
+    try:
+        return toml_of(read_text(file, most))
+    except Unreadable:
+        raise
+    except ValueError as problem:
+        raise Unreadable(f"{file} is not TOML: {problem}") from None
+
+
+def toml_of(text: str) -> dict[str, Any]:
+    """A TOML document as nested tables; a number may be `inf` or `nan`.
+
+    Raises `ValueError`, also for what nests too deeply or has too many digits.
+    """
+    try:
+        table = tomllib.loads(text)
+        _check_numbers(table, finite=False)
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
+    return table
+
+
+def read_json(file: Path, most: int = LARGEST_TEXT) -> Any:
+    """A JSON document. Raises `Unreadable`."""
+    try:
+        return json_of(read_bytes(file, most).removeprefix(_BYTE_ORDER_MARK))
+    except Unreadable:
+        raise
+    except ValueError as problem:
+        raise Unreadable(f"{file} is not JSON: {problem}") from None
+
+
+def json_of(data: bytes | str) -> Any:
+    """A JSON document: nested at most 200 deep, numbers finite and within 64 bits, strings of whole characters.
+
+    Raises `ValueError`.
+    """
+    value = from_json(data, allow_inf_nan=False)
+    _check_numbers(value, finite=True)
+    return value
+
+
+def _check_numbers(value: Any, *, finite: bool) -> None:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _check_numbers(each, finite=finite)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("it holds a whole number that does not fit into 64 bits")
+    elif finite and isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("it holds a number that is not finite")
