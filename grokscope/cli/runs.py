@@ -1,5 +1,7 @@
 """`grokscope ls`, `export` and `control`: the runs there are, their numbers, and a word to their trainers."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,6 +11,7 @@ from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder
 
 if TYPE_CHECKING:
+    from grokscope.runs.directory import RunDirectory
     from grokscope.runs.inbox import Command
 
 
@@ -68,6 +71,13 @@ def export(
     events: Annotated[
         str | None, typer.Option(help="Kinds of events, with commas; default: trained,evaluated,measured,observed.")
     ] = None,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:PARAMETER=VALUE,…]",
+            help="A signal that the run did not look at, computed from its snapshots; repeatable.",
+        ),
+    ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
 ) -> None:
     """Write a run's numbers as one wide table.
@@ -83,12 +93,20 @@ def export(
     if csv and json:
         raise typer.BadParameter("--csv or --json, not both")
     kinds = _kinds(events) if events else RECURRING
-    table = wide_table(read(find_run(run, runs).events), kinds)
+    directory = find_run(run, runs)
+    table = wide_table(chain(read(directory.events), _observed_again(directory, signal or [])), kinds)
     with written_to(output) as out:
         if json:
             table.write_json(out)
         else:
             table.write_csv(out)
+
+
+def _observed_again(directory: "RunDirectory", signals: list[str]) -> Iterator[dict[str, Any]]:
+    if signals:
+        from grokscope.training.afterwards import observed_afterwards
+
+        yield from observed_afterwards(directory, signals)
 
 
 def _kinds(text: str) -> list[str]:

@@ -164,6 +164,12 @@ class Observer:
         """The signals that look at the records so far, those of this step among them: the last of a step."""
         yield from self._observed(self._at(step, outcome), "recorded")
 
+    def again(self, step: int) -> Iterator[Observed | Warned]:
+        """All signals, at a step of which nothing is left but parameters and records."""
+        vantage = self._at(step, None)
+        yield from self._observed(vantage, "free", "evaluation", "gradients", "snapshot")
+        yield from self._observed(vantage, "recorded")
+
     def _at(self, step: int, outcome: StepOutcome | None) -> LiveVantage:
         if self._moment.step != step:
             self._moment = LiveVantage(self._watched, step, outcome)
