@@ -41,8 +41,10 @@ class Event(Part):
 class Scores(Part):
     """One split, scored whole."""
 
-    loss: Number = Field(description="mean cross-entropy over labels, nats")
-    accuracy: float = Field(description="fraction of labels predicted (tokens, teacher-forced)")
+    loss: Number = Field(None, description="mean cross-entropy over labels, nats")
+    accuracy: float | None = Field(
+        None, description="fraction of labels predicted (tokens, teacher-forced); null where nobody says"
+    )
     sequence_accuracy: float | None = Field(
         None, description="fraction of examples with every label predicted; null where nobody says"
     )
@@ -73,6 +75,22 @@ class Criterion(Part):
 
 
 Origin = Literal["grokscope", "own loop", "import"]
+
+
+class ImportedFile(Part):
+    """A file as it was when it was imported."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+class Imported(Part):
+    """Where the record of somebody else's run was, and how it was read."""
+
+    files: list[ImportedFile]
+    columns: dict[str, str] = Field(description="signals and settings by our names, and the columns they stood in")
+    scale: Literal["fraction", "percent"] = Field(description="of accuracies in these files")
 
 
 class Started(Event):
@@ -107,12 +125,15 @@ class Started(Event):
         default_factory=dict, description="parameters of each of these kinds, with their defaults"
     )
     resumed_from: int | None = Field(None, description="step of the checkpoint; None for a fresh run")
+    imported: Imported | None = Field(None, description="of an imported run: the files, and how they were read")
 
 
 class Trained(Event):
+    """Of an imported run what its record has; the rest is null."""
+
     event: Literal["trained"] = "trained"
     loss: Number = Field(description="of the last batch, nats")
-    lr: float
+    lr: Number
     gradient_norm: Number = Field(description="of the last batch, before clipping")
     clipped: bool
     steps_per_second: Number
@@ -125,7 +146,7 @@ class Evaluated(Event):
 
     event: Literal["evaluated"] = "evaluated"
     train: Scores | None = Field(None, description="absent where a loop does not score what it trains on")
-    test: Scores
+    test: Scores | None = Field(None, description="absent where a record holds the training split alone")
     seconds: float
 
 
@@ -283,8 +304,8 @@ def to_line(event: Event) -> str:
     """An event as one line of JSON, in ASCII, without the newline. What is not finite becomes null and is named in
     `flags`; a surrogate that stands alone, which is no character, becomes a question mark."""
     fields = event.model_dump()
-    if isinstance(event, Evaluated) and event.train is None:
-        del fields["train"]
+    if isinstance(event, Evaluated):
+        fields = {name: value for name, value in fields.items() if name not in {"train", "test"} or value is not None}
     flags: dict[str, str] = {}
     clean = _clean(fields, "", flags)
     if flags:

@@ -31,12 +31,12 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     """The code of an error that a user can do something about; None for a fault of ours."""
     from grokscope.contract.backends import Unavailable
     from grokscope.gate import Unreadable
+    from grokscope.imports.sheets import Unimportable
     from grokscope.registry import NoSuchPlugin
     from grokscope.runs.directory import BadRunName, NoSuchRun
     from grokscope.runs.log import RunBusy
     from grokscope.runs.request import NotListening
     from grokscope.settings.config import ConfigError
-    from grokscope.warning.foreign import Unimportable
 
     meanings: list[tuple[tuple[type[BaseException], ...], ExitCode]] = [
         ((KeyboardInterrupt,), ExitCode.INTERRUPTED),

@@ -11,7 +11,7 @@ from grokscope.cli.command import Command
 from grokscope.cli.doctor import doctor
 from grokscope.cli.exits import ExitCode, complain, leave
 from grokscope.cli.forecast import forecast
-from grokscope.cli.imports import import_table
+from grokscope.cli.imports import import_files
 from grokscope.cli.intervene import intervene
 from grokscope.cli.law import law
 from grokscope.cli.pca import pca
@@ -66,7 +66,7 @@ for command in (
     doctor, bench,
 ):  # fmt: skip
     app.command(cls=Command)(command)
-app.command(name="import", cls=Command)(import_table)
+app.command(name="import", cls=Command)(import_files)
 app.add_typer(tasks)
 app.add_typer(sweep)
 app.add_typer(intervene)

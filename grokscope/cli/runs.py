@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
     """List runs, the one last written to first."""
     from grokscope.cli.output import say_json
-    from grokscope.runs.directory import runs_in, tables_in
+    from grokscope.runs.directory import runs_in
     from grokscope.runs.state import read_state, summary
 
     states = [read_state(directory) for directory in runs_in(runs)]
@@ -27,11 +27,6 @@ def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
         say_json([run for _, run in listed])
     elif listed:
         _say_runs(listed)
-    elif tables := tables_in(runs):
-        complain(
-            f"there are no runs in {runs}, but imported tables, which `grokscope law`, `forecast` and `report` take: "
-            + ", ".join(tables)
-        )
     else:
         complain(f"there are no runs in {runs}; `grokscope run modular --preset quick` makes one")
 

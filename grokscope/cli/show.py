@@ -148,6 +148,8 @@ def _assigned(parameters: Mapping[str, Any]) -> str:
 
 def _settings(state: "RunState") -> list[str]:
     started, config = state.last["started"], state.config
+    if started["origin"] == "import":
+        return _imported(state)
     task, train, optimizer = config["task"], config["train"], config["optimizer"]
     measure = config["measure"]
     resumed = "" if started.get("resumed_from") is None else f", resumed from step {started['resumed_from']:,}"
@@ -164,6 +166,22 @@ def _settings(state: "RunState") -> list[str]:
     ]
 
 
+def _imported(state: "RunState") -> list[str]:
+    """Of somebody else's run: what its settings are known to be, where its record comes from and how it was read."""
+    from grokscope.warning.trajectory import facts_of
+    from grokscope.words.numbers import assigned
+
+    started, imported = state.last["started"], state.last["started"]["imported"]
+    columns = ", ".join(f"{ours} from {theirs}" for ours, theirs in imported["columns"].items())
+    return [
+        f"{state.directory.name}: imported, step {state.step or 0:,} of {state.config['train']['steps']:,}",
+        f"task         {started['task']}",
+        f"settings     {assigned(facts_of(state.config)) or 'none known'}",
+        f"files        {', '.join(file['name'] for file in imported['files'])}",
+        f"columns      {columns}; accuracies as {imported['scale']}s",
+    ]
+
+
 def _readings(state: "RunState") -> list[str]:
     from grokscope.words.numbers import number, percent
 
@@ -175,8 +193,8 @@ def _readings(state: "RunState") -> list[str]:
     if "evaluated" in state.last:
         evaluated = state.last["evaluated"]
         scores = [
-            f"{split} {percent(value['accuracy'])} (whole examples {percent(value['sequence_accuracy'])}, "
-            f"loss {number(value['loss'])})"
+            f"{split} {percent(value.get('accuracy'))} (whole examples {percent(value.get('sequence_accuracy'))}, "
+            f"loss {number(value.get('loss'))})"
             for split, value in evaluated.items()
             if isinstance(value, Mapping) and "accuracy" in value
         ]

@@ -11,9 +11,6 @@ from pathlib import Path
 
 from grokscope.gate import Unreadable
 
-TABLE_SUFFIXES = (".jsonl", ".jsonl.gz")
-"""Of trajectory tables, as `grokscope import` writes them beside the runs"""
-
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -112,8 +109,8 @@ def find_run(wanted: str, folder: Path) -> RunDirectory:
     found = choose(wanted, [run.path for run in runs], "runs")
     if found:
         return RunDirectory(found)
-    if (os.path.isfile(wanted) and wanted.endswith(TABLE_SUFFIXES)) or wanted.partition("/")[0] in tables_in(folder):
-        raise NoSuchRun(f"{wanted!r} is an imported table, not a run: `grokscope law`, `forecast` and `report` take it")
+    if os.path.isfile(wanted):
+        raise NoSuchRun(f"{wanted} is a file, and a run is a folder; `grokscope import {wanted}` makes one of a record")
     groups = groups_in(folder)
     if not runs and not groups:
         raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")
@@ -212,14 +209,3 @@ def write_whole(file: Path, text: str) -> None:
     draft = file.with_name(f"{file.name}.draft")
     draft.write_text(text, encoding="utf-8")
     draft.replace(file)
-
-
-def tables_in(folder: Path) -> list[str]:
-    """The names of the tables directly inside `folder`, as `grokscope law` takes them."""
-    found = {
-        path.name.removesuffix(".gz").removesuffix(".jsonl")
-        for suffix in TABLE_SUFFIXES
-        for path in folder.glob(f"*{suffix}")
-        if path.is_file()
-    }
-    return sorted(found)

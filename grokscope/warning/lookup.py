@@ -31,24 +31,19 @@ def find_trajectories(wanted: str, folder: Path, skipped: Skipped = unheard) -> 
     if path is not None:
         return read_trajectories(path, skipped)
     table, _, name = wanted.rpartition("/")
-    path = place_of(table, folder) if table else None
-    if path is not None and path.is_file():
-        found = [run for run in read_table(path) if name in {run.name, run.name.rpartition("/")[2]}]
+    if table.endswith(TABLE_SUFFIXES) and Path(table).is_file():
+        found = [run for run in read_table(Path(table)) if name in {run.name, run.name.rpartition("/")[2]}]
         if not found:
-            raise NoSuchRun(f"{path} holds no run called {name!r}")
+            raise NoSuchRun(f"{table} holds no run called {name!r}")
         return found
     return [trajectory_of(find_run(wanted, folder), skipped)]
 
 
 def place_of(wanted: str, folder: Path) -> Path | None:
-    """Where a path, or in `folder` a run, a folder of runs or a table of that whole name stands.
-
-    `latest` is never a name.
-    """
+    """Where a path, or in `folder` a run or a folder of runs of that whole name stands; `latest` is never a name."""
     if wanted == "latest":
         return None
-    places = (Path(wanted), folder / wanted, *(folder / f"{wanted}{suffix}" for suffix in TABLE_SUFFIXES))
-    return next((place for place in places if place.is_file() or holds_runs(place)), None)
+    return next((place for place in (Path(wanted), folder / wanted) if place.is_file() or holds_runs(place)), None)
 
 
 def holds_runs(path: Path) -> bool:

@@ -165,13 +165,15 @@ def _seen_measured(rules: _Rules, event: Record) -> list[tuple[tuple[Kind, str],
 
 
 def _seen_evaluated(rules: _Rules, event: Record, metric: str) -> list[tuple[tuple[Kind, str], Detected | None]]:
-    step, test = event["step"], event["test"]
+    step, test = event["step"], event.get("test", {})
     found: list[tuple[tuple[Kind, str], Detected | None]] = []
-    if "train" in event:
-        found.append((("memorized", "train-accuracy"), rules.memorization.update(step, event["train"][metric])))
-    if test["loss"] is not None:
+    trained = event.get("train", {}).get(metric)
+    if trained is not None:
+        found.append((("memorized", "train-accuracy"), rules.memorization.update(step, trained)))
+    if test.get("loss") is not None:
         found.append((("test-loss-turn", "test-loss-turn"), rules.turn.update(step, test["loss"])))
-    found += [(("grokked", name), rule.update(step, dict(test))) for name, rule in rules.grokkings.items()]
+    if test.get(metric) is not None:
+        found += [(("grokked", name), rule.update(step, dict(test))) for name, rule in rules.grokkings.items()]
     return found
 
 

@@ -16,6 +16,7 @@ from grokscope.gate import Unreadable
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import OddLines, read
 from grokscope.settings.signals import installed_signals
+from grokscope.settings.values import dotted
 
 Array = NDArray[np.float64]
 Fact = float | int | str
@@ -182,7 +183,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     return Trajectory(
         name=name,
         task=started["task"],
-        facts=facts_of(started["config"]) | treated,
+        facts=facts_of(started["config"]) | treated | origin_of(started),
         columns=_columns(rows),
         grok_step=None if grokked is None else grokked["step"],
         steps=last,
@@ -191,13 +192,19 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     )
 
 
+def origin_of(started: Mapping[str, Any]) -> dict[str, Fact]:
+    """The fact `origin` of a run that is not ours."""
+    origin = started.get("origin", "grokscope")
+    return {} if origin == "grokscope" else {ORIGIN: str(origin)}
+
+
 def cells_of(event: Mapping[str, Any], metric: str) -> dict[str, float]:
     """One event's part of a row; what was not finite is null in the log and absent here."""
     match event["event"]:
         case "evaluated":
             splits = {split: event[split] for split in ("train", "test") if split in event}
-            cells = {f"{split}_accuracy": scores[metric] for split, scores in splits.items()}
-            cells |= {f"{split}_loss": scores["loss"] for split, scores in splits.items()}
+            cells = {f"{split}_accuracy": scores.get(metric) for split, scores in splits.items()}
+            cells |= {f"{split}_loss": scores.get("loss") for split, scores in splits.items()}
         case "measured" if event["estimator"] == "finite-difference":
             cells = {
                 "finite_difference_defect": event["defect"]["median"],
@@ -238,19 +245,18 @@ def _columns(rows: Mapping[int, Mapping[str, float]]) -> dict[str, Array]:
     return columns
 
 
-_SECTIONS = ("task", "model", "optimizer", "train", "measure", "evaluate", "detect", "forecast", "interventions")
-_NO_FACTS = frozenset({"task.name", "train.steps", "forecast.enabled"})
+_NO_FACTS = ("task.name", "train.steps", "forecast.enabled", "observe.", "log.", "snapshot.", "checkpoint.", "backend.")
+"""Beginnings of settings that say nothing of a run's course or of how it was judged"""
 BANK = "forecast.bank"
 """The table that a run forecasts itself from, where its settings name one"""
 
 
 def facts_of(config: Mapping[str, Any]) -> dict[str, Fact]:
     """The settings as dotted keys, without those that are unset, and `train.steps`, which is the budget."""
-    facts: dict[str, Fact] = {"preset": config.get("preset", "")}
-    for section in _SECTIONS:
-        for key, value in config.get(section, {}).items():
-            if isinstance(value, list):
-                value = "; ".join(map(str, value))
-            if value is not None and value != "" and not isinstance(value, Mapping):
-                facts[f"{section}.{key}"] = int(value) if isinstance(value, bool) else value
-    return {key: value for key, value in facts.items() if key not in _NO_FACTS}
+    facts: dict[str, Fact] = {}
+    for key, value in dotted(config).items():
+        if isinstance(value, list):
+            value = "; ".join(map(str, value))
+        if value is not None and value != "" and not key.startswith(_NO_FACTS):
+            facts[key] = int(value) if isinstance(value, bool) else value
+    return facts

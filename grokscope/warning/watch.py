@@ -63,16 +63,15 @@ class Watch:
         if self.onset is not None and self.grokked is not None:
             lead = self.grokked.step - self.onset.step
         last = self._last or {}
-        scores = {split: last[split][self._metric] for split in ("train", "test") if split in last}
+        scores = {split: last[split].get(self._metric) for split in ("train", "test") if split in last}
         return {**steps, "lead_steps": lead, "metric": self._metric, **scores}
 
     def _see_evaluated(self, event: Mapping[str, Any]) -> list[Detection]:
         self._last = event
-        step, loss = event["step"], event["test"]["loss"]
-        memorized = None
-        if "train" in event:
-            memorized = self._memorization.update(step, event["train"][self._metric])
-        grokked = self._grokking.update(step, event["test"])
+        step, test = event["step"], event.get("test", {})
+        loss, accuracy = test.get("loss"), event.get("train", {}).get(self._metric)
+        memorized = None if accuracy is None else self._memorization.update(step, accuracy)
+        grokked = None if test.get(self._metric) is None else self._grokking.update(step, test)
         turned = None if loss is None else self._turn.update(step, loss)
         self.memorized = self.memorized or memorized
         self.grokked = self.grokked or grokked

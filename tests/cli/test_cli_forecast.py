@@ -100,12 +100,11 @@ class TestRun:
         assert "calibrated on modular.jsonl.gz" not in forecast(tmp_path, "r", "--at=50").out
 
     def test_one_run_of_a_table(self, folder: Path, tmp_path: Path) -> None:
-        (tmp_path / "runs").mkdir()
-        write_table(tmp_path / "runs/theirs.jsonl", [made("a", 1), made("b", 2)])
-        many = forecast(tmp_path, "theirs")
+        write_table(tmp_path / "theirs.jsonl", [made("a", 1), made("b", 2)])
+        many = forecast(tmp_path, "theirs.jsonl")
         assert many.code == ExitCode.USAGE
-        assert "name one, as theirs/a" in many.err
-        assert forecast(tmp_path, "theirs/b", "--at=1000").out.startswith("b: step 1,000 ")
+        assert "name one, as theirs.jsonl/a" in many.err
+        assert forecast(tmp_path, "theirs.jsonl/b", "--at=1000").out.startswith("b: step 1,000 ")
 
     def test_beyond_its_last_step(self, folder: Path) -> None:
         done = forecast(folder, "run.jsonl", "--bank=bank.jsonl.gz", "--at=999999")

@@ -37,10 +37,10 @@ def test_runs_are_found_by_what_a_person_calls_them(tmp_path: Path) -> None:
 
     assert names("modu") == names("modular-1") == names(str(runs / "modular-1")) == ["modular-1"]
     assert names("sweep") == names("latest") == ["cell"]
-    assert names("theirs") == ["x", "y"]
-    assert names("theirs/y") == names(f"{runs}/theirs.jsonl/y") == ["y"]
+    assert names(f"{runs}/theirs.jsonl") == ["x", "y"]
+    assert names(f"{runs}/theirs.jsonl/y") == ["y"]
     with pytest.raises(NoSuchRun, match="holds no run called 'z'"):
-        names("theirs/z")
+        names(f"{runs}/theirs.jsonl/z")
     with pytest.raises(NoSuchRun, match="no run in"):
         names("nobody")
 

@@ -1,0 +1,156 @@
+"""Which column is which signal or setting: as a person said, as we call it, or as everybody does.
+
+Where two columns could be the same thing nobody guesses. A column that a person gave a meaning has no other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from grokscope.imports.names import usual_fact, usual_signal
+from grokscope.imports.recipe import Recipe
+from grokscope.imports.sheets import Renamed, Sheet, Unimportable, nearest, some
+from grokscope.warning.trajectory import exported, known_columns
+
+BATCH: Mapping[str, str] = {"loss": "trained.loss", "lr": "trained.lr"}
+"""Numbers of the training batches, which no rule looks at, by the names that `grokscope export` gives them"""
+LR = "optimizer.lr"
+NEEDED = "test_accuracy"
+
+
+class Lacking(Unimportable):
+    """A table without what is needed, or was named: beside other runs it is left out, alone it is refused."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is taken of one sheet."""
+
+    sheet: Sheet
+    step: str
+    signals: Mapping[str, str]
+    """Our names to columns"""
+    facts: Mapping[str, str]
+    """Dotted keys to columns"""
+    asked: frozenset[str]
+    """Those of the facts whose column a person named"""
+    run: str | None
+    """The column that tells runs apart"""
+
+
+@dataclass
+class Choice:
+    """What is taken of all sheets of one run, and what was to be asked."""
+
+    sheets: list[Chosen] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Our names to the columns they stand in, the step first."""
+        steps = {"step": " or ".join(dict.fromkeys(each.step for each in self.sheets))}
+        return steps | {ours: theirs for each in self.sheets for ours, theirs in {**each.signals, **each.facts}.items()}
+
+
+def known_signals() -> list[str]:
+    """What a column may be."""
+    return [*known_columns(), *BATCH]
+
+
+def choose(sheets: Sequence[Sheet], recipe: Recipe) -> Choice:
+    """Raises `Unimportable` where a name does not exist, or where what is needed is not there or stands twice."""
+    _check_known(recipe.columns)
+    names = list(dict.fromkeys(name for sheet in sheets for name in sheet.names))
+    for named in (*recipe.columns.values(), *recipe.fact_columns.values(), *filter(None, [recipe.run_column])):
+        if not any(_found(sheet, named, sheets) for sheet in sheets):
+            raise Lacking(f"there is no column {named!r}{nearest(named, names)}; there are: {some(names)}")
+    choice = Choice()
+    given = {*recipe.columns.values(), *recipe.fact_columns.values(), recipe.run_column}
+    free = [name for name in names if name not in given]
+    signals = {ours: _signal(ours, free, recipe, choice.remarks) for ours in known_signals() if ours != "step"}
+    facts = {**recipe.fact_columns, **dict(_facts(free, recipe, choice.remarks))}
+    if not signals[NEEDED]:
+        raise Lacking(_which(NEEDED, names))
+    for sheet in sheets:
+        mine = {ours: column for ours, theirs in signals.items() if (column := _found(sheet, theirs, sheets))}
+        settings = {key: column for key, theirs in facts.items() if (column := _found(sheet, theirs, sheets))}
+        if mine or LR in settings:
+            run = recipe.run_column if recipe.run_column in sheet.names else None
+            asked = frozenset(recipe.fact_columns)
+            choice.sheets.append(Chosen(sheet, _step(sheet, recipe, sheets), mine, settings, asked, run))
+    return choice
+
+
+def _check_known(asked: Iterable[str]) -> None:
+    known = known_signals()
+    for ours in asked:
+        if ours not in known:
+            raise Unimportable(f"no signal is called {ours!r}{nearest(ours, known)}; there are: {some(known, 40)}")
+
+
+def _found(sheet: Sheet, theirs: str, sheets: Sequence[Sheet]) -> str:
+    """What a sheet calls the column, which may be given by the file's own name of it; empty where it has none."""
+    if theirs in sheet.names:
+        return theirs
+    if isinstance(sheet, Renamed) and (len(sheets) == 1 or (theirs in sheet.sheet.names and " - " in theirs)):
+        return next((ours for ours, own in sheet.renamed.items() if own == theirs), "")
+    return ""
+
+
+def _signal(ours: str, free: Sequence[str], recipe: Recipe, remarks: list[str]) -> str:
+    """The column of a signal; empty where there is none."""
+    if ours in recipe.columns:
+        return recipe.columns[ours]
+    if ours == "lr":
+        return ""  # a setting, see `_facts`
+    own = next((name for name in (ours, BATCH.get(ours) or exported(ours)) if name in free), "")
+    usual = [name for name in free if usual_signal(name) == ours]
+    if own or len(usual) < 2:
+        return own or "".join(usual)
+    if ours == NEEDED:
+        raise Unimportable(_compete(ours, usual))
+    remarks.append(f"{ours} is not taken: {_compete(ours, usual)}")
+    return ""
+
+
+def _facts(free: Sequence[str], recipe: Recipe, remarks: list[str]) -> Iterator[tuple[str, str]]:
+    """Settings that usually stand in a column of such a name, of those that nobody gave."""
+    candidates: dict[str, list[str]] = {}
+    for name in free:
+        key = LR if name == BATCH["lr"] else usual_fact(name)
+        if key and key not in recipe.facts and key not in recipe.fact_columns:
+            candidates.setdefault(key, []).append(name)
+    for key, names in candidates.items():
+        if len(names) == 1:
+            yield key, names[0]
+        else:
+            remarks.append(f"{key} is not taken, for {' and '.join(names)} could be it: --fact-column {key}={names[0]}")
+
+
+def _step(sheet: Sheet, recipe: Recipe, sheets: Sequence[Sheet]) -> str:
+    asked = recipe.columns.get("step")
+    if asked is not None and (found := _found(sheet, asked, sheets)):
+        return found
+    if "step" in sheet.names:
+        return "step"
+    usual = [name for name in sheet.names if usual_signal(name) == "step"]
+    if len(usual) > 1:
+        raise Unimportable(_compete("step", usual))
+    if not usual:
+        raise Unimportable(_which("step", sheet.names))
+    return usual[0]
+
+
+def _compete(ours: str, names: Sequence[str]) -> str:
+    advice = " or ".join(f"--column {_quoted(f'{ours}={name}')}" for name in names[:3])
+    return f"{' and '.join(names)} could all be {ours}: say {advice}"
+
+
+def _which(ours: str, names: Sequence[str]) -> str:
+    hint = nearest(ours, names)
+    if ours == "step" and (epochs := [name for name in names if name.lower() in {"epoch", "epochs"}]):
+        hint = f" ({epochs[0]} counts epochs: if one epoch is one step, say --column step={epochs[0]})"
+    return f"which column is {ours}? Say --column {ours}=NAME{hint}; there are: {some(names)}"
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if " " in text else text

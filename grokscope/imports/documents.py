@@ -1,0 +1,323 @@
+"""JSON in the shapes that people write: an object a line, an array of objects, lists by name.
+
+All of these also inside of other objects, beside a run's settings, or a run a key.
+
+Lines and arrays are read as a stream; anything else is one document, and small.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from grokscope.imports.delimited import TORN, opened
+from grokscope.imports.names import SPLITS, usual_signal, words_of
+from grokscope.imports.sheets import Cells, Collector, Columns, Fragment, Unimportable, flattened, shortened
+from grokscope.words.numbers import counted
+
+LARGEST_DOCUMENT = 1 << 28
+"""Characters; as objects in memory they take ten times as much"""
+ARRAY_BLOCK = 1 << 20
+"""Characters of an array that are read at once"""
+LARGEST_RECORD = 1 << 24
+"""Characters of one record of an array"""
+LONGEST_WORD = 64
+"""Characters of a number or a name that may have been cut"""
+DEEPEST = 4
+"""Levels at which a history is looked for"""
+LOOKED_AT = 100
+"""Records that are looked at to see what a list holds"""
+HISTORIES = frozenset(
+    {"history", "log_history", "logs", "log", "metrics", "records", "results", "rows", "data", "evaluations", "evals"}
+)
+"""Keys that say nothing but that a history follows"""
+SETTINGS = frozenset(
+    {"config", "args", "arguments", "hparams", "hyperparameters", "params", "parameters", "settings", "options"}
+)
+LAST_SUMMARY = "train_runtime"
+"""Stands in the last record of a Hugging Face trainer alone, whose `train_loss` is a mean over the run"""
+
+Record = Mapping[str, Any]
+Numbered = Iterator[tuple[int, Record]]
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+@dataclass
+class Records:
+    """A sheet of objects, each a row."""
+
+    place: str
+    stream: Callable[[list[str]], Numbered]
+    """Begins anew with every call, and puts into the list what it passes over"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.names = tuple(dict.fromkeys(name for _, record in self.stream([]) for name, _ in flattened(record)))
+
+    def read(self, numbers: Sequence[str], words: Sequence[str] = ()) -> Cells:
+        self.left_out = []
+        collector = Collector(self.place, numbers, words)
+        collector.look(lambda name: lambda cells: cells.get(name))
+        for line, record in self.stream(self.left_out):
+            collector.add(line, dict(flattened(record)))
+        return collector.cells()
+
+
+def fragments_of(file: Path) -> list[Fragment]:
+    """Every table of a JSON file. Raises `Unimportable`."""
+    with opened(file) as text:
+        start = next((line.lstrip()[0] for line in text if line.strip()), "")
+    stream = _Array(file) if start == "[" else _Lines(file) if _is_lines(file) else None
+    if stream is None:
+        return _of_document(_document(file), file)
+    first = [record for _, record in islice(stream([]), LOOKED_AT)]
+    _refuse_own(first[:1], file)
+    if all(map(_is_row, first)):
+        return [Fragment(Records(file.name, stream))]
+    return _of_document([dict(record) for _, record in stream([])], file)
+
+
+def _is_row(record: Record) -> bool:
+    """Whether an object is the record of a step, and not of a run."""
+    return not _inside(record) or any(usual_signal(name) == "step" for name, _ in flattened(record))
+
+
+def _without_summary(records: Numbered, place: str, left_out: list[str]) -> Numbered:
+    for number, record in records:
+        if LAST_SUMMARY in record:
+            left_out.append(f"{place}, record {number}: means over the run, which are no record of a step")
+        else:
+            yield number, record
+
+
+def _refuse_own(records: Sequence[Record], file: Path) -> None:
+    for record in records:
+        if record.get("event") == "started" and "config" in record:
+            raise Unimportable(f"{file} is the log of a run of grokscope: every command takes its folder as it is")
+        if record.get("format") == "grokscope trajectories" or {"columns", "grok_step", "facts"} <= record.keys():
+            raise Unimportable(f"{file} is a table of grokscope's runs: `grokscope law` takes it as it is")
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """An object a line."""
+
+    file: Path
+
+    def __call__(self, left_out: list[str]) -> Numbered:
+        return _without_summary(self._records(left_out), self.file.name, left_out)
+
+    def _records(self, left_out: list[str]) -> Numbered:
+        with opened(self.file) as text:
+            for number, line in enumerate(text, 1):
+                content = line.strip("\0 \t\r\n")
+                if not content:
+                    continue
+                try:
+                    record = json.loads(content)
+                except (ValueError, RecursionError):
+                    if not line.endswith(("\n", "\r")):
+                        left_out.append(f"{self.file.name}: {TORN}")
+                        return
+                    raise Unimportable(f"{self.file.name}, line {number} is no JSON") from None
+                if not isinstance(record, dict):
+                    raise Unimportable(f"{self.file.name}, line {number} is no JSON object")
+                yield number, record
+
+
+def _is_lines(file: Path) -> bool:
+    """Whether the first line that holds something is an object by itself, and not the whole of a document."""
+    with opened(file) as text:
+        first, *more = islice((line for line in text if line.strip()), 2)
+    try:
+        record = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and (bool(more) or _is_row(record))
+
+
+@dataclass(frozen=True)
+class _Array:
+    """An array of objects, decoded element by element."""
+
+    file: Path
+
+    def __call__(self, left_out: list[str]) -> Numbered:
+        return _without_summary(self._records(left_out), self.file.name, left_out)
+
+    def _records(self, left_out: list[str]) -> Numbered:
+        decoder, number = json.JSONDecoder(), 0
+        with opened(self.file) as text:
+            buffer, at = "", 0
+            while not buffer:
+                buffer = text.read(ARRAY_BLOCK).lstrip()
+            at = 1
+            while True:
+                at = _BETWEEN.match(buffer, at).end()  # type: ignore[union-attr]
+                if buffer.startswith("]", at):
+                    return
+                try:
+                    record, at = decoder.raw_decode(buffer, at)
+                except RecursionError:
+                    raise Unimportable(f"{self.file.name}, record {number + 1} is nested too deeply") from None
+                except ValueError:
+                    more = text.read(ARRAY_BLOCK)
+                    buffer, at = buffer[at:] + more, 0
+                    if not more and _ends_within(buffer):
+                        left_out.append(f"{self.file.name}: the last record, for the file ends within it")
+                        return
+                    if not more or len(buffer) > LARGEST_RECORD + ARRAY_BLOCK:
+                        raise Unimportable(f"{self.file.name}, record {number + 1} is no JSON") from None
+                    continue
+                number += 1
+                if not isinstance(record, dict):
+                    raise Unimportable(f"{self.file.name}, record {number} is {shortened(record)}, and no object")
+                yield number, record
+
+
+def _ends_within(buffer: str) -> bool:
+    """Whether the array was never closed, and what is wrong with its last record is only that nothing follows."""
+    try:
+        json.loads(buffer)
+    except json.JSONDecodeError as problem:
+        near = problem.pos >= len(buffer) - LONGEST_WORD or problem.msg.startswith("Unterminated")
+        return near and not buffer.rstrip().endswith("]")
+    except (ValueError, RecursionError):
+        pass
+    return False
+
+
+# --- documents --------------------------------------------------------------------------------------------------------
+
+
+def _document(file: Path) -> Any:
+    with opened(file) as text:
+        content = text.read(LARGEST_DOCUMENT + 1)
+    if len(content) > LARGEST_DOCUMENT:
+        raise Unimportable(f"{file} is one JSON document of over {LARGEST_DOCUMENT >> 20} MiB: write a record a line")
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise Unimportable(f"{file} is nested too deeply") from None
+    except ValueError as problem:
+        raise Unimportable(f"{file} is no JSON: {problem}") from None
+
+
+def _of_document(document: Any, file: Path) -> list[Fragment]:
+    parts = list(_walked(document, _Where(file.name)))
+    if not parts:
+        raise Unimportable(f"{file.name} holds no history: neither a list of records nor lists of numbers")
+    return parts
+
+
+@dataclass(frozen=True)
+class _Where:
+    """How far one has walked into a document."""
+
+    place: str
+    prefix: str = ""
+    """Goes before the names of columns"""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    run: str | None = None
+    depth: int = DEEPEST
+
+    def into(self, key: str, prefix: str = "", run: str | None = None) -> "_Where":
+        return _Where(f"{self.place}: {key}", self.prefix + prefix, self.facts, run or self.run, self.depth - 1)
+
+
+def _walked(value: Any, at: _Where) -> Iterator[Fragment]:
+    """The tables in a value."""
+    if at.depth < 0:
+        return
+    if isinstance(value, list) and value and _are_objects(value):
+        if all(map(_is_row, value[:LOOKED_AT])):
+            yield Fragment(_of_records(value, at), at.run)
+            return
+        for number, each in enumerate(value, 1):
+            yield from _walked(each, at.into(str(number), run=_name_of(each, number)))
+    elif isinstance(value, dict):
+        yield from _walked_object(
+            value, _Where(at.place, at.prefix, {**at.facts, **_settings(value)}, at.run, at.depth)
+        )
+
+
+def _walked_object(value: Record, at: _Where) -> Iterator[Fragment]:
+    lists = {name: each for name, each in value.items() if _are_values(each)}
+    if lists:
+        yield _of_lists(lists, at)
+    inside = {
+        name: each
+        for name, each in value.items()
+        if name not in lists and name.lower() not in SETTINGS and _inside(each)
+    }
+    alone = len(inside) == 1
+    runs = not alone and not lists and at.run is None and not any(map(_is_part, inside))
+    for name, each in inside.items():
+        if runs:
+            yield from _walked(each, at.into(name, run=name))
+        else:
+            silent = name.lower() in HISTORIES or (alone and not _is_part(name))
+            yield from _walked(each, at.into(name, "" if silent else f"{name}."))
+
+
+def _is_part(name: str) -> bool:
+    """Whether a key names a part of one run, and not a run: a split, or a history."""
+    return name.lower() in HISTORIES or bool(set(words_of(name)) & SPLITS.keys())
+
+
+def _of_records(records: Sequence[Record], at: _Where) -> Records:
+    def stream(left_out: list[str]) -> Numbered:
+        named = ({f"{at.prefix}{name}": each for name, each in record.items()} for record in records)
+        return _without_summary(enumerate(named, 1), at.place, left_out)
+
+    return Records(at.place, stream, at.facts)
+
+
+def _of_lists(lists: Mapping[str, list[Any]], at: _Where) -> Fragment:
+    """Lists of one length are columns: of the length that the steps have, or most of the lists."""
+    steps = [len(each) for name, each in lists.items() if usual_signal(name) == "step"]
+    lengths = [len(each) for each in lists.values()]
+    length = steps[0] if steps else max(lengths, key=lambda each: (lengths.count(each), each))
+    columns = {f"{at.prefix}{name}": each for name, each in lists.items() if len(each) == length}
+    others = len(lists) - len(columns)
+    left_out = [f"{at.place}: {counted(others, 'list')} of another length than the steps"] if others else []
+    return Fragment(Columns(at.place, columns, at.facts, left_out), at.run)
+
+
+def _are_objects(values: list[Any]) -> bool:
+    return all(isinstance(each, dict) for each in values)
+
+
+def _are_values(values: Any) -> bool:
+    """Whether this is a list of at least one plain value."""
+    return isinstance(values, list) and bool(values) and not any(isinstance(each, dict | list) for each in values)
+
+
+def _inside(value: Any, depth: int = DEEPEST) -> bool:
+    """Whether a value has a table in it."""
+    if depth < 0:
+        return False
+    if isinstance(value, list):
+        return _are_values(value) or (bool(value) and _are_objects(value))
+    return isinstance(value, dict) and any(_inside(each, depth - 1) for each in value.values())
+
+
+def _settings(value: Record) -> dict[str, Any]:
+    """What an object says of a run beside its tables: its own plain values, and those of its settings."""
+    plain = {name: each for name, each in value.items() if not isinstance(each, dict | list)}
+    for name, each in value.items():
+        if name.lower() in SETTINGS and isinstance(each, dict):
+            plain |= dict(flattened(each))
+    return plain
+
+
+def _name_of(record: Record, number: int) -> str:
+    named = next((record[key] for key in ("name", "run_name", "run", "id", "run_id") if key in record), None)
+    return str(number) if named is None else str(named).strip() or str(number)

@@ -1,0 +1,87 @@
+"""`import_runs`: files and folders of somebody else's in, run directories out."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from grokscope.imports.choice import NEEDED
+from grokscope.imports.reading import ForeignRun, read_runs
+from grokscope.imports.recipe import Recipe
+from grokscope.imports.sources import find_files, find_sources
+from grokscope.imports.writing import Written, check_free, write_run
+
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+LONGEST_NAME = 100
+AS_FOUND = Recipe()
+"""Nothing is said: columns by usual names, settings and budget as far as the files state them"""
+
+
+@dataclass(frozen=True)
+class Import:
+    """What came of an import."""
+
+    runs: tuple[Written, ...]
+    remarks: tuple[str, ...]
+    """What was passed over and what was not taken, a sentence each and once"""
+
+
+def import_runs(
+    paths: Sequence[Path], runs: Path, recipe: Recipe = AS_FOUND, *, name: str | None = None, replace: bool = False
+) -> Import:
+    """Make run directories in the folder `runs` of the records that `paths` name, files or folders.
+
+    A run is called by its file; `name` stands before, or instead where there is one run. Everything is read and checked
+    before anything is written. With `replace`, imports that stand there already are replaced. Raises `Unimportable`,
+    `BadRunName`, `Unavailable` for event files without TensorBoard, `OSError`.
+    """
+    left_out: list[str] = []
+    sources = find_sources(find_files(paths), left_out)
+    found = read_runs(sources, recipe, left_out)
+    places = _places(found, name)
+    for place in places:
+        check_free(runs, place, replace=replace)
+    written = [write_run(run, runs.joinpath(*place), recipe) for run, place in zip(found, places, strict=True)]
+    remarks = [*left_out, *(remark for run in found for remark in run.remarks)]
+    if recipe.scale is None:
+        remarks += filter(None, map(_doubt, written))
+    return Import(tuple(written), tuple(dict.fromkeys(remarks)))
+
+
+def _doubt(written: Written) -> str | None:
+    """Of a run that has grokked before it began: its accuracies may be small percentages."""
+    steps, accuracies = written.run.columns["step"], written.run.columns[NEEDED]
+    if written.run.scale == "percent" or written.result["grokked_step"] != steps[np.isfinite(accuracies)][0]:
+        return None
+    name = written.run.name
+    return f"{name} counts as grokked from its first record on; if its accuracies are out of 100, say --percent"
+
+
+def _places(runs: Sequence[ForeignRun], name: str | None) -> list[tuple[str, ...]]:
+    """Where each run goes below the folder of runs: one part, or a folder and one part; no two to the same."""
+    named = [_place(run.name, name, alone=len(runs) == 1) for run in runs]
+    times = Counter(named)
+    places: list[tuple[str, ...]] = []
+    for place, run in zip(named, runs, strict=True):
+        if times[place] > 1:  # files of one name in different folders
+            place = (*place[:-1], f"{_as_name(run.source.files[0].resolve().parent.name)}-{place[-1]}")
+        same = places.count(place)
+        places.append((*place[:-1], f"{place[-1]}-{same + 1}") if same else place)
+    return places
+
+
+def _place(own: str, name: str | None, *, alone: bool) -> tuple[str, ...]:
+    first, _, rest = own.partition("/")
+    parts = [_as_name(first), *([_as_name(rest)] if rest else [])]
+    if name is None:
+        return tuple(parts)
+    return (name,) if alone else (name, parts[-1])
+
+
+def _as_name(text: str) -> str:
+    """A text as a run may be called."""
+    plain = _NO_NAME.sub("-", text).strip("-")[:LONGEST_NAME]
+    return plain if plain.strip(".") and plain != "latest" else f"run-{plain.strip('.')}".rstrip("-")

@@ -1,0 +1,200 @@
+"""Which files there are, what tables stand in them, and which of these are records of one run."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grokscope.imports import documents, tensorboard
+from grokscope.imports.delimited import Delimited, opened
+from grokscope.imports.names import SPLITS
+from grokscope.imports.sheets import Fragment, Renamed, Sheet, Unimportable
+
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
+"""Of the files that are looked for in a folder, also with `.gz` behind"""
+HF_STATE = "trainer_state"
+"""What a Hugging Face trainer calls its history, in the folder of its output and in each of its checkpoints"""
+MOST_FILES = 10_000
+NAMELESS = frozenset({"metrics", "history", HF_STATE, "log", "logs", "progress", "results", "train_log", "data"})
+"""Names of files that say nothing: the folder names the run"""
+
+_SCALAR = {"Wall time", "Step", "Value"}
+"""The columns of a scalar that TensorBoard exports"""
+_DOWNLOADED = re.compile(r"run-(?P<run>.*)-tag-(?P<tag>.+)")
+"""What TensorBoard calls such a file"""
+_CHART = re.compile(r"(?P<run>.+) - (?P<metric>.+?)(?P<bound>__MIN|__MAX)?")
+"""A column of a chart that Weights & Biases exports"""
+_CHECKPOINT = re.compile(r"checkpoint-\d+")
+
+
+@dataclass
+class Source:
+    """Records that belong together: one run, or several with a key each."""
+
+    parts: tuple[str, ...]
+    """Of the name: folders below that of the runs"""
+    files: list[Path] = field(default_factory=list)
+    fragments: list[Fragment] = field(default_factory=list)
+
+    @property
+    def runs(self) -> dict[str | None, list[Sheet]]:
+        """The sheets of each run."""
+        found: dict[str | None, list[Sheet]] = {}
+        for fragment in self.fragments:
+            found.setdefault(fragment.run, []).append(fragment.sheet)
+        return found
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file, and the folder that was named instead of it."""
+
+    file: Path
+    folder: Path | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What a run of this file is called: its stem, or in a folder that was named the way to it."""
+        stem = stem_of(self.file)
+        if self.folder is None:
+            return (stem,)
+        home = self.file.parent
+        if stem == HF_STATE and _CHECKPOINT.fullmatch(home.name) and home != self.folder:
+            home = home.parent
+        return self.within(home, *([] if stem.lower() in NAMELESS else [stem]))
+
+    def within(self, home: Path, *more: str) -> tuple[str, ...]:
+        """The name of a run that stands in the folder `home`: at most two parts, as runs stand in their folder."""
+        if self.folder is None or not home.is_relative_to(self.folder):
+            return (home.resolve().name, *more)[-1:]
+        rest = (*home.relative_to(self.folder).parts, *more)
+        return (self.folder.resolve().name, *(["-".join(rest)] if rest else []))
+
+
+def stem_of(file: Path) -> str:
+    """A file's name without what says of which kind it is."""
+    name = file.name.removesuffix(".gz")
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), Path(name).stem)
+
+
+def find_files(paths: Iterable[Path]) -> list[Found]:
+    """The files that paths name: themselves, and all that a folder and its folders hold. Raises `Unimportable`."""
+    found = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(Found(path))
+            continue
+        inside = [Found(file, path) for file in _files_in(path)]
+        if not inside:
+            kinds = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+            raise Unimportable(f"{path} holds no file that could be a record ({kinds}, TensorBoard's event files)")
+        found += inside
+    return found
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    for number, file in enumerate(sorted(folder.rglob("*"))):
+        if number >= MOST_FILES:
+            raise Unimportable(f"{folder} holds more than {MOST_FILES:,} files: name those that are meant")
+        wanted = file.name.removesuffix(".gz").endswith(SUFFIXES) or tensorboard.is_event_file(file)
+        own = (file.parent / "events.jsonl").is_file()  # a run of ours, which needs no import
+        if wanted and not own and not file.name.startswith(".") and file.is_file():
+            yield file
+
+
+def find_sources(found: Sequence[Found], left_out: list[str]) -> list[Source]:
+    """What the files hold, by run. Files of a folder that hold no record are left out; a file that was named raises
+    `Unimportable`."""
+    sources: dict[tuple[object, ...], Source] = {}
+    for each in _without_earlier_checkpoints(found, left_out):
+        try:
+            key, parts, fragments = _read(each)
+        except Unimportable as problem:
+            if each.folder is None:
+                raise
+            left_out.append(str(problem))
+            continue
+        source = sources.setdefault(key, Source(parts))
+        source.files.append(each.file)
+        source.fragments += fragments
+    return list(sources.values())
+
+
+def _read(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:
+    """Key, name and tables of a file; files of one key are records of the same run, or runs."""
+    file = found.file
+    if tensorboard.is_event_file(file):
+        return _events(found)
+    if _first_letter(file) in {"{", "["}:
+        return ("file", file), found.parts, documents.fragments_of(file)
+    sheet = Delimited(file)
+    if set(sheet.names) == _SCALAR:
+        return _scalar(found, sheet)
+    if chart := _chart(sheet):
+        sheet.whole = True
+        return ("chart", found.folder), found.parts, chart
+    return ("file", file), found.parts, [Fragment(sheet)]
+
+
+def _first_letter(file: Path) -> str:
+    with opened(file) as text:
+        return next((line.lstrip()[0] for line in text if line.strip()), "")
+
+
+def _events(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:
+    """TensorBoard's own files: a folder is a run, unless it is called after a split, as Keras does."""
+    home, prefix = found.file.parent, ""
+    name = home.resolve().name
+    if name.lower() in SPLITS:
+        home, prefix = home.parent, f"{name}/"
+    sheets = tensorboard.sheets_of(found.file, prefix)
+    return ("events", home.resolve()), found.within(home), [Fragment(sheet) for sheet in sheets]
+
+
+def _scalar(found: Found, sheet: Delimited) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:
+    """One scalar of TensorBoard: its column is called by its tag, or by the file."""
+    sheet.whole = True
+    stem = stem_of(found.file)
+    named = _DOWNLOADED.fullmatch(stem)
+    run, tag = (named["run"].strip("."), named["tag"]) if named else ("", stem)
+    if run.lower() in SPLITS:
+        run, tag = "", f"{run}/{tag}"
+    home = found.file.parent
+    parts = found.within(home, *([run] if run else []))
+    return ("scalars", home.resolve(), run), parts, [Fragment(Renamed(sheet, {"Step": "Step", tag: "Value"}))]
+
+
+def _chart(sheet: Delimited) -> list[Fragment]:
+    """The runs of a chart of Weights & Biases: a column a run and metric, with bounds that are left out."""
+    runs: dict[str, dict[str, str]] = {}
+    steps = [name for name in sheet.names if not _CHART.fullmatch(name)]
+    for name in sheet.names:
+        if (column := _CHART.fullmatch(name)) and not column["bound"] and column["metric"] != "_step":
+            runs.setdefault(column["run"], {})[column["metric"]] = name
+    if not runs or len(steps) != 1:
+        return []
+    return [Fragment(Renamed(sheet, {steps[0]: steps[0], **metrics}), run) for run, metrics in runs.items()]
+
+
+def _without_earlier_checkpoints(found: Sequence[Found], left_out: list[str]) -> list[Found]:
+    """Of the states that a Hugging Face trainer leaves in its checkpoints, each with all before, the last one."""
+    newest: dict[Path, Found] = {}
+    kept = []
+    for each in found:
+        if each.folder is None or stem_of(each.file) != HF_STATE:
+            kept.append(each)
+            continue
+        folder = each.file.parent
+        home = folder.parent if _CHECKPOINT.fullmatch(folder.name) else folder
+        before = newest.get(home)
+        newest[home] = each if before is None or _age(each) > _age(before) else before
+    earlier = len(found) - len(kept) - len(newest)
+    if earlier:
+        left_out.append(f"{earlier} earlier states of the same trainers, which the last ones repeat")
+    return [*kept, *(Found(each.file, each.folder) for each in newest.values())]
+
+
+def _age(state: Found) -> float:
+    """Of two states of one trainer the one outside of the checkpoints is the last, then that of the most steps."""
+    folder = state.file.parent.name
+    return float(folder.rpartition("-")[2]) if _CHECKPOINT.fullmatch(folder) else float("inf")

@@ -1,0 +1,276 @@
+"""A foreign run as a run directory: the same events in the same order that a trainer would have written.
+
+The first event says where the run comes from and which column was taken for what. A log of every step is ordinary here,
+so its records are not made as classes; tests hold them against the schema.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from grokscope import __version__
+from grokscope.contract.signals import SignalDescription
+from grokscope.events import (
+    SCHEMA_VERSION,
+    Criterion,
+    Event,
+    Finished,
+    Imported,
+    ImportedFile,
+    Rule,
+    Started,
+    Warned,
+    to_line,
+)  # fmt: skip
+from grokscope.geometry.commutator import CLEAR_OF_FLOOR
+from grokscope.imports.choice import NEEDED
+from grokscope.imports.reading import ForeignRun
+from grokscope.imports.recipe import Recipe
+from grokscope.imports.sheets import Unimportable
+from grokscope.runs.directory import RunDirectory, check_name
+from grokscope.runs.state import read_state
+from grokscope.settings.signals import installed_signals
+from grokscope.warning.watch import Watch
+
+MEASURED: Mapping[str, str] = {
+    "commutator_norm": "commutator_norm",
+    "relative_commutator": "relative_commutator",
+    "probe_gradient_norm": "gradient_norm",
+    "gradient_cosine": "gradient_cosine",
+}
+"""What stands beside the defect in a `measured` event: our columns to its fields"""
+ESTIMATORS: Mapping[str, tuple[str, str]] = {
+    "exact": ("defect", "defect_floor"),
+    "finite-difference": ("finite_difference_defect", "finite_difference_floor"),
+}
+"""The defect and its rounding floor, by the estimator that a `measured` event names; the first that a run has counts"""
+SCORES = tuple((f"{split}_{score}", split, score) for split in ("train", "test") for score in ("accuracy", "loss"))
+BLOCK = 1 << 14
+"""Rows that are made into Python's numbers at once"""
+
+
+@dataclass(frozen=True)
+class Written:
+    """An import that is a run directory now."""
+
+    directory: RunDirectory
+    run: ForeignRun
+    records: int
+    result: Mapping[str, Any]
+    """Of its last event"""
+
+
+def check_free(folder: Path, parts: tuple[str, ...], *, replace: bool) -> None:
+    """Whether a run may be written at `parts` below `folder`: nothing is there, or an import that is to be replaced.
+
+    Raises `Unimportable`, `BadRunName`.
+    """
+    for part in parts:
+        check_name(part)
+    for above in range(1, len(parts)):
+        if (folder.joinpath(*parts[:above]) / "events.jsonl").exists():
+            raise Unimportable(f"{'/'.join(parts[:above])!r} is a run in {folder}, and no folder of runs: give --name")
+    target = folder.joinpath(*parts)
+    if not target.exists():
+        return
+    name = "/".join(parts)
+    if not is_import(target):
+        raise Unimportable(f"{name!r} is taken in {folder}, by something else than an import: give another --name")
+    if not replace:
+        raise Unimportable(f"{name!r} is taken in {folder}: give another --name, or --force to replace that import")
+
+
+def is_import(path: Path) -> bool:
+    """Whether a folder is an imported run."""
+    if not (path / "events.jsonl").is_file():
+        return False
+    with suppress(OSError, KeyError, ValueError):
+        return bool(read_state(RunDirectory(path)).last["started"]["origin"] == "import")
+    return False
+
+
+def write_run(run: ForeignRun, target: Path, recipe: Recipe) -> Written:
+    """Write a run directory; its log appears when it is whole, and takes the place of another import's.
+
+    See `check_free`. Raises `OSError`.
+    """
+    directory = RunDirectory(target)
+    draft = directory.events.with_name("events.draft")
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        draft.unlink(missing_ok=True)
+        with draft.open("x", encoding="ascii", newline="\n") as out:
+            result = _write_events(out, run, target.name, recipe)
+        draft.replace(directory.events)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # which it is not where an import stood there before
+            target.rmdir()
+        raise
+    return Written(directory, run, len(run.columns["step"]), result)
+
+
+def _write_events(out: TextIO, run: ForeignRun, name: str, recipe: Recipe) -> Mapping[str, Any]:
+    """Returns the result that stands in the last event."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seq = count()
+    encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+    def write(event: Event) -> None:
+        out.write(to_line(event.model_copy(update={"run": name, "seq": next(seq), "time": now})) + "\n")
+
+    started = started_of(run, recipe)
+    write(started)
+    for remark in run.remarks:
+        write(Warned(step=0, reason=remark))
+    watch = Watch(started.model_dump())
+    head, middle = f'{{"v":{SCHEMA_VERSION},"run":{encode(name)},"seq":', f',"time":{encode(now)},'
+    for record in records_of(run):
+        out.write(f"{head}{next(seq)}{middle}{encode(record)[1:]}\n")
+        for detection in watch.see(record):
+            write(detection)
+    result = watch.result()
+    last = int(run.columns["step"][-1])
+    write(Finished(step=last, status="completed", steps=last, seconds=0.0, result=result, parameters_digest=""))
+    return result
+
+
+def started_of(run: ForeignRun, recipe: Recipe) -> Started:
+    """The first event: the settings that are known, what the run is judged by, and where it comes from."""
+    estimator = _estimator(run) or "off"
+    criterion = Criterion(metric="accuracy", threshold=recipe.threshold, consecutive=recipe.consecutive)
+    named = criterion_name(recipe)
+    config = _nested(run.facts)
+    config["task"] = {"name": recipe.task, **config.get("task", {})}
+    config["train"] = {**config.get("train", {}), "steps": run.budget}
+    config["evaluate"] = {"every": _cadence(run, NEEDED)}
+    config["measure"] = {"every": _cadence(run, ESTIMATORS.get(estimator, (NEEDED,))[0]), "estimator": estimator}
+    config["detect"] = {"memorization": 0.99, "onset": "persistent", "grokking": named}
+    return Started(
+        step=0,
+        config=config,
+        task=recipe.task,
+        origin="import",
+        metric="accuracy",
+        criteria={named: criterion},
+        rules={
+            "memorized": Rule(name="train-accuracy", threshold=0.99),
+            "onset": Rule(name="persistent"),
+            "grokked": Rule(name=named),
+        },
+        signals={name: each.to_json() for name, each in _described(run).items()},
+        backend="",
+        device="",
+        precision="",
+        parameters=0,
+        versions={"grokscope": __version__},
+        host="",
+        process=0,
+        facts={},
+        imported=Imported(
+            files=[_file(each) for each in run.source.files], columns=dict(run.taken), scale=run.scale,
+        ),
+    )  # fmt: skip
+
+
+def criterion_name(recipe: Recipe) -> str:
+    """As our tasks call such criteria."""
+    if recipe.consecutive == 1:
+        return f"first-{recipe.threshold:.2f}"
+    lasting = "" if recipe.consecutive == 3 else f"-for-{recipe.consecutive}"
+    return f"sustained-{recipe.threshold:.2f}{lasting}"
+
+
+def _nested(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as sections; a key without a section, or below a plain value, stands by itself."""
+    config: dict[str, Any] = {}
+    for key, value in facts.items():
+        section, _, name = key.partition(".")
+        if name and isinstance(config.setdefault(section, {}), dict):
+            config[section][name] = value
+        else:
+            config[key] = value
+    return config
+
+
+def _cadence(run: ForeignRun, signal: str) -> int:
+    """Steps between records of a signal, as a median."""
+    steps = run.columns["step"][np.isfinite(run.columns[signal])]
+    return max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
+
+
+def _described(run: ForeignRun) -> dict[str, SignalDescription]:
+    return {spec.name: spec.description for spec in installed_signals() if spec.name in run.columns}
+
+
+def _file(path: Path) -> ImportedFile:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return ImportedFile(name=path.name, bytes=size, sha256=digest.hexdigest())
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def records_of(run: ForeignRun) -> Iterator[dict[str, Any]]:
+    """What was recorded, step by step, as events without their envelope, in the order of a trainer."""
+    names = [name for name in run.columns if name != "step"]
+    steps, estimator = run.columns["step"], _estimator(run)
+    for start in range(0, len(steps), BLOCK):
+        rows = slice(start, start + BLOCK)
+        columns = (run.columns[name][rows].tolist() for name in names)
+        for step, *values in zip(map(int, steps[rows]), *columns, strict=True):
+            known = {name: value for name, value in zip(names, values, strict=True) if value == value}
+            if "lr" in known or "loss" in known:
+                yield {"event": "trained", "step": step, **_trained(known)}
+            if estimator and ESTIMATORS[estimator][0] in known:
+                yield {"event": "measured", "step": step, **_measured(known, estimator)}
+            if scores := _scores(known):
+                yield {"event": "evaluated", "step": step, **scores, "seconds": 0.0}
+            if known:
+                yield {"event": "observed", "step": step, "signals": known}
+
+
+def _estimator(run: ForeignRun) -> str:
+    """How the defect was measured that the run is judged by: the exact one where it has both; empty without any."""
+    return next((name for name, (defect, _) in ESTIMATORS.items() if defect in run.columns), "")
+
+
+def _trained(known: dict[str, float]) -> dict[str, Any]:
+    """The batch, as far as it is known. This and the next take what they tell out of `known`."""
+    told = {"loss": known.pop("loss", None), "lr": known.pop("lr", None)}
+    return {**told, "gradient_norm": None, "clipped": False, "steps_per_second": None, "tokens_per_second": None}
+
+
+def _measured(known: dict[str, float], estimator: str) -> dict[str, Any]:
+    defect, floor = (known.pop(name, None) for name in ESTIMATORS[estimator])
+    return {
+        "defect": {"median": defect, "p25": None, "p75": None, "samples": [defect]},
+        **{field: known.pop(ours, None) for ours, field in MEASURED.items()},
+        "estimator": estimator,
+        "precision": "",
+        "eta": None,
+        "floor": floor,
+        "below_floor": floor is not None and defect is not None and defect < CLEAR_OF_FLOOR * floor,
+        "seconds": 0.0,
+        "blocks": None,
+    }
+
+
+def _scores(known: dict[str, float]) -> dict[str, dict[str, float]]:
+    told: dict[str, dict[str, float]] = {}
+    for name, split, score in SCORES:
+        if name in known:
+            told.setdefault(split, {})[score] = known.pop(name)
+    return told

@@ -1,0 +1,240 @@
+"""Several files, folders, and files of other tools: which records are one run, and what runs are called."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imports_made import CONTROL, RECORDS, STEPS, TEST, TRAIN, Imports, column, csv, is_usual, jsonl
+
+from grokscope.imports.sheets import Unimportable
+from grokscope.imports.sources import Found
+from grokscope.runs.directory import BadRunName
+from grokscope.warning.lookup import read_trajectories
+
+PLAIN = csv("step,train_acc,test_acc", STEPS, TRAIN, TEST)
+OTHER = csv("step,train_acc,test_acc", STEPS, TRAIN, CONTROL)
+
+
+def scalar(values: list[float]) -> str:
+    return csv("Wall time,Step,Value", [1.7e9 + s for s in STEPS], STEPS, values)
+
+
+class TestSeveralFiles:
+    def test_a_file_is_a_run_of_its_name(self, imports: Imports) -> None:
+        files = [imports.file(f"{name}.csv", text) for name, text in (("s0", PLAIN), ("s1", PLAIN), ("s2", OTHER))]
+        runs = imports.take(*files)
+        assert imports.names() == ["s0", "s1", "s2"]
+        assert [run.grok_step for run in runs] == [600, 600, None]
+        assert len(read_trajectories(imports.runs)) == 3, "a folder of imports is a folder of runs"
+
+    def test_a_name_makes_a_folder_of_them(self, imports: Imports) -> None:
+        files = [imports.file(f"{name}.csv", PLAIN) for name in ("s0", "s1")]
+        imports.take(*files, name="seeds")
+        assert imports.names() == ["seeds/s0", "seeds/s1"]
+        imports.take(files[0], name="alone")
+        assert "alone" in imports.names()
+
+    def test_files_of_one_name_are_told_apart(self, imports: Imports) -> None:
+        files = [imports.file(f"{folder}/metrics.csv", PLAIN) for folder in ("a", "b")]
+        imports.take(*files)
+        assert imports.names() == ["a-metrics", "b-metrics"]
+
+    def test_nothing_is_written_where_one_of_them_cannot_be_read(self, imports: Imports) -> None:
+        with pytest.raises(Unimportable, match="no number"):
+            imports.take(imports.file("a.csv", PLAIN), imports.file("b.csv", PLAIN.replace("0.99", "high")))
+        assert not imports.runs.exists()
+
+    def test_nothing_is_overwritten_unasked(self, imports: Imports) -> None:
+        file = imports.file("a.csv", PLAIN)
+        imports.take(file)
+        log = imports.runs / "a" / "events.jsonl"
+        before = log.read_bytes()
+        with pytest.raises(Unimportable, match=r"'a' is taken in .*: give another --name, or --force to replace"):
+            imports.take(file)
+        assert log.read_bytes() == before
+        imports.take(imports.file("a.csv", OTHER), replace=True)
+        assert read_trajectories(imports.runs / "a")[0].grok_step is None
+        (imports.runs / "mine").mkdir()
+        (imports.runs / "mine" / "events.jsonl").write_text('{"event":"started","v":2,"origin":"grokscope"}\n')
+        for replace in (False, True):
+            with pytest.raises(Unimportable, match=r"taken in .* by something else than an import: give"):
+                imports.take(file, name="mine", replace=replace)
+        with pytest.raises(Unimportable, match=r"'a' is a run in .*, and no folder of runs"):
+            imports.take(file, imports.file("b.csv", PLAIN), name="a")
+        with pytest.raises(BadRunName, match=r"\.\./out"):
+            imports.take(file, name="../out")
+
+    def test_names_that_could_be_no_folder_are_made_one(self, imports: Imports) -> None:
+        keys = ["lr=0.1, wd 1", "../../up", "latest", "lr=0.1  wd/1"]
+        text = csv("id,step,test_acc", [key for key in keys for _ in STEPS], STEPS * 4, TEST * 4)
+        imports.take(imports.file("my runs.csv", text.replace("lr=0.1, wd 1", '"lr=0.1, wd 1"')), run_column="id")
+        assert len(imports.names()) == 4
+        assert all(name.startswith("my-runs/") and name.count("/") == 1 for name in imports.names())
+
+
+class TestFolders:
+    def test_all_files_of_a_folder(self, imports: Imports) -> None:
+        for name, text in (("s0.csv", PLAIN), ("more/s1.jsonl", jsonl(*RECORDS)), ("notes.csv", "a,b\n1,2\n")):
+            imports.file(f"exp/{name}", text)
+        imports.file("exp/readme.md", "# nothing")
+        imports.file("exp/config.json", '{"lr": 1}')
+        runs = imports.take(imports.files / "exp")
+        assert imports.names() == ["exp/more-s1", "exp/s0"]
+        assert all(map(is_usual, runs))
+        assert "notes.csv: which column is step?" in imports.remarks or "notes.csv: which column" in imports.remarks
+
+    def test_lightning(self, imports: Imports) -> None:
+        """Sparse rows: training and validation of a step stand apart; the folder names the run."""
+        rows = "".join(f"0,{s},{a},\n0,{s},,{b}\n" for s, a, b in zip(STEPS, TRAIN, TEST, strict=True))
+        for version in (0, 1):
+            imports.file(f"lightning_logs/version_{version}/metrics.csv", "epoch,step,train_acc,val_acc\n" + rows)
+            imports.file(f"lightning_logs/version_{version}/hparams.yaml", "lr: 1")
+        assert all(map(is_usual, imports.take(imports.files / "lightning_logs")))
+        assert imports.names() == ["lightning_logs/version_0", "lightning_logs/version_1"]
+        imports.take(imports.files / "lightning_logs" / "version_1", replace=True)
+        assert "version_1" in imports.names()
+
+    def test_the_states_of_one_trainer_are_one_run(self, imports: Imports) -> None:
+        for folder, upto in (("checkpoint-300", 4), ("checkpoint-900", 10)):
+            state = {"log_history": [{"step": r["step"], "eval_accuracy": r["test_acc"]} for r in RECORDS[:upto]]}
+            imports.file(f"out/{folder}/trainer_state.json", json.dumps(state))
+        [run] = imports.take(imports.files / "out")
+        assert (imports.names(), run.steps) == (["out"], 900)
+        assert "1 earlier state" in imports.remarks
+
+    def test_a_folder_without_records(self, imports: Imports) -> None:
+        imports.file("empty/readme.md", "")
+        with pytest.raises(Unimportable, match="holds no file that could be a record"):
+            imports.take(imports.files / "empty")
+        imports.file("odd/a.csv", "x,y\n1,2\n")
+        with pytest.raises(Unimportable, match=r"a\.csv"):
+            imports.take(imports.files / "odd")
+
+    def test_runs_of_ours_are_not_imported(self, imports: Imports) -> None:
+        imports.take(imports.file("a.csv", PLAIN))
+        with pytest.raises(Unimportable, match="holds no file that could be a record"):
+            imports.take(imports.runs)
+        with pytest.raises(Unimportable, match="every command takes its folder as it is"):
+            imports.take(imports.runs / "a" / "events.jsonl")
+
+
+class TestWeightsAndBiases:
+    def chart(self, metric: str = "val/acc") -> str:
+        columns = [f"{run} - {metric}{end}" for run in ("sun-3", "a - b") for end in ("", "__MIN", "__MAX")]
+        head = ",".join(f'"{name}"' for name in ["Step", *columns])
+        text = csv(head, STEPS, *([TEST] * 3), *([CONTROL] * 3))
+        return text.rstrip("\n")  # as the browser writes it
+
+    def test_a_column_a_run(self, imports: Imports) -> None:
+        runs = imports.take(imports.file("chart.csv", self.chart()))
+        assert imports.names() == ["chart/a---b", "chart/sun-3"]
+        assert [column(run, "test_accuracy") for run in runs] == [TEST, CONTROL], "an export has no torn end"
+
+    def test_a_metric_by_its_name(self, imports: Imports) -> None:
+        file = imports.file("chart.csv", self.chart("quality"))
+        with pytest.raises(Unimportable, match=r"which column is test_accuracy\? .*there are: Step, quality"):
+            imports.take(file)
+        assert len(imports.take(file, columns={"test_accuracy": "quality"})) == 2
+        [one] = imports.take(file, columns={"test_accuracy": "sun-3 - quality"}, name="one")
+        assert column(one, "test_accuracy") == TEST
+
+    def test_charts_of_the_same_runs_are_joined(self, imports: Imports) -> None:
+        runs = imports.take(
+            imports.file("val.csv", self.chart()), imports.file("train.csv", self.chart("train/acc")), name="both"
+        )
+        assert imports.names() == ["both/a---b", "both/sun-3"]
+        assert all(run.has("train_accuracy") and run.has("test_accuracy") for run in runs)
+
+    def test_a_history(self, imports: Imports) -> None:
+        head = ",_step,_runtime,_timestamp,train_acc,val_acc"
+        run = imports.one("history.csv", csv(head, range(10), STEPS, STEPS, STEPS, TRAIN, TEST))
+        assert is_usual(run)
+
+
+class TestTensorBoard:
+    def test_a_file_a_scalar(self, imports: Imports) -> None:
+        files = [
+            imports.file("run-exp_7-tag-accuracy_train.csv", scalar(TRAIN)),
+            imports.file("run-exp_7-tag-accuracy_test.csv", scalar(TEST)),
+        ]
+        [run] = imports.take(*files)
+        assert imports.names() == ["exp_7"]
+        assert is_usual(run)
+
+    def test_scalars_that_are_called_by_their_file(self, imports: Imports) -> None:
+        files = [imports.file(f"{name}.csv", scalar(values)) for name, values in (("train", TRAIN), ("test", TEST))]
+        with pytest.raises(Unimportable, match=r"--column test_accuracy=NAME; there are: Step, train, test"):
+            imports.take(*files, name="tb")
+        [run] = imports.take(*files, name="tb", columns={"test_accuracy": "test", "train_accuracy": "train"})
+        assert imports.names() == ["tb"]
+        assert is_usual(run)
+        [alone] = imports.take(files[1], name="alone", columns={"step": "Step", "test_accuracy": "Value"})
+        assert column(alone, "test_accuracy") == TEST
+
+    def test_splits_as_runs(self, imports: Imports) -> None:
+        """As Keras writes them: a folder a split, the same tag in each."""
+        files = [
+            imports.file(f"tb/run-{split}-tag-epoch_accuracy.csv", scalar(values))
+            for split, values in (("train", TRAIN), ("validation", TEST))
+        ]
+        [run] = imports.take(*files)
+        assert is_usual(run)
+
+    def test_event_files(self, imports: Imports) -> None:
+        pytest.importorskip("tensorboard")
+        write_events(imports.files / "logs" / "exp", {"train/acc": TRAIN, "val/acc": TEST})
+        write_events(imports.files / "logs" / "keras" / "train", {"epoch_accuracy": TRAIN})
+        write_events(imports.files / "logs" / "keras" / "validation", {"epoch_accuracy": TEST})
+        runs = imports.take(imports.files / "logs")
+        assert imports.names() == ["logs/exp", "logs/keras"]
+        assert [column(run, "test_accuracy") for run in runs] == [pytest.approx(TEST)] * 2
+
+    def test_without_tensorboard_it_says_what_to_install(
+        self, imports: Imports, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from grokscope.contract.backends import Unavailable
+
+        monkeypatch.setitem(__import__("sys").modules, "tensorboard.backend.event_processing", None)
+        file = imports.file("events.out.tfevents.1.host", b"")
+        with pytest.raises(Unavailable, match=r"pip install 'grokscope\[tensorboard\]'"):
+            imports.take(file)
+
+
+def write_events(folder: Path, scalars: dict[str, list[float]]) -> None:
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    writer = EventFileWriter(str(folder))
+    for tag, values in scalars.items():
+        for step, value in zip(STEPS, values, strict=True):
+            summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=tag, simple_value=value)])
+            writer.add_event(event_pb2.Event(wall_time=1.7e9, step=step, summary=summary))
+    writer.close()
+
+
+SEVERAL: dict[str, Any] = {
+    "a run a key": {"s0": {"history": RECORDS}, "s1": {"history": RECORDS}},
+    "lists a key": {name: {"step": STEPS, "train_acc": TRAIN, "test_acc": TEST, "lr": 1e-3} for name in ("s0", "s1")},
+    "an array of runs": [{"name": name, "config": {"lr": 1e-3}, "history": RECORDS} for name in ("s0", "s1")],
+}
+
+
+@pytest.mark.parametrize("document", SEVERAL.values(), ids=SEVERAL)
+def test_several_runs_in_a_document(imports: Imports, document: Any) -> None:
+    runs = imports.take(imports.file("both.json", json.dumps(document)))
+    assert imports.names() == ["both/s0", "both/s1"]
+    assert all(map(is_usual, runs))
+
+
+def test_a_run_a_line(imports: Imports) -> None:
+    lines = jsonl(*({"id": name, "lr": 1e-3, "step": STEPS, "test_acc": TEST} for name in ("s0", "s1")))
+    runs = imports.take(imports.file("both.jsonl", lines))
+    assert imports.names() == ["both/s0", "both/s1"]
+    assert [run.facts["optimizer.lr"] for run in runs] == [1e-3] * 2
+
+
+def test_names_within_a_folder_have_two_parts_at_most() -> None:
+    found = Found(Path("exp/a/b/c/log_1.csv"), Path("exp"))
+    assert found.parts == ("exp", "a-b-c-log_1")
+    assert Found(Path("exp/metrics.csv"), Path("exp")).parts == ("exp",)

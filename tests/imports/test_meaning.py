@@ -1,0 +1,288 @@
+"""Strict about meaning: what could change a conclusion is judged from everything, or asked, and the advice works."""
+
+import json
+from typing import Any
+
+import pytest
+from imports_made import CONTROL, GROKKED, RECORDS, STEPS, TEST, TRAIN, Imports, column, csv, is_usual, jsonl
+
+from grokscope.imports.sheets import Unimportable
+
+
+def percent(values: list[float]) -> list[float]:
+    return [round(100 * value, 4) for value in values]
+
+
+def refused(imports: Imports, name: str, content: str, **recipe: Any) -> str:
+    with pytest.raises(Unimportable) as problem:
+        imports.one(name, content, **recipe)
+    return str(problem.value)
+
+
+class TestScale:
+    def test_a_control_shows_its_scale_by_its_training_accuracy(self, imports: Imports) -> None:
+        """Its test accuracy never exceeds one per cent: the runs that never grok must not be those that get lost."""
+        low = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
+        text = csv("step,train_acc,test_acc", STEPS, percent(TRAIN), low)
+        for scale in (None, "percent"):
+            run = imports.one("control.csv", text, scale=scale, replace=True)
+            assert column(run, "train_accuracy") == TRAIN
+            assert column(run, "test_accuracy") == [round(value / 100, 6) for value in low]
+            assert run.grok_step is None
+        said = refused(imports, "control.csv", text, scale="fraction")
+        assert (
+            "train_acc is 10, and accuracies lie between 0 and 1; if accuracies are out of 100, say --percent" in said
+        )
+
+    def test_an_explicit_scale_is_not_judged_again(self, imports: Imports) -> None:
+        text = csv("step,test_acc", STEPS, [0.99] * 10)
+        assert column(imports.one("mod101.csv", text, scale="percent"), "test_accuracy") == [0.0099] * 10
+        run = imports.one("mod101.csv", text, replace=True)
+        assert run.grok_step == 0
+        assert (
+            "counts as grokked from its first record on; if its accuracies are out of 100, say --percent"
+            in imports.remarks
+        )
+        imports.one("mod101.csv", text, scale="fraction", replace=True)
+        assert imports.remarks == ""
+
+    @pytest.mark.parametrize("top", [1.0000001192, 1 + 9e-7])
+    def test_rounding_above_one_is_one(self, imports: Imports, top: float) -> None:
+        run = imports.one("over.csv", csv("step,train_acc,test_acc", STEPS, [a if a < 1 else top for a in TRAIN], TEST))
+        assert is_usual(run)
+
+    def test_rounding_above_a_hundred_is_a_hundred(self, imports: Imports) -> None:
+        sums = [a if a < 100 else 100.0000076 for a in percent(TRAIN)]
+        assert is_usual(imports.one("over.csv", csv("step,train_acc,test_acc", STEPS, sums, percent(TEST))))
+
+    def test_little_over_one_is_asked_and_the_answer_works(self, imports: Imports) -> None:
+        text = csv("step,test_acc", STEPS, [1.3] * 10)
+        said = refused(imports, "chance.csv", text)
+        assert "the largest accuracy in chance.csv is 1.3" in said
+        assert "say --percent if it is out of 100" in said
+        assert column(imports.one("chance.csv", text, scale="percent"), "test_accuracy") == [0.013] * 10
+
+    @pytest.mark.parametrize(
+        ("value", "scale", "wrong"),
+        [
+            (150, None, "test_acc is 150, and accuracies lie between 0 and 100"),
+            (150, "percent", "test_acc is 150, and accuracies lie between 0 and 100"),
+            (-0.5, None, "test_acc is -0.5, and accuracies lie between 0 and 1"),
+            (2, "fraction", "test_acc is 2, and accuracies lie between 0 and 1; if accuracies are out of 100"),
+        ],
+    )
+    def test_what_is_no_accuracy(self, imports: Imports, value: float, scale: Any, wrong: str) -> None:
+        assert wrong in refused(imports, "r.csv", csv("step,test_acc", [0, 1], [0.5, value]), scale=scale)
+
+    def test_files_together_have_one_scale_or_are_asked_about(self, imports: Imports) -> None:
+        """A control without training accuracy shows no scale by itself; beside a run that does, it is a question."""
+        first = imports.file("a.csv", csv("step,test_acc", STEPS, percent(TEST)))
+        second = imports.file("b.csv", csv("step,test_acc", STEPS, [0.9] * 10))
+        with pytest.raises(
+            Unimportable, match=r"out of 100 in a.csv, and none exceeds 1 in b.csv: say --percent if all"
+        ):
+            imports.take(first, second)
+        runs = imports.take(first, second, scale="percent")
+        assert [column(run, "test_accuracy")[-1] for run in runs] == [1.0, 0.009]
+        runs = [imports.take(each, replace=True)[0] for each in (first, second)]
+        assert [column(run, "test_accuracy")[-1] for run in runs] == [1.0, 0.9]
+
+    def test_runs_of_one_file_have_one_scale(self, imports: Imports) -> None:
+        text = csv("id,step,test_acc", ["a"] * 10 + ["b"] * 10, STEPS * 2, [*percent(TEST), *[0.9] * 10])
+        runs = imports.take(imports.file("r.csv", text), run_column="id")
+        assert [column(run, "test_accuracy")[-1] for run in runs] == [1.0, 0.009]
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("step", "train", "test"),
+        [
+            ("step", "train_accuracy", "test_accuracy"),
+            ("_step", "train/acc", "val/acc"),
+            ("Step", "Train Accuracy", "Test Accuracy"),
+            ("global_step", "trainAcc", "valAcc"),
+            ("iteration", "training_acc", "validation_accuracy"),
+            ("trainer/global_step", "Accuracy/train", "Accuracy/test"),
+            ("Iter", "train_acc_epoch", "valid_acc_epoch"),
+            ("train/global_step", "train/accuracy", "eval/accuracy"),
+            ("steps", "train_acc", "dev_acc"),
+        ],
+    )
+    def test_usual_names_are_known(self, imports: Imports, step: str, train: str, test: str) -> None:
+        assert is_usual(imports.one("r.csv", csv(f"{step},{train},{test},epoch", STEPS, TRAIN, TEST, STEPS)))
+
+    def test_usual_names_of_other_signals(self, imports: Imports) -> None:
+        head = "step,eval_accuracy,eval_loss,train_loss,grad_norm,param_norm,loss"
+        run = imports.one("r.csv", csv(head, STEPS, TEST, *([value] * 10 for value in (3, 2, 4, 5, 6))))
+        found = {name: column(run, name)[0] for name in run.columns if name not in {"step", "test_accuracy"}}
+        assert found == {"test_loss": 3, "train_loss": 2, "gradient_norm": 4, "weight_norm": 5}
+
+    def test_where_two_columns_compete_nobody_guesses(self, imports: Imports) -> None:
+        text = csv("step,train_acc,val_acc,eval_acc", STEPS, TRAIN, CONTROL, TEST)
+        said = refused(imports, "r.csv", text)
+        assert "val_acc and eval_acc could all be test_accuracy" in said
+        assert "--column test_accuracy=val_acc or --column test_accuracy=eval_acc" in said
+        assert is_usual(imports.one("r.csv", text, columns={"test_accuracy": "eval_acc"}))
+        steps = csv("_step,train/global_step,train_acc,test_acc", range(10), STEPS, TRAIN, TEST)
+        assert "--column step=train/global_step" in refused(imports, "s.csv", steps)
+        assert is_usual(imports.one("s.csv", steps, columns={"step": "train/global_step"}))
+
+    def test_of_what_is_not_needed_none_is_taken_then_and_that_is_said(self, imports: Imports) -> None:
+        text = csv("step,Train Loss,training_loss,test_acc", STEPS, STEPS, STEPS, TEST)
+        run = imports.one("s.csv", text)
+        assert not run.has("train_loss")
+        assert "train_loss is not taken: Train Loss and training_loss could all be train_loss" in imports.remarks
+
+    def test_our_own_name_wins(self, imports: Imports) -> None:
+        assert is_usual(imports.one("r.csv", csv("step,train_acc,test_accuracy,val_acc", STEPS, TRAIN, TEST, CONTROL)))
+
+    def test_a_column_that_was_given_a_meaning_has_no_other(self, imports: Imports) -> None:
+        text = csv("step,train_accuracy,val_acc", STEPS, TEST, CONTROL)
+        run = imports.one("r.csv", text, columns={"test_accuracy": "train_accuracy"})
+        assert column(run, "test_accuracy") == TEST
+        assert not run.has("train_accuracy")
+
+    def test_epochs_are_no_steps_unless_somebody_says_so(self, imports: Imports) -> None:
+        text = csv("epoch,train_acc,test_acc", STEPS, TRAIN, TEST)
+        assert "epoch counts epochs: if one epoch is one step, say --column step=epoch" in refused(
+            imports, "r.csv", text
+        )
+        assert is_usual(imports.one("r.csv", text, columns={"step": "epoch"}))
+
+    @pytest.mark.parametrize(
+        ("recipe", "wrong"),
+        [
+            ({"columns": {"test_acc": "x"}}, r"no signal is called 'test_acc' \(did you mean test_accuracy\?\)"),
+            (
+                {"columns": {"test_accuracy": "vall"}},
+                r"no column 'vall' \(did you mean val\?\); there are: step, val, lr",
+            ),
+            ({"run_column": "id"}, "no column 'id'"),
+            ({"fact_columns": {"optimizer.lr": "rate"}}, "no column 'rate'"),
+            ({}, r"which column is test_accuracy\? Say --column test_accuracy=NAME; there are: step, val, lr"),
+        ],
+    )
+    def test_what_is_not_there_is_named_with_what_is(
+        self, imports: Imports, recipe: dict[str, Any], wrong: str
+    ) -> None:
+        with pytest.raises(Unimportable, match=wrong):
+            imports.one("r.csv", "step,val,lr\n0,0.5,1\n", **recipe)
+
+
+class TestSteps:
+    def test_two_values_for_one_step(self, imports: Imports) -> None:
+        text = "step,test_accuracy\n0,0.1\n100,0.2\n100,0.3\n"
+        said = refused(imports, "r.csv", text)
+        assert "line 4: step 100 has test_accuracy 0.3, on line 3 it was 0.2" in said
+        assert "--duplicates last" in said
+        for duplicates, value in (("first", 0.2), ("last", 0.3)):
+            run = imports.one("r.csv", text, duplicates=duplicates, replace=True)
+            assert column(run, "test_accuracy") == [0.1, value]
+
+    def test_the_same_value_twice_is_no_conflict(self, imports: Imports) -> None:
+        text = csv(
+            "step,train_acc,test_acc", [*STEPS[:5], *STEPS[4:]], [*TRAIN[:5], *TRAIN[4:]], [*TEST[:5], *TEST[4:]]
+        )
+        assert is_usual(imports.one("r.csv", text))
+
+    def test_several_runs_in_a_file_are_told_apart_by_a_column(self, imports: Imports) -> None:
+        text = csv("id,step,train_acc,test_acc", ["b"] * 10 + ["a"] * 10, STEPS * 2, TRAIN * 2, [*TEST, *CONTROL])
+        assert "several runs need --run-column" in refused(imports, "theirs.csv", text)
+        b, a = imports.take(imports.files / "theirs.csv", run_column="id")
+        assert imports.names() == ["theirs/a", "theirs/b"]
+        assert is_usual(b)
+        assert a.grok_step is None
+        with pytest.raises(Unimportable, match=r"line 2 does not say which run it belongs to: 'id' is empty"):
+            imports.one("gap.csv", text.replace("b,0,", ",0,"), run_column="id")
+
+
+class TestFacts:
+    def test_constant_settings_are_known_by_their_usual_names(self, imports: Imports) -> None:
+        head = "step,test_acc,learning_rate,weight_decay,batch_size,seed"
+        run = imports.one("r.csv", csv(head, STEPS, TEST, ["1e-3"] * 10, [1] * 10, [512] * 10, [7] * 10))
+        kept = {key: value for key, value in run.facts.items() if key.startswith(("optimizer.", "train."))}
+        assert kept == {"optimizer.lr": 1e-3, "optimizer.wd": 1, "train.batch_size": 512, "train.seed": 7}
+        assert run.facts["origin"] == "import"
+
+    def test_settings_beside_a_history(self, imports: Imports) -> None:
+        document = {"name": "x", "args": {"lr": 2e-3, "weight_decay": 0.5, "betas": [0.9, 0.98]}, "history": RECORDS}
+        facts = imports.one("r.json", json.dumps(document)).facts
+        assert (facts["optimizer.lr"], facts["optimizer.wd"]) == (2e-3, 0.5)
+
+    def test_what_a_person_says_wins(self, imports: Imports) -> None:
+        text = csv("step,test_acc,lr", STEPS, TEST, [1e-3] * 10)
+        run = imports.one("r.csv", text, facts={"optimizer.lr": 5e-3, "task.operation": "add", "colour": "red"})
+        assert (run.facts["optimizer.lr"], run.facts["task.operation"], run.facts["colour"]) == (5e-3, "add", "red")
+
+    def test_a_schedule_is_kept_as_such(self, imports: Imports) -> None:
+        rates = [step / 1e6 for step in STEPS]
+        run = imports.one("r.csv", csv("step,test_acc,learning_rate", STEPS, TEST, rates))
+        assert run.facts["optimizer.lr"] == "0 to 0.0009"
+        assert "the learning rate varies, 0 to 0.0009, and is kept as a schedule" in imports.remarks
+        events = [json.loads(line) for line in (imports.runs / "r" / "events.jsonl").read_text().splitlines()]
+        assert [event["lr"] for event in events if event["event"] == "trained"] == rates
+
+    def test_a_setting_that_was_named_does_not_vary(self, imports: Imports) -> None:
+        text = csv("step,test_acc,decay", STEPS, TEST, [1] * 5 + [2] * 5)
+        with pytest.raises(Unimportable, match="line 7: decay is 2, but run 'r' began with 1; several runs need"):
+            imports.one("r.csv", text, fact_columns={"optimizer.wd": "decay"})
+        run = imports.one("s.csv", text.replace("decay", "weight_decay"))
+        assert run.facts["optimizer.wd"] == "1 to 2"
+        assert "weight_decay varies, and is kept as optimizer.wd 1 to 2" in imports.remarks
+
+    def test_the_mean_over_a_run_is_no_record(self, imports: Imports) -> None:
+        """Hugging Face's last line: its train_loss is a mean over all steps."""
+        history = [{"step": s, "eval_accuracy": b, "eval_loss": 1.5} for s, b in zip(STEPS, TEST, strict=True)]
+        state = {
+            "max_steps": 5000, "train_batch_size": 8,
+            "log_history": [*history, {"step": 900, "train_loss": 0.7, "train_runtime": 12.5}],
+        }  # fmt: skip
+        run = imports.one("trainer_state.json", json.dumps(state, indent=2))
+        assert not run.has("train_loss")
+        assert "means over the run" in imports.remarks
+        assert (run.budget, run.facts["train.batch_size"]) == (5000, 8)
+
+
+class TestBudget:
+    def test_runs_that_come_together_have_one(self, imports: Imports) -> None:
+        """Each its own last step would give the outcome away: runs are stopped when they have grokked."""
+        grokked = imports.file("a.csv", csv("step,test_acc", STEPS, TEST))
+        control = imports.file("b.csv", csv("step,test_acc", range(0, 5000, 500), CONTROL))
+        runs = imports.take(grokked, control)
+        assert [(run.steps, run.budget) for run in runs] == [(900, 4500), (4500, 4500)]
+
+    def test_it_can_be_said_or_stand_in_a_column(self, imports: Imports) -> None:
+        text = csv("id,step,test_acc,most", ["a"] * 10 + ["b"] * 10, STEPS * 2, TEST * 2, [2000] * 10 + [3000] * 10)
+        file = imports.file("r.csv", text)
+        runs = imports.take(file, run_column="id", fact_columns={"train.steps": "most"})
+        assert [run.budget for run in runs] == [2000, 3000]
+        assert [run.budget for run in imports.take(file, run_column="id", budget=7000, replace=True)] == [7000] * 2
+        with pytest.raises(Unimportable, match="run 'r/a' has a step 900, beyond the budget of 500"):
+            imports.take(file, run_column="id", budget=500, replace=True)
+
+
+def test_the_criterion_is_the_users(imports: Imports) -> None:
+    text = csv("step,test_acc", STEPS, TEST)
+    assert imports.one("r.csv", text, consecutive=5).grok_step is None
+    assert imports.one("r.csv", text, threshold=0.4, consecutive=1, replace=True).grok_step == 400
+    assert imports.one("r.csv", text, replace=True).grok_step == GROKKED
+
+
+def test_an_import_says_what_it_is(imports: Imports) -> None:
+    """Origin, files with their digests, mapping and scale stand in its first event."""
+    from hashlib import sha256
+
+    from grokscope.events import typed
+
+    text = jsonl(*({"_step": s, "val_acc": 100 * b} for s, b in zip(STEPS, TEST, strict=True)))
+    imports.one("r.jsonl", text)
+    events = [json.loads(line) for line in (imports.runs / "r" / "events.jsonl").read_text().splitlines()]
+    for seq, event in enumerate(events):
+        assert (typed(event).seq, event["v"], event["run"]) == (seq, 2, "r")
+    started = events[0]
+    assert (started["origin"], started["imported"]["scale"]) == ("import", "percent")
+    assert started["imported"]["columns"] == {"step": "_step", "test_accuracy": "val_acc"}
+    [file] = started["imported"]["files"]
+    assert (file["name"], file["sha256"]) == ("r.jsonl", sha256(text.encode()).hexdigest())
+    assert [event["event"] for event in events[-1:]] == ["finished"]
+    assert [event["step"] for event in events if event["event"] == "grokked"] == [GROKKED]
