@@ -191,8 +191,29 @@ class Onset(Detection):
     event: Literal["onset"] = "onset"
 
 
+class Turned(Detection):
+    """The test loss, that is."""
+
+    event: Literal["turned"] = "turned"
+
+
 class Grokked(Detection):
     event: Literal["grokked"] = "grokked"
+    lead_steps: int | None = Field(None, description="from onset; negative where onset came later, null without one")
+    lead_seconds: Number = Field(None, description="the same in running time")
+
+
+class Regressed(Detection):
+    """A run that had grokked lost it again."""
+
+    event: Literal["regressed"] = "regressed"
+
+
+class Fired(Detection):
+    """Another rule of a signal came true."""
+
+    event: Literal["fired"] = "fired"
+    signal: str
 
 
 class Interval(Part):
@@ -281,8 +302,8 @@ class Finished(Event):
 
 
 AnyEvent = Annotated[
-    Started | Trained | Evaluated | Measured | Observed | Memorized | Onset | Grokked | Forecast | Intervened
-    | SnapshotWritten | CheckpointWritten | Paused | Resumed | Diverged | Warned | Finished,
+    Started | Trained | Evaluated | Measured | Observed | Memorized | Onset | Turned | Grokked | Regressed | Fired
+    | Forecast | Intervened | SnapshotWritten | CheckpointWritten | Paused | Resumed | Diverged | Warned | Finished,
     Field(discriminator="event"),
 ]  # fmt: skip
 

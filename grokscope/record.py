@@ -148,7 +148,7 @@ class RecordedRun:
         """Accuracies, the defect and every rule that fired, against the step. Needs Matplotlib (`grokscope[plot]`)."""
         from grokscope.report.curves import draw_run
         from grokscope.report.sources import Run
-        from grokscope.warning.rules import detections
+        from grokscope.warning.detection import detections
         from grokscope.warning.trajectory import trajectory_of
 
         trajectory = trajectory_of(self.directory)

@@ -21,6 +21,7 @@ from grokscope.events import (
     Evaluated,
     Event,
     Finished,
+    Fired,
     Forecast,
     Intervened,
     Measured,
@@ -198,8 +199,8 @@ def _title(event: Started) -> Text:
 
 def _detected(event: Detection) -> Text:
     rule = event.rule.name
-    said = {"memorized": "memorized", "onset": "onset of the defect", "grokked": "grokked"}
-    kind = getattr(event, "event", "detected")
+    said = {"onset": "onset of the defect", "turned": "test loss turned", "regressed": "lost it again"}
+    kind = f"{event.signal} fired" if isinstance(event, Fired) else str(getattr(event, "event", "detected"))
     late = f", confirmed at {event.confirmed_at:,}" if event.confirmed_at != event.step else ""
     value = "" if event.value is None else f"{event.value:.4g}, "
     return Text(f"● {said.get(kind, kind)} at step {event.step:,} ({value}rule {rule}{late})", "green")

@@ -79,16 +79,18 @@ def _published(json: bool) -> None:
 def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at: Sequence[int], json: bool) -> None:
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json, say_table, say_wrapped
-    from grokscope.warning.law import RULES, grouped, left_alone, said_of_treated
+    from grokscope.warning.detection import rule_numbers
+    from grokscope.warning.law import grouped, left_alone, said_of_treated
     from grokscope.warning.law import law as fit
     from grokscope.warning.lookup import gathered
     from grokscope.warning.scoreboard import scoreboard
     from grokscope.warning.scoreboard_tables import headline, scoreboard_tables
 
     onset = {"persistent": "onset", "paper": "onset-paper", "paper-slow": "onset-paper-slow"}.get(onset, onset)
-    if onset not in RULES:
-        raise typer.BadParameter(f"there is no rule {onset!r}; there are: {', '.join(RULES)}", param_hint="--onset")
     trajectories, treated = left_alone(gathered(wanted, folder, complain))
+    rules = rule_numbers(trajectories)
+    if onset not in rules:
+        raise typer.BadParameter(f"there is no rule {onset!r}; there are: {', '.join(rules)}", param_hint="--onset")
     remark = said_of_treated(len(treated)) if treated else None
     groups = grouped(trajectories, by) if by else {"": trajectories}
     if by and set(groups) == {"-"}:

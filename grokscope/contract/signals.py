@@ -135,17 +135,26 @@ class Vantage(Vectors, Protocol):
         `recorded` signals there is none: they are due at the same time."""
 
 
+Shape = Literal["above", "below", "rises", "falls", "turns", "persistent", "paper", "paper-slow"]
+"""What a rule looks for.
+
+- `above`, `below`: at least, or at most, `threshold`.
+- `rises`: at least `factor` times its first value. `falls`: at most `factor` times its peak so far.
+- `turns`: decreases in a row behind its peak so far.
+- `persistent`, `paper`, `paper-slow`: the onset rules of the commutator defect; see `PersistentOnset` and `PaperOnset`
+  in `grokscope.warning.rules`.
+"""
+
+
 @dataclass(frozen=True)
 class SignalRule:
     """What a warning looks like in a signal, as data; `grokscope.warning.detection` folds it, live or afterwards."""
 
     name: str
     """`weight-norm-halved`: unique among all signals"""
-    shape: Literal["above", "below", "rises", "falls", "turns", "persistent", "paper", "paper-slow"]
-    """`above`, `below`: at least, or at most, `threshold`. `rises`: at least `factor` times its first value. `falls`:
-    at most `factor` times its peak so far. `turns`: decreases in a row right behind its peak so far.
-    `persistent`, `paper`, `paper-slow`: the onset rules of the commutator defect; see `detection.PersistentOnset` and
-    `detection.PaperOnset`"""
+    shape: Shape
+    words: str = ""
+    """What a person says when it came true: `weight norm halved`; empty: its name"""
     threshold: float | None = None
     factor: float | None = None
     climbed: bool = False
@@ -173,8 +182,8 @@ class SignalDescription:
     higher: bool | None = None
     """Whether larger values speak for grokking; None where nobody says so"""
     floor: str = ""
-    """The number recorded beside it that holds the size of its rounding error: rules pass over records that do not
-    stand clear of it"""
+    """The number recorded beside it that holds the size of its rounding error. A record that does not stand clear of it
+    fulfils no rule but those of the paper"""
 
     def owns(self, number: str) -> bool:
         """Whether a number recorded under this name is its value or one of its companions."""

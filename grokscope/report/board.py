@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import Run
 from grokscope.report.style import BLUE, CYCLE, DOUBLE, FAINT, INK, VERMILLION, points, short
-from grokscope.warning.law import RULES
 from grokscope.warning.scoreboard import Horizon, RuleRow, Scoreboard, scoreboard
 from grokscope.warning.scoreboard_tables import at_words, auroc_in_words, headline, rule_in_words, scoreboard_tables
 from grokscope.words.names import in_words
@@ -50,7 +49,7 @@ def _rules_plate(board: Scoreboard, task: str) -> Plate | LeftOut:
         caption="Left: lead from confirmation over the runs that grokked, median and quartiles; left of zero the rule "
         "came too late. Middle: where that is on the way from step 0 to grokking. Right: share of runs on which the "
         "rule fired: those that grok, in time, and those that never do.",
-        alt=f"Chart of rules. {'; '.join(map(rule_in_words, board.rules))}.",
+        alt=f"Chart of rules. {'; '.join(rule_in_words(row, board.names) for row in board.rules)}.",
         draw=lambda: draw_rules(board),
     )
 
@@ -84,7 +83,7 @@ def draw_rules(board: Scoreboard) -> "Figure":
     fraction.set_xlim(left=0)
     share.set_xlabel("share of runs")
     share.set_xlim(-0.03, 1.03)
-    lead.set_yticks(range(len(rows)), [in_words(row.rule) for row in rows])
+    lead.set_yticks(range(len(rows)), [in_words(row.rule, board.names) for row in rows])
     lead.set_ylim(len(rows) - 0.5, -0.5)
     for axes in (lead, fraction, share):
         axes.tick_params(axis="y", length=0)
@@ -115,7 +114,7 @@ def _auroc_plate(board: Scoreboard, task: str) -> Plate | LeftOut:
     known = [row for row in board.aurocs if row.auroc is not None]
     if not known:
         return LeftOut(title, f"it takes runs that grok and runs that never do: {board.grokking} and {board.controls}")
-    told = "; ".join(map(auroc_in_words, known))
+    told = "; ".join(auroc_in_words(row, board.names) for row in known)
     return Plate(
         slug=f"auroc-{task}",
         title=title,
@@ -150,13 +149,14 @@ def draw_aurocs(board: Scoreboard) -> "Figure":
                 axes.plot([found.low, found.high], [place + shift] * 2, color=own.color, linewidth=0.9)
         axes.plot([found.value for _, found in rows if found], [place + shift for place, found in rows if found],
                   **points(index, markersize=3.6), label=at_words(horizon))  # fmt: skip
-    signals = sum(name not in RULES for name in names)
+    rules = {row.signal for row in board.aurocs if row.kind == "rule"}
+    signals = sum(name not in rules for name in names)
     for edge in range(1, len(names)):
         axes.axhline(edge - 0.5, color="#ececec", linewidth=0.5)
     axes.axvline(0.5, color=INK, linewidth=0.7)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_yticks(range(len(names)), [_row_words(name) for name in names])
+    axes.set_yticks(range(len(names)), [_row_words(name, name in rules, board) for name in names])
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -165,5 +165,6 @@ def draw_aurocs(board: Scoreboard) -> "Figure":
     return figure
 
 
-def _row_words(name: str) -> str:
-    return f"fired: {in_words(name)}" if name in RULES else in_words(name)
+def _row_words(name: str, rule: bool, board: Scoreboard) -> str:
+    words = in_words(name, board.names)
+    return f"fired: {words}" if rule else words

@@ -81,7 +81,8 @@ def _part(run: Run, number: int, keys: Sequence[str]) -> Part:
 
 
 def _told(run: Run) -> str:
-    fired = [f"{in_words(rule)} at {each.step:,}" for rule in MARKED if (each := run.found[rule]) is not None]
+    names = run.names
+    fired = [f"{in_words(rule, names)} at {each.step:,}" for rule in MARKED if (each := run.found[rule]) is not None]
     said = f"{listed(fired, len(MARKED)).capitalize()}." if fired else "No rule fired."
     if run.censored:
         said += f" Not grokked by step {run.trajectory.steps:,} of {run.trajectory.budget:,}: {run.outcome}."
@@ -93,7 +94,7 @@ def _numbers(run: Run) -> str:
     for name in ("defect", "finite_difference_defect"):
         _, values = run.trajectory.signal(name)
         if len(values):
-            parts.append(f"The {in_words(name)} begins at {values[0]:.3g}, peaks at {values.max():.3g}")
+            parts.append(f"The {in_words(name, run.names)} begins at {values[0]:.3g}, peaks at {values.max():.3g}")
     for name in ("train", "test"):
         _, values = run.trajectory.signal(f"{name}_accuracy")
         if len(values):
@@ -135,7 +136,8 @@ def _draw_rules(axes: "Axes", run: Run, fired: Sequence[str]) -> None:
                   solid_capstyle="butt", alpha=0.55, clip_on=False)  # fmt: skip
         axes.plot([detected.step], [row], **points(rule, markersize=7 if own.marker == "*" else 4.8), clip_on=False)
     axes.set_ylim(max(len(fired), 1) - 0.4, -0.6)
-    axes.set_yticks(range(len(fired)), [f"{in_words(rule)}  {_step(run, rule):,}" for rule in fired])
+    names = run.names
+    axes.set_yticks(range(len(fired)), [f"{in_words(rule, names)}  {_step(run, rule):,}" for rule in fired])
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", length=0, labelbottom=False)
     axes.spines[["left", "bottom"]].set_visible(False)

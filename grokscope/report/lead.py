@@ -13,7 +13,6 @@ from grokscope.warning.fits import LEVEL, PowerLaw
 from grokscope.warning.law import Case, Law, law
 from grokscope.warning.law_tables import Exponent, counts_in_words, exponents, law_in_words, laws_table, verdict
 from grokscope.warning.nulls import FLOOR_RECORDS
-from grokscope.words.names import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +48,7 @@ def section(runs: Sequence[Run], task: str) -> Section:
 
 
 def _plate(fitted: Law, task: str) -> Plate | LeftOut:
-    title = f"Lead against grok step: {in_words(fitted.rule)}"
+    title = f"Lead against grok step: {fitted.words}"
     if fitted.counts.not_recorded and not fitted.counts.runs:
         return LeftOut(title, "no run recorded its signal")
     if fitted.published is None:

@@ -8,7 +8,9 @@ from grokscope.report.parts import Part, Plate
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, GREEN, line, log_axis, points
 from grokscope.report.wording import label, varying
+from grokscope.settings.signals import names_of
 from grokscope.warning.configuration import configuration_of
+from grokscope.warning.detection import described
 from grokscope.words.names import in_words
 from grokscope.words.numbers import count, counted
 from grokscope.words.table import Column, Table
@@ -168,9 +170,10 @@ def table(runs: Sequence[Run]) -> Table:
         rows.append(
             (run.name, trajectory.task, *facts, run.outcome, *found, grok, lead, trajectory.steps, trajectory.budget)
         )
+    names = names_of(described(run.trajectory for run in runs))
     columns = (
         *map(Column, ("run", "task", *keys, "train.seed", "outcome")),
-        *(Column(in_words(rule), count, "step") for rule in (*rules, "grokked")),
+        *(Column(in_words(rule, names), count, "step") for rule in (*rules, "grokked")),
         Column("lead from confirmed onset", count, "steps"),
         Column("last step", count),
         Column("budget", count, "steps"),

@@ -17,13 +17,14 @@ from grokscope import registry
 from grokscope.runs.directory import RunDirectory, distinct_names, find_run
 from grokscope.runs.log import read
 from grokscope.settings.config import FLAGS, ConfigError, resolve
+from grokscope.settings.signals import names_of
 from grokscope.settings.values import dotted
 from grokscope.sweeps.commands import toml_of
 from grokscope.sweeps.manifest import MANIFEST as SWEEP
-from grokscope.warning.detectors import Detected
+from grokscope.warning.detection import described, detections
 from grokscope.warning.lookup import distinct, place_of, read_trajectories
 from grokscope.warning.review import cost
-from grokscope.warning.rules import detections
+from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Skipped, Trajectory, unheard
 
 Array = NDArray[np.float64]
@@ -78,6 +79,11 @@ class Run:
     @property
     def name(self) -> str:
         return self.trajectory.name
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What a person calls its signals and their rules."""
+        return names_of(described([self.trajectory]))
 
     @property
     def treated(self) -> bool:

@@ -19,12 +19,13 @@ from grokscope import registry
 from grokscope.contract.interventions import InterventionSpec
 from grokscope.settings.parameters import BadParameters, read_parameters, written_parameters
 from grokscope.settings.parameters import validated as valid_parameters
+from grokscope.settings.signals import installed_signals
 
-DETECTIONS = ("memorized", "onset", "test-loss-turn", "grokked")
-"""What a schedule may wait for."""
+DETECTIONS = ("memorized", "onset", "test-loss-turn", "grokked", "regressed")
+"""What a schedule may wait for, beside the rules of signals"""
 
 Time = int | str
-"""Steps taken, or one of `DETECTIONS`"""
+"""Steps taken, or one of `DETECTIONS`, or the name of a signal's rule"""
 
 _HEAD = re.compile(r"(?P<kind>[^@:]+)(@(?P<when>[^:]*?)(\.\.(?P<until>[^:]*))?)?(:(?P<rest>.*))?", re.DOTALL)
 
@@ -140,8 +141,9 @@ def _time(text: str, whole: str) -> Time:
     text = text.strip()
     if text.isdigit():
         return int(text)
-    if text in DETECTIONS:
+    known = dict.fromkeys([*DETECTIONS, *(rule.name for spec in installed_signals() for rule in spec.rules)])
+    if text in known:
         return text
-    nearest = get_close_matches(text, DETECTIONS, n=1)
+    nearest = get_close_matches(text, known, n=1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
-    raise BadSchedule(f"{whole!r}: {text!r} is neither a step nor one of {', '.join(DETECTIONS)}{hint}")
+    raise BadSchedule(f"{whole!r}: {text!r} is neither a step nor one of {', '.join(known)}{hint}")

@@ -83,9 +83,9 @@ SPEC = SignalSpec(
     cost="gradients",
     open=lambda parameters, subject: CommutatorSignal("defect", "defect_floor", "exact", _exact),
     rules=(
-        SignalRule("onset", "persistent", consecutive=3),
-        SignalRule("onset-paper", "paper"),
-        SignalRule("onset-paper-slow", "paper-slow"),
+        SignalRule("onset", "persistent", "defect onset", consecutive=3),
+        SignalRule("onset-paper", "paper", "defect onset, paper's rule"),
+        SignalRule("onset-paper-slow", "paper-slow", "defect onset, paper's slow rule"),
     ),
     log=True,
     floor="defect_floor",
@@ -98,7 +98,7 @@ COMMUTATOR_NORM = SignalSpec(
     summary="Length of the commutator of two gradient steps, ‖H_B g_A − H_A g_B‖, as every measurement records it.",
     source=PAPER,
     cost="recorded",
-    rules=(SignalRule("commutator-norm-rise", "rises", factor=10.0, consecutive=3),),
+    rules=(SignalRule("commutator-norm-rise", "rises", "commutator norm rose", factor=10.0, consecutive=3),),
     log=True,
 )
 
@@ -108,7 +108,7 @@ RELATIVE_COMMUTATOR = SignalSpec(
     summary="The commutator's length over that of its two parts, ‖H_B g_A − H_A g_B‖ / (‖H_B g_A‖ + ‖H_A g_B‖), in "
     "[0, 1], as every measurement by the exact estimator records it.",
     cost="recorded",
-    rules=(SignalRule("relative-commutator-fall", "falls", factor=0.5, consecutive=3),),
+    rules=(SignalRule("relative-commutator-fall", "falls", "relative commutator fell", factor=0.5, consecutive=3),),
 )
 
 PROBE_GRADIENT_NORM = SignalSpec(

@@ -31,7 +31,7 @@ SPEC = SignalSpec(
     cost="gradients",
     open=_open,
     parameters=FiniteDifferenceParameters,
-    rules=(SignalRule("onset-finite-difference", "paper"),),
+    rules=(SignalRule("onset-finite-difference", "paper", "onset, finite difference"),),
     log=True,
     floor="finite_difference_floor",
     work=lambda parameters, pairs: Work(gradients=4 * pairs),

@@ -18,7 +18,7 @@ SPEC = SignalSpec(
     summary="Length of the gradient of the last training batch before clipping, ‖g‖.",
     cost="free",
     open=lambda parameters, subject: GradientNorm(),
-    rules=(SignalRule("gradient-norm-collapse", "falls", factor=0.1, consecutive=2),),
+    rules=(SignalRule("gradient-norm-collapse", "falls", "gradient norm collapsed", factor=0.1, consecutive=2),),
     log=True,
     default=True,
 )

@@ -36,5 +36,5 @@ SPEC = SignalSpec(
     source="arXiv 2602.16967",
     cost="snapshot",
     open=_open,
-    rules=(SignalRule("pc1-turn", "turns", consecutive=2),),
+    rules=(SignalRule("pc1-turn", "turns", "PC1 turned", consecutive=2),),
 )

@@ -2,7 +2,7 @@
 
 from grokscope.contract.signals import SignalRule, SignalSpec
 
-TURN = SignalRule("test-loss-turn", "falls", factor=0.9, climbed=True)
+TURN = SignalRule("test-loss-turn", "falls", "test loss turned", factor=0.9, climbed=True)
 """Test loss has climbed above its first value, and has now fallen by a tenth below its peak. Where it never climbs (no
 memorization phase) the rule never fires."""
 

@@ -20,7 +20,7 @@ SPEC = SignalSpec(
     source="Liu et al. 2022, arXiv 2210.01117",
     cost="free",
     open=lambda parameters, subject: WeightNorm(),
-    rules=(SignalRule("weight-norm-halved", "falls", factor=0.5),),
+    rules=(SignalRule("weight-norm-halved", "falls", "weight norm halved", factor=0.5),),
     log=True,
     higher=False,
     default=True,

@@ -134,6 +134,7 @@ class Trainer:
             self.watch.see(event)
             self.forecast.see(event)
             self.treatment.replay(event)
+        self.watch.see(started)
         if not resumed:
             self._warn(self.treatment.in_vain())
         packers = {name: Packer(split, self.model) for name, split in self.data.splits.items()}

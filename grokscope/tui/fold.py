@@ -14,7 +14,6 @@ from grokscope.runs.state import Phase
 from grokscope.tui.columns import MAX_CURVES, REGULAR, samples
 from grokscope.tui.series import Rows, Series
 from grokscope.tui.view import (
-    DETECTIONS,
     KEPT_NOTABLE,
     KEPT_REGULAR,
     NOTHING,
@@ -97,7 +96,7 @@ def _envelope(view: View, event: Event) -> View:
     version, step = event.get("v"), step_of(event)
     if isinstance(version, int) and version > SCHEMA_VERSION and NEWER not in view.problems:
         view = noticed(view, NEWER)
-    dated_back = event["event"] in DETECTIONS  # their step is when it happened, not how far the run is
+    dated_back = "confirmed_at" in event  # a detection's step is when it happened, not how far the run is
     return _clocked(
         replace(
             view,
@@ -185,7 +184,7 @@ def _snapshot(view: View, event: Event) -> View:
     return replace(view, snapshots=(*view.snapshots[-KEPT_REGULAR + 1 :], step_of(event) or 0))
 
 
-_SILENT = {"checkpoint", "diverged", "warned"}
+_SILENT = {"checkpoint", "diverged", "warned", "turned", "regressed", "fired"}
 _MEANING: dict[str, Callable[[View, Event], View]] = {
     "started": _started,
     "paused": _phase("paused"),

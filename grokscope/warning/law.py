@@ -7,12 +7,14 @@ error on configurations that it has not seen.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from grokscope.settings.signals import names_of
 from grokscope.warning.configuration import configuration_of
+from grokscope.warning.detection import described, detections, rule_numbers
 from grokscope.warning.fits import (
     DRAWS,
     Array,
@@ -28,10 +30,8 @@ from grokscope.warning.fits import (
 )
 from grokscope.warning.nulls import Nulls, nulls, permuted_correlation
 from grokscope.warning.ranking import Correlation, spearman
-from grokscope.warning.rules import RULE_SIGNALS, detections
 from grokscope.warning.trajectory import Trajectory
-
-RULES = tuple(name for name in RULE_SIGNALS if name != "grokked")
+from grokscope.words.names import in_words
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,8 @@ class Law:
     counts: Counts
     published: Published | None
     prediction: Prediction | None
+    words: str = ""
+    """What a person calls the rule; empty: its name"""
 
     @property
     def points(self) -> tuple[Case, ...]:
@@ -145,9 +147,11 @@ class Law:
 
 def law(trajectories: Sequence[Trajectory], rule: str = "onset", draws: int = DRAWS, seed: int = 0) -> Law:
     """The law of one rule of `detections` on these runs. Raises `ValueError` for a rule that does not exist."""
-    if rule not in RULES:
-        raise ValueError(f"there is no rule {rule!r}; there are: {', '.join(RULES)}")
-    return law_of([case_of(trajectory, rule) for trajectory in trajectories], rule, draws, seed)
+    known = rule_numbers(trajectories)
+    if rule not in known:
+        raise ValueError(f"there is no rule {rule!r}; there are: {', '.join(known)}")
+    fitted = law_of([case_of(trajectory, rule) for trajectory in trajectories], rule, draws, seed)
+    return replace(fitted, words=in_words(rule, names_of(described(trajectories))))
 
 
 def law_of(cases: Sequence[Case], rule: str, draws: int = DRAWS, seed: int = 0) -> Law:
@@ -157,8 +161,8 @@ def law_of(cases: Sequence[Case], rule: str, draws: int = DRAWS, seed: int = 0) 
 
 def case_of(trajectory: Trajectory, rule: str) -> Case:
     """One run under one rule."""
-    detected = detections(trajectory)[rule]
-    steps, _ = trajectory.signal(RULE_SIGNALS[rule])
+    detected = detections(trajectory).get(rule)
+    steps, _ = trajectory.signal(rule_numbers([trajectory]).get(rule, rule))
     return Case(
         name=trajectory.name,
         configuration=configuration_of(trajectory),

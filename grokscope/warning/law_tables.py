@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from grokscope.warning.fits import PowerLaw, Resampled
 from grokscope.warning.law import Case, Counts, Law, Published
 from grokscope.warning.published import Stated
-from grokscope.words.names import in_words
 from grokscope.words.numbers import count, counted, estimate, fixed, interval, listed, p_value, percent, whole_percent
 from grokscope.words.table import Cell, Column, Table
 
@@ -55,12 +54,13 @@ def exponents_table(law: Law) -> Table:
 
 def laws_table(laws: Sequence[Law]) -> Table:
     """A row a rule: which runs fired when, the fit, its nulls, and the form that predicts."""
+    names = {law.rule: law.words for law in laws}
     triple = ("95 % low", "95 % high")
     return Table(
         "law",
         "Lead-time law of each rule",
         (
-            Column("rule", in_words),
+            Column("rule", lambda rule: names.get(rule) or rule),
             *(Column(name, count) for name in ("runs", *OUTCOME_COUNTS)),
             Column("exponent", estimate(_EXPONENT), parts=("exponent", *triple)),
             Column("R²", _EXPONENT),

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope.warning.configuration import configuration_of
-from grokscope.warning.detectors import Detected
+from grokscope.warning.detection import GROKKED, MEMORIZED
 from grokscope.warning.fits import power_law
-from grokscope.warning.law import RULES
+from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -58,14 +58,15 @@ def predictors(trajectories: Sequence[Trajectory], findings: Sequence[Findings])
     runs, found = [run for run, _ in chosen], [finding for _, finding in chosen]
     grok = np.array([run.grok_step for run in runs], dtype=np.float64)
     lr, wd = (np.array([_number(run, fact) for run in runs]) for fact in (LR, WD))
-    known: dict[str, Array] = {rule: _known(rule, found, grok) for rule in RULES}
+    rules = dict.fromkeys(rule for finding in findings for rule in finding if rule != GROKKED)
+    known: dict[str, Array] = {rule: _known(rule, found, grok) for rule in rules}
     ways: list[tuple[str, Predict, Array]] = [
-        (rule, _power(_dated(rule, found, known[rule]), grok), known[rule]) for rule in RULES
+        (rule, _power(_dated(rule, found, known[rule]), grok), known[rule]) for rule in rules
     ]
     start = np.zeros(len(runs))
     ways += [
         ("lr·wd", _clock(lr * wd, grok), start),
-        ("norm separation", _separation(runs, known["memorized"], lr * wd, grok), known["memorized"]),
+        ("norm separation", _separation(runs, known[MEMORIZED], lr * wd, grok), known[MEMORIZED]),
         ("same lr", _same(lr, grok), start),
     ]
     member = np.asarray([configuration_of(run) for run in runs])
@@ -100,14 +101,14 @@ def _held_out(predict: Predict, member: NDArray[np.str_]) -> Array:
 
 def _known(rule: str, found: Sequence[Findings], grok: Array) -> Array:
     """When the rule could say so, [n]; NaN where it did not before grokking."""
-    detected = [finding[rule] for finding in found]
+    detected = [finding.get(rule) for finding in found]
     steps = np.array([np.nan if each is None else each.confirmed_at for each in detected])
     return np.where(steps < grok, steps, np.nan)
 
 
 def _dated(rule: str, found: Sequence[Findings], known: Array) -> Array:
     """The firing step where it was known in time and is no trivial 0. [n]"""
-    detected = [finding[rule] for finding in found]
+    detected = [finding.get(rule) for finding in found]
     steps = np.array([np.nan if each is None else each.step for each in detected])
     return np.where(np.isfinite(known) & (steps > 0), steps, np.nan)
 

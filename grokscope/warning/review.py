@@ -7,22 +7,11 @@ all, side by side.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-from grokscope.contract.tasks import GrokCriterion
 from grokscope.runs.directory import NoSuchRun
-from grokscope.warning.detectors import (
-    DefectRecord,
-    Detected,
-    Grokking,
-    Memorization,
-    OnsetRule,
-    TestLossTurn,
-    onset_rule,
-)
-
-Kind = Literal["memorized", "onset", "test-loss-turn", "grokked"]
-ONSET_RULES = ("persistent", "paper", "paper-slow")
+from grokscope.warning.detection import Detections, Kind, Watched, rules_of_run
+from grokscope.warning.rules import Detected
 
 Record = Mapping[str, Any]
 """An event as its line of JSON has it."""
@@ -59,63 +48,27 @@ class Cost:
         return max(0.0, self.total - self.training - self.evaluation - self.measurement)
 
 
-@dataclass
-class _Rules:
-    memorization: Memorization
-    onsets: dict[str, OnsetRule]
-    turn: TestLossTurn
-    grokkings: dict[str, Grokking]
-
-
 def findings_of(events: Iterable[Record]) -> list[Finding]:
-    """Every rule's finding on a run's log, by the metric, criteria and rules that the run was started with.
+    """Every rule's finding on a run's log, by the metric, criteria and rules that the run was started with; those of
+    signals where the run recorded them.
 
     Raises `NoSuchRun` where the log does not begin with `started`.
     """
     log = list(events)
     if not log or log[0].get("event") != "started":
         raise NoSuchRun("there is nothing to look at: the log does not begin with `started`")
-    started, rules = log[0], log[0]["rules"]
-    return review(
-        log,
-        {name: GrokCriterion(**criterion) for name, criterion in started["criteria"].items()},
-        criterion=rules.get("grokked", {}).get("name", ""),
-        onset=rules["onset"]["name"],
-        metric=started["metric"],
-        memorization=rules["memorized"]["threshold"],
-    )
+    started = log[0]
+    watched = rules_of_run(started)
+    fold = Detections(watched, started["metric"])
+    for event in log:
+        fold.see(event)
+    acted = next((each.key for each in watched if each.acted and each.kind == "grokked"), "")
+    order = sorted(watched, key=lambda each: _ORDER.index(each.kind))
+    told = [each for each in order if each.kind != "fired" or each.number in fold.numbers]
+    return [_finding(each, fold.found.get(each.key), fold.found.get(acted)) for each in told]
 
 
-def review(
-    events: Iterable[Record],
-    criteria: Mapping[str, GrokCriterion],
-    *,
-    criterion: str,
-    onset: str = "persistent",
-    metric: str = "accuracy",
-    memorization: float = 0.99,
-) -> list[Finding]:
-    """Every rule's finding, in the order memorization, onset, test-loss turn, grokking.
-
-    `criterion` and `onset` name the rules that the run acted on; `metric` is the task's headline metric.
-    """
-    rules = _Rules(
-        Memorization(memorization),
-        {name: onset_rule(name) for name in ONSET_RULES},
-        TestLossTurn(),
-        {name: Grokking(name, criterion) for name, criterion in criteria.items()},
-    )
-    seen = (pair for event in events for pair in _seen(rules, event, metric))
-    found = {key: detected for key, detected in seen if detected is not None}
-    grokked = found.get(("grokked", criterion))
-    defaults = {"memorized": "train-accuracy", "onset": onset, "test-loss-turn": "test-loss-turn", "grokked": criterion}
-    keys: list[tuple[Kind, str]] = [
-        ("memorized", "train-accuracy"),
-        *(("onset", name) for name in ONSET_RULES),
-        ("test-loss-turn", "test-loss-turn"),
-        *(("grokked", name) for name in criteria),
-    ]
-    return [_finding(kind, rule, found.get((kind, rule)), grokked, defaults[kind] == rule) for kind, rule in keys]
+_ORDER: tuple[Kind, ...] = ("memorized", "onset", "turned", "grokked", "regressed", "fired")
 
 
 def cost(events: Iterable[Record]) -> Cost:
@@ -147,41 +100,12 @@ def shares(cost: Cost) -> dict[str, float]:
     return {name: getattr(cost, name) / total for name in ("training", "evaluation", "measurement", "other")}
 
 
-def _seen(rules: _Rules, event: Record, metric: str) -> list[tuple[tuple[Kind, str], Detected | None]]:
-    if event["event"] == "measured":
-        return _seen_measured(rules, event)
-    if event["event"] == "evaluated":
-        return _seen_evaluated(rules, event, metric)
-    return []
-
-
-def _seen_measured(rules: _Rules, event: Record) -> list[tuple[tuple[Kind, str], Detected | None]]:
-    defect = event["defect"]
-    if defect["median"] is None:
-        return []
-    samples = [sample for sample in defect["samples"] if sample is not None]
-    record = DefectRecord(event["step"], defect["median"], samples, event["below_floor"])
-    return [(("onset", name), rule.update(record)) for name, rule in rules.onsets.items()]
-
-
-def _seen_evaluated(rules: _Rules, event: Record, metric: str) -> list[tuple[tuple[Kind, str], Detected | None]]:
-    step, test = event["step"], event.get("test", {})
-    found: list[tuple[tuple[Kind, str], Detected | None]] = []
-    trained = event.get("train", {}).get(metric)
-    if trained is not None:
-        found.append((("memorized", "train-accuracy"), rules.memorization.update(step, trained)))
-    if test.get("loss") is not None:
-        found.append((("test-loss-turn", "test-loss-turn"), rules.turn.update(step, test["loss"])))
-    if test.get(metric) is not None:
-        found += [(("grokked", name), rule.update(step, dict(test))) for name, rule in rules.grokkings.items()]
-    return found
-
-
-def _finding(kind: Kind, rule: str, detected: Detected | None, grokked: Detected | None, default: bool) -> Finding:
+def _finding(watched: Watched, detected: Detected | None, grokked: Detected | None) -> Finding:
+    name = watched.rule.name
     if detected is None:
-        return Finding(kind, rule, None, None, None, None, default)
+        return Finding(watched.kind, name, None, None, None, None, watched.acted)
     lead = None if grokked is None else grokked.step - detected.step
-    return Finding(kind, rule, detected.step, detected.confirmed_at, detected.value, lead, default)
+    return Finding(watched.kind, name, detected.step, detected.confirmed_at, detected.value, lead, watched.acted)
 
 
 def _seconds(time: str) -> float:

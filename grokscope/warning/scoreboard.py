@@ -7,35 +7,25 @@ was known at that moment is all that counts.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.warning.detectors import Detected
-from grokscope.warning.law import RULES
+from grokscope.contract.signals import SignalDescription
+from grokscope.settings.signals import names_of
+from grokscope.warning.detection import MEMORIZED, TURN, described, detections, rule_numbers
 from grokscope.warning.predictors import LR, WD, PredictorRow, predictors, value_at
 from grokscope.warning.ranking import Auroc, Correlation, auroc, spearman, stratified_auroc
-from grokscope.warning.rules import RULE_SIGNALS, detections
+from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
-SIGNALS = (
-    "defect",
-    "finite_difference_defect",
-    "commutator_norm",
-    "relative_commutator",
-    "gradient_norm",
-    "weight_norm",
-    "pc1",
-    "test_loss",
-)
-"""Scored by their value; the rules beside them by how long ago they fired."""
 STRATA = (LR, WD, "task.operation")
 FRACTIONS = (0.05, 0.1, 0.25)
-EVIDENT = ("memorized", "test-loss-turn")
+EVIDENT = (MEMORIZED, TURN)
 """Rules that anybody can follow without measuring a landscape: a warning that comes after them is late news."""
 CLOCK = "lr·wd"
 AUROC_DRAWS = 2_000
@@ -104,6 +94,8 @@ class AurocRow:
     """How well a signal at a horizon tells runs that will grok from controls; runs that had grokked by then are out."""
 
     signal: str
+    kind: Literal["signal", "rule", "setting"]
+    """Whether `signal` is a signal, scored by its value; a rule, scored by how long ago it fired; or settings alone"""
     horizon: Horizon
     auroc: Auroc | None
     """None where one kind of run is missing"""
@@ -129,10 +121,25 @@ class Scoreboard:
     predictors: tuple[PredictorRow, ...]
     not_recorded: tuple[str, ...]
     """Signals that no run has"""
+    signals: Mapping[str, SignalDescription]
+    """What the names of signals and rules mean"""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What a person calls the signals and rules."""
+        return names_of(self.signals)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
-        return asdict(self)
+        signals = {name: signal.to_json() for name, signal in self.signals.items()}
+        return {**asdict(replace(self, signals={})), "signals": signals}
+
+
+class _Scored(NamedTuple):
+    kind: Literal["signal", "rule", "setting"]
+    name: str
+    number: str
+    """What it looks at"""
 
 
 @dataclass(frozen=True)
@@ -159,8 +166,11 @@ def scoreboard(
     controls = [run for run in others if run.trajectory.steps >= run.trajectory.budget]
     steps = list(at_steps) or ([int(min(run.grok for run in grokking)) // 2] if grokking else [])
     horizons = [Horizon(step, None) for step in steps] + [Horizon(None, fraction) for fraction in fractions]
-    wanted = dict.fromkeys([*SIGNALS, *RULE_SIGNALS.values()])
+    signals, rules = described(trajectories), rule_numbers(trajectories)
+    wanted = dict.fromkeys([*signals, *rules.values()])
     missing = tuple(name for name in wanted if not any(trajectory.has(name) for trajectory in trajectories))
+    scored: list[_Scored] = [_Scored("signal", name, name) for name in signals]
+    scored += [_Scored("rule", rule, number) for rule, number in rules.items()] + [_Scored("setting", CLOCK, "")]
     return Scoreboard(
         runs=len(runs),
         grokking=len(grokking),
@@ -168,25 +178,27 @@ def scoreboard(
         unfinished=len(others) - len(controls),
         median_grok_step=_median([run.grok for run in grokking]),
         median_control_steps=_median([float(run.trajectory.steps) for run in controls]),
-        rules=tuple(_rule_row(rule, grokking, controls) for rule in RULES if RULE_SIGNALS[rule] not in missing),
+        rules=tuple(
+            _rule_row(rule, number, grokking, controls) for rule, number in rules.items() if number not in missing
+        ),
         aurocs=tuple(
-            _auroc_row(name, horizon, grokking, controls, draws, seed)
+            _auroc_row(each, horizon, grokking, controls, draws, seed)
             for horizon in horizons
-            for name in (*SIGNALS, *RULES, CLOCK)
-            if RULE_SIGNALS.get(name, name) not in missing
+            for each in scored
+            if each.number not in missing
         ),
         predictors=predictors([run.trajectory for run in grokking], [run.found for run in grokking]),
         not_recorded=missing,
+        signals=signals,
     )
 
 
-def _rule_row(rule: str, grokking: Sequence[_Run], controls: Sequence[_Run]) -> RuleRow:
-    signal = RULE_SIGNALS[rule]
+def _rule_row(rule: str, signal: str, grokking: Sequence[_Run], controls: Sequence[_Run]) -> RuleRow:
     grokking = [run for run in grokking if run.trajectory.has(signal)]
     controls = [run for run in controls if run.trajectory.has(signal)]
     typical = _median([run.grok for run in grokking])
-    fired = [(run, detected) for run in grokking if (detected := run.found[rule]) is not None]
-    alarms = [detected for run in controls if (detected := run.found[rule]) is not None]
+    fired = [(run, detected) for run in grokking if (detected := run.found.get(rule)) is not None]
+    alarms = [detected for run in controls if (detected := run.found.get(rule)) is not None]
     grok = np.array([run.grok for run, _ in fired])
     known = np.array([detected.confirmed_at for _, detected in fired], dtype=np.float64)
     dated = np.array([detected.step for _, detected in fired], dtype=np.float64)
@@ -209,16 +221,16 @@ def _rule_row(rule: str, grokking: Sequence[_Run], controls: Sequence[_Run]) -> 
 
 
 def _race(fired: Sequence[tuple[_Run, Detected]], rival: str) -> Race:
-    both = [(detected, other) for run, detected in fired if (other := run.found[rival]) is not None]
+    both = [(detected, other) for run, detected in fired if (other := run.found.get(rival)) is not None]
     ahead = np.array([other.confirmed_at - detected.confirmed_at for detected, other in both], dtype=np.float64)
     return Race(len(both), int((ahead > 0).sum()), _quartiles(ahead))
 
 
 def _auroc_row(
-    name: str, horizon: Horizon, grokking: Sequence[_Run], controls: Sequence[_Run], draws: int, seed: int
+    what: _Scored, horizon: Horizon, grokking: Sequence[_Run], controls: Sequence[_Run], draws: int, seed: int
 ) -> AurocRow:
     ahead = [run for run in grokking if run.grok > horizon.of(run.trajectory)]
-    scored = [[(run, _score(name, run, horizon)) for run in group] for group in (ahead, controls)]
+    scored = [[(run, _score(what, run, horizon)) for run in group] for group in (ahead, controls)]
     positive, negative = ([(run, score) for run, score in group if not np.isnan(score)] for group in scored)
     values = [np.array([score for _, score in group], dtype=np.float64) for group in (positive, negative)]
     within: dict[str, float | None] = {}
@@ -227,24 +239,24 @@ def _auroc_row(
         known = [np.array([stratum is not None for stratum in group], dtype=bool) for group in strata]
         kept = [[stratum for stratum in group if stratum is not None] for group in strata]
         within[fact] = stratified_auroc(values[0][known[0]], values[1][known[1]], kept[0], kept[1])
-    return AurocRow(name, horizon, auroc(values[0], values[1], draws, seed), within)
+    return AurocRow(what.name, what.kind, horizon, auroc(values[0], values[1], draws, seed), within)
 
 
-def _score(name: str, run: _Run, horizon: Horizon) -> float:
+def _score(what: _Scored, run: _Run, horizon: Horizon) -> float:
     """The signal's value as it was known at the horizon; NaN where it was not recorded, or the run not seen so far."""
     trajectory, step = run.trajectory, horizon.of(run.trajectory)
     if trajectory.steps < step:
         return float("nan")
-    if name == CLOCK:
+    if what.kind == "setting":
         rates = [trajectory.facts.get(fact) for fact in (LR, WD)]
         numbers = [float(rate) for rate in rates if isinstance(rate, int | float)]
         return numbers[0] * numbers[1] if len(numbers) == 2 else float("nan")
-    if name in RULES:
-        if not trajectory.has(RULE_SIGNALS[name]):
+    if what.kind == "rule":
+        if not trajectory.has(what.number):
             return float("nan")
-        detected = run.found[name]
+        detected = run.found.get(what.name)
         return -float(detected.confirmed_at) if detected and detected.confirmed_at <= step else -float("inf")
-    return value_at(trajectory, name, step)
+    return value_at(trajectory, what.name, step)
 
 
 def _stratum(run: _Run, fact: str) -> str | None:

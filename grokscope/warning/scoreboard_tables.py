@@ -1,11 +1,12 @@
 """The scoreboard as tables, and the sentence above them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from grokscope.warning.ranking import Correlation
 from grokscope.warning.scoreboard import EVIDENT, AurocRow, Horizon, Quartiles, Race, RuleRow, Scoreboard
 from grokscope.words.names import in_words
-from grokscope.words.numbers import count, counted, estimate, fixed, parts_of_whole, percent, short
+from grokscope.words.numbers import Form, count, counted, estimate, fixed, parts_of_whole, percent, short
 from grokscope.words.table import Cell, Column, Table
 
 _SPREAD = estimate(short)
@@ -16,7 +17,7 @@ def headline(board: Scoreboard) -> str:
     """How many runs grokked, how many never did, and how long they were watched."""
     typical = "" if board.median_grok_step is None else f" (median step {count(board.median_grok_step)})"
     watched = "" if board.median_control_steps is None else f" (watched for {count(board.median_control_steps)} steps)"
-    unrecorded = ", ".join(map(in_words, board.not_recorded))
+    unrecorded = ", ".join(in_words(name, board.names) for name in board.not_recorded)
     return (
         f"{counted(board.grokking, 'run')} grokked{typical}, {board.controls} never did{watched}, "
         f"{board.unfinished} unfinished." + (f" No run recorded: {unrecorded}." if unrecorded else "")
@@ -35,8 +36,8 @@ def rules_table(board: Scoreboard) -> Table:
         "scoreboard",
         "Rules as warnings",
         (
-            Column("rule", in_words),
-            Column("signal", in_words, detail=True),
+            Column("rule", _named(board)),
+            Column("signal", _named(board), detail=True),
             Column("warned", parts_of_whole, parts=("in time", "fired", "grokking")),
             Column(
                 "false", parts_of_whole, parts=("false alarms by the median grok step", "false alarms", "controls")
@@ -73,19 +74,20 @@ def races_table(board: Scoreboard) -> Table:
     """A row a rule: whether it knew before the rules that anybody can follow."""
     raced = [row for row in board.rules if any(race.runs for race in row.races.values())]
     rivals = [rival for rival in EVIDENT if any(rival in row.races and row.races[rival].runs for row in raced)]
+    named = _named(board)
     columns = [
         column
         for rival in rivals
         for column in (
-            Column(f"vs {in_words(rival)}", parts_of_whole,
-                   parts=(f"before {in_words(rival)}", f"runs with {in_words(rival)}")),
+            Column(f"vs {named(rival)}", parts_of_whole,
+                   parts=(f"before {named(rival)}", f"runs with {named(rival)}")),
             Column("by", short, "steps"),
         )
     ]  # fmt: skip
     return Table(
         "scoreboard-races",
         "Who knew first",
-        (Column("rule", in_words), *columns),
+        (Column("rule", _named(board)), *columns),
         tuple((row.rule, *(cell for rival in rivals for cell in _race(row.races.get(rival)))) for row in raced)
         if rivals
         else (),
@@ -108,7 +110,7 @@ def auroc_table(board: Scoreboard) -> Table:
         "auroc",
         "AUROC for “will grok”",
         (
-            Column("signal or rule", in_words),
+            Column("signal or rule", _named(board)),
             *(
                 Column(at_words(horizon), _AUROC, parts=_auroc_parts(at_words(horizon)), rank=2 * min(place, 1))
                 for place, horizon in enumerate(horizons)
@@ -141,7 +143,7 @@ def predictors_table(board: Scoreboard) -> Table:
         "predictors",
         "Grok step from one number",
         (
-            Column("from", in_words),
+            Column("from", _named(board)),
             Column("runs", count),
             Column("median error", percent),
             Column("mean error", percent),
@@ -167,19 +169,23 @@ def at_words(horizon: Horizon) -> str:
     return f"step {count(horizon.step)}" if horizon.step is not None else percent(horizon.fraction, 0)
 
 
-def rule_in_words(row: RuleRow) -> str:
+def rule_in_words(row: RuleRow, names: Mapping[str, str]) -> str:
     """The rule's row in a sentence, for those who cannot see the chart."""
     lead = "never fired" if row.lead is None else f"median lead {count(row.lead.median)} steps"
     return (
-        f"{in_words(row.rule)}: {lead}, in time on {row.in_time} of {row.grokking}, false alarms on "
+        f"{in_words(row.rule, names)}: {lead}, in time on {row.in_time} of {row.grokking}, false alarms on "
         f"{row.false_alarms} of {row.controls}"
     )
 
 
-def auroc_in_words(row: AurocRow) -> str:
+def auroc_in_words(row: AurocRow, names: Mapping[str, str]) -> str:
     """The signal's AUROC at one horizon, with its interval."""
     assert row.auroc is not None
-    return f"{in_words(row.signal)} at {at_words(row.horizon)} {_AUROC(_auroc(row))}"
+    return f"{in_words(row.signal, names)} at {at_words(row.horizon)} {_AUROC(_auroc(row))}"
+
+
+def _named(board: Scoreboard) -> Form:
+    return partial(in_words, names=board.names)
 
 
 def _spread(quartiles: Quartiles | None) -> Cell:

@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from grokscope.runs.directory import NoSuchRun
+from grokscope.settings.signals import read_descriptions
 from grokscope.settings.values import sentence
 from grokscope.warning.trajectory import Trajectory
 
@@ -57,6 +58,8 @@ class _Line(_Strict):
     budget: Step
     columns: dict[str, list[FiniteFloat | None]]
     grok_known_at: Step | None = None
+    regress_step: Step | None = None
+    signals: dict[str, Any] = {}
 
 
 def read_table(path: Path) -> list[Trajectory]:
@@ -157,6 +160,8 @@ def _from(line: _Line) -> Trajectory:
         steps=line.steps,
         budget=line.budget,
         grok_known_at=line.grok_known_at,
+        regress_step=line.regress_step,
+        signals=read_descriptions(line.signals),
     )
 
 
@@ -178,8 +183,10 @@ def _to_json(trajectory: Trajectory) -> Mapping[str, Any]:
         "facts": dict(trajectory.facts),
         "grok_step": trajectory.grok_step,
         "grok_known_at": trajectory.grok_known_at,
+        "regress_step": trajectory.regress_step,
         "steps": trajectory.steps,
         "budget": trajectory.budget,
+        "signals": {name: each.to_json() for name, each in trajectory.signals.items() if name in trajectory.columns},
         "columns": {name: [_rounded(value) for value in column] for name, column in trajectory.columns.items()},
     }
 

@@ -5,17 +5,18 @@ be cut at any step (`until`), and what is left knows nothing of what came later.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.contract.signals import SignalDescription
 from grokscope.gate import Unreadable
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import OddLines, read
-from grokscope.settings.signals import installed_signals
+from grokscope.settings.signals import installed_signals, read_descriptions
 from grokscope.settings.values import dotted
 
 Array = NDArray[np.float64]
@@ -74,6 +75,10 @@ class Trajectory:
     """Steps it was allowed"""
     grok_known_at: int | None = None
     """When the criterion was fulfilled; a criterion that asks for persistence reports an earlier step than that"""
+    regress_step: int | None = None
+    """When it lost again what it had grokked; see `grokscope.warning.rules.Regression`"""
+    signals: Mapping[str, SignalDescription] = field(default_factory=dict)
+    """What the run's log says of its signals, by name"""
     place: str = ""
     """Where it was read, which makes it the same run: its folder, or its table and its name there"""
 
@@ -87,6 +92,7 @@ class Trajectory:
             raise ValueError(f"{self.name}: steps ascend, and there is one at least")
         object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
         object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
+        object.__setattr__(self, "signals", MappingProxyType(dict(self.signals)))
         if self.grok_step is not None and self.grok_known_at is None:
             object.__setattr__(self, "grok_known_at", self.grok_step)
 
@@ -106,6 +112,7 @@ class Trajectory:
             columns={name: column[kept] for name, column in self.columns.items()},
             grok_step=self.grok_step if known else None,
             grok_known_at=self.grok_known_at if known else None,
+            regress_step=self.regress_step if (self.regress_step or 0) <= step else None,
             steps=min(self.steps, step),
         )
 
@@ -162,6 +169,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     """The events of a log, as plain dictionaries, as a trajectory. Raises `NoSuchRun` where they hold no run."""
     started: Mapping[str, Any] | None = None
     grokked: Mapping[str, Any] | None = None
+    regressed: Mapping[str, Any] | None = None
     rows: dict[int, dict[str, float]] = {}
     treated: dict[str, Fact] = {}
     metric, last = "accuracy", 0
@@ -171,6 +179,8 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
             started, metric = event, event["metric"]
         elif kind == "grokked":
             grokked = event
+        elif kind == "regressed":
+            regressed = event
         elif kind == "intervened" and event["state"] == "on":
             treated.setdefault(TREATED_FROM, event["step"])
         if isinstance(step, int):
@@ -189,6 +199,8 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
         steps=last,
         budget=started["config"]["train"]["steps"],
         grok_known_at=None if grokked is None else grokked["confirmed_at"],
+        regress_step=None if regressed is None else regressed["step"],
+        signals=read_descriptions(started.get("signals") or {}),
     )
 
 

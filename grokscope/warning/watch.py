@@ -1,106 +1,110 @@
-"""All detectors of one run, fed with its events.
+"""The rules of one run as it goes on: a fold over its log that tells what they find as events to be recorded.
 
-A watch is a fold over the log and nothing more: feeding it the events of a run again brings it to the same state. What
-was not finite is null there, and passed over.
+Feeding it the events of a run again brings it to the same state.
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from grokscope.contract.tasks import GrokCriterion
-from grokscope.events import Detection, Grokked, Memorized, Onset, Rule
-from grokscope.warning.detectors import DefectRecord, Detected, Grokking, Memorization, TestLossTurn, onset_rule
+from grokscope.events import Detection, Fired, Grokked, Memorized, Onset, Regressed, Rule, Turned
+from grokscope.warning.detection import GROKKED, MEMORIZED, TURN, Detections, Watched, rules_of_run
+from grokscope.warning.rules import Detected
 
-DetectionT = TypeVar("DetectionT", bound=Detection)
+_EVENTS: Mapping[str, type[Detection]] = {
+    "memorized": Memorized,
+    "onset": Onset,
+    "turned": Turned,
+    "grokked": Grokked,
+    "regressed": Regressed,
+}
 
 
 class Watch:
-    """The rules that a run acts on, and what they have found."""
+    """All rules of a run, and what they have found."""
 
     def __init__(self, started: Mapping[str, Any]) -> None:
-        """`started`: the run's first event, with its metric, criteria, rules and cadences."""
-        rules, config = started["rules"], started["config"]
-        criterion = rules["grokked"]["name"]
-        self._memorization = Memorization(rules["memorized"]["threshold"])
-        self._onset = onset_rule(rules["onset"]["name"])
-        self._grokking = Grokking(criterion, GrokCriterion(**started["criteria"][criterion]))
-        self._turn = TestLossTurn()
+        """`started`: the run's first event, with its metric, criteria, rules, signals and cadences."""
+        self._rules = [each for each in rules_of_run(started) if each.acted or each.kind == "fired"]
+        self._detections = Detections(self._rules, started["metric"])
         self._metric: str = started["metric"]
-        self._evaluate_every: int = config["evaluate"]["every"]
-        self._measure_every: int = config["measure"]["every"]
-        self._last: Mapping[str, Any] | None = None
-        self.memorized: Detected | None = None
-        self.onset: Detected | None = None
-        self.grokked: Detected | None = None
-        self.turned: Detected | None = None
+        self._evaluate_every: int = started["config"]["evaluate"]["every"]
+        self._measure_every: int = started["config"]["measure"]["every"]
+        self._last: Mapping[str, Any] = {}
+
+    @property
+    def memorized(self) -> Detected | None:
+        return self._acted("memorized")
+
+    @property
+    def onset(self) -> Detected | None:
+        return self._acted("onset")
+
+    @property
+    def turned(self) -> Detected | None:
+        return self._acted("turned")
+
+    @property
+    def grokked(self) -> Detected | None:
+        return self._acted("grokked")
+
+    @property
+    def regressed(self) -> Detected | None:
+        return self._acted("regressed")
 
     @property
     def found(self) -> frozenset[str]:
-        """Names of the detections so far."""
-        named = {
-            "memorized": self.memorized, "onset": self.onset, "test-loss-turn": self.turned, "grokked": self.grokked,
-        }  # fmt: skip
-        return frozenset(name for name, detected in named.items() if detected is not None)
+        """Names of the detections so far, as a schedule waits for them."""
+        named = {"memorized": MEMORIZED, "turned": TURN, "grokked": GROKKED}
+        found = [each for each in self._rules if each.key in self._detections.found]
+        return frozenset(each.key if each.kind == "fired" else named.get(each.kind, each.kind) for each in found)
 
     def see(self, event: Mapping[str, Any]) -> list[Detection]:
         """What this event settles, as events to be recorded after it. Where the log is read again, they stand there
         already."""
         if event["event"] == "evaluated":
-            return self._see_evaluated(event)
-        if event["event"] == "measured":
-            return self._see_measured(event)
-        return []
+            self._last = event
+        return [self._event(watched, detected) for watched, detected in self._detections.see(event)]
 
     def result(self) -> dict[str, Any]:
         """What the run came to, for its last event."""
-        steps = {
+        scores = {split: self._last[split].get(self._metric) for split in ("train", "test") if split in self._last}
+        return {
             "memorized_step": _step(self.memorized),
             "onset_step": _step(self.onset),
             "test_loss_turn_step": _step(self.turned),
             "grokked_step": _step(self.grokked),
+            "regressed_step": _step(self.regressed),
+            "lead_steps": self._lead_steps(),
+            "metric": self._metric,
+            **scores,
         }
-        lead = None
-        if self.onset is not None and self.grokked is not None:
-            lead = self.grokked.step - self.onset.step
-        last = self._last or {}
-        scores = {split: last[split].get(self._metric) for split in ("train", "test") if split in last}
-        return {**steps, "lead_steps": lead, "metric": self._metric, **scores}
 
-    def _see_evaluated(self, event: Mapping[str, Any]) -> list[Detection]:
-        self._last = event
-        step, test = event["step"], event.get("test", {})
-        loss, accuracy = test.get("loss"), event.get("train", {}).get(self._metric)
-        memorized = None if accuracy is None else self._memorization.update(step, accuracy)
-        grokked = None if test.get(self._metric) is None else self._grokking.update(step, test)
-        turned = None if loss is None else self._turn.update(step, loss)
-        self.memorized = self.memorized or memorized
-        self.grokked = self.grokked or grokked
-        self.turned = self.turned or turned
-        found = [_event(Memorized, memorized, self._evaluate_every), _event(Grokked, grokked, self._evaluate_every)]
-        return [detection for detection in found if detection is not None]
+    def _event(self, watched: Watched, detected: Detected) -> Detection:
+        fields: dict[str, Any] = {
+            "step": detected.step,
+            "rule": Rule(**detected.rule),
+            "value": detected.value,
+            "cadence": self._measure_every if watched.kind == "onset" else self._evaluate_every,
+            "confirmed_at": detected.confirmed_at,
+        }
+        if watched.kind == "fired":
+            return Fired(signal=watched.number, **{**fields, "rule": Rule(**{**detected.rule, "name": watched.key})})
+        if watched.kind == "grokked":
+            return Grokked(lead_steps=self._lead_steps(), lead_seconds=self._lead_seconds(), **fields)
+        return _EVENTS[watched.kind](**fields)
 
-    def _see_measured(self, event: Mapping[str, Any]) -> list[Detection]:
-        defect = event["defect"]
-        if defect["median"] is None:
-            return []
-        samples = [sample for sample in defect["samples"] if sample is not None]
-        onset = self._onset.update(DefectRecord(event["step"], defect["median"], samples, event["below_floor"]))
-        self.onset = self.onset or onset
-        detection = _event(Onset, onset, self._measure_every)
-        return [] if detection is None else [detection]
+    def _acted(self, kind: str) -> Detected | None:
+        found = (self._detections.found.get(each.key) for each in self._rules if each.kind == kind)
+        return next((detected for detected in found if detected is not None), None)
+
+    def _lead_steps(self) -> int | None:
+        onset, grokked = self.onset, self.grokked
+        return None if onset is None or grokked is None else grokked.step - onset.step
+
+    def _lead_seconds(self) -> float | None:
+        seconds = [None if found is None else found.seconds for found in (self.onset, self.grokked)]
+        return None if seconds[0] is None or seconds[1] is None else seconds[1] - seconds[0]
 
 
 def _step(detected: Detected | None) -> int | None:
     return None if detected is None else detected.step
-
-
-def _event(kind: type[DetectionT], detected: Detected | None, cadence: int) -> DetectionT | None:
-    if detected is None:
-        return None
-    return kind(
-        step=detected.step,
-        rule=Rule(**detected.rule),
-        value=detected.value,
-        cadence=cadence,
-        confirmed_at=detected.confirmed_at,
-    )

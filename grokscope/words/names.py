@@ -2,36 +2,16 @@
 
 from collections.abc import Mapping
 
-RULES: Mapping[str, str] = {
-    "memorized": "memorized",
-    "test-loss-turn": "test loss turned",
-    "onset": "defect onset",
-    "onset-paper": "defect onset (paper)",
-    "onset-paper-slow": "defect onset (paper, slow)",
-    "onset-finite-difference": "onset, finite difference",
-    "commutator-norm-rise": "commutator norm rose",
-    "relative-commutator-fall": "relative commutator fell",
-    "gradient-norm-collapse": "gradient norm collapsed",
-    "weight-norm-halved": "weight norm halved",
-    "pc1-turn": "PC1 turned",
-    "grokked": "grokked",
-}
-SIGNALS: Mapping[str, str] = {
-    "defect": "defect",
-    "finite_difference_defect": "defect, finite difference",
-    "commutator_norm": "commutator norm",
-    "relative_commutator": "relative commutator",
-    "gradient_norm": "gradient norm",
-    "weight_norm": "weight norm",
-    "pc1": "PC1",
-    "test_loss": "test loss",
-    "lr·wd": "lr · wd (settings alone)",
-}
+OTHERS: Mapping[str, str] = {"memorized": "memorized", "grokked": "grokked", "lr·wd": "lr · wd (settings alone)"}
+"""Of rows beside signals and their rules"""
 
 
-def in_words(name: str) -> str:
-    """A rule or a signal for a reader; itself where it is not known here."""
-    return RULES.get(name) or SIGNALS.get(name, name)
+def in_words(name: str, names: Mapping[str, str]) -> str:
+    """A rule or a signal for a reader; itself where nobody names it.
+
+    `names`: what the signals of the runs and their rules are called; see `grokscope.settings.signals.names_of`.
+    """
+    return names.get(name) or OTHERS.get(name, name)
 
 
 def state_in_words(condition: str, status: str | None = None, *, grokked: bool = False) -> str:

@@ -106,15 +106,19 @@ def test_show_for_scripts(nursery: Nursery, made_runs: Path) -> None:
         ("onset", "persistent"): (400, 400),
         ("onset", "paper"): (200, 600),
         ("onset", "paper-slow"): (200, 600),
-        ("test-loss-turn", "test-loss-turn"): (600, 200),
+        ("turned", "test-loss-turn"): (600, 200),
         ("grokked", "sustained-0.98"): (800, 0),
         ("grokked", "strict"): (1000, -200),
         ("grokked", "first-0.90"): (700, 100),
         ("grokked", "first-0.95"): (800, 0),
         ("grokked", "first-0.99"): (900, -100),
+        ("regressed", "sustained-0.98"): (None, None),
+        ("fired", "commutator-norm-rise"): (None, None),
+        ("fired", "relative-commutator-fall"): (None, None),
+        ("fired", "weight-norm-halved"): (800, 0),
     }
     assert [found["rule"] for found in shown["detections"] if found["default"]] == [
-        "train-accuracy", "persistent", "test-loss-turn", "sustained-0.98",
+        "train-accuracy", "persistent", "test-loss-turn", "sustained-0.98", "sustained-0.98",
     ]  # fmt: skip
     spent = shown["cost_seconds"]
     assert spent == pytest.approx(

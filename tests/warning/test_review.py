@@ -5,14 +5,23 @@ from typing import Any
 
 import pytest
 
-from grokscope.contract.tasks import GrokCriterion
-from grokscope.warning.review import cost, review, shares
+from grokscope.warning.review import cost, findings_of, shares
 
-CRITERIA = {"early": GrokCriterion("accuracy", 0.5), "late": GrokCriterion("accuracy", 0.9, 2, "last")}
+CRITERIA = {
+    "early": {"metric": "accuracy", "threshold": 0.5},
+    "late": {"metric": "accuracy", "threshold": 0.9, "consecutive": 2, "report": "last"},
+}
 
 
 def measured(step: int, defect: float | None) -> dict[str, Any]:
-    return {"event": "measured", "step": step, "defect": {"median": defect, "samples": [defect]}, "below_floor": False}
+    return {
+        "event": "measured",
+        "step": step,
+        "estimator": "exact",
+        "floor": 0.01,
+        "defect": {"median": defect, "samples": [defect]},
+        "commutator_norm": None,
+    }
 
 
 def evaluated(step: int, test: float, loss: float | None = 1.0) -> dict[str, Any]:
@@ -23,7 +32,14 @@ def evaluated(step: int, test: float, loss: float | None = 1.0) -> dict[str, Any
 
 
 def found(events: list[dict[str, Any]], **options: Any) -> dict[str, tuple[int | None, int | None]]:
-    findings = review(events, CRITERIA, criterion=options.pop("criterion", "early"), **options)
+    started = {
+        "metric": "accuracy", "criteria": CRITERIA, "config": {"measure": {"estimator": "exact"}},
+        "rules": {
+            "memorized": {"name": "train-accuracy", "threshold": 0.99}, "onset": {"name": "persistent"},
+            "grokked": {"name": options.pop("criterion", "early")},
+        },
+    }  # fmt: skip
+    findings = findings_of([{"event": "started", **started}, *events])
     return {finding.rule: (finding.step, finding.lead_steps) for finding in findings}
 
 

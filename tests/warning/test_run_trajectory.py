@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from warning_made import CONFIG, jump, log, made
 
 from grokscope.runs.directory import NoSuchRun
-from grokscope.warning.rules import RULE_SIGNALS, detections
+from grokscope.warning.detection import detections, rule_numbers
 from grokscope.warning.trajectory import Trajectory, trajectory_from
 
 
@@ -55,7 +55,7 @@ def test_until_knows_nothing_of_what_came_later() -> None:
     assert before.columns["step"].tolist() == [0, 100, 200]
     assert (after.grok_step, after.grok_known_at) == (100, 300)
     assert before.budget == run.budget
-    with pytest.raises(ValueError, match="there is one at least"):
+    with pytest.raises(ValueError, match="before the first record"):
         run.until(-1)
 
 
@@ -77,7 +77,7 @@ def test_what_is_no_trajectory(columns: dict[str, Any], wrong: str) -> None:
 @given(st.integers(0, 1200), st.lists(st.floats(0.01, 100), min_size=11, max_size=11))
 def test_a_prefix_finds_what_the_whole_run_found_by_then(step: int, values: list[float]) -> None:
     """Of every rule: none of them looks ahead."""
-    signals = dict.fromkeys((*RULE_SIGNALS.values(), "test_loss"), values)
+    signals = dict.fromkeys((*rule_numbers().values(), "test_accuracy"), values)
     run = made(**signals, grok_step=700, grok_known_at=900)
     whole, prefix = detections(run), detections(run.until(step))
     for rule, found in whole.items():
@@ -86,7 +86,7 @@ def test_a_prefix_finds_what_the_whole_run_found_by_then(step: int, values: list
 
 
 def test_every_rule_finds_what_is_there() -> None:
-    found = detections(
+    every = detections(
         made(
             train_accuracy=jump(200),
             test_accuracy=jump(800),
@@ -103,7 +103,7 @@ def test_every_rule_finds_what_is_there() -> None:
             grok_known_at=1000,
         )
     )
-    steps = {rule: detected and (detected.step, detected.confirmed_at) for rule, detected in found.items()}
+    steps = {rule: (found.step, found.confirmed_at) for rule, found in every.items() if found is not None}
     assert steps == {
         "memorized": (200, 200),
         "onset": (300, 500),
@@ -118,8 +118,8 @@ def test_every_rule_finds_what_is_there() -> None:
         "pc1-turn": (800, 900),
         "grokked": (800, 1000),
     }
-    assert found["grokked"] is not None
-    assert found["grokked"].value == 1.0
+    assert every["grokked"] is not None
+    assert every["grokked"].value == 1.0
 
 
 def test_rules_without_their_signal_are_silent() -> None:

@@ -12,8 +12,8 @@ from warning_made import jump, made
 
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning import tables
+from grokscope.warning.detection import detections
 from grokscope.warning.forecast.bank import shipped_banks
-from grokscope.warning.rules import detections
 from grokscope.warning.tables import read_table, table_digest, write_table
 from grokscope.warning.trajectory import Trajectory
 

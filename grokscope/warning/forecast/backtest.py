@@ -14,11 +14,12 @@ from typing import Any, Literal
 import numpy as np
 
 from grokscope.warning.configuration import configuration_of
+from grokscope.warning.detection import rows_of
 from grokscope.warning.forecast.forecaster import Forecaster, Projection, calibrate_on
 from grokscope.warning.forecast.intervals import LEVEL
 from grokscope.warning.forecast.landmarks import Mask, family_of, landmarks_of, settled
 from grokscope.warning.forecast.laws import LAWS
-from grokscope.warning.forecast.progress import Array, Progress, rows_of
+from grokscope.warning.forecast.progress import Array, Progress
 from grokscope.warning.trajectory import Trajectory
 
 FRACTIONS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))

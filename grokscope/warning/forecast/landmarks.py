@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope.warning.configuration import configuration_of, settings_of
-from grokscope.warning.forecast.progress import FEATURES, Array, Progress, rows_of
+from grokscope.warning.detection import rows_of
+from grokscope.warning.forecast.progress import FEATURES, Array, Progress
 from grokscope.warning.trajectory import Fact, Trajectory
 
 SPREAD = 20

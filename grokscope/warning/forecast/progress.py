@@ -6,16 +6,14 @@ nothing that comes later can reach it.
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.geometry.commutator import CLEAR_OF_FLOOR
-from grokscope.warning.detectors import DefectRecord, Memorization, PersistentOnset, TestLossTurn
-from grokscope.warning.rules import MEMORIZED
+from grokscope.warning.detection import MEMORIZED, ONSET, TURN, Detections, memorization_of, rows_of, rules_of_table
 from grokscope.warning.trajectory import Fact, Trajectory
 
 Array = NDArray[np.float64]
@@ -74,14 +72,12 @@ class Progress:
     _peak: float = -math.inf
     _norm_memorized: float = math.nan
     _window: deque[tuple[float, float, float, float, float]] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    _memorization: Memorization = field(default_factory=lambda: Memorization(MEMORIZED))
-    _onset: PersistentOnset = field(default_factory=PersistentOnset)
-    _turn: TestLossTurn = field(default_factory=TestLossTurn)
+    _detections: Detections = field(default_factory=lambda: _landmarks({}))
 
     @classmethod
     def of(cls, facts: Mapping[str, Fact]) -> "Progress":
         """Of a run with these settings, before its first row."""
-        return cls(_number(facts, "optimizer.lr"), _number(facts, "optimizer.wd"))
+        return cls(_number(facts, "optimizer.lr"), _number(facts, "optimizer.wd"), _detections=_landmarks(facts))
 
     def see(self, step: int, cells: Mapping[str, float]) -> None:
         """A row: the signals that were recorded at `step`, all of them finite."""
@@ -89,15 +85,15 @@ class Progress:
         self._latest.update(cells)
         for name, value in cells.items():
             self._first.setdefault(name, value)
-        if "defect" in cells:
-            self._see_defect(step, cells["defect"], cells.get("defect_floor", 0.0))
-        if "train_accuracy" in cells and self._memorization.update(step, cells["train_accuracy"]) is not None:
-            self.memorized = step
-            self._norm_memorized = self._log_norm()
-        if "test_loss" in cells:
-            self._peak = max(self._peak, cells["test_loss"])
-            if self._turn.update(step, cells["test_loss"]) is not None:
+        for watched, detected in self._detections.see_row(step, cells):
+            if watched.key == MEMORIZED:
+                self.memorized = step
+                self._norm_memorized = self._log_norm()
+            elif watched.key == ONSET:
+                self.onset = detected.step
+            elif watched.key == TURN:
                 self.turn = step
+        self._peak = max(self._peak, cells.get("test_loss", -math.inf))
         if "test_accuracy" in cells:
             self.evaluations += 1
             self._window.append((step, self._log_loss(), self._log_norm(), self._logit(), cells["test_accuracy"]))
@@ -147,12 +143,6 @@ class Progress:
                 return stage
         return "learning"
 
-    def _see_defect(self, step: int, defect: float, floor: float) -> None:
-        record = DefectRecord(step, defect, [defect], defect < CLEAR_OF_FLOOR * floor)
-        found = self._onset.update(record)
-        if found is not None:
-            self.onset = found.step
-
     def _gain(self) -> float:
         first = self._first.get("test_accuracy", math.nan)
         return (self._latest.get("test_accuracy", math.nan) - first) / max(1 - first, SMALLEST)
@@ -183,21 +173,18 @@ class Progress:
         return slope(losses), slope(norms), slope(logits), _roughness(losses), _roughness(accuracies)
 
 
-def rows_of(trajectory: Trajectory) -> Iterator[tuple[int, dict[str, float]]]:
-    """The rows of a trajectory, as `Progress.see` takes them."""
-    names = [name for name in trajectory.columns if name != "step"]
-    table = np.column_stack([trajectory.columns[name] for name in names]) if names else np.empty((0, 0))
-    finite = np.isfinite(table)
-    for step, values, known in zip(trajectory.columns["step"].tolist(), table.tolist(), finite.tolist(), strict=True):
-        yield int(step), {name: value for name, value, there in zip(names, values, known, strict=True) if there}
-
-
 def progress_of(trajectory: Trajectory) -> Progress:
     """A recorded run, to its last row."""
     progress = Progress.of(trajectory.facts)
     for step, cells in rows_of(trajectory):
         progress.see(step, cells)
     return progress
+
+
+def _landmarks(facts: Mapping[str, Fact]) -> Detections:
+    """The detections that a forecast looks at."""
+    rules = rules_of_table([], memorization_of(facts))
+    return Detections([each for each in rules if each.key in {MEMORIZED, ONSET, TURN}])
 
 
 def _number(facts: Mapping[str, Fact], key: str) -> float:

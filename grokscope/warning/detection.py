@@ -1,0 +1,240 @@
+"""The one fold of detections: a run's records in order, and what its rules find in them.
+
+A run that is training, one that is resumed, a log that is read and a table of somebody else's numbers go through this
+fold, so that all are told the same. It takes events as the log has them (what is not finite is null) or rows of numbers
+by name.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+
+from grokscope.contract.signals import Shape, SignalDescription, SignalRule
+from grokscope.contract.tasks import GrokCriterion
+from grokscope.geometry.commutator import CLEAR_OF_FLOOR
+from grokscope.settings.signals import MEASURING, installed_descriptions, signals_of
+from grokscope.warning.rules import Detected, Grokking, Record, Regression, Rule, fresh
+from grokscope.warning.trajectory import Fact, Trajectory, cells_of
+
+Kind = Literal["memorized", "onset", "turned", "grokked", "regressed", "fired"]
+"""What a rule finds: the name of the event that says so"""
+
+MEMORIZED = "memorized"
+MEMORIZATION_RULE = "train-accuracy"
+ONSET = "onset"
+TURN = "test-loss-turn"
+GROKKED = "grokked"
+MEMORIZATION = 0.99
+"""Training accuracy that counts as memorized where a run does not say, as in `detect.memorization`"""
+
+ONSETS: tuple[Shape, ...] = ("persistent", "paper", "paper-slow")
+"""Shapes of rules that find onset: `detect.onset` names the one that a run acts on"""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One rule, and the number that it looks at."""
+
+    key: str
+    """What the rule is called where rules are compared: `onset-paper`"""
+    kind: Kind
+    number: str
+    rule: Rule
+    acted: bool = False
+    """Whether the run acts on it"""
+    floor: str = ""
+    """The number that holds the size of the rounding error"""
+
+
+class Detections:
+    """A set of fresh rules, and what they have found in the records so far."""
+
+    def __init__(self, watched: Sequence[Watched], metric: str = "accuracy") -> None:
+        """`metric`: which of a split's scores is its accuracy."""
+        self.watched = watched
+        self.found: dict[str, Detected] = {}
+        self._metric = metric
+        self._clock = Clock()
+        self._recorded: set[str] = set()
+        self._by_number: dict[str, list[Watched]] = {}
+        for each in watched:
+            self._by_number.setdefault(each.number, []).append(each)
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Those of the rules' numbers that were recorded at all."""
+        return frozenset(self._recorded)
+
+    def see(self, event: Mapping[str, Any]) -> list[tuple[Watched, Detected]]:
+        """What this event settles."""
+        seconds = self._clock.see(event)
+        if event["event"] not in {"evaluated", "measured", "observed"}:
+            return []
+        return self.see_row(event["step"], _numbers_of(event, self._metric), seconds)
+
+    def see_row(
+        self, step: int, numbers: Mapping[str, float], seconds: float | None = None
+    ) -> list[tuple[Watched, Detected]]:
+        """What the finite `numbers`, recorded at `step`, settle; a number and its floor come together."""
+        news = []
+        known = self._by_number.keys() & numbers.keys()
+        self._recorded |= known
+        for name in known:
+            for watched in self._by_number[name]:
+                floor = numbers.get(watched.floor)
+                below = floor is not None and not numbers[name] >= CLEAR_OF_FLOOR * floor
+                detected = watched.rule.update(Record(step, numbers[name], below, seconds))
+                if detected is not None:
+                    self.found[watched.key] = detected
+                    news.append((watched, detected))
+        return sorted(news, key=lambda pair: _ORDER.index(pair[0].kind))
+
+
+_ORDER: tuple[Kind, ...] = ("memorized", "onset", "turned", "fired", "grokked", "regressed")
+
+
+class Clock:
+    """How long a run has been running, by the time stamps of its events; time between its processes does not count."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._began: float | None = None
+        self._elapsed = 0.0
+
+    def see(self, event: Mapping[str, Any]) -> float | None:
+        """Seconds at this event; None where it bears no time."""
+        try:
+            now = datetime.fromisoformat(event["time"]).timestamp()
+        except (KeyError, ValueError, TypeError):
+            return None
+        if event["event"] == "started" or self._began is None:
+            self._before, self._began = self._elapsed, now
+        self._elapsed = self._before + max(0.0, now - self._began)
+        return self._elapsed
+
+
+# --- which rules look at which run ------------------------------------------------------------------------------------
+
+
+def rules_of_run(started: Mapping[str, Any]) -> list[Watched]:
+    """Every rule that has something to look at in a run, fresh; those that the run acts on are marked.
+
+    `started`: the run's first event, with its metric, criteria, rules and signals.
+    """
+    acted = started["rules"]
+    memorized = acted.get(MEMORIZED, {})
+    threshold = float(memorized.get("threshold", MEMORIZATION))
+    rules = [_memorization(threshold)]
+    measuring = MEASURING.get(started["config"].get("measure", {}).get("estimator", ""), "")
+    signals = signals_of(started)
+    for signal in signals.values():
+        if signal.name == measuring:
+            rules += _onsets(signal, acted.get("onset", {}).get("name", "persistent"))
+        rules += [
+            _watched(signal, rule) for rule in signal.rules if signal.name != measuring or rule.shape not in ONSETS
+        ]
+    chosen = acted.get(GROKKED, {}).get("name")
+    for name, criterion in started["criteria"].items():
+        rules += _groks(name, GrokCriterion(**criterion), f"test.{criterion['metric']}", acted=name == chosen)
+    return rules
+
+
+def rules_of_table(trajectories: Iterable[Trajectory], memorization: float = MEMORIZATION) -> list[Watched]:
+    """Every rule that can be asked of a table of numbers, fresh: of the signals that are installed, and of those that
+    the runs describe."""
+    signals = described(trajectories).values()
+    return [_memorization(memorization), *(_watched(each, rule) for each in signals for rule in each.rules)]
+
+
+def described(trajectories: Iterable[Trajectory]) -> dict[str, SignalDescription]:
+    """The signals that are installed, and those that the runs describe, by name and sorted by it."""
+    signals = installed_descriptions()
+    for trajectory in trajectories:
+        signals |= {name: signal for name, signal in trajectory.signals.items() if name not in signals}
+    return dict(sorted(signals.items()))
+
+
+def rule_numbers(trajectories: Iterable[Trajectory] = ()) -> dict[str, str]:
+    """Every rule that can be asked of these runs, and the number that it looks at."""
+    return {each.key: each.number for each in rules_of_table(trajectories)}
+
+
+def detections(trajectory: Trajectory) -> dict[str, Detected | None]:
+    """What every rule says of a run, recomputed from its columns; None where it never fired, or had nothing to look at.
+
+    `grokked` is as the run has it.
+    """
+    fold = Detections(rules_of_table([trajectory], memorization_of(trajectory.facts)))
+    for step, numbers in rows_of(trajectory):
+        fold.see_row(step, numbers)
+    found: dict[str, Detected | None] = {each.key: fold.found.get(each.key) for each in fold.watched}
+    return found | {GROKKED: _grokked(trajectory)}
+
+
+def memorization_of(facts: Mapping[str, Fact]) -> float:
+    """Training accuracy that counts as memorized in a run with these settings."""
+    threshold = facts.get("detect.memorization", MEMORIZATION)
+    return float(threshold) if isinstance(threshold, int | float) else MEMORIZATION
+
+
+def rows_of(trajectory: Trajectory) -> Iterator[tuple[int, dict[str, float]]]:
+    """The rows of a trajectory in order: its step, and the numbers that were recorded there."""
+    names = [name for name in trajectory.columns if name != "step"]
+    table = np.column_stack([trajectory.columns[name] for name in names]) if names else np.empty((0, 0))
+    finite = np.isfinite(table)
+    for step, values, known in zip(trajectory.columns["step"].tolist(), table.tolist(), finite.tolist(), strict=True):
+        yield int(step), {name: value for name, value, there in zip(names, values, known, strict=True) if there}
+
+
+def _grokked(trajectory: Trajectory) -> Detected | None:
+    if trajectory.grok_step is None or trajectory.grok_known_at is None:
+        return None
+    steps, values = trajectory.signal("test_accuracy")
+    before = int(np.searchsorted(steps, trajectory.grok_step, "right"))
+    value = float(values[before - 1]) if before else float("nan")
+    return Detected(trajectory.grok_step, value, trajectory.grok_known_at, {"name": GROKKED})
+
+
+def _memorization(threshold: float) -> Watched:
+    rule = fresh(SignalRule(MEMORIZATION_RULE, "above", threshold=threshold))
+    return Watched(MEMORIZED, "memorized", "train_accuracy", rule, acted=True)
+
+
+def _watched(signal: SignalDescription, rule: SignalRule) -> Watched:
+    kind: Kind = "turned" if rule.name == TURN else "fired"
+    return Watched(rule.name, kind, signal.name, fresh(_named(rule)), acted=kind == "turned", floor=signal.floor)
+
+
+def _onsets(signal: SignalDescription, acted: str) -> list[Watched]:
+    """The rules that may find onset in the number that a run measures."""
+    named = {rule.shape: rule for rule in signal.rules if rule.shape in ONSETS}
+    rules = []
+    for shape in ONSETS:
+        rule = SignalRule(shape, shape, consecutive=named[shape].consecutive if shape in named else 3)
+        key = named[shape].name if shape in named else f"{signal.name}-{shape}"
+        rules.append(Watched(key, "onset", signal.name, fresh(rule), acted=shape == acted, floor=signal.floor))
+    return rules
+
+
+def _named(rule: SignalRule) -> SignalRule:
+    """A rule that finds onset says so by its shape, in whatever number it looks for it."""
+    return replace(rule, name=rule.shape) if rule.shape in ONSETS else rule
+
+
+def _groks(name: str, criterion: GrokCriterion, number: str, *, acted: bool) -> list[Watched]:
+    rules = [Watched(f"{GROKKED}:{name}", "grokked", number, Grokking(name, criterion), acted)]
+    if acted:
+        rules.append(Watched("regressed", "regressed", number, Regression(name, criterion), acted))
+    return rules
+
+
+def _numbers_of(event: Mapping[str, Any], metric: str) -> dict[str, float]:
+    """The finite numbers of an event by name: those of a row, and every score of the test split."""
+    numbers = cells_of(event, metric)
+    if event["event"] == "evaluated":
+        scores = event.get("test", {}).items()
+        numbers |= {f"test.{name}": float(value) for name, value in scores if isinstance(value, int | float)}
+    return numbers
