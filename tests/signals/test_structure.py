@@ -11,7 +11,6 @@ from hypothesis.extra.numpy import arrays
 from signals_made import MadeVantage, Numbers, made_layout, opened
 
 from grokscope.contract.signals import Subject
-from grokscope.geometry.spectral_norm import spectral_norm
 from grokscope.signals.fourier_growth import fourier_power, gini, token_orders
 
 # --- Fourier ----------------------------------------------------------------------------------------------------------
@@ -132,20 +131,6 @@ def test_runs_without_a_group_have_no_growth(facts: dict[str, str], rows: int, r
 
 
 # --- singular values and shares ---------------------------------------------------------------------------------------
-
-
-@given(arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.floats(-5, 5)))
-def test_the_spectral_norm_is_the_largest_singular_value(matrix: Numbers) -> None:
-    exact = np.linalg.norm(matrix, 2)
-    found = spectral_norm(matrix)
-    assert found <= exact * (1 + 1e-12)
-    assert found == pytest.approx(exact, rel=5e-3, abs=1e-12)
-
-
-def test_the_spectral_norm_of_a_random_matrix() -> None:
-    matrix = np.random.default_rng(0).normal(size=(256, 64)).astype(np.float32)
-    assert spectral_norm(matrix) == pytest.approx(np.linalg.norm(matrix, 2), rel=1e-4)
-    assert spectral_norm(np.zeros((3, 5))) == 0
 
 
 def test_sigma_ratio_is_embedding_over_the_median_matrix() -> None:
