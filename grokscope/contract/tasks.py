@@ -47,6 +47,8 @@ class TaskData:
     - `test_in_train`: how many test examples occur in training; none where it is missing.
     - `group`: the group whose elements the tokens are, where they are: `Z_59`, token k being the residue k; `S_5`.
     """
+    remarks: Sequence[str] = ()
+    """What a person should be told before step 0, a sentence each, such as which part of a file is left out"""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from grokscope.contract.examples import Ints
 from grokscope.contract.models import ModelSpec
@@ -32,12 +32,23 @@ class Options(BaseModel):
     )
     test: Path | None = Field(None, description="a test file of your own in SCAN format")
     train_size: int = Field(
-        2048, ge=0, description="training lines, drawn without replacement, at most what the file has; 0: all of them"
+        2048,
+        ge=0,
+        description="training lines, drawn without replacement, at most what the file has; 0: all of them, as they are "
+        "used of a training file of your own unless you say a size",
     )
     test_size: int = Field(
         0, ge=0, description="test lines, drawn without replacement, at most what the file has; 0: all of them"
     )
     data_seed: int = Field(0, ge=0, description="seed of these draws, the same for all runs of a study")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_file_of_ones_own(cls, values: Any) -> Any:
+        """2,048 lines are the paper's protocol for the official files, and nobody's for another."""
+        if isinstance(values, dict) and values.get("train") is not None:
+            return {"train_size": 0, **values}
+        return values
 
 
 class File(NamedTuple):
@@ -46,6 +57,8 @@ class File(NamedTuple):
     name: str
     digest: str
     pairs: list[Pair]
+    own: bool = False
+    """Whether a person named it; of the official ones the protocol is known"""
 
 
 def load(options: Options, seed: int) -> TaskData:
@@ -89,7 +102,12 @@ def load(options: Options, seed: int) -> TaskData:
         "longest_command": longest_command,
         "longest_actions": longest_actions,
     }
-    return TaskData(encode(train), {"test": encoded}, model, facts)
+    remarks = [
+        f"{len(used):,} of {len(file.pairs):,} lines of {file.name} are used, as task.{size} says; 0 takes all of them"
+        for file, used, size in ((train_file, train, "train_size"), (test_file, test, "test_size"))
+        if file.own and len(used) < len(file.pairs)
+    ]
+    return TaskData(encode(train), {"test": encoded}, model, facts, remarks)
 
 
 def _files(options: Options) -> tuple[File, File]:
@@ -116,7 +134,7 @@ def _own(path: Path) -> File:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     if not lines:
         raise ValueError(f"{path} is empty")
-    return File(str(path), sha256(raw).hexdigest(), parse(lines, str(path)))
+    return File(str(path), sha256(raw).hexdigest(), parse(lines, str(path)), own=True)
 
 
 def _held_out(file: File, data_seed: int) -> tuple[File, File]:
@@ -131,7 +149,7 @@ def _held_out(file: File, data_seed: int) -> tuple[File, File]:
     held = {commands[place] for place in order[: len(commands) // HELD_OUT]}
     train = [pair for pair in file.pairs if pair.command not in held]
     test = [pair for pair in file.pairs if pair.command in held]
-    return file._replace(pairs=train), File(f"held out of {file.name}", file.digest, test)
+    return file._replace(pairs=train), File(f"held out of {file.name}", file.digest, test, own=True)
 
 
 def _drawn(pairs: Sequence[Pair], size: int, random: np.random.Generator) -> list[Pair]:

@@ -12,6 +12,7 @@ import grokscope_scan
 from grokscope.contract.examples import IGNORED
 from grokscope.contract.parameters import layout
 from grokscope.contract.tasks import TaskData
+from grokscope.settings.config import resolve
 from grokscope.testing.tasks import TaskConformance, rows
 from grokscope_scan import SPEC
 from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS, EOS, SOS, encode, parse
@@ -131,6 +132,25 @@ def test_own_files_are_read(tmp_path: Path) -> None:
     assert data.facts["train_sha256"] == sha256(train.read_bytes()).hexdigest()
     official = load(test=str(test))
     assert (len(official.train), len(official.splits["test"])) == (2048, 2)
+
+
+def test_an_own_training_file_is_used_whole_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    """Of 16 special lines in a few-shot file of 15,000, a draw of 2,048 leaves about two."""
+    train, test = tmp_path / "train.txt", tmp_path / "test.txt"
+    train.write_text("\n".join(LINES * 1000))
+    test.write_text("\n".join(LINES))
+    whole = load(train=train, test=test)
+    assert (len(whole.train), whole.remarks) == (5000, [])
+    cut = load(train=train, test=test, train_size=300, test_size=2)
+    assert (len(cut.train), len(cut.splits["test"])) == (300, 2)
+    assert cut.remarks == [
+        f"300 of 5,000 lines of {train} are used, as task.train_size says; 0 takes all of them",
+        f"2 of 5 lines of {test} are used, as task.test_size says; 0 takes all of them",
+    ]
+    assert load().remarks == [], "the paper's draw from the official file is its protocol"
+    assert load(train=train, train_size=0).remarks == []
+    _, options = resolve(SPEC, {"task.train": str(train)})
+    assert options.train_size == 0  # type: ignore[attr-defined]
 
 
 def test_an_own_training_file_alone_is_held_out_by_command(tmp_path: Path) -> None:
