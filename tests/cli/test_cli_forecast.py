@@ -127,7 +127,9 @@ class TestRun:
         write_table(folder / "strange.jsonl", [replace(run, facts=facts)])
         lines = forecast(folder, "strange.jsonl", "--bank=bank.jsonl.gz", "--at=4000").out.splitlines()
         assert len(lines) == 3
-        assert lines[1].startswith("no forecast  unlike every run it was calibrated on: model.width 16, ")
+        assert lines[1].startswith(
+            "no forecast  unlike every run it was calibrated on: model.width 16 (the bank has 64), "
+        )
 
     def test_a_run_directory(self, made_runs: Path) -> None:
         said = forecast_json(made_runs, "made")

@@ -227,7 +227,7 @@ class TestAbstentions:
         assert self.said(familiar, 4000) == UNLIKELY
         facts = {**familiar.facts, "task.modulus": 13, "model.width": 16}
         said = forecaster().forecast(replace(familiar, facts=facts).until(4000))
-        assert said.abstained == f"{UNLIKE}: model.width 16, task.modulus 13"
+        assert said.abstained == f"{UNLIKE}: model.width 16 (unset in the bank), task.modulus 13 (the bank has 59)"
         assert said.probability is None
         assert (said.candidates, said.errors) == ({}, {})
         new_operation = replace(familiar, facts={**familiar.facts, "task.operation": "x9"})
@@ -235,7 +235,7 @@ class TestAbstentions:
 
     def test_a_run_without_known_settings_names_a_few(self) -> None:
         said = forecaster().forecast(noise(1, "white").until(2000)).abstained or ""
-        assert said == f"{UNLIKE}: task.modulus unset"
+        assert said == f"{UNLIKE}: task.modulus unset (the bank has 59)"
 
     def test_settings_that_no_run_of_the_bank_had_cost_the_interval(self) -> None:
         run = unseen()
@@ -244,7 +244,9 @@ class TestAbstentions:
         assert said.grok_step is not None
         assert said.low is None
         assert said.errors == {}
-        assert said.no_interval == "no run it was calibrated on had model.width 256, task.modulus 97"
+        assert said.no_interval == (
+            "no run it was calibrated on had model.width 256 (unset in the bank), task.modulus 97 (the bank has 59)"
+        )
         between = replace(run, facts={**run.facts, "optimizer.lr": 2.5e-3})
         assert forecaster().forecast(between.until(1000)).no_interval is None
 
@@ -303,7 +305,10 @@ class TestAbstentions:
         write_table(tmp_path / "open.jsonl", [unseen().until(500)])
         assert "too few calibration runs" in str(forecaster_for("modular", tmp_path / "open.jsonl"))
         write_table(tmp_path / "other.jsonl", [unseen(task="dyck")])
-        assert forecaster_for("modular", tmp_path / "other.jsonl") == "the bank other.jsonl holds no run of modular"
+        assert (
+            forecaster_for("modular", tmp_path / "other.jsonl")
+            == "the bank other.jsonl holds no run of modular, but of dyck"
+        )
 
 
 class TestIntervals:

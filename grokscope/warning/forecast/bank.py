@@ -22,6 +22,7 @@ from grokscope.warning.forecast.landmarks import settled
 from grokscope.warning.forecast.progress import Progress, progress_of
 from grokscope.warning.tables import read_table
 from grokscope.warning.trajectory import BANK, Fact, Trajectory
+from grokscope.words.numbers import listed
 
 SHIPPED = Path(__file__).parent.parent / "bank"
 
@@ -116,9 +117,12 @@ def forecaster_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] |
 
 @cache
 def _read(task: str, file: Path, written: int) -> Sequence[tuple[str, Trajectory]]:
-    runs = [(configuration_of(each), each) for each in read_table(file) if each.task == task]
+    held = read_table(file)
+    runs = [(configuration_of(each), each) for each in held if each.task == task]
     if not runs:
-        raise NoSuchRun(f"the bank {file.name} holds no run of {task}")
+        others = listed(sorted({each.task for each in held}))
+        hint = "; `grokscope import --task` says what imported runs learn" if "imported" in {task, others} else ""
+        raise NoSuchRun(f"the bank {file.name} holds no run of {task}, but of {others}{hint}")
     return runs
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.warning.configuration import settings_of
+from grokscope.warning.forecast.familiar import Known, in_words, is_complete, known_settings, outside
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
 from grokscope.warning.forecast.landmarks import (
     FEWEST_EVALUATIONS,
@@ -114,8 +114,10 @@ class Forecaster:
     """The best first"""
     logistic: Logistic | None
     neighbours: Neighbours
-    settings: Mapping[str, tuple[Fact | None, ...]]
-    """What the bank's runs had, by key"""
+    settings: Known
+    """What the bank's runs had"""
+    complete: bool
+    """Whether it is known of some run of the bank which settings it had not"""
     horizon: float
     """Steps that the bank's runs were allowed, as a median"""
     runs: int
@@ -167,17 +169,14 @@ class Forecaster:
 
     def unfamiliar(self, facts: Mapping[str, Fact]) -> list[str]:
         """Settings outside of what the bank has, in words."""
-        asked = settings_of(facts)
-        return [f"{key} {asked[key]}" if key in asked else f"{key} unset" for key in self._unfamiliar(asked)]
+        return [in_words(key, value, self.settings) for key, value in self._outside(facts).items()]
 
-    def _unfamiliar(self, asked: Mapping[str, Fact]) -> list[str]:
-        keys = sorted(asked.keys() | self.settings.keys())
-        return [key for key in keys if not _within(asked.get(key), self.settings.get(key, (None,)))]
+    def _outside(self, facts: Mapping[str, Fact]) -> Mapping[str, Fact | None]:
+        return outside(self.settings, facts, complete=self.complete)
 
     def _unfamiliar_numbers(self, facts: Mapping[str, Fact]) -> bool:
         """Whether one is no word: a new operation is what a backtest by operation tries."""
-        asked = settings_of(facts)
-        return any(not isinstance(asked.get(key), str) for key in self._unfamiliar(asked))
+        return any(not isinstance(value, str) for value in self._outside(facts).values())
 
     def _unlike(self, facts: Mapping[str, Fact]) -> str:
         strange = self.unfamiliar(facts)
@@ -239,13 +238,14 @@ def calibrate(trajectories: Sequence[Trajectory]) -> Forecaster:
 def calibrate_on(landmarks: Landmarks, trajectories: Sequence[Trajectory], unsettled: int = 0) -> Forecaster:
     """The same, where the landmarks of the runs are known already."""
     laws = _fit_laws(landmarks)
-    facts = [settings_of(trajectory.facts) for trajectory in trajectories]
+    facts = [trajectory.facts for trajectory in trajectories]
     return Forecaster(
         laws=laws,
         ranking=sorted(laws, key=lambda name: (laws[name].always.share < OFTEN, laws[name].always.error)),
         logistic=fit_logistic(landmarks),
         neighbours=fit_neighbours(landmarks),
-        settings={key: tuple({each.get(key) for each in facts}) for each in facts for key in each},
+        settings=known_settings(facts),
+        complete=any(map(is_complete, facts)),
         horizon=float(np.median([trajectory.budget for trajectory in trajectories])),
         runs=len(trajectories),
         grokked=sum(trajectory.grok_step is not None for trajectory in trajectories),
@@ -302,11 +302,3 @@ def reason_before_looking(progress: Progress, facts: Mapping[str, Fact], budget:
 def _some(settings: Sequence[str]) -> str:
     more = [f"{len(settings) - NAMED} more"] if len(settings) > NAMED else []
     return ", ".join([*settings[:NAMED], *more])
-
-
-def _within(value: Fact | None, known: Sequence[Fact | None]) -> bool:
-    """Numbers may lie between those known; words must be among them."""
-    numbers = [each for each in known if isinstance(each, int | float)]
-    if isinstance(value, int | float) and numbers:
-        return min(numbers) * (1 - 1e-9) <= value <= max(numbers) * (1 + 1e-9)
-    return value in known
