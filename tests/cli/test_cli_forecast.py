@@ -128,7 +128,7 @@ class TestRun:
         lines = forecast(folder, "strange.jsonl", "--bank=bank.jsonl.gz", "--at=4000").out.splitlines()
         assert len(lines) == 3
         assert lines[1].startswith(
-            "no forecast  unlike every run it was calibrated on: model.width 16 (the bank has 64), "
+            "no forecast  unlike every run it was calibrated on: model.width 16 (unset in the bank), "
         )
 
     def test_a_run_directory(self, made_runs: Path) -> None:

@@ -69,6 +69,6 @@ def test_a_foreign_run_is_forecast_where_its_facts_agree() -> None:
     assert forecaster.forecast(theirs).low is not None, "and with an interval"
     stranger = replace(theirs, facts={**theirs.facts, "model.width": 999})
     refusal = forecaster.forecast(stranger).no_interval or ""
-    assert "model.width 999 (the bank has" in refusal
+    assert "model.width 999 (unset in the bank)" in refusal
     nothing = forecaster.forecast(replace(ours, facts={ORIGIN: "import"}))
     assert nothing.abstained is not None or nothing.grok_step is not None
