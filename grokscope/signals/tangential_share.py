@@ -6,14 +6,16 @@ gradient of one example's loss is a combination of the rows that belong to the e
 Of the thousands that all examples span a few dozen leave most out: the number is near 1, and its changes count.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from grokscope.contract.arrays import FloatArray
-from grokscope.contract.signals import Number, SignalSpec, Subject, Vantage, Work
+from grokscope.contract.backends import Prepared
+from grokscope.contract.signals import NotOffered, Number, SignalSpec, Subject, Vantage, Work
 from grokscope.geometry.commutator import EPSILON
 
 NEGLIGIBLE = 100
@@ -23,7 +25,9 @@ NEGLIGIBLE = 100
 class TangentialShareParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    examples: int = Field(32, ge=1, description="training examples whose losses must not change, the same all along")
+    examples: int = Field(
+        32, ge=1, description="training examples whose losses must not change, at most, the same all along"
+    )
 
 
 def normal_share(gradients: Sequence[FloatArray], point: FloatArray, epsilon: float) -> float:
@@ -53,17 +57,20 @@ class TangentialShare:
         point = np.asarray(vantage.tonumpy(vantage.point), dtype=np.float64)
         if not point.any():
             return {"tangential_share": None}
-        batches = (vantage.example(index) for index in range(self._examples))
-        gradients = [vantage.tonumpy(vantage.landscape.gradient(vantage.point, batch)[1]) for batch in batches]
+        gradients = [
+            vantage.tonumpy(vantage.landscape.gradient(vantage.point, batch)[1]) for batch in self._batches(vantage)
+        ]
+        if not gradients:
+            raise NotOffered("there is no training example to be had alone")
         return {"tangential_share": 1 - normal_share(gradients, point, EPSILON[vantage.precision])}
+
+    def _batches(self, vantage: Vantage) -> Iterator[Prepared]:
+        with suppress(NotOffered):  # a training set may be smaller
+            for index in range(self._examples):
+                yield vantage.example(index)
 
 
 def _open(parameters: TangentialShareParameters, subject: Subject) -> TangentialShare:
-    most = subject.facts.get("train_examples")
-    if isinstance(most, int) and most < parameters.examples:
-        raise ValueError(
-            f"there are {most} training examples; ask for as many at most, --signal tangential_share:examples={most}"
-        )
     return TangentialShare(parameters.examples)
 
 

@@ -11,7 +11,7 @@ from grokscope import registry
 from grokscope.contract.arrays import FloatArray, Precision
 from grokscope.contract.backends import Prediction, StepOutcome
 from grokscope.contract.parameters import Layout, Parameter
-from grokscope.contract.signals import Answers, Number, Signal, Subject
+from grokscope.contract.signals import Answers, NotOffered, Number, Signal, Subject
 
 Numbers = NDArray[np.float64]
 NO_LAYOUT = Layout(())
@@ -69,6 +69,8 @@ class MadeVantage:
         return self.batches[index]
 
     def example(self, index: int) -> Any:
+        if index >= len(self.examples):
+            raise NotOffered("there are no more examples")
         return self.examples[index]
 
     def answers(self, split: str) -> Iterator[Answers]:

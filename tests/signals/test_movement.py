@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from signals_made import MadeVantage, Numbers, made_layout, opened
 
-from grokscope.contract.signals import Subject
+from grokscope.contract.signals import NotOffered, Subject
 
 LAYOUT = made_layout({"emb": (2, 2), "up": (2, 2), "down": (2, 3)})
 SUBJECT = Subject("made", layout=LAYOUT)
@@ -124,9 +124,12 @@ def test_tangential_share_by_the_pseudoinverse() -> None:
     assert seen["tangential_share"] == pytest.approx(tangential @ tangential / (point @ point))
 
 
-def test_more_examples_than_there_are() -> None:
-    with pytest.raises(ValueError, match="there are 12 training examples"):
-        opened("tangential_share", Subject("made", {"train_examples": 12}))
+def test_all_examples_where_there_are_fewer() -> None:
+    point = np.array([1.0, 2.0, 3.0])
+    vantage = with_gradients(point, np.array([1.0, 0, 0]))
+    assert opened("tangential_share").observe(vantage)["tangential_share"] == pytest.approx(13 / 14)
+    with pytest.raises(NotOffered):
+        opened("tangential_share").observe(with_gradients(point))
 
 
 # --- the commutator and the trajectory --------------------------------------------------------------------------------
