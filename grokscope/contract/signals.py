@@ -28,7 +28,7 @@ Cost = Literal["recorded", "free", "evaluation", "gradients", "snapshot"]
 - `free`: the parameters or the last optimizer step. Due with each evaluation.
 - `evaluation`: the predictions of an evaluation, which is made anyway. Due with it.
 - `gradients`: gradients or Hessian-vector products of batches of its own. Due with each measurement.
-- `snapshot`: the snapshots so far. Due with each snapshot that is taken on schedule.
+- `snapshot`: the snapshots so far, and gradients and products as above. Due with each snapshot on schedule.
 """
 
 Number = float | None
@@ -243,7 +243,7 @@ class Measuring(Signal, Protocol):
 
 
 class Work(NamedTuple):
-    """What one observation computes beside an evaluation, all alone."""
+    """What one observation that has something to say computes beside an evaluation, all alone."""
 
     gradients: int = 0
     """Gradients of a training batch"""
@@ -268,7 +268,7 @@ class SignalSpec(SignalDescription):
     details: bool = False
     """Whether it needs the logits or representations of predictions"""
     work: Callable[[Any, int], Work] = lambda parameters, pairs: Work()
-    """`work(parameters, pairs)`: what `observe` computes at a measurement of so many pairs of batches"""
+    """`work(parameters, pairs)`: what `observe` computes where a measurement takes so many pairs of batches"""
 
     @property
     def description(self) -> SignalDescription:

@@ -23,6 +23,7 @@ from grokscope.sweeps.commands import toml_of
 from grokscope.sweeps.manifest import MANIFEST as SWEEP
 from grokscope.warning.detection import described, detections
 from grokscope.warning.lookup import distinct, place_of, read_trajectories
+from grokscope.warning.recorded import with_recorded
 from grokscope.warning.review import cost
 from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Skipped, Trajectory, unheard
@@ -139,7 +140,7 @@ def read_sources(paths: Sequence[Path], skipped: Skipped = unheard) -> list[Sour
 
 def read_source(path: Path, skipped: Skipped = unheard) -> Source:
     """One run directory, sweep, experiment, folder of runs or trajectory table. Raises `NoSuchRun`."""
-    trajectories = read_trajectories(path, skipped)
+    trajectories = [with_recorded(trajectory) for trajectory in read_trajectories(path, skipped)]
     kind, manifest = _kind(path)
     name = path.name if path.is_file() else path.resolve().name
     runs = [Run(trajectory, detections(trajectory), _provenance(trajectory, kind)) for trajectory in trajectories]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, find_run
+from grokscope.warning.recorded import with_recorded
 from grokscope.warning.tables import TABLE_SUFFIXES, read_table
 from grokscope.warning.trajectory import OddLog, Skipped, Trajectory, trajectory_of, unheard
 
@@ -17,8 +18,11 @@ _RUNS = ("*/events.jsonl", "*/*/events.jsonl")
 
 
 def gathered(wanted: Sequence[str], folder: Path, skipped: Skipped = unheard) -> list[Trajectory]:
-    """The runs behind all names that a person gave, each once, under names that differ. Raises `NoSuchRun`."""
-    found = [trajectory for name in wanted for trajectory in find_trajectories(name, folder, skipped)]
+    """The runs behind all names that a person gave, each once, under names that differ. Raises `NoSuchRun`.
+
+    With the signals that their records alone give, whether or not a run looked at them.
+    """
+    found = [with_recorded(trajectory) for name in wanted for trajectory in find_trajectories(name, folder, skipped)]
     return distinct({run.place: run for run in found}.values())
 
 
