@@ -17,8 +17,9 @@ from grokscope.runs.directory import RunDirectory, find_run, runs_in
 from grokscope.runs.log import read
 from grokscope.runs.snapshots import Snapshot, read_snapshot
 from grokscope.runs.state import RunState, read_state, summary
-from grokscope.runs.table import RECURRING, Cell, wide_table
+from grokscope.runs.table import RECURRING, wide_table
 from grokscope.words.clean import for_html
+from grokscope.words.table import Cell
 
 if TYPE_CHECKING:
     import pandas
@@ -113,7 +114,7 @@ class RecordedRun:
     def table(self, kinds: Sequence[str] = RECURRING) -> RunTable:
         """One row a step of the events of `kinds`."""
         table = wide_table(self.events(), kinds)
-        return RunTable(table.columns, table.rows)
+        return RunTable(tuple(column.words for column in table.columns), table.rows)
 
     def snapshots(self) -> list[Snapshot]:
         """The snapshots of the parameters, ascending in step; `snapshot.tensors()` names the tensors.

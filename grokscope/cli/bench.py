@@ -29,7 +29,7 @@ def bench(
     eager AdamW, every test sequence evaluated.
     """
     from grokscope import registry
-    from grokscope.cli.output import say, say_json, say_rows
+    from grokscope.cli.output import say, say_json, say_table
     from grokscope.machine.bench import bench as timed
     from grokscope.settings.config import read_assignments, resolve
 
@@ -44,15 +44,4 @@ def bench(
         return
     about = ", ".join(f"{name} {value}" for name, value in result.details.items())
     say(f"{task} {preset}, {result.parameters:,} parameters, on {result.backend} {result.device} {precision} ({about})")
-    rows = [
-        [
-            cost.operation,
-            f"{cost.milliseconds:.4g}",
-            f"{cost.gradients:.2f}",
-            "" if cost.of_plain is None else f"{cost.of_plain:.2f}",
-            str(cost.calls),
-        ]
-        for cost in result.costs
-    ]
-    columns = ["operation", "ms", "gradients", "of the plain way", "calls"]
-    say_rows(columns, rows, numeric=columns[1:])
+    say_table(result.table(), titled=False)

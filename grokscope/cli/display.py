@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from math import log
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,145 +14,133 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from grokscope.events import (
-    Detection,
-    Diverged,
-    Evaluated,
-    Event,
-    Finished,
-    Fired,
-    Forecast,
-    Intervened,
-    Measured,
-    Paused,
-    Resumed,
-    Started,
-    Trained,
-    Warned,
-    typed,
-)
 from grokscope.words.durations import duration
+from grokscope.words.events import Record, details, sentence
+from grokscope.words.numbers import count, number
 
-Show = Callable[[Mapping[str, Any]], None]
+Show = Callable[[Record], None]
 LINE_SECONDS = 10.0
 """Between two lines where there is no terminal."""
 SPARKS = "▁▂▃▄▅▆▇█"
+LINES: Mapping[str, tuple[str, str]] = {
+    "started": ("", "bold"),
+    "paused": ("", "yellow"),
+    "resumed": ("", "yellow"),
+    "warned": ("! ", "yellow"),
+    "diverged": ("! ", "yellow"),
+    "memorized": ("● ", "green"),
+    "onset": ("● ", "green"),
+    "turned": ("● ", "green"),
+    "grokked": ("● ", "green"),
+    "regressed": ("● ", "yellow"),
+    "fired": ("● ", "green"),
+    "intervened": ("◆ ", "magenta"),
+    "finished": ("", "bold"),
+}
+"""Glyph and style of the events that get a line of their own"""
 
 
 @contextmanager
 def display(*, quiet: bool) -> Iterator[Show]:
     """A listener that shows events on stderr, as this stderr can."""
     console = Console(stderr=True, highlight=False)
-    state = View()
+    state = Progress()
     if quiet:
         yield lambda event: None
     elif console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI"):
         with Live(console=console, refresh_per_second=4, get_renderable=state.panel, transient=False) as live:
 
-            def show(event: Mapping[str, Any]) -> None:
-                for sentence in state.see(typed(event)):
-                    live.console.print(sentence)
+            def show(event: Record) -> None:
+                for line in state.see(event):
+                    live.console.print(line)
 
             yield show
     else:
         yield PlainLines(state).see
 
 
-class View:
-    """The latest of everything."""
+class Progress:
+    """The newest event of each kind, and every defect so far."""
 
     def __init__(self) -> None:
-        self.started: Started | None = None
-        self.trained: Trained | None = None
-        self.evaluated: Evaluated | None = None
-        self.measured: Measured | None = None
-        self.finished: Finished | None = None
-        self.forecast: Forecast | None = None
+        self.latest: dict[str, Record] = {}
         self.defects: list[float] = []
         self.paused = False
 
-    def see(self, event: Event) -> list[Text]:
+    def see(self, event: Record) -> list[Text]:
         """Take an event in; what deserves a line of its own comes back."""
-        match event:
-            case Started():
-                self.started = event
-            case Trained():
-                self.trained = event
-            case Evaluated():
-                self.evaluated = event
-            case Measured():
-                self.measured = event
-                if event.defect.median:
-                    self.defects.append(event.defect.median)
-            case Forecast():
-                self.forecast = event
-            case Paused() | Resumed():
-                self.paused = isinstance(event, Paused)
-            case Finished():
-                self.finished = event
-        line = _line(event)
-        return [] if line is None else [line]
+        kind = event["event"]
+        self.latest[kind] = event
+        if kind == "measured" and event["defect"]["median"]:
+            self.defects.append(event["defect"]["median"])
+        if kind in {"paused", "resumed"}:
+            self.paused = kind == "paused"
+        if kind not in LINES or event.get("state") == "applied":
+            return []
+        glyph, style = LINES[kind]
+        return [Text(glyph + sentence(event), style)]
 
     def panel(self) -> Group:
         """The live part: progress, then defect and accuracies."""
-        if self.started is None:
+        if "started" not in self.latest:
             return Group(Text("starting", "dim"))
-        steps = self.started.config["train"]["steps"]
-        step = max((event.step or 0 for event in (self.trained, self.evaluated) if event is not None), default=0)
+        step = max(self.latest[kind]["step"] for kind in ("started", "trained", "evaluated") if kind in self.latest)
         table = Table.grid(padding=(0, 2))
-        table.add_row(ProgressBar(total=max(steps, 1), completed=step, width=30), self.pace(step, steps))
-        lines = [Text("  ").join(self.readings())]
-        if self.forecast is not None and self.finished is None:
-            lines.append(_forecast(self.forecast))
-        return Group(table, *lines)
+        table.add_row(ProgressBar(total=max(self.steps, 1), completed=step, width=30), self.pace(step))
+        return Group(table, Text("  ").join(self.readings()), *self.expected())
 
-    def pace(self, step: int, steps: int) -> Text:
-        text = Text(f"step {step:,} of {steps:,}")
+    @property
+    def steps(self) -> int:
+        """Steps the run is to take."""
+        steps: int = self.latest["started"]["config"]["train"]["steps"]
+        return steps
+
+    def pace(self, step: int) -> Text:
+        """How far, how fast, and how long at most."""
+        text = Text(f"step {count(step)} of {count(self.steps)}")
         if self.paused:
             return text.append("  paused", "yellow")
-        if self.trained is not None and self.trained.steps_per_second:
-            text.append(f"  {self.trained.steps_per_second:.3g} steps/s", "dim")
-            if self.trained.seconds_left is not None and self.finished is None:
-                text.append(f"  at most {duration(self.trained.seconds_left)} left", "dim")
+        trained = self.latest.get("trained", {})
+        if trained.get("steps_per_second"):
+            text.append(f"  {number(trained['steps_per_second'], 3)} steps/s", "dim")
+            if trained.get("seconds_left") is not None and "finished" not in self.latest:
+                text.append(f"  at most {duration(trained['seconds_left'])} left", "dim")
         return text
 
     def readings(self) -> list[Text]:
+        """The newest defect, its history, the newest scores."""
         readings = []
-        if self.measured is not None and self.measured.defect.median is not None:
-            defect = self.measured.defect
-            low = " below its rounding floor" if self.measured.below_floor else ""
-            readings.append(Text(f"defect {defect.median:.3g} [{defect.p25:.3g}, {defect.p75:.3g}]{low}", "cyan"))
-            readings.append(Text(sparkline(self.defects, 24), "cyan"))
-        if self.evaluated is not None:
-            metric = self.started.metric if self.started else "accuracy"
-            for name, scores in (("train", self.evaluated.train), ("test", self.evaluated.test)):
-                value = getattr(scores, metric, None)
-                if value is not None:
-                    readings.append(Text(f"{name} {100 * value:.1f} %"))
+        if self.defects:
+            readings += [Text(details(self.latest["measured"]), "cyan"), Text(sparkline(self.defects, 24), "cyan")]
+        if "evaluated" in self.latest:
+            readings.append(Text(details(self.latest["evaluated"])))
         return readings
+
+    def expected(self) -> list[Text]:
+        """The newest forecast, until the run has ended."""
+        if "forecast" not in self.latest or "finished" in self.latest:
+            return []
+        return [Text(sentence(self.latest["forecast"]), "magenta")]
 
 
 class PlainLines:
     """For logs and pipes: what deserves a line at once, and a reading every `LINE_SECONDS`."""
 
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self._said = time.monotonic()
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._printed_at = time.monotonic()
 
-    def see(self, recorded: Mapping[str, Any]) -> None:
-        event = typed(recorded)
-        for sentence in self.view.see(event):
-            self._say(sentence.plain)
-        due = time.monotonic() - self._said > LINE_SECONDS
-        if isinstance(event, Evaluated) and due and self.view.started is not None:
-            steps = self.view.started.config["train"]["steps"]
-            told = [] if self.view.forecast is None else [_forecast(self.view.forecast)]
-            parts = [self.view.pace(event.step or 0, steps), *self.view.readings(), *told]
-            self._say("  ".join(part.plain for part in parts))
+    def see(self, event: Record) -> None:
+        for line in self.progress.see(event):
+            self._print(line.plain)
+        due = time.monotonic() - self._printed_at > LINE_SECONDS
+        if event["event"] == "evaluated" and due and "started" in self.progress.latest:
+            parts = [self.progress.pace(event["step"]), *self.progress.readings(), *self.progress.expected()]
+            self._print("  ".join(part.plain for part in parts))
 
-    def _say(self, sentence: str) -> None:
-        print(sentence, file=sys.stderr, flush=True)  # noqa: T201
-        self._said = time.monotonic()
+    def _print(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        self._printed_at = time.monotonic()
 
 
 def sparkline(values: list[float], width: int) -> str:
@@ -165,68 +152,3 @@ def sparkline(values: list[float], width: int) -> str:
     logs = [log(max(values[start:stop])) for start, stop in pairwise(bounds)]
     low, span = min(logs), (max(logs) - min(logs)) or 1.0
     return "".join(SPARKS[round((value - low) / span * (len(SPARKS) - 1))] for value in logs)
-
-
-def _line(event: Event) -> Text | None:
-    match event:
-        case Started():
-            return _title(event)
-        case Paused() | Resumed():
-            return Text(f"{event.event} at step {event.step:,}: {event.reason}", "yellow")
-        case Warned() | Diverged():
-            return Text(f"! {event.reason}", "yellow")
-        case Detection():
-            return _detected(event)
-        case Intervened() if event.state != "applied":
-            return _switched(event)
-        case Finished():
-            return _ended(event)
-    return None
-
-
-def _title(event: Started) -> Text:
-    config = event.config
-    text = Text(event.run, "bold")
-    text.append(
-        f"  {event.task} on {event.backend} {event.device} {event.precision}, {event.parameters:,} parameters, "
-        f"lr {config['optimizer']['lr']:g}, wd {config['optimizer']['wd']:g}, seed {config['train']['seed']}",
-        "not bold",
-    )
-    if event.resumed_from is not None:
-        text.append(f", resumed from step {event.resumed_from:,}", "yellow")
-    return text
-
-
-def _detected(event: Detection) -> Text:
-    rule = event.rule.name
-    said = {"onset": "onset of the defect", "turned": "test loss turned", "regressed": "lost it again"}
-    kind = f"{event.signal} fired" if isinstance(event, Fired) else str(getattr(event, "event", "detected"))
-    late = f", confirmed at {event.confirmed_at:,}" if event.confirmed_at != event.step else ""
-    value = "" if event.value is None else f"{event.value:.4g}, "
-    return Text(f"● {said.get(kind, kind)} at step {event.step:,} ({value}rule {rule}{late})", "green")
-
-
-def _switched(event: Intervened) -> Text:
-    reason = f": {event.reason}" if event.reason else ""
-    style = "yellow" if event.state == "refused" else "magenta"
-    return Text(f"◆ {event.kind} {event.state} at step {event.step:,} ({event.source}){reason}", style)
-
-
-def _forecast(event: Forecast) -> Text:
-    chance = "" if event.probability is None else f", {100 * event.probability:.0f} % likely to grok within the budget"
-    if event.grok_step is None:
-        return Text(f"no forecast: {event.abstained}{chance}", "dim")
-    ends = event.interval
-    between = ", without an interval" if ends is None else f" [{ends.low:,.0f}, {ends.high:,.0f}]"
-    return Text(f"forecast: groks at step {event.grok_step:,.0f}{between}{chance}", "magenta")
-
-
-def _ended(event: Finished) -> Text:
-    result = event.result
-    parts = [f"{event.status} at step {event.steps:,} after {duration(event.seconds)}"]
-    parts += [f"{split} {100 * result[split]:.1f} %" for split in ("train", "test") if result.get(split) is not None]
-    if result.get("lead_steps") is not None:
-        parts.append(f"onset led grokking by {result['lead_steps']:,} steps")
-    elif result.get("grokked_step") is None:
-        parts.append("not grokked")
-    return Text(", ".join(parts), "bold")

@@ -65,8 +65,8 @@ def _examine(runs: Path, json: bool) -> None:
 def _verify(
     folder: Path | None, backend: str, device: str, precision: Literal["float32", "float64"] | None, json: bool
 ) -> None:
-    from grokscope.cli.output import say, say_json, say_rows
-    from grokscope.machine.doctor import verified_points
+    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.machine.doctor import verified_points, verified_table
     from grokscope.machine.verify import PACKAGED
 
     try:
@@ -78,16 +78,7 @@ def _verify(
     else:
         first = verified[0]
         say(f"{first.backend} on {first.device}, {len({point.point for point in verified})} golden points")
-        columns = ["point", "precision", "quantity", "error", "", "allowed", "expected", "found"]
-        rows = [
-            [
-                point.point, point.precision, check.quantity, f"{check.relative_error:.1e}",
-                "ok" if check.relative_error <= point.tolerance else "PAST", f"{point.tolerance:.0e}",
-                f"{check.expected:.6g}", f"{check.found:.6g}",
-            ]
-            for point in verified for check in point.checks
-        ]  # fmt: skip
-        say_rows(columns, rows, numeric=["error", "allowed", "expected", "found"])
+        say_table(verified_table(verified), titled=False)
     past = [point for point in verified if not point.within]
     if past:
         point = past[0]

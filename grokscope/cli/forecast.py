@@ -133,67 +133,21 @@ def _about(forecaster: "Forecaster") -> dict[str, int]:
     }  # fmt: skip
 
 
-STAGES_IN_WORDS = {
-    "learning": "not memorized yet",
-    "memorized": "memorized",
-    "turned": "test loss has turned",
-    "rising": "test accuracy rising",
-    "close": "test accuracy close to the end",
-}
-
-
 def _say_projection(
     trajectory: "Trajectory", projection: "Projection", forecaster: "Forecaster | None", file: Path | None
 ) -> None:
-    from grokscope.cli.output import say
-    from grokscope.warning.forecast.intervals import LEVEL
-    from grokscope.words.numbers import count
+    from grokscope.cli.output import say, say_labelled, say_table
+    from grokscope.warning.forecast.projection_tables import answers, candidates_table, headline
 
-    grokked = trajectory.grok_step is not None
-    where = "grokked" if grokked else STAGES_IN_WORDS.get(projection.stage, "")
-    say(f"{trajectory.name}: step {projection.step:,} of {trajectory.budget:,}{', ' if where else ''}{where}")
-    if projection.probability is not None:
-        say(f"probability  {projection.probability:.2f} of grokking within the budget")
-    if projection.abstained:
-        since = f" at step {trajectory.grok_step:,}" if trajectory.grok_step is not None else ""
-        say(f"no forecast  {projection.abstained}{since}")
-    if projection.grok_step is not None:
-        lead = round(projection.grok_step) - projection.step
-        say(f"grok step    {count(round(projection.grok_step))}, in {lead:,} steps, by {projection.law}")
-        if projection.low is not None and projection.high is not None:
-            say(f"interval     {round(projection.low):,} to {round(projection.high):,}, {LEVEL:.0%} of runs that grok")
-        else:
-            say(f"no interval  {projection.no_interval}")
+    say(headline(trajectory, projection))
+    say_labelled(answers(trajectory, projection))
     if projection.candidates:
         say("")
-        _say_candidates(projection)
+        say_table(candidates_table(projection), titled=False)
     if forecaster is not None and file is not None:
         say(f"calibrated on {file.name}: {forecaster.runs} runs, {forecaster.grokked} grokked")
         if forecaster.left_out:
-            say(f"left out: {forecaster.left_out} of the bank's runs, for they are of this run's configuration")
-
-
-def _say_candidates(projection: "Projection") -> None:
-    from grokscope.cli.output import say, say_rows
-    from grokscope.warning.forecast.laws import LAWS
-    from grokscope.words.numbers import count
-
-    words = {law.name: law.words for law in LAWS}
-    names = sorted(projection.candidates, key=lambda name: projection.errors.get(name, 9.0))
-    rows = [
-        [
-            f"{name}{' *' if name == projection.law else ''}", count(round(projection.candidates[name])),
-            _factor(projection.errors.get(name)), words[name],
-        ]
-        for name in names
-    ]  # fmt: skip
-    say_rows(["law", "grok step", "off by", "what it goes by"], rows, numeric=["grok step", "off by"])
-    if projection.law in names:
-        say("* chosen: nearest on unseen configurations, over all of the way to grokking")
-
-
-def _factor(error: float | None) -> str:
-    return "-" if error is None else f"× {10**error:.2f}"
+            say(f"left out: {forecaster.left_out} of the bank's runs, because they have this run's configuration")
 
 
 # --- the backtest -----------------------------------------------------------------------------------------------------

@@ -271,9 +271,10 @@ def _conduct(design: "Design", runs: Path, jobs: int | None, quiet: bool) -> "li
 
 
 def _say_plan(design: "Design", runs: Path, json: bool) -> None:
-    from grokscope.cli.output import say, say_json, say_rows
+    from grokscope.cli.output import say, say_json, say_table
     from grokscope.experiment.conduct import all_planned, assumed_starts, check_design
     from grokscope.experiment.design import grown, never_treated
+    from grokscope.experiment.tables import plan_table
     from grokscope.sweeps.standing import read_standing
 
     design = grown(design, runs)
@@ -295,11 +296,7 @@ def _say_plan(design: "Design", runs: Path, json: bool) -> None:
     waiting = sum(not standing.ended for _, standing in planned)
     say(f"{design.name}: {len(planned)} runs of at most {design.config().train.steps:,} steps, {waiting} to do")
     say("")
-    rows = [
-        [each.cell.slug, standing.state, "; ".join(map(str, each.cell.settings.get("interventions.schedule", [])))]
-        for each, standing in planned
-    ]
-    say_rows(["run", "state", "intervention"], rows)
+    say_table(plan_table(planned), titled=False)
 
 
 def _drawn(draw: "Callable[[], object]") -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import get_terminal_size
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NARROWEST = 20
 """Columns of the narrowest window that is laid out for."""
+LABEL = 12
+"""Columns of a label before its text."""
 UNBOUNDED = 10_000
 """Columns of what is no window."""
 
@@ -44,35 +46,13 @@ def say_json_line(value: Any) -> None:
     say(json.dumps(value, allow_nan=False, ensure_ascii=False))
 
 
-def say_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: Sequence[str] = ()) -> None:
-    """A table as wide as it likes; where a window is narrower, its last columns give way.
-
-    Columns named in `numeric` are flush right.
-    """
-    from rich.console import Console
-    from rich.measure import Measurement
-    from rich.table import Table
-
-    shown = len(columns)
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else UNBOUNDED)
-
-    def table() -> Table:
-        laid_out = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for name in columns[:shown]:
-            laid_out.add_column(name, justify="right" if name in numeric else "left", no_wrap=True)
-        for row in rows:
-            laid_out.add_row(*row[:shown])
-        return laid_out
-
-    width = max(console.width, NARROWEST)
-    while shown > 1 and Measurement.get(console, console.options.update(width=UNBOUNDED), table()).maximum > width:
-        shown -= 1
-    with console.capture() as captured:
-        console.print(table(), crop=False)
-    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+def say_labelled(lines: Iterable[tuple[str, str]]) -> None:
+    """Labels, and what is said under each."""
+    for label, text in lines:
+        say(f"{label:<{LABEL}} {text}")
 
 
-def say_table(table: "Table") -> None:
+def say_table(table: "Table", *, titled: bool = True) -> None:
     """A table under its title, as wide as it likes; in a narrower window its columns give way. Its notes below."""
     from rich.console import Console
 
@@ -81,7 +61,7 @@ def say_table(table: "Table") -> None:
     heading, *rows = table.terminal(max(width, NARROWEST))
     with console.capture() as captured:
         console.print(heading, style="bold", soft_wrap=True)
-    say("\n".join([table.title, captured.get().rstrip("\n"), *rows]))
+    say("\n".join([*([table.title] if titled else []), captured.get().rstrip("\n"), *rows]))
     for note in table.notes:
         say_wrapped(note)
 

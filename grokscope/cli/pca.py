@@ -43,10 +43,11 @@ def pca(
     PCA over time of W_t - W_0, centred, for each weight matrix and for all as one (joint), beside random walks with the
     same step lengths. The run needs snapshots (--set snapshot.every=50), and may be live.
     """
-    from grokscope.cli.output import say_json
+    from grokscope.cli.output import say, say_json, say_table, say_wrapped
     from grokscope.contract.parameters import layout
     from grokscope.contract.streams import generator
     from grokscope.geometry.trajectory import FEWEST, Question, concentrations
+    from grokscope.geometry.trajectory_tables import meaning, sensitivity_table, shares_table
     from grokscope.runs.directory import find_run
     from grokscope.runs.history import history
 
@@ -66,10 +67,13 @@ def pca(
     if json:
         say_json(_document(directory.name, blocks, found, snapshots.steps))
         return
-    _say_shares(found, snapshots.steps)
+    say_table(shares_table(found, snapshots.steps))
     if sensitivity:
-        _say_sensitivity(found, len(snapshots))
-    _say_meaning(len(snapshots), null)
+        say("")
+        say_table(sensitivity_table(found, len(snapshots)))
+    say("")
+    for sentence in meaning(len(snapshots), null):
+        say_wrapped(sentence)
 
 
 def _check(figure: Path | None) -> None:
@@ -85,63 +89,6 @@ def _windows(fewest: int, snapshots: int) -> list[int]:
     count = min(WINDOWS, snapshots - fewest + 1)
     spaced = {round(fewest + at * (snapshots - fewest) / max(1, count - 1)) for at in range(count)}
     return sorted(quarters | spaced)
-
-
-def _quarters(found: "Sequence[Concentration]", snapshots: int) -> list[int]:
-    """Places among the windows that end a quarter of the run; not the last."""
-    ends = [window.snapshots for window in found[-1].windows]
-    return sorted({ends.index(end) for part in (1, 2, 3) if (end := round(part * snapshots / 4)) in ends[:-1]})
-
-
-def _say_shares(found: "Sequence[Concentration]", steps: Sequence[int]) -> None:
-    from grokscope.cli.output import say, say_rows
-
-    quarters = _quarters(found, len(steps))
-    until = [f"{steps[found[-1].windows[at].snapshots - 1]:,}" for at in quarters]
-    numbered = [f"PC{index}" for index in range(1, len(found[-1].shares) + 1)]
-    columns = ["block", *until, *numbered, *(["null", "z"] if found[-1].null else [])]
-    rows = [
-        [
-            block.name,
-            *(_percent(block.windows[at].share) for at in quarters),
-            *map(_percent, block.shares),
-            *([] if block.null is None else [_percent(block.null.mean), _z(block.null.z(block.shares[0]))]),
-        ]
-        for block in found
-    ]
-    say(f"% of variance, {len(steps)} snapshots, steps {steps[0]:,} to {steps[-1]:,}; under a step: PC1 up to it")
-    say_rows(columns, rows, numeric=columns[1:])
-
-
-def _say_sensitivity(found: "Sequence[Concentration]", snapshots: int) -> None:
-    from grokscope.cli.output import say, say_rows
-
-    counts = [str(window.snapshots) for window in found[-1].subsamples]
-    columns = ["block", *counts, str(snapshots)]
-    rows = [
-        [block.name, *(_percent(window.share) for window in block.subsamples), _percent(block.shares[0])]
-        for block in found
-    ]
-    joint = found[-1]
-    if joint.null is not None:
-        nulls = [math.nan if window.null is None else window.null for window in joint.subsamples]
-        rows.append(["null, joint", *map(_percent, nulls), _percent(joint.null.mean)])
-    say("")
-    say("PC1, % of variance, by the number of snapshots kept (evenly spaced)")
-    say_rows(columns, rows, numeric=columns[1:])
-
-
-def _say_meaning(snapshots: int, null: int) -> None:
-    from grokscope.cli.output import say
-    from grokscope.geometry.trajectory import RANDOM_WALK_LIMIT, random_walk_share
-
-    say("")
-    equal = 100 * random_walk_share(snapshots)
-    say(f"A random walk of equal steps has {equal:.1f} % on PC1 over {snapshots} snapshots, and")
-    say(f"6/pi² = {100 * RANDOM_WALK_LIMIT:.1f} % over many: concentration is what exceeds that.")
-    if null:
-        say(f"null: mean PC1 of {null} random walks with the block's own step lengths; z counts")
-        say("their spread, which falls with the size of a block: read the difference, not z.")
 
 
 def _draw(file: Path, found: "Sequence[Concentration]", steps: Sequence[int], directory: "RunDirectory") -> None:
@@ -199,11 +146,3 @@ def _entry(block: "Concentration", steps: Sequence[int]) -> dict[str, Any]:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}" if math.isfinite(share) else "-"
-
-
-def _z(value: float) -> str:
-    return f"{value:+.0f}" if math.isfinite(value) else "-"

@@ -17,44 +17,18 @@ if TYPE_CHECKING:
 
 def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
     """List runs, the one last written to first."""
-    from grokscope.cli.output import say_json
+    from grokscope.cli.output import say_json, say_table
     from grokscope.runs.directory import runs_in
+    from grokscope.runs.listing import runs_table
     from grokscope.runs.state import read_state, summary
 
     states = [read_state(directory) for directory in runs_in(runs)]
-    listed = [(state.word, summary(state)) for state in states]
     if json:
-        say_json([run for _, run in listed])
-    elif listed:
-        _say_runs(listed)
+        say_json(list(map(summary, states)))
+    elif states:
+        say_table(runs_table(states), titled=False)
     else:
         complain(f"there are no runs in {runs}; `grokscope run modular --preset quick` makes one")
-
-
-def _say_runs(listed: list[tuple[str, dict[str, Any]]]) -> None:
-    from grokscope.cli.output import say_rows
-    from grokscope.words.numbers import count, number, percent
-
-    columns = ["name", "state", "step", "of", "grokked", "train", "test", "defect", "task", "last word"]
-    rows = [
-        [
-            run["name"], word, count(run["step"]), count(run["steps"]), count(run["grokked_step"]),
-            percent(run["train"]), percent(run["test"]), number(run["defect"]), run["task"] or "-",
-            _age(run["written"]),
-        ]
-        for word, run in listed
-    ]  # fmt: skip
-    say_rows(columns, rows, numeric=columns[2:8])
-
-
-def _age(time: str | None) -> str:
-    from datetime import UTC, datetime
-
-    from grokscope.words.durations import duration
-
-    if time is None:
-        return "-"
-    return f"{duration(max(0.0, (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds()))} ago"
 
 
 def export(
@@ -91,10 +65,7 @@ def export(
     directory = find_run(run, runs)
     table = wide_table(chain(read(directory.events), _observed_again(directory, signal or [])), kinds)
     with written_to(output) as out:
-        if json:
-            table.write_json(out)
-        else:
-            table.write_csv(out)
+        out.write(table.json() if json else table.csv())
 
 
 def _observed_again(directory: "RunDirectory", signals: list[str]) -> Iterator[dict[str, Any]]:
@@ -185,14 +156,9 @@ def _say_queued(run: str, command: "Command", json: bool) -> None:
 
 def _say_answer(event: dict[str, Any], json: bool) -> None:
     from grokscope.cli.output import say, say_json
+    from grokscope.words.events import sentence
 
     if json:
         say_json(event)
         return
-    about = event.get("reason") or event.get("path") or event.get("status") or event.get("state")
-    word = event["event"]
-    if word == "intervened":
-        word = f"{event['kind']} {event['state']}"
-        parameters = event["parameters"].items()
-        about = event.get("reason") or " ".join(f"{name}={value}" for name, value in parameters if value is not None)
-    say(f"{event['run']}: {word} at step {event['step']:,}: {about}")
+    say(f"{event['run']}: {sentence(event)}")

@@ -1,6 +1,6 @@
 """`grokscope show`: one run, and what every known rule says of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
     from grokscope.runs.state import RunState
+    from grokscope.runs.treatments import Treatment
     from grokscope.warning.review import Cost, Finding
 
 SPARKS = 60
@@ -23,6 +24,7 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     from grokscope.runs.directory import NoSuchRun, find_run
     from grokscope.runs.log import read
     from grokscope.runs.state import read_state, summary
+    from grokscope.runs.treatments import treatments_of
     from grokscope.warning.review import cost, findings_of
 
     directory = find_run(run, runs)
@@ -32,7 +34,7 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     events = list(read(directory.events))
     findings, spent = findings_of(events), cost(events)
     defects = [event["defect"]["median"] for event in events if event["event"] == "measured"]
-    treatments = _treatments(events)
+    treatments = treatments_of(events)
     if not json:
         _say_all(state, findings, spent, [defect for defect in defects if defect], treatments)
         return
@@ -43,7 +45,7 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
             "config": state.config,
             "about": {key: state.last["started"].get(key) for key in _ABOUT},
             "detections": [asdict(finding) for finding in findings],
-            "interventions": treatments,
+            "interventions": [asdict(treatment) for treatment in treatments],
             "cost_seconds": asdict(spent),
             "last": {kind: state.last[kind] for kind in _RECURRING if kind in state.last},
             "files": _files(directory),
@@ -56,163 +58,84 @@ _RECURRING = ("trained", "evaluated", "measured", "observed", "forecast", "finis
 
 
 def _say_all(
-    state: "RunState", findings: "list[Finding]", spent: "Cost", defects: list[float], treatments: list[dict[str, Any]]
+    state: "RunState", findings: "list[Finding]", spent: "Cost", defects: list[float], treatments: "list[Treatment]"
 ) -> None:
-    from grokscope.cli.display import sparkline
-    from grokscope.cli.output import say, say_rows
-    from grokscope.words.numbers import count, number
-
-    for line in _settings(state):
-        say(line)
-    say("")
-    columns = ["found", "rule", "step", "confirmed", "lead", "value"]
-    rows = [
-        [
-            f"{finding.kind}{' *' if finding.default else ''}", finding.rule, count(finding.step),
-            count(finding.confirmed_at), count(finding.lead_steps), number(finding.value),
-        ]
-        for finding in findings
-    ]  # fmt: skip
-    say_rows(columns, rows, numeric=columns[2:])
-    say("* the rules this run acted on; lead: steps to grokking by that rule")
-    say("")
-    _say_treatments(state, treatments)
-    for line in _readings(state):
-        say(line)
-    if defects:
-        say(f"defect       {sparkline(defects, SPARKS)} {min(defects):.3g} to {max(defects):.3g}, log scale")
-    say(f"time         {_time(spent)}")
-    files = _files(state.directory)
-    say(
-        f"files        {files['path']}: {files['bytes']:,} bytes, {len(files['snapshots'])} snapshots, "
-        f"{len(files['checkpoints'])} checkpoints"
-    )
-
-
-def _treatments(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What was done to a run: each time from when to when, by whom, and how often that is on record."""
-    treatments: list[dict[str, Any]] = []
-    on: dict[str, dict[str, Any]] = {}
-    for event in events:
-        if event["event"] != "intervened":
-            continue
-        kind, state, step = event["kind"], event["state"], event["step"]
-        if state in {"on", "changed"}:
-            if kind in on:
-                on[kind]["off"] = step
-            on[kind] = {
-                "kind": kind, "on": step, "off": None, "source": event["source"], "applied": 0, "last_applied": None,
-                "parameters": event["parameters"], "refused": None,
-            }  # fmt: skip
-            treatments.append(on[kind])
-        elif state == "applied" and kind in on:
-            on[kind].update(applied=on[kind]["applied"] + 1, last_applied=step)
-        elif state == "off" and kind in on:
-            on.pop(kind)["off"] = step
-        elif state == "refused":
-            treatments.append(
-                {
-                    "kind": kind, "on": None, "off": None, "source": event["source"], "applied": 0,
-                    "last_applied": None, "parameters": event.get("parameters", {}), "refused": event["reason"],
-                }
-            )  # fmt: skip
-    return treatments
-
-
-def _say_treatments(state: "RunState", treatments: list[dict[str, Any]]) -> None:
-    from grokscope.cli.output import say, say_rows
+    from grokscope.cli.output import say, say_labelled, say_table, say_wrapped
+    from grokscope.runs.treatments import treatments_table
+    from grokscope.warning.review import findings_table
     from grokscope.words.numbers import count
 
-    planned = state.config.get("interventions", {}).get("schedule", [])
-    if not treatments and not planned:
-        return
-    if treatments:
-        columns = ["intervention", "on", "off", "applied", "by", "parameters"]
-        rows = [
-            [
-                each["kind"], count(each["on"]), count(each["off"]), f"{each['applied']:,}", each["source"],
-                f"refused: {each['refused']}" if each["refused"] else _assigned(each["parameters"]),
-            ]
-            for each in treatments
-        ]  # fmt: skip
-        say_rows(columns, rows, numeric=columns[1:4])
-        say("applied: as often as is on record; what acts in every step is recorded first and with the loss")
-    else:
-        say(f"interventions  none came of what was planned: {'; '.join(planned)}")
+    started, steps = state.last["started"], state.config["train"]["steps"]
+    resumed = "" if started.get("resumed_from") is None else f", resumed from step {count(started['resumed_from'])}"
+    say(f"{state.directory.name}: {state.word}, step {count(state.step or 0)} of {count(steps)}{resumed}")
+    say_labelled(_settings(state))
     say("")
+    say_table(findings_table(findings), titled=False)
+    say("")
+    planned = state.config.get("interventions", {}).get("schedule", [])
+    if treatments:
+        say_table(treatments_table(treatments), titled=False)
+        say("")
+    elif planned:
+        say_wrapped(f"no intervention acted; planned: {'; '.join(planned)}")
+        say("")
+    say_labelled(_readings(state, spent, defects))
 
 
-def _assigned(parameters: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in parameters.items() if value is not None)
+def _settings(state: "RunState") -> list[tuple[str, str]]:
+    from grokscope.words.numbers import assigned, count
 
-
-def _settings(state: "RunState") -> list[str]:
     started, config = state.last["started"], state.config
     if started["origin"] == "import":
         return _imported(state)
-    task, train, optimizer = config["task"], config["train"], config["optimizer"]
-    measure = config["measure"]
-    resumed = "" if started.get("resumed_from") is None else f", resumed from step {started['resumed_from']:,}"
+    task, train, optimizer, measure = config["task"], config["train"], config["optimizer"], config["measure"]
+    options = assigned({key: value for key, value in task.items() if key != "name"})
+    size, sizes = count(started["parameters"]), assigned(config["model"])
+    where = " ".join(started[key] for key in ("backend", "device", "precision"))
+    training = {"lr": optimizer["lr"], "wd": optimizer["wd"], "batch": train["batch_size"], "seed": train["seed"]}
+    measuring = f"{measure['estimator']}, {measure['samples']} samples every {measure['every']} steps"
     return [
-        f"{state.directory.name}: {state.word}, step {state.step or 0:,} of {train['steps']:,}{resumed}",
-        f"task         {task['name']} ({_listed({key: value for key, value in task.items() if key != 'name'})})",
-        f"model        {started['parameters']:,} parameters"
-        + "".join(f", {name} {value}" for name, value in config["model"].items() if value is not None),
-        f"where        {started['backend']} {started['device']} {started['precision']} on {started['host']}",
-        f"training     preset {config['preset']}, lr {optimizer['lr']:g}, wd {optimizer['wd']:g}, "
-        f"batch {train['batch_size']}, seed {train['seed']}",
-        f"measuring    {measure['estimator']}, {measure['samples']} samples every {measure['every']} steps; "
-        f"evaluating every {config['evaluate']['every']}",
+        ("task", f"{task['name']} ({options})"),
+        ("model", f"{size} parameters" + (f", {sizes}" if sizes else "")),
+        ("where", f"{where} on {started['host']}"),
+        ("training", f"preset {config['preset']}, {assigned(training)}"),
+        ("measuring", f"{measuring}; evaluating every {config['evaluate']['every']}"),
     ]
 
 
-def _imported(state: "RunState") -> list[str]:
-    """Of somebody else's run: what its settings are known to be, where its record comes from and how it was read."""
+def _imported(state: "RunState") -> list[tuple[str, str]]:
+    """Of somebody else's run: what is known of its settings, where its record comes from and how it was read."""
     from grokscope.warning.trajectory import facts_of
     from grokscope.words.numbers import assigned
 
     started, imported = state.last["started"], state.last["started"]["imported"]
     columns = ", ".join(f"{ours} from {theirs}" for ours, theirs in imported["columns"].items())
     return [
-        f"{state.directory.name}: imported, step {state.step or 0:,} of {state.config['train']['steps']:,}",
-        f"task         {started['task']}",
-        f"settings     {assigned(facts_of(state.config)) or 'none known'}",
-        f"files        {', '.join(file['name'] for file in imported['files'])}",
-        f"columns      {columns}; accuracies as {imported['scale']}s",
+        ("task", started["task"]),
+        ("settings", assigned(facts_of(state.config)) or "none known"),
+        ("files", ", ".join(file["name"] for file in imported["files"])),
+        ("columns", f"{columns}; accuracies as {imported['scale']}s"),
     ]
 
 
-def _readings(state: "RunState") -> list[str]:
-    from grokscope.words.numbers import number, percent
-
-    lines = []
-    if "trained" in state.last:
-        trained = state.last["trained"]
-        speed = number(trained["steps_per_second"], 3)
-        lines.append(f"trained      step {trained['step']:,}: loss {number(trained['loss'])}, {speed} steps/s")
-    if "evaluated" in state.last:
-        evaluated = state.last["evaluated"]
-        scores = [
-            f"{split} {percent(value.get('accuracy'))} (whole examples {percent(value.get('sequence_accuracy'))}, "
-            f"loss {number(value.get('loss'))})"
-            for split, value in evaluated.items()
-            if isinstance(value, Mapping) and "accuracy" in value
-        ]
-        lines.append(f"evaluated    step {evaluated['step']:,}: {', '.join(scores)}")
-    if "measured" in state.last:
-        measured = state.last["measured"]
-        low, middle, high = (number(measured["defect"][name]) for name in ("p25", "median", "p75"))
-        below = ", below its rounding floor" if measured["below_floor"] else ""
-        lines.append(f"measured     step {measured['step']:,}: defect {middle} [{low}, {high}]{below}")
-    return lines
-
-
-def _time(spent: "Cost") -> str:
+def _readings(state: "RunState", spent: "Cost", defects: list[float]) -> Iterator[tuple[str, str]]:
+    from grokscope.cli.display import sparkline
     from grokscope.warning.review import shares
     from grokscope.words.durations import duration
+    from grokscope.words.events import details
+    from grokscope.words.numbers import count, number, whole_percent
 
-    parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares(spent).items())
-    return f"{duration(spent.total)}: {parts}"
+    for kind in ("trained", "evaluated", "measured"):
+        if kind in state.last:
+            yield kind, f"step {count(state.last[kind]['step'])}: {details(state.last[kind])}"
+    if defects:
+        spread = f"{number(min(defects))} to {number(max(defects))}, log scale"
+        yield "defect", f"{sparkline(defects, SPARKS)} {spread}"
+    parts = ", ".join(f"{name} {whole_percent(share)}" for name, share in shares(spent).items())
+    yield "time", f"{duration(spent.total)}: {parts}"
+    files = _files(state.directory)
+    kept = f"{len(files['snapshots'])} snapshots, {len(files['checkpoints'])} checkpoints"
+    yield "files", f"{files['path']}: {count(files['bytes'])} bytes, {kept}"
 
 
 def _files(directory: "RunDirectory") -> dict[str, Any]:
@@ -224,7 +147,3 @@ def _files(directory: "RunDirectory") -> dict[str, Any]:
         "checkpoints": sorted(path.name for path in directory.checkpoints.glob("*.safetensors")),
         "bytes": bytes_in(directory.path),
     }
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)

@@ -304,32 +304,24 @@ def _say_command_json(cell: "Cell", command: list[str]) -> None:
 
 
 def _say_cells(planned: "Sweep", json: bool) -> None:
-    from grokscope.cli.output import say, say_json, say_rows
+    from grokscope.cli.output import say, say_json, say_table
     from grokscope.sweeps.standing import read_standing
-    from grokscope.words.numbers import count
+    from grokscope.sweeps.tables import cells_table, states_in_words
 
     standings = [read_standing(cell) for cell in planned.cells]
     summary = _summary(planned, standings)
     if json:
         say_json({**summary, "list": [standing.to_dict() for standing in standings]})
         return
-    say(f"{planned.name}: {_counts(summary['states'])} of {len(standings)} cells")
-    columns = ["cell", "state", "step", "of", "onset", "grokked"]
-    rows = [
-        [
-            standing.cell.slug, standing.word, count(standing.step), count(standing.steps),
-            count(standing.onset_step), count(standing.grokked_step),
-        ]
-        for standing in standings
-    ]  # fmt: skip
-    say_rows(columns, rows, numeric=columns[2:])
+    say(f"{planned.name}: {states_in_words(standings)} of {len(standings)} cells")
+    say_table(cells_table(standings), titled=False)
 
 
 def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
     """What the cells are, and how long each takes if it uses up its budget; one that groks ends earlier."""
-    from grokscope.cli.output import say, say_json, say_rows
+    from grokscope.cli.output import say, say_json, say_table
     from grokscope.sweeps.standing import read_standing
-    from grokscope.words.numbers import count, fixed, number
+    from grokscope.sweeps.tables import plan_table, states_in_words
 
     standings = [read_standing(cell) for cell in planned.cells]
     hours, basis = _expected_hours(planned, jobs) if timing else ([None] * len(standings), None)
@@ -347,16 +339,8 @@ def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
         ]
         say_json({**summary, "list": cells})
         return
-    say(f"{planned.name}: {_counts(summary['states'])} of {len(standings)} cells")
-    columns = ["cell", "state", "lr", "wd", "steps", "hours"]
-    rows = [
-        [
-            standing.cell.slug, standing.word, number(standing.cell.config.optimizer.lr),
-            number(standing.cell.config.optimizer.wd), count(standing.steps), fixed(2)(each),
-        ]
-        for standing, each in zip(standings, hours, strict=True)
-    ]  # fmt: skip
-    say_rows(columns, rows, numeric=columns[2:])
+    say(f"{planned.name}: {states_in_words(standings)} of {len(standings)} cells")
+    say_table(plan_table(standings, hours), titled=False)
     if known:
         say(f"at most {sum(known):.1f} hours one after the other: {basis}")
 
@@ -392,35 +376,30 @@ def _expected_hours(planned: "Sweep", jobs: int) -> tuple[list[float | None], st
 
 
 def _say_sweeps(sweeps: "list[Sweep]", runs: Path, json: bool) -> None:
-    from grokscope.cli.output import say_json, say_rows
+    from grokscope.cli.output import say_json, say_table
     from grokscope.sweeps.standing import read_standing
+    from grokscope.sweeps.tables import sweeps_table
 
-    listed = [_summary(each, [read_standing(cell) for cell in each.cells]) for each in sweeps]
+    listed = [(each, [read_standing(cell) for cell in each.cells]) for each in sweeps]
     if json:
-        say_json(listed)
+        say_json([_summary(each, standings) for each, standings in listed])
     elif listed:
-        rows = [[each["sweep"], str(each["cells"]), _counts(each["states"]), each["task"]] for each in listed]
-        say_rows(["name", "cells", "states", "task"], rows, numeric=["cells"])
+        say_table(sweeps_table(listed), titled=False)
     else:
         complain(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` makes one")
 
 
 def _summary(planned: "Sweep", standings: list[Any]) -> dict[str, Any]:
-    states: dict[str, int] = {}
-    for standing in standings:
-        states[standing.state] = states.get(standing.state, 0) + 1
+    from grokscope.sweeps.tables import states
+
     return {
         "sweep": planned.name,
         "task": planned.file.task,
         "path": str(planned.folder),
         "cells": len(standings),
-        "states": states,
+        "states": states(standings),
         "grokked": sum(standing.grokked_step is not None for standing in standings),
     }
-
-
-def _counts(states: dict[str, int]) -> str:
-    return ", ".join(f"{number} {state}" for state, number in states.items())
 
 
 def _failures(failures: "list[Failure]") -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from typing import Any
 from grokscope.experiment.analysis import Analysis, ArmResult
 from grokscope.experiment.claims import Judged, ratio_in_words
 from grokscope.experiment.conditions import CONDITIONS, Arm
-from grokscope.experiment.design import Design
+from grokscope.experiment.design import Design, Planned
 from grokscope.experiment.effects import Effect, Slope
+from grokscope.sweeps.standing import Standing
 from grokscope.words.durations import duration
 from grokscope.words.numbers import (
     count,
@@ -148,6 +149,19 @@ def spectrum_table(experiments: Mapping[str, Analysis]) -> Table:
         (
             "Ratio of grok steps to the baseline's on the same seed, with its 95 % interval. The baseline itself: its "
             "grok step, and how many runs grokked.",
+        ),
+    )
+
+
+def plan_table(planned: Sequence[tuple[Planned, Standing]]) -> Table:
+    """A row a run: how it stands, and what is to be done to it."""
+    return Table(
+        "plan",
+        "Runs",
+        tuple(map(Column, ("run", "state", "intervention"))),
+        tuple(
+            (each.cell.slug, standing.word, "; ".join(map(str, each.cell.settings.get("interventions.schedule", []))))
+            for each, standing in planned
         ),
     )
 

@@ -19,6 +19,8 @@ from grokscope.geometry import commutator
 from grokscope.settings.config import RunConfig
 from grokscope.training.evaluation import PreparedSplit
 from grokscope.training.launch import available_backend
+from grokscope.words.numbers import count, fixed, number
+from grokscope.words.table import Column, Table
 
 WARM_UP_STEPS = 3
 LEAST_ROUNDS = 3
@@ -59,6 +61,23 @@ class Bench:
             "parameters": self.parameters,
             "costs": [vars(cost) for cost in self.costs],
         }
+
+    def table(self) -> Table:
+        """A row an operation."""
+        return Table(
+            "bench",
+            "What operations cost",
+            (
+                Column("operation"),
+                Column("ms", number),
+                Column("gradients", fixed(2)),
+                Column("of the plain way", fixed(2)),
+                Column("calls", count),
+            ),
+            tuple(
+                (each.operation, each.milliseconds, each.gradients, each.of_plain, each.calls) for each in self.costs
+            ),
+        )
 
 
 def bench(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) -> Bench:

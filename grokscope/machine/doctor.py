@@ -6,7 +6,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from grokscope.contract.backends import BackendSpec, Device, Unavailable
 from grokscope.machine.verify import TOLERANCES, Check, load, points, verify, worst
 from grokscope.settings.config import RunConfig
 from grokscope.training.launch import available_backend
+from grokscope.words.numbers import number
+from grokscope.words.table import Column, Table
 
 SUITABILITY = {2: "this machine's own", 1: "works well here", 0: "merely works here"}
 
@@ -181,3 +183,27 @@ def _free(folder: Path) -> int:
 def _nearest(folder: Path) -> Path:
     """The folder itself, or the first one above it that exists."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
+def verified_table(verified: Iterable[Verified]) -> Table:
+    """A row a quantity of a golden point: its relative error beside the tolerance."""
+    return Table(
+        "verified",
+        "Golden points",
+        (
+            Column("point"), Column("precision"), Column("quantity"),
+            Column("error", lambda error: f"{error:.1e}"),
+            Column("within", lambda within: "ok" if within else "PAST"),
+            Column("allowed", lambda tolerance: f"{tolerance:.0e}"),
+            Column("expected", lambda value: number(value, 6)),
+            Column("found", lambda value: number(value, 6)),
+        ),
+        tuple(
+            (
+                point.point, point.precision, check.quantity, check.relative_error,
+                check.relative_error <= point.tolerance, point.tolerance, check.expected, check.found,
+            )
+            for point in verified
+            for check in point.checks
+        ),
+    )  # fmt: skip

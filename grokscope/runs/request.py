@@ -87,7 +87,8 @@ def _answers_switch(command: Command, event: dict[str, Any]) -> bool:
 def _nobody(state: RunState) -> str:
     name = state.directory.name
     if state.condition == "finished":
-        return f"{name} is {state.word}: nobody reads its inbox; `grokscope run --resume {name}` goes on with it"
+        ended = f"{name} has finished ({state.word}), so there is no trainer to control"
+        return f"{ended}; `grokscope run --resume {name}` continues it"
     if state.condition == "crashed":
-        return f"the trainer of {name} is gone; `grokscope run --resume {name}` goes on from its checkpoint"
-    return f"{name} has not started yet: nobody reads its inbox"
+        return f"{name} has crashed, so there is no trainer to control; `grokscope run --resume {name}` continues it"
+    return f"{name} has not started yet, so there is no trainer to control"

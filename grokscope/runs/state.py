@@ -18,6 +18,7 @@ from grokscope.gate import Missing, Unreadable, open_regular
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.heartbeat import STALE_SECONDS, age_seconds, process_of
 from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
+from grokscope.words.names import state_in_words
 
 Phase = Literal["waiting", "running", "paused", "finished"]
 """What the log alone says: nothing yet, or what its last word was."""
@@ -131,8 +132,8 @@ class RunState:
 
     @property
     def word(self) -> str:
-        """The condition for a person, and how a finished run ended."""
-        return self.condition if self.status is None else f"finished ({self.status})"
+        """How the run stands, for a person."""
+        return state_in_words(self.condition, self.status, grokked=self.detected_step("grokked") is not None)
 
     @property
     def listens(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from grokscope.runs.log import is_locked
 from grokscope.runs.state import read_state
 from grokscope.sweeps.grid import Cell
+from grokscope.words.names import state_in_words
 
 State = Literal["missing", "running", "stale", "crashed", "interrupted", "finished", "diverged", "unreadable"]
 """`finished`: completed, grokked, or stopped by a person. `stale`: silent, and perhaps still at it elsewhere.
@@ -37,8 +38,8 @@ class Standing:
 
     @property
     def word(self) -> str:
-        """The state for a person, and how a finished run ended."""
-        return f"finished ({self.status})" if self.state == "finished" else self.state
+        """The state for a person."""
+        return state_in_words(self.state, self.status, grokked=self.grokked_step is not None)
 
     @property
     def steps(self) -> int:

@@ -21,9 +21,11 @@ from grokscope.tui.view import (
     LogLine,
     Treated,
     View,
+    step_of,
+    whole,
 )
-from grokscope.tui.wording import rule_words, step_of, whole
 from grokscope.words.clean import clean
+from grokscope.words.events import rule_in_words
 
 Event = Mapping[str, Any]
 
@@ -139,13 +141,12 @@ def _finished(view: View, event: Event) -> View:
 
 
 def _detected(view: View, event: Event) -> View:
-    rule = event.get("rule")
     value = event.get("value")
     found = Detected(
         name=event["event"],
         step=step_of(event) or 0,
         confirmed_at=whole(event.get("confirmed_at", event.get("step"))),
-        rule=rule_words(rule) if isinstance(rule, Mapping) else clean(rule),
+        rule=rule_in_words(event.get("rule")),
         value=float(value) if isinstance(value, int | float) else None,
         elapsed=view.elapsed,
     )

@@ -9,8 +9,20 @@ from typing import Any
 from grokscope.runs.log import decode
 from grokscope.runs.state import Phase
 from grokscope.tui.series import Series
-from grokscope.tui.wording import describe, step_of, whole
 from grokscope.words.clean import clean
+from grokscope.words.events import details
+
+
+def step_of(event: Mapping[str, Any]) -> int | None:
+    """The step of an event; None where it has none."""
+    step = event.get("step")
+    return step if isinstance(step, int) and not isinstance(step, bool) else None
+
+
+def whole(value: Any) -> int:
+    """A whole number; -1 for anything else."""
+    return value if isinstance(value, int) else -1
+
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -63,7 +75,7 @@ class LogLine:
 
     @cached_property
     def text(self) -> str:
-        return describe(self._fields) + (f" · {self.times:,}x" if self.times > 1 else "")
+        return details(self._fields) + (f" · {self.times:,}x" if self.times > 1 else "")
 
     @property
     def treatment(self) -> tuple[str, str] | None:

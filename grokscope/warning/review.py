@@ -12,6 +12,8 @@ from typing import Any
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.detection import Detections, Kind, Watched, rules_of_run
 from grokscope.warning.rules import Detected
+from grokscope.words.numbers import count, number
+from grokscope.words.table import Column, Table
 
 Record = Mapping[str, Any]
 """An event as its line of JSON has it."""
@@ -110,3 +112,28 @@ def _finding(watched: Watched, detected: Detected | None, grokked: Detected | No
 
 def _seconds(time: str) -> float:
     return datetime.fromisoformat(time).timestamp()
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    """A row a rule: what it found, and how far ahead of grokking."""
+    return Table(
+        "detections",
+        "Detections",
+        (
+            Column("found"),
+            Column("acted on", lambda default: "*" if default else "", rank=1),
+            Column("rule"),
+            Column("step", count),
+            Column("confirmed", count),
+            Column("lead", count, "steps"),
+            Column("value", number),
+        ),
+        tuple(
+            (each.kind, each.default, each.rule, each.step, each.confirmed_at, each.lead_steps, each.value)
+            for each in findings
+        ),
+        (
+            "acted on: the rules whose findings the run records and acts on.",
+            "lead: steps to the grok step by the rule that the run acts on.",
+        ),
+    )

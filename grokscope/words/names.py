@@ -5,6 +5,22 @@ from collections.abc import Mapping
 OTHERS: Mapping[str, str] = {"memorized": "memorized", "grokked": "grokked", "lr·wd": "lr · wd (settings alone)"}
 """Of rows beside signals and their rules"""
 
+EVENTS: Mapping[str, str] = {
+    "onset": "onset of the defect",
+    "turned": "test loss turned",
+    "regressed": "no longer grokked",
+}
+"""Of kinds of events whose names do not say it"""
+
+STAGES: Mapping[str, str] = {
+    "learning": "not memorized yet",
+    "memorized": "memorized",
+    "turned": "test loss has turned",
+    "rising": "test accuracy is rising",
+    "close": "test accuracy is close to its end",
+}
+"""Of a run on its way to grokking"""
+
 
 def in_words(name: str, names: Mapping[str, str]) -> str:
     """A rule or a signal for a reader; itself where nobody names it.

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from grokscope.words.clean import clean, for_csv, for_html, for_markdown
+from grokscope.words.clean import clean, for_csv, for_html, for_markdown, json_text
 from grokscope.words.numbers import MISSING, Form, value_text
 
 Cell = str | int | float | bool | tuple[Any, ...] | None
@@ -108,6 +108,11 @@ class Table:
             cells = zip(self.columns, row, strict=True)
             writer.writerow(value for column, cell in cells for value in _machine_values(cell, len(column.parts)))
         return out.getvalue()
+
+    def json(self) -> str:
+        """An array with a line a row, each an object with every column."""
+        lines = ",\n".join(map(json_text, self.records()))
+        return f"[\n{lines}\n]\n" if lines else "[]\n"
 
     def markdown(self) -> str:
         """A table as GitHub has them, its notes below."""

@@ -1,14 +1,16 @@
 """The panel on stderr, as it reads for a person."""
 
+import json
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from grokscope.cli.display import View
+from grokscope.cli.display import Progress
 from grokscope.cli.sweep_display import grid_lines
-from grokscope.events import Event, Finished, Forecast, Interval, Intervened, Started
+from grokscope.events import Event, Finished, Forecast, Interval, Intervened, Started, to_line
 from grokscope.sweeps import Standing, plan
+from grokscope.words.events import Record
 
 STARTED = Started(
     task="modular", backend="torch", device="cpu", precision="float32", parameters=1234, versions={}, step=0,
@@ -17,10 +19,16 @@ STARTED = Started(
 )  # fmt: skip
 
 
+def logged(event: Event) -> Record:
+    """As the log has it."""
+    fields: Record = json.loads(to_line(event))
+    return fields
+
+
 def panel(*events: Event) -> str:
-    view = View()
+    view = Progress()
     for event in (STARTED, *events):
-        view.see(event)
+        view.see(logged(event))
     console = Console(width=120)
     with console.capture() as captured:
         console.print(view.panel())
@@ -50,14 +58,14 @@ def test_the_newest_forecast_is_in_the_panel_until_the_end(forecast: Forecast, s
 
 
 def test_switches_are_lines_and_applications_are_not() -> None:
-    view = View()
+    view = Progress()
     on = Intervened(step=100, kind="noise", state="on", source="control")
     refused = Intervened(step=110, kind="project", state="refused", reason="its basis cannot be read")
-    assert [line.plain for line in view.see(on)] == ["◆ noise on at step 100 (control)"]
-    assert [line.plain for line in view.see(refused)] == [
+    assert [line.plain for line in view.see(logged(on))] == ["◆ noise on at step 100 (control)"]
+    assert [line.plain for line in view.see(logged(refused))] == [
         "◆ project refused at step 110 (control): its basis cannot be read"
     ]
-    assert view.see(Intervened(step=101, kind="noise", state="applied", relative_norm=0.1)) == []
+    assert view.see(logged(Intervened(step=101, kind="noise", state="applied", relative_norm=0.1))) == []
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,12 @@ class TestRun:
         assert lines[1].startswith("probability  0.")
         assert lines[2].startswith("grok step    1,")
         assert lines[3].startswith("interval     1,")
-        assert any(line.startswith("* chosen") for line in lines)
+        assert any(line.startswith("chosen: ") for line in lines)
         assert lines[-2:] == [
             "calibrated on bank.jsonl.gz: 27 runs, 15 grokked",
-            "left out: 1 of the bank's runs, for they are of this run's configuration",
+            "left out: 1 of the bank's runs, because they have this run's configuration",
         ]
-        assert all(len(line) <= 80 for line in lines)
+        assert all(len(line) <= 100 for line in lines)
 
     def test_the_same_as_json(self, folder: Path) -> None:
         said = forecast_json(folder, "run.jsonl", "--bank=bank.jsonl.gz", "--at=1000")
@@ -119,7 +119,7 @@ class TestRun:
     def test_a_table_without_a_choice_has_no_legend(self, folder: Path) -> None:
         done = forecast(folder, "control.jsonl", "--bank=bank.jsonl.gz", "--at=2000")
         assert "law " in done.out
-        assert "chosen" not in done.out
+        assert "chosen:" not in done.out
 
     def test_an_unfamiliar_run(self, folder: Path) -> None:
         run = made("strange", 77, groks=False, operation="x3_xy")

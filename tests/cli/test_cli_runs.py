@@ -49,9 +49,10 @@ def test_a_list(nursery: Nursery, made_runs: Path) -> None:
     done = nursery.run("ls", folder=made_runs)
     assert done.code == 0
     header, *rows = done.out.splitlines()
-    assert header.split()[:5] == ["name", "state", "step", "of", "grokked"]
+    assert header.split()[:5] == ["name", "state", "step", "grokked", "test"]
     assert rows[0].split()[:2] == ["broken", "waiting"]
-    assert rows[1].startswith("made    finished (completed)  1,200  1,200      800  100.0 %  99.5 %       4  modular")
+    assert rows[1].startswith("made    grokked  1,200      800  99.5 %")
+    assert rows[1].endswith("100.0 %       4  modular  1,200")
 
 
 def test_a_list_for_scripts(nursery: Nursery, made_runs: Path) -> None:
@@ -249,12 +250,12 @@ def test_control_of_a_live_run(nursery: Nursery, tmp_path: Path, live: Process) 
     assert state() == "running"
     stopped = ask("stop")
     assert stopped.code == 0
-    assert "finished" in stopped.out
+    assert "stopped, step " in stopped.out
     assert live.wait().code == 0
     assert assert_whole(tmp_path / "runs/live")[-1]["status"] == "stopped"
     after = ask("pause")
     assert after.code == 3
-    assert "finished (stopped)" in after.err
+    assert "has finished (stopped)" in after.err
 
 
 def test_pausing_changes_nothing(nursery: Nursery, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from grokscope.tui.fold import fold
 from grokscope.tui.view import View
 from grokscope.tui.widgets.chart import marks_of
 from grokscope.tui.widgets.treatments import Row, parse_parameters, told, written
-from grokscope.tui.wording import describe
+from grokscope.words.events import details
 
 PATIENCE = 60.0
 
@@ -158,8 +158,8 @@ def test_the_log_says_how_much_of_what() -> None:
         "relative_norm": 0.0025,
         "target": "parameters",
     }
-    assert describe(event) == "noise applied, 0.0025 of the parameters"
-    assert describe({**event, "target": None}) == "noise applied"
+    assert details(event) == "noise applied, 0.0025 of the parameters"
+    assert details({**event, "target": None}) == "noise applied"
 
 
 def test_parameters_are_edited_as_they_are_shown() -> None:

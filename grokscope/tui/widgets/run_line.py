@@ -3,13 +3,13 @@
 from rich.style import Style
 from textual.strip import Strip
 
-from grokscope.settings.values import setting
 from grokscope.tui.liveness import State
 from grokscope.tui.moment import Moment
 from grokscope.tui.widgets.drawn import Drawn, Inks, between, strip
 from grokscope.words.clean import clean
 from grokscope.words.durations import duration
-from grokscope.words.numbers import count, number, short
+from grokscope.words.events import details
+from grokscope.words.numbers import count, number
 
 _STATE_INKS = {
     State.WAITING: "muted",
@@ -84,19 +84,8 @@ def _shown(moment: Moment) -> tuple[object, ...]:
 
 def described(moment: Moment) -> str:
     """Task, backend and the settings that matter most, in one line."""
-    started, config = moment.whole.started, moment.whole.config
-    if not started:
-        return moment.waiting or "waiting for the first event"
-    where = " ".join(clean(started.get(key, ""), 20) for key in ("backend", "device", "precision"))
-    parts = [clean(started.get("task", "?"), 30), where]
-    for name, path in (("lr", "optimizer.lr"), ("wd", "optimizer.wd"), ("seed", "train.seed")):
-        value = setting(config, path, setting(config, name))
-        if value is not None:
-            parts.append(f"{name} {value:g}" if isinstance(value, float) else f"{name} {clean(value, 20)}")
-    parameters = started.get("parameters")
-    if isinstance(parameters, int):
-        parts.append(f"{short(parameters)} parameters")
-    return " · ".join(parts)
+    started = moment.whole.started
+    return details(started) if started else moment.waiting or "waiting for the first event"
 
 
 def time_left(moment: Moment) -> float | None:

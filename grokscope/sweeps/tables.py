@@ -1,0 +1,62 @@
+"""Sweeps and their cells as tables."""
+
+from collections.abc import Sequence
+
+from grokscope.sweeps.grid import Sweep
+from grokscope.sweeps.standing import Standing
+from grokscope.words.numbers import count, fixed, number
+from grokscope.words.table import Column, Table
+
+
+def cells_table(standings: Sequence[Standing]) -> Table:
+    """A row a cell: how far it is."""
+    return Table(
+        "cells",
+        "Cells",
+        (Column("cell"), Column("state"), *(Column(name, count) for name in ("step", "of", "onset", "grokked"))),
+        tuple(
+            (each.cell.slug, each.word, each.step, each.steps, each.onset_step, each.grokked_step) for each in standings
+        ),
+    )
+
+
+def plan_table(standings: Sequence[Standing], hours: Sequence[float | None]) -> Table:
+    """A row a cell: what it is, and how long it takes at most."""
+    return Table(
+        "plan",
+        "Cells",
+        (
+            Column("cell"), Column("state"), Column("lr", number), Column("wd", number), Column("steps", count),
+            Column("hours", fixed(2)),
+        ),
+        tuple(
+            (
+                each.cell.slug, each.word, each.cell.config.optimizer.lr, each.cell.config.optimizer.wd, each.steps,
+                longest,
+            )
+            for each, longest in zip(standings, hours, strict=True)
+        ),
+    )  # fmt: skip
+
+
+def sweeps_table(sweeps: Sequence[tuple[Sweep, Sequence[Standing]]]) -> Table:
+    """A row a sweep: how many cells, and how they stand."""
+    return Table(
+        "sweeps",
+        "Sweeps",
+        (Column("name"), Column("cells", count), Column("states"), Column("task")),
+        tuple((sweep.name, len(cells), states_in_words(cells), sweep.file.task) for sweep, cells in sweeps),
+    )
+
+
+def states_in_words(standings: Sequence[Standing]) -> str:
+    """`3 finished, 2 running`."""
+    return ", ".join(f"{number} {state}" for state, number in states(standings).items())
+
+
+def states(standings: Sequence[Standing]) -> dict[str, int]:
+    """How many cells are in which state."""
+    found: dict[str, int] = {}
+    for standing in standings:
+        found[standing.state] = found.get(standing.state, 0) + 1
+    return found

@@ -1,0 +1,207 @@
+"""An event of a run in words: the same in the progress display, in `show`, and in the log of the TUI.
+
+An event is the dictionary that its line of JSON holds. A log may come from anywhere: what is not as expected is shown
+as it stands, and nothing is raised.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from grokscope.words.clean import clean
+from grokscope.words.durations import duration
+from grokscope.words.names import EVENTS, state_in_words
+from grokscope.words.numbers import assigned, between, count, number, percent, whole_percent
+
+Record = Mapping[str, Any]
+"""An event as its line of JSON has it"""
+
+LONGEST = 160
+"""Characters shown of an event that is not known here"""
+_ENVELOPE = frozenset({"v", "run", "seq", "time", "event", "step"})
+
+
+def sentence(event: Record) -> str:
+    """What happened, when, and the details."""
+    kind, about = clean(event.get("event", ""), 24), details(event)
+    if kind == "started":
+        return f"{clean(event.get('run', ''), 100)}: {about}"
+    if kind == "forecast":
+        return about if event.get("abstained") else f"forecast: {about}"
+    if kind == "finished":
+        return f"{_ending(event)}, {about}"
+    if kind == "intervened":
+        return f"{_treatment(event)} at step {count(event.get('step'))}{_dose(event)}"
+    if kind == "fired":
+        kind = f"{_signal(event.get('signal'))} fired"
+    return f"{EVENTS.get(kind, kind)} at step {count(event.get('step'))}" + (f": {about}" if about else "")
+
+
+def details(event: Record) -> str:
+    """The event without its kind and its step, which a log shows in columns of their own."""
+    words = _DETAILS.get(str(event.get("event")))
+    try:
+        return words(event) if words else clean(_fields(event), LONGEST)
+    except (TypeError, AttributeError, ValueError, KeyError):
+        return clean(_fields(event), LONGEST)
+
+
+def rule_in_words(rule: object) -> str:
+    """A detection rule with its parameters."""
+    if not isinstance(rule, Mapping):
+        return clean(rule)
+    parameters = {key: value for key, value in rule.items() if key != "name"}
+    return clean(rule.get("name", "")) + (f" ({assigned(parameters)})" if parameters else "")
+
+
+def _fields(event: Record) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key not in _ENVELOPE}
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _started(event: Record) -> str:
+    config = event.get("config", {})
+    settings = {
+        "lr": config.get("optimizer", {}).get("lr"),
+        "wd": config.get("optimizer", {}).get("wd"),
+        "seed": config.get("train", {}).get("seed"),
+    }
+    where = " ".join(clean(event[key], 20) for key in ("backend", "device", "precision") if event.get(key))
+    return _joined(
+        [
+            clean(event.get("task", "?"), 30) + (f" on {where}" if where else ""),
+            assigned(settings),
+            f"{count(event['parameters'])} parameters" if event.get("parameters") else "",
+            f"resumed from step {count(event['resumed_from'])}" if event.get("resumed_from") is not None else "",
+        ]
+    )
+
+
+def _trained(event: Record) -> str:
+    speed = event.get("steps_per_second")
+    return _joined(
+        [
+            f"loss {number(event.get('loss'))}",
+            f"gradient norm {number(event.get('gradient_norm'))}",
+            f"{number(speed, 3)} steps/s" if speed else "",
+        ]
+    )
+
+
+def _evaluated(event: Record) -> str:
+    splits = {key: scores for key, scores in event.items() if isinstance(scores, Mapping) and "accuracy" in scores}
+    return _joined([f"{clean(split, 20)} {_scores(scores)}" for split, scores in splits.items()])
+
+
+def _scores(scores: Record) -> str:
+    accuracy, whole = scores.get("accuracy"), scores.get("sequence_accuracy")
+    examples = "" if whole is None or whole == accuracy else f"whole examples {percent(whole)}"
+    loss = f"loss {number(scores.get('loss'))}"
+    return f"{percent(accuracy)} ({_joined([examples, loss])})"
+
+
+def _measured(event: Record) -> str:
+    defect = event["defect"]
+    below = " below its rounding floor" if event.get("below_floor") else ""
+    return f"defect {number(defect['median'])} {between(defect['p25'], defect['p75'])}{below}"
+
+
+def _observed(event: Record) -> str:
+    return _joined([f"{_signal(name)} {number(value)}" for name, value in event["signals"].items()])
+
+
+def _signal(name: object) -> str:
+    return clean(name, 40).replace("_", " ")
+
+
+def _detected(event: Record) -> str:
+    step, confirmed = event.get("step"), event.get("confirmed_at", event.get("step"))
+    return _joined(
+        [
+            number(event["value"]) if event.get("value") is not None else "",
+            f"confirmed at step {count(confirmed)}" if confirmed != step else "",
+            f"rule {rule_in_words(event.get('rule'))}",
+        ]
+    )
+
+
+def _forecast(event: Record) -> str:
+    chance = event.get("probability")
+    likely = f"{whole_percent(chance)} likely to grok within the budget" if isinstance(chance, int | float) else ""
+    if event.get("abstained"):
+        return _joined([f"no forecast: {clean(event['abstained'])}", likely])
+    ends = event.get("interval")
+    interval = f" {between(ends['low'], ends['high'], count)}" if ends else ", without an interval"
+    return _joined([f"groks at step {count(event.get('grok_step'))}{interval}", likely])
+
+
+def _intervened(event: Record) -> str:
+    return _treatment(event) + _dose(event)
+
+
+def _treatment(event: Record) -> str:
+    return f"{clean(event.get('kind'), 24)} {clean(event.get('state'), 24)}"
+
+
+def _dose(event: Record) -> str:
+    """What stands behind kind and state: how much, of what, by whom, why."""
+    if event.get("state") == "applied":
+        target = event.get("target")
+        return f", {number(event.get('relative_norm'))} of the {clean(target)}" if target else ""
+    parameters = assigned(event.get("parameters") or {})
+    source = f"({clean(event['source'], 24)})" if event.get("source") else ""
+    reason = f": {clean(event['reason'])}" if event.get("reason") else ""
+    return "".join(f" {part}" for part in (parameters, source) if part) + reason
+
+
+def _file(event: Record) -> str:
+    return f"{clean(event.get('path'), 80)} ({count(event.get('bytes'))} bytes)"
+
+
+def _reason(event: Record) -> str:
+    return clean(event.get("reason", ""))
+
+
+def _finished(event: Record) -> str:
+    result = event.get("result") or {}
+    lead = result.get("lead_steps")
+    return _joined(
+        [
+            f"step {count(event.get('steps'))} after {duration(event.get('seconds'))}",
+            *(f"{split} {percent(result[split])}" for split in ("train", "test") if result.get(split) is not None),
+            f"onset preceded grokking by {count(lead)} steps" if lead is not None else "",
+        ]
+    )
+
+
+def _ending(event: Record) -> str:
+    result = event.get("result") or {}
+    return state_in_words(
+        "finished", clean(event.get("status", ""), 24), grokked=result.get("grokked_step") is not None
+    )
+
+
+_DETAILS: Mapping[str, Callable[[Record], str]] = {
+    "started": _started,
+    "trained": _trained,
+    "evaluated": _evaluated,
+    "measured": _measured,
+    "observed": _observed,
+    "memorized": _detected,
+    "onset": _detected,
+    "turned": _detected,
+    "grokked": _detected,
+    "regressed": _detected,
+    "fired": _detected,
+    "forecast": _forecast,
+    "intervened": _intervened,
+    "snapshot": _file,
+    "checkpoint": _file,
+    "paused": _reason,
+    "resumed": _reason,
+    "diverged": _reason,
+    "warned": _reason,
+    "finished": _finished,
+}
