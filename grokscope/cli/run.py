@@ -131,11 +131,13 @@ def _interventions(given: list[str] | None, replayed: str | None, runs: Path, qu
     if replayed is None:
         return given or None
     from grokscope.runs.directory import find_run
-    from grokscope.runs.log import read
+    from grokscope.runs.log import OddLines, read
     from grokscope.settings import schedule
 
-    directory = find_run(replayed, runs)
-    had = schedule.replayed(read(directory.events))
+    directory, odd = find_run(replayed, runs), OddLines()
+    had = schedule.replayed(read(directory.events, odd))
+    if odd.count:
+        complain(odd.sentence(directory.events))
     if not had and not quiet:
         complain(f"{directory.name} had no interventions: there are none to replay")
     return had + (given or [])

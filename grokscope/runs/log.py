@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from grokscope.events import Event, to_line
 from grokscope.gate import Unreadable, open_regular
 from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
+from grokscope.words.numbers import counted
 
 BLOCK_BYTES = 2 * LONGEST_LINE
 """Of a log that are read at once."""
@@ -112,29 +113,31 @@ def is_locked(lock: Path) -> bool:
 
 @dataclass
 class OddLines:
-    """What a reader of a log left out: lines that hold no event of ours."""
+    """Where a log is damaged: lines that hold no event of ours, that come again, or before which others are missing."""
 
     count: int = 0
     first: str = ""
-    """The first of them, and what is wrong with it"""
+    """The first place, and what is wrong there"""
 
     def add(self, number: int, why: str) -> None:
         """Line `number`, from 1, is odd."""
-        self.first = self.first or f"line {number}: {why}"
+        self.first = self.first or f"line {number:,}: {why}"
         self.count += 1
 
     def sentence(self, file: Path) -> str:
-        """For a person; empty where there are none."""
-        what = "a line that is no event" if self.count == 1 else f"{self.count:,} lines that are no events"
-        return f"{file} has {what}; left out here ({self.first})" if self.count else ""
+        """For a person; empty where nothing is odd."""
+        more = f", and {self.count - 1:,} more" if self.count > 1 else ""
+        return f"{file} is damaged ({self.first}{more}); the rest of it is read" if self.count else ""
 
 
 def read(file: Path, odd: OddLines | None = None) -> Iterator[dict[str, Any]]:
-    """All whole events of a log, as plain dictionaries, each as `grokscope.runs.lines` lets it pass.
+    """All whole events of a log, as plain dictionaries, as `grokscope.runs.lines` lets them pass, in ascending order.
 
-    A torn last line is left out; odd lines are too, and `odd` counts them. Raises `Unreadable`.
+    A torn last line is left out. Odd lines are left out too, and so are events that were there before; `odd` counts
+    them, and the places where events are missing. Raises `Unreadable`.
     """
-    tail, number = Tail(file), 0
+    odd = OddLines() if odd is None else odd
+    tail, number, expected, unknown = Tail(file), 0, 0, 0
     while True:
         lines, truncated = tail.lines()
         if truncated or not lines:  # where it is truncated, a trainer goes on with the run from an earlier step
@@ -142,10 +145,19 @@ def read(file: Path, odd: OddLines | None = None) -> Iterator[dict[str, Any]]:
         for line in lines:
             number += 1
             try:
-                yield event_of(line)
+                event = event_of(line)
             except OddLine as problem:
-                if odd is not None:
-                    odd.add(number, str(problem))
+                odd.add(number, str(problem))
+                unknown += 1
+                continue
+            missing = event["seq"] - expected
+            if missing < 0:
+                odd.add(number, f"event {event['seq']:,} was there before")
+                continue
+            if missing > unknown:  # each odd line may have been one of them
+                odd.add(number, f"{counted(missing - unknown, 'event')} missing before it")
+            expected, unknown = event["seq"] + 1, 0
+            yield event
 
 
 def decode(line: bytes) -> dict[str, Any] | None:

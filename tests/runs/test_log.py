@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from grokscope.events import SCHEMA_VERSION, Event, Forecast, Intervened, Observed, Warned, typed
 from grokscope.gate import Missing
-from grokscope.runs.log import EventLog, RunBusy, RunUnwritable, Tail, decode, read
+from grokscope.runs.log import EventLog, OddLines, RunBusy, RunUnwritable, Tail, decode, read
 
 Limit = Callable[[int], AbstractContextManager[None]]
 
@@ -104,7 +104,7 @@ class TestWriting:
 
     def test_another_process_is_refused_too_until_the_writer_is_gone(self, tmp_path: Path) -> None:
         script = (
-            "import sys; from pathlib import Path; from grokscope.runs.log import EventLog, RunBusy\n"
+            "import sys; from pathlib import Path; from grokscope.runs.log import OddLines, EventLog, RunBusy\n"
             "folder = Path(sys.argv[1])\n"
             "try: EventLog(folder / 'events.jsonl', folder / 'lock', 'mine').close()\n"
             "except RunBusy: sys.exit(7)\n"
@@ -174,6 +174,52 @@ class TestReading:
     @pytest.mark.parametrize("line", [b"", b"null", b'"text"', b"{}", b'{"event": null}', b"\xff"])
     def test_decode_nothing(self, line: bytes) -> None:
         assert decode(line) is None
+
+
+def damaged(log: EventLog, lines: list[bytes]) -> tuple[list[int], str]:
+    """The steps that are read of a log of such lines, and what is said of it."""
+    log.file.write_bytes(b"".join(lines))
+    odd = OddLines()
+    return [event["step"] for event in read(log.file, odd)], odd.sentence(Path("log"))
+
+
+class TestDamage:
+    """Nothing that is wrong with a log's structure goes by in silence, and the rest of it is read."""
+
+    def test_a_line_that_is_no_event(self, log: EventLog) -> None:
+        fill(log, 5)
+        first, second, _, *rest = log.file.read_bytes().splitlines(keepends=True)
+        said = "log is damaged (line 3: it is no JSON object); the rest of it is read"
+        assert damaged(log, [first, second, b"junk\n", *rest]) == ([0, 1, 3, 4], said)
+
+    def test_one_that_came_between(self, log: EventLog) -> None:
+        fill(log, 4)
+        first, *rest = log.file.read_bytes().splitlines(keepends=True)
+        steps, said = damaged(log, [first, b"{}\n", *rest])
+        assert (steps, "line 2" in said, "missing before" in said) == ([0, 1, 2, 3], True, False)
+
+    def test_lines_that_are_lost(self, log: EventLog) -> None:
+        fill(log, 6)
+        first, _, _, *rest = log.file.read_bytes().splitlines(keepends=True)
+        said = "log is damaged (line 2: 2 events missing before it); the rest of it is read"
+        assert damaged(log, [first, *rest]) == ([0, 3, 4, 5], said)
+        assert damaged(log, rest)[1] == "log is damaged (line 1: 3 events missing before it); the rest of it is read"
+
+    def test_a_line_that_comes_twice(self, log: EventLog) -> None:
+        fill(log, 3)
+        first, *rest = log.file.read_bytes().splitlines(keepends=True)
+        said = "log is damaged (line 2: event 0 was there before); the rest of it is read"
+        assert damaged(log, [first, first, *rest]) == ([0, 1, 2], said)
+
+    def test_lines_that_changed_places(self, log: EventLog) -> None:
+        fill(log, 4)
+        first, second, third, fourth = log.file.read_bytes().splitlines(keepends=True)
+        said = "log is damaged (line 2: 1 event missing before it, and 1 more); the rest of it is read"
+        assert damaged(log, [first, third, second, fourth]) == ([0, 2, 3], said)
+
+    def test_a_sound_one(self, log: EventLog) -> None:
+        fill(log, 4)
+        assert damaged(log, [*log.file.read_bytes().splitlines(keepends=True), b'{"torn'])[1] == ""
 
 
 class TestTail:
