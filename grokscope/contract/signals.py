@@ -9,6 +9,7 @@ signals ask for it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -204,6 +205,21 @@ _DESCRIPTION = TypeAdapter(SignalDescription)
 
 def _set(rule: SignalRule) -> dict[str, Any]:
     return {each.name: value for each in fields(rule) if (value := getattr(rule, each.name)) != each.default}
+
+
+def read_descriptions(values: Any) -> dict[str, SignalDescription]:
+    """Descriptions as a log or a table holds them, by name; what is none is left out."""
+    found: dict[str, SignalDescription] = {}
+    for name, value in values.items() if isinstance(values, Mapping) else ():
+        with suppress(ValueError, TypeError):  # of another version, or damaged
+            found[name] = SignalDescription.from_json({**value, "name": name})
+    return found
+
+
+def names_of(signals: Mapping[str, SignalDescription]) -> dict[str, str]:
+    """What a person calls these signals and their rules."""
+    rules = {rule.name: rule.words or rule.name for signal in signals.values() for rule in signal.rules}
+    return rules | {name: signal.words for name, signal in signals.items()}
 
 
 class NoParameters(BaseModel):

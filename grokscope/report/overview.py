@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from grokscope.contract.signals import names_of
 from grokscope.report.parts import Part, Plate
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, GREEN, line, log_axis, points
 from grokscope.report.wording import label, varying
-from grokscope.settings.signals import names_of
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import described
 from grokscope.words.names import in_words

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
+from grokscope.contract.signals import names_of
 from grokscope.runs.directory import RunDirectory, distinct_names, find_run
 from grokscope.runs.log import read
 from grokscope.settings.config import FLAGS, ConfigError, resolve
-from grokscope.settings.signals import names_of
 from grokscope.settings.values import dotted
 from grokscope.sweeps.commands import toml_of
 from grokscope.sweeps.manifest import MANIFEST as SWEEP

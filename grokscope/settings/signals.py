@@ -1,14 +1,13 @@
 """What is looked at along a run, as people type it: `NAME[:parameter=value,…]`, the same in a flag and in TOML."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
 from grokscope import registry
-from grokscope.contract.signals import SignalDescription, SignalSpec
+from grokscope.contract.signals import SignalDescription, SignalSpec, read_descriptions
 from grokscope.settings.parameters import BadParameters, read_parameters, validated
 
 MEASURING = {"exact": "defect", "finite-difference": "finite_difference_defect"}
@@ -75,19 +74,4 @@ def installed_descriptions() -> dict[str, SignalDescription]:
 
 def signals_of(started: Mapping[str, Any]) -> dict[str, SignalDescription]:
     """The signals of a run as its first event describes them; of an older run, those that are installed."""
-    return read_descriptions(started.get("signals") or {}) or installed_descriptions()
-
-
-def names_of(signals: Mapping[str, SignalDescription]) -> dict[str, str]:
-    """What a person calls these signals and their rules."""
-    rules = {rule.name: rule.words or rule.name for signal in signals.values() for rule in signal.rules}
-    return rules | {name: signal.words for name, signal in signals.items()}
-
-
-def read_descriptions(values: Mapping[str, Any]) -> dict[str, SignalDescription]:
-    """Descriptions as a log or a table holds them, by name; what is none is left out."""
-    found = {}
-    for name, value in values.items():
-        with suppress(ValueError, TypeError):  # of another version, or damaged
-            found[name] = SignalDescription.from_json({**value, "name": name})
-    return found
+    return read_descriptions(started.get("signals")) or installed_descriptions()

@@ -26,7 +26,7 @@ _MEASURED: dict[str, tuple[Path, ...]] = {
     "defect": (("defect", "median"), ("defect", "p25"), ("defect", "p75"), ("floor",), ("below_floor",)),
     "commutator_norm": (("commutator_norm",),),
     "relative_commutator": (("relative_commutator",),),
-    "gradient_norm": (("gradient_norm",),),
+    "probe_gradient_norm": (("gradient_norm",),),
     "gradient_cosine": (("gradient_cosine",),),
 }
 _TRAINED: dict[str, tuple[Path, ...]] = {

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from grokscope.contract.signals import read_descriptions
 from grokscope.events import SCHEMA_VERSION
 from grokscope.runs.state import Phase
 from grokscope.tui.columns import MAX_CURVES, REGULAR, samples
@@ -126,7 +127,8 @@ def _nothing_more(view: View, event: Event) -> View:
 
 
 def _started(view: View, event: Event) -> View:
-    return replace(view, started=event, phase="running", phase_reason="", finished=NOTHING)
+    signals = read_descriptions(event.get("signals"))
+    return replace(view, started=event, signals=signals, phase="running", phase_reason="", finished=NOTHING)
 
 
 def _phase(phase: Phase) -> Callable[[View, Event], View]:
@@ -152,6 +154,14 @@ def _detected(view: View, event: Event) -> View:
     )
     others = tuple(known for known in view.detected if known.name != found.name)
     return replace(view, detected=(*others, found))
+
+
+def _fired(view: View, event: Event) -> View:
+    rule = event.get("rule")
+    name = clean(rule.get("name", ""), 60) if isinstance(rule, Mapping) else clean(rule, 60)
+    [*_, found] = _detected(view, event).detected
+    others = tuple(known for known in view.fired if known.name != name)
+    return replace(view, fired=(*others, replace(found, name=name, signal=str(event.get("signal")))))
 
 
 def _forecast(view: View, event: Event) -> View:
@@ -185,7 +195,7 @@ def _snapshot(view: View, event: Event) -> View:
     return replace(view, snapshots=(*view.snapshots[-KEPT_REGULAR + 1 :], step_of(event) or 0))
 
 
-_SILENT = {"checkpoint", "diverged", "warned", "turned", "regressed", "fired"}
+_SILENT = {"checkpoint", "diverged", "warned"}
 _MEANING: dict[str, Callable[[View, Event], View]] = {
     "started": _started,
     "paused": _phase("paused"),
@@ -193,7 +203,10 @@ _MEANING: dict[str, Callable[[View, Event], View]] = {
     "finished": _finished,
     "memorized": _detected,
     "onset": _detected,
+    "turned": _detected,
     "grokked": _detected,
+    "regressed": _detected,
+    "fired": _fired,
     "forecast": _forecast,
     "intervened": _intervened,
     "snapshot": _snapshot,

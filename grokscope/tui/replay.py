@@ -24,6 +24,7 @@ def as_known_at(view: View, step: float) -> View:
         elapsed=clock[1] if clock else 0.0,
         clock=view.clock.until(step),
         detected=tuple(found for found in view.detected if found.confirmed_at <= step),
+        fired=tuple(found for found in view.fired if found.confirmed_at <= step),
         forecasts=tuple(event for event in view.forecasts if (event.get("step") or 0) <= step),
         treated=tuple(answer for answer in view.treated if (answer.step or 0) <= step),
         snapshots=tuple(taken for taken in view.snapshots if taken <= step),

@@ -6,6 +6,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from grokscope.contract.signals import SignalDescription
 from grokscope.runs.log import decode
 from grokscope.runs.state import Phase
 from grokscope.tui.series import Series
@@ -95,6 +96,8 @@ class Detected:
     value: float | None
     elapsed: float
     """Seconds of the run when it was confirmed."""
+    signal: str = ""
+    """What it was found in, where it is a rule of a signal."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,8 @@ class View:
     events: int = 0
     """Lines understood so far; also the `seq` expected next."""
     started: Mapping[str, Any] = field(default_factory=_nothing)
+    signals: Mapping[str, SignalDescription] = field(default_factory=dict)
+    """What the run says of the signals that it looks at."""
     step: int = 0
     phase: Phase = "waiting"
     """What the log itself says: waiting, running, paused, finished."""
@@ -136,6 +141,8 @@ class View:
     clock_origin: float | None = None
     elapsed: float = 0.0
     detected: tuple[Detected, ...] = ()
+    fired: tuple[Detected, ...] = ()
+    """Rules of signals, by the name of the rule."""
     forecasts: tuple[Mapping[str, Any], ...] = ()
     treated: tuple[Treated, ...] = ()
     snapshots: tuple[int, ...] = ()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.settings.signals import names_of
+from grokscope.contract.signals import names_of
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import described, detections, rule_numbers
 from grokscope.warning.fits import (

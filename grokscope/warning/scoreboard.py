@@ -13,8 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.contract.signals import SignalDescription
-from grokscope.settings.signals import names_of
+from grokscope.contract.signals import SignalDescription, names_of
 from grokscope.warning.detection import MEMORIZED, TURN, described, detections, rule_numbers
 from grokscope.warning.predictors import LR, WD, PredictorRow, predictors, value_at
 from grokscope.warning.ranking import Auroc, Correlation, auroc, spearman, stratified_auroc

@@ -19,8 +19,8 @@ from typing import Annotated, Any, BinaryIO, Literal, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from grokscope.contract.signals import read_descriptions
 from grokscope.runs.directory import NoSuchRun
-from grokscope.settings.signals import read_descriptions
 from grokscope.settings.values import sentence
 from grokscope.warning.trajectory import Trajectory
 

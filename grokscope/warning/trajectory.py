@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.contract.signals import SignalDescription
+from grokscope.contract.signals import SignalDescription, read_descriptions
 from grokscope.gate import Unreadable
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import OddLines, read
-from grokscope.settings.signals import installed_signals, read_descriptions
+from grokscope.settings.signals import installed_signals
 from grokscope.settings.values import dotted
 
 Array = NDArray[np.float64]
@@ -200,7 +200,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
         budget=started["config"]["train"]["steps"],
         grok_known_at=None if grokked is None else grokked["confirmed_at"],
         regress_step=None if regressed is None else regressed["step"],
-        signals=read_descriptions(started.get("signals") or {}),
+        signals=read_descriptions(started.get("signals")),
     )
 
 

@@ -25,7 +25,7 @@ STAGES: Mapping[str, str] = {
 def in_words(name: str, names: Mapping[str, str]) -> str:
     """A rule or a signal for a reader; itself where nobody names it.
 
-    `names`: what the signals of the runs and their rules are called; see `grokscope.settings.signals.names_of`.
+    `names`: what the signals of the runs and their rules are called; see `grokscope.contract.signals.names_of`.
     """
     return names.get(name) or OTHERS.get(name, name)
 

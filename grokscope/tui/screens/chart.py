@@ -14,22 +14,22 @@ from grokscope.tui.actions import bindings
 from grokscope.tui.moment import Moment
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.view import View
-from grokscope.tui.widgets.axes import Axes, Line, Picture
+from grokscope.tui.widgets.axes import MARK_COLOURS, Axes, Line, Picture
 from grokscope.tui.widgets.chart import GLYPHS, Mark, marks_of
-from grokscope.tui.widgets.signals import signals_of, title
+from grokscope.tui.widgets.signals import logarithmic, signal_of, signals_of, title
 from grokscope.tui.widgets.transport import Transport
 from grokscope.words.clean import clean
 from grokscope.words.numbers import count, number
 
-_LINEAR = ("accuracy", "cosine")
+ACCURACY = "accuracy"
 
 
 def quantities(view: View) -> dict[str, tuple[str, ...]]:
     """What can be charted: a title and its curves."""
     found: dict[str, tuple[str, ...]] = {"commutator defect": ("defect",)}
-    found["accuracy"] = (f"train.{view.metric}", f"test.{view.metric}")
+    found[ACCURACY] = (f"train.{view.metric}", f"test.{view.metric}")
     found["loss"] = ("train.loss", "test.loss")
-    found |= {title(name): (name,) for name, _ in signals_of(view)}
+    found |= {title(view, name): (name,) for name, _ in signals_of(view)}
     found["loss of the batch"] = ("trained.loss",)
     return found
 
@@ -79,9 +79,16 @@ class ChartScreen(RunScreen):
         names = list(quantities(self.moment.whole))
         return names[self.at % len(names)]
 
+    @property
+    def _curves(self) -> tuple[str, ...]:
+        return quantities(self.moment.whole)[self.quantity]
+
+    def _marks(self) -> tuple[Mark, ...]:
+        return marks_of(self.moment.view, signal_of(self._curves[-1]))
+
     def _lines(self) -> tuple[Line, ...]:
         """The run's own curves, then the overlaid ones."""
-        names = quantities(self.moment.whole)[self.quantity]
+        names = self._curves
         own = [
             Line(
                 self._name_of(name, len(names) > 1),
@@ -102,7 +109,7 @@ class ChartScreen(RunScreen):
 
     def _name_of(self, curve: str, several: bool) -> str:
         """How one of the run's own curves is called: by its split where there are two, by the run among other runs."""
-        words = curve.partition(".")[0] if several else title(curve)
+        words = curve.partition(".")[0] if several else title(self.moment.whole, curve)
         if not self.moment.overlays:
             return words
         name = clean(self.moment.name, 40)
@@ -112,14 +119,14 @@ class ChartScreen(RunScreen):
         return 0.0, max([self.moment.horizon, *(float(line.rows[-1, 0]) for line in lines)])
 
     def _log(self) -> bool:
-        return self.moment.log_scale and not self.quantity.endswith(_LINEAR)
+        return self.moment.log_scale and self.quantity != ACCURACY and logarithmic(self.moment.whole, self._curves[-1])
 
     def _draw(self) -> None:
         if not self.query("#legend"):
             return
         self.query_one(Transport).moment = self.moment
         lines = self._lines()
-        marks = marks_of(self.moment.view)
+        marks = self._marks()
         picture = Picture(lines, marks, self.window or self._whole_window(lines), self._log(), self.at_step)
         self.query_one(Axes).show(picture)
         self.query_one("#heading", Static).update(self._heading())
@@ -174,7 +181,7 @@ class ChartScreen(RunScreen):
         self.at_step = float(steps[min(max(index, 0), len(steps) - 1)])
 
     def action_mark(self, by: int) -> None:
-        steps = [mark.step for mark in marks_of(self.moment.view)]
+        steps = [mark.step for mark in self._marks()]
         here = self.at_step if self.at_step is not None else (-1.0 if by > 0 else float("inf"))
         beyond = [step for step in steps if (step > here if by > 0 else step < here)]
         if beyond:
@@ -228,6 +235,8 @@ def _legend(lines: tuple[Line, ...], marks: tuple[Mark, ...]) -> Content:
     for line in lines:
         parts += [("━━ ", f"${line.colour}"), f"{line.name}   "]
     for mark in marks:
-        colour = {"memorized": 4, "onset": 5, "grokked": 3, "treated": 6}[mark.kind]
-        parts += [(f"{GLYPHS[mark.kind]} ", f"$series-{colour}"), f"{mark.text or mark.kind} {count(mark.step)}   "]
+        parts += [
+            (f"{GLYPHS[mark.kind]} ", f"${MARK_COLOURS[mark.kind]}"),
+            f"{mark.text or mark.kind} {count(mark.step)}   ",
+        ]
     return Content.assemble(*parts)

@@ -13,7 +13,10 @@ from grokscope.tui.series import Rows, extremes
 from grokscope.tui.widgets.chart import Mark
 from grokscope.words.numbers import number, short
 
-_MARK_COLOURS = {"memorized": "series-4", "onset": "series-5", "grokked": "series-3", "treated": "series-6"}
+MARK_COLOURS = {
+    "memorized": "series-4", "onset": "series-5", "turned": "series-2", "grokked": "series-3", "regressed": "series-6",
+    "fired": "series-1", "treated": "series-6",
+}  # fmt: skip
 
 
 class Powers(AxisFormatter):
@@ -98,7 +101,7 @@ class Axes(PlotWidget, can_focus=False):
                 self._draw(line, picture)
             for mark in picture.marks:
                 if picture.window[0] <= mark.step <= picture.window[1]:
-                    self.add_v_line(mark.step, self._colour(_MARK_COLOURS[mark.kind]))
+                    self.add_v_line(mark.step, self._colour(MARK_COLOURS[mark.kind]))
             if picture.cursor is not None:
                 self.add_v_line(picture.cursor, self._colour("foreground"))
 

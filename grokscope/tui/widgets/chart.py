@@ -16,7 +16,9 @@ from grokscope.tui.view import View
 from grokscope.tui.widgets.drawn import Drawn, Inks
 from grokscope.words.numbers import number, percent, short
 
-GLYPHS = {"memorized": "▲", "onset": "◆", "grokked": "★", "treated": "✚"}
+GLYPHS = {
+    "memorized": "▲", "onset": "◆", "turned": "▽", "grokked": "★", "regressed": "☆", "fired": "●", "treated": "✚",
+}  # fmt: skip
 _GUTTER = 7
 
 
@@ -41,9 +43,10 @@ class Curve:
     """Column 5 says which samples do not stand clear of the rounding floor."""
 
 
-def marks_of(view: View) -> tuple[Mark, ...]:
-    """Detections and interventions as marks, in order of step."""
+def marks_of(view: View, signal: str = "") -> tuple[Mark, ...]:
+    """Detections and interventions as marks, in order of step; of the rules of signals those of this one."""
     found = [Mark(float(item.step), item.name) for item in view.detected]
+    found += [Mark(float(item.step), "fired", item.name) for item in view.fired if item.signal == signal]
     found += [
         Mark(float(item.step), "treated", f"{item.kind} {item.state}")
         for item in view.treated

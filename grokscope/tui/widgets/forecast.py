@@ -71,6 +71,9 @@ def _detected(view: View) -> Iterator[Line]:
     for name in DETECTIONS:
         found = view.detection(name)
         yield name, _found(found) if found else MISSING, name if found else "muted"
+    lost = view.detection("regressed")
+    if lost is not None:
+        yield "lost", f"again from step {_found(lost)}", "regressed"
     yield from _lead(view)
 
 
@@ -82,7 +85,8 @@ def _comparison(view: View, newest: Event) -> Iterator[Line]:
         if value is not None:
             yield clean(path, 10), number(value) if isinstance(value, float) else clean(value, 80), "muted"
     yield from _others(newest)
-    turn = _result(view).get("test_loss_turn_step")
+    turned = view.detection("turned")
+    turn = _result(view).get("test_loss_turn_step") if turned is None else turned.step  # 0.1.0 said so at the end only
     if isinstance(turn, int) and turn <= view.step:  # a replay knows the end of its run; its view must not
         yield "", f"for comparison, test loss turned at step {count(turn)}", "muted"
 

@@ -12,30 +12,46 @@ from grokscope.tui.widgets.drawn import Drawn, Inks, strip
 from grokscope.words.clean import clean
 from grokscope.words.numbers import number
 
-_FIRST = ("commutator_norm", "relative_commutator", "gradient_norm", "signals.weight_norm", "signals.pc1")
 _HIDDEN = ("train.", "test.", "trained.", "defect")
-_NAMES = {"gradient_norm": "gradient norm (probe)", "gradient_cosine": "gradient cosine"}
-_SIGNED = ("cosine",)
+_SIGNED = "cosine"
+"""Ending of a number that may be below 0, in runs that do not describe their signals."""
 
 
 def signals_of(view: View) -> list[tuple[str, Series]]:
-    """Every signal there is: the well-known ones first, then the others by name, block shares last."""
+    """Every signal there is: those that have rules first, then the others by name, block shares last."""
     shown = {name: curve for name, curve in view.series.items() if not name.startswith(_HIDDEN) and "." not in name}
     shown |= {name: curve for name, curve in view.series.items() if name.startswith("signals.")}
     blocks = {name: curve for name, curve in view.series.items() if name.startswith("blocks.")}
-    first = [name for name in _FIRST if name in shown]
     known = [curve for name, curve in (shown | blocks).items() if np.isfinite(curve.last)]
     if not known and not shown:
         return []
-    others = sorted(name for name in shown if name not in first)
-    return [(name, (shown | blocks)[name]) for name in (*first, *others, *sorted(blocks))]
+    return [*sorted(shown.items(), key=lambda item: _place(view, item[0])), *sorted(blocks.items())]
 
 
-def title(name: str) -> str:
-    """`signals.weight_norm` as `weight norm`."""
-    origin, _, last = name.rpartition(".")
-    words = _NAMES.get(name, last.replace("_", " "))
+def signal_of(curve: str) -> str:
+    """The signal whose values a curve holds; for any other curve the name of the curve."""
+    return "test_loss" if curve == "test.loss" else curve.removeprefix("signals.")
+
+
+def title(view: View, curve: str) -> str:
+    """`signals.weight_norm` as the run calls it: `weight norm`, with its unit."""
+    about = view.signals.get(signal_of(curve))
+    if about is not None:
+        return clean(f"{about.words} ({about.unit})" if about.unit else about.words, 24)
+    origin, _, last = curve.rpartition(".")
+    words = last.replace("_", " ")
     return clean(f"share of {words}" if origin == "blocks" else words, 24)
+
+
+def logarithmic(view: View, curve: str) -> bool:
+    """Whether a curve is drawn on a logarithmic axis, where the screen has one."""
+    about = view.signals.get(signal_of(curve))
+    return not curve.endswith(_SIGNED) if about is None else about.log
+
+
+def _place(view: View, curve: str) -> tuple[bool, str]:
+    about = view.signals.get(signal_of(curve))
+    return not (about and about.rules), title(view, curve)
 
 
 def _drawn_from(moment: Moment) -> tuple[object, ...]:
@@ -88,7 +104,7 @@ class Signals(Drawn, can_focus=True):
     def _row(self, name: str, curve: Series, width: int, tall: int, inks: Inks) -> list[Strip]:
         label = min(24, max(16, width // 4))
         room = width - label - 10
-        log = self.moment.log_scale and not name.endswith(_SIGNED)
+        log = self.moment.log_scale and logarithmic(self.moment.view, name)
         bottom, top = limits(curve.values, log)
         scale = Scale(0.0, self.moment.horizon, bottom, top, log)
         drawn = spark(scale.across(curve.steps), scale.up(curve.values), room, tall)
@@ -96,7 +112,7 @@ class Signals(Drawn, can_focus=True):
         lines = []
         for row, text in enumerate(drawn):
             last = row == tall - 1
-            name_part = f" {clean(title(name), label - 2):<{label - 1}}" if last else " " * label
+            name_part = f" {clean(title(self.moment.view, name), label - 2):<{label - 1}}" if last else " " * label
             value = f"{number(curve.last):>9} " if last else " " * 10
             lines.append(strip((name_part, inks["plain"]), (text, ink), (value, inks["strong"])))
         return lines
