@@ -6,6 +6,7 @@ so its records are not made as classes; tests hold them against the schema.
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -132,12 +133,15 @@ def _write_events(out: TextIO, run: ForeignRun, name: str, recipe: Recipe) -> Ma
     for remark in run.remarks:
         write(Warned(step=0, reason=remark))
     watch = Watch(started.model_dump())
+    found = deque(watch.see_columns(run.columns))
+    result = watch.result()
     head, middle = f'{{"v":{SCHEMA_VERSION},"run":{encode(name)},"seq":', f',"time":{encode(now)},'
     for record in records_of(run):
+        while found and record["step"] > found[0].confirmed_at:  # behind all records of the step that settled it
+            write(found.popleft())
         out.write(f"{head}{next(seq)}{middle}{encode(record)[1:]}\n")
-        for detection in watch.see(record):
-            write(detection)
-    result = watch.result()
+    for detection in found:
+        write(detection)
     last = int(run.columns["step"][-1])
     write(Finished(step=last, status="completed", steps=last, seconds=0.0, result=result, parameters_digest=""))
     return result

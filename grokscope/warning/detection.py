@@ -17,7 +17,7 @@ from grokscope.contract.tasks import GrokCriterion
 from grokscope.geometry.commutator import CLEAR_OF_FLOOR
 from grokscope.settings.signals import MEASURING, installed_descriptions, signals_of
 from grokscope.warning.rules import Detected, Grokking, Record, Regression, Rule, fresh
-from grokscope.warning.trajectory import Fact, Trajectory, cells_of
+from grokscope.warning.trajectory import Array, Fact, Trajectory, cells_of
 
 Kind = Literal["memorized", "onset", "turned", "grokked", "regressed", "fired"]
 """What a rule finds: the name of the event that says so"""
@@ -90,10 +90,36 @@ class Detections:
                 if detected is not None:
                     self.found[watched.key] = detected
                     news.append((watched, detected))
-        return sorted(news, key=lambda pair: _ORDER.index(pair[0].kind))
+        return sorted(news, key=lambda pair: _rank(pair[0]))
+
+    def see_columns(self, columns: Mapping[str, Array]) -> Iterator[tuple[Watched, Detected]]:
+        """What whole columns [n] settle, `step` among them, in the order in which it could be known. A number that a
+        record lacks is NaN. Equal to `see_row` of every row, and sooner: a rule is asked until it answers."""
+        self._recorded |= self._by_number.keys() & columns.keys()
+        news = [(each, found) for each in self.watched if (found := _first_in(each, columns)) is not None]
+        for watched, detected in sorted(news, key=lambda pair: (pair[1].confirmed_at, _rank(pair[0]))):
+            self.found[watched.key] = detected
+            yield watched, detected
+
+
+def _first_in(watched: Watched, columns: Mapping[str, Array]) -> Detected | None:
+    """What a fresh rule finds in its column."""
+    if watched.number not in columns:
+        return None
+    values = columns[watched.number]
+    seen = np.isfinite(values)
+    floors = columns.get(watched.floor, np.full(len(values), np.nan))
+    below = np.isfinite(floors) & ~(values >= CLEAR_OF_FLOOR * floors)
+    records = map(Record, map(int, columns["step"][seen]), values[seen].tolist(), below[seen].tolist())
+    return next(filter(None, map(watched.rule.update, records)), None)
 
 
 _ORDER: tuple[Kind, ...] = ("memorized", "onset", "turned", "fired", "grokked", "regressed")
+
+
+def _rank(watched: Watched) -> tuple[int, str]:
+    """In which order rules are told that are settled by the same record: the same in every process."""
+    return _ORDER.index(watched.kind), watched.key
 
 
 class Clock:
@@ -168,9 +194,8 @@ def detections(trajectory: Trajectory) -> dict[str, Detected | None]:
     `grokked` is as the run has it.
     """
     fold = Detections(rules_of_table([trajectory], memorization_of(trajectory.facts)))
-    for step, numbers in rows_of(trajectory):
-        fold.see_row(step, numbers)
-    found: dict[str, Detected | None] = {each.key: fold.found.get(each.key) for each in fold.watched}
+    settled = {watched.key: detected for watched, detected in fold.see_columns(trajectory.columns)}
+    found: dict[str, Detected | None] = {each.key: settled.get(each.key) for each in fold.watched}
     return found | {GROKKED: _grokked(trajectory)}
 
 

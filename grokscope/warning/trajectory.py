@@ -4,7 +4,8 @@ Ours, the bank's and other people's runs look the same here, so that one calcula
 be cut at any step (`until`), and what is left knows nothing of what came later.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -170,7 +171,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     started: Mapping[str, Any] | None = None
     grokked: Mapping[str, Any] | None = None
     regressed: Mapping[str, Any] | None = None
-    rows: dict[int, dict[str, float]] = {}
+    series: dict[str, tuple[array[float], array[float]]] = {}
     treated: dict[str, Fact] = {}
     metric, last = "accuracy", 0
     for event in events:
@@ -185,16 +186,17 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
             treated.setdefault(TREATED_FROM, event["step"])
         if isinstance(step, int):
             last = max(last, step)
-            cells = cells_of(event, metric)
-            if cells:
-                rows.setdefault(step, {}).update(cells)
-    if started is None or not rows:
+            for number, value in cells_of(event, metric).items():
+                steps, values = series.setdefault(number, (array("d"), array("d")))
+                steps.append(step)
+                values.append(value)
+    if started is None or not series:
         raise NoSuchRun(f"{name} holds no run yet: there is nothing in its log but its beginning")
     return Trajectory(
         name=name,
         task=started["task"],
         facts=facts_of(started["config"]) | treated | origin_of(started),
-        columns=_columns(rows),
+        columns=_columns(series),
         grok_step=None if grokked is None else grokked["step"],
         steps=last,
         budget=started["config"]["train"]["steps"],
@@ -247,13 +249,14 @@ def _beside(measured: Mapping[str, Any]) -> dict[str, Any]:
     return {column: measured.get(field) for column, field in _BESIDE.items()}
 
 
-def _columns(rows: Mapping[int, Mapping[str, float]]) -> dict[str, Array]:
-    steps = sorted(rows)
-    present = {name for row in rows.values() for name in row}
-    columns = {"step": np.array(steps, dtype=np.float64)}
-    for name in [*SCORES, *sorted(present - set(SCORES))]:
-        if name in present:
-            columns[name] = np.array([rows[step].get(name, np.nan) for step in steps])
+def _columns(series: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> dict[str, Array]:
+    """Steps and values by name as one table; where a step has a number twice, the later one counts."""
+    columns = {"step": np.unique(np.concatenate([np.array(steps) for steps, _ in series.values()]))}
+    for name in [*SCORES, *sorted(series.keys() - set(SCORES))]:
+        if name in series:
+            steps, values = series[name]
+            columns[name] = np.full(len(columns["step"]), np.nan)
+            columns[name][np.searchsorted(columns["step"], steps)] = values
     return columns
 
 

@@ -6,9 +6,12 @@ Feeding it the events of a run again brings it to the same state.
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from grokscope.events import Detection, Fired, Grokked, Memorized, Onset, Regressed, Rule, Turned
 from grokscope.warning.detection import GROKKED, MEMORIZED, TURN, Detections, Watched, rules_of_run
 from grokscope.warning.rules import Detected
+from grokscope.warning.trajectory import Array
 
 _EVENTS: Mapping[str, type[Detection]] = {
     "memorized": Memorized,
@@ -64,6 +67,18 @@ class Watch:
         if event["event"] == "evaluated":
             self._last = event
         return [self._event(watched, detected) for watched, detected in self._detections.see(event)]
+
+    def see_columns(self, columns: Mapping[str, Array]) -> list[Detection]:
+        """What whole columns of a run settle, `step` among them, in the order in which it could be known."""
+        scores = {split: columns[f"{split}_accuracy"] for split in ("train", "test") if f"{split}_accuracy" in columns}
+        self._last = {
+            split: {self._metric: float(values[np.isfinite(values)][-1])}
+            for split, values in scores.items()
+            if np.isfinite(values).any()
+        }
+        named = {f"test.{self._metric}": scores["test"]} if "test" in scores else {}
+        found = self._detections.see_columns({**columns, **named})
+        return [self._event(watched, detected) for watched, detected in found]
 
     def result(self) -> dict[str, Any]:
         """What the run came to, for its last event."""

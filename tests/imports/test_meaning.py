@@ -286,3 +286,25 @@ def test_an_import_says_what_it_is(imports: Imports) -> None:
     assert (file["name"], file["sha256"]) == ("r.jsonl", sha256(text.encode()).hexdigest())
     assert [event["event"] for event in events[-1:]] == ["finished"]
     assert [event["step"] for event in events if event["event"] == "grokked"] == [GROKKED]
+
+
+def test_what_is_detected_is_what_the_fold_over_its_log_finds(imports: Imports) -> None:
+    """All kinds of records and detections: columns settle what record by record would."""
+    from grokscope.warning.watch import Watch
+
+    losses = [3, 4, 5, 6, 6, 4, 2, 1, 0.5, 0.4]
+    defects = [0.1, 0.2, 50, 60, 70, 80, 90, 9, 9, 9]
+    head = "step,train_acc,test_acc,test_loss,defect,defect_floor,weight_norm,pc1"
+    weights = [100, 90, 80, 70, 49, 40, 30, 20, 10, 5]
+    columns = STEPS, TRAIN, TEST, losses, defects, [1e-3] * 10, weights, [0.1, 0.5, 0.9, 0.7, 0.5] * 2
+    imports.one("r.csv", csv(head, *columns))
+    events = [json.loads(line) for line in (imports.runs / "r" / "events.jsonl").read_text().splitlines()]
+    watch = Watch(events[0])
+    expected = [detection for event in events for detection in watch.see(event)]
+    kinds = {"memorized", "onset", "turned", "grokked", "regressed", "fired"}
+    found = [event for event in events if event["event"] in kinds]
+    assert {event["event"] for event in found} == kinds - {"regressed"}
+    ours = [(each.event, each.rule.name, each.step, each.confirmed_at) for each in expected]  # type: ignore[attr-defined]
+    assert sorted(ours) == sorted((e["event"], e["rule"]["name"], e["step"], e["confirmed_at"]) for e in found)
+    result = {key: value for key, value in watch.result().items() if key != "train"}
+    assert events[-1]["result"].items() >= result.items()

@@ -7,6 +7,7 @@ from functools import cache
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +31,7 @@ from grokscope.events import (
 from grokscope.registry import get
 from grokscope.settings.config import resolve
 from grokscope.training.loop import judged_by
-from grokscope.warning.detection import detections
+from grokscope.warning.detection import Detections, detections, rule_numbers, rules_of_table
 from grokscope.warning.review import findings_of
 from grokscope.warning.trajectory import cells_of, trajectory_from
 from grokscope.warning.watch import Watch
@@ -217,3 +218,23 @@ def test_whoever_folds_a_run_finds_the_same(events: list[Event], signals: list[f
             assert finding.step == (None if found is None else found.step)
         fired, found = said.get(Fired), table["weight-norm-halved"]
         assert (fired and (fired.step, fired.value)) == (found and (found.step, found.value))
+
+
+NUMBERS = sorted({number for number in rule_numbers().values() if number} | {"train_accuracy"})
+
+
+@given(st.lists(st.lists(st.one_of(st.just(float("nan")), st.floats(0.01, 100)), min_size=12, max_size=12),
+                min_size=len(NUMBERS), max_size=len(NUMBERS)))  # fmt: skip
+def test_columns_settle_what_their_rows_do(values: list[list[float]]) -> None:
+    columns = {"step": np.arange(12.0) * 50, **dict(zip(NUMBERS, map(np.array, values), strict=True))}
+    by_row, by_column = Detections(rules_of_table([])), Detections(rules_of_table([]))
+    rows = [
+        found
+        for index, step in enumerate(columns["step"])
+        for found in by_row.see_row(
+            int(step), {name: columns[name][index] for name in NUMBERS if np.isfinite(columns[name][index])}
+        )
+    ]
+    found = list(by_column.see_columns(columns))
+    assert [(each.key, detected) for each, detected in rows] == [(each.key, detected) for each, detected in found]
+    assert by_row.found == by_column.found
