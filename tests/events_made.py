@@ -1,6 +1,7 @@
 """Whole events from a few words: what a test does not say is filled in, as the schema asks for it."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,8 @@ _NEEDED: dict[str, dict[str, Any]] = {
 
 def whole(event: str, seq: int = 0, **fields: Any) -> dict[str, Any]:
     """An event that `grokscope.runs.lines` lets pass, with `fields` as they are given."""
-    minutes, seconds = divmod(seq, 60)
-    envelope = {"v": 1, "run": "made", "seq": seq, "time": f"2026-11-23T12:{minutes:02d}:{seconds:02d}.000Z"}
+    time = (datetime(2026, 11, 23, 12) + timedelta(seconds=seq)).isoformat(timespec="milliseconds")
+    envelope = {"v": 1, "run": "made", "seq": seq, "time": f"{time}Z"}
     return {**envelope, "event": event, "step": 0, **_NEEDED.get(event, {}), **fields}
 
 

@@ -1,27 +1,34 @@
 """Folding many lines at once, for opening long logs: the same view as `fold` line by line, much sooner.
 
-What a viewer needs of the regular kinds is their curves, the newest event and the last lines of the log; only those are
-parsed as JSON, the curves are read by `columns.Reader`.
+Of the regular kinds a viewer needs their curves, the newest event and the last lines of the log; only those are parsed
+as JSON, the numbers are read by `columns.Reader`. All other events are folded one by one, each at the step and the time
+that the lines before it had reached.
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from grokscope.gate import open_regular
 from grokscope.runs.log import decode
-from grokscope.tui.columns import REGULAR, Reader, samples
-from grokscope.tui.fold import GAP, extended, fold, logged, noticed, unreadable
+from grokscope.tui.columns import MAX_CURVES, REGULAR, Reader, samples
+from grokscope.tui.fold import GAP, extended, fold, is_dated_back, meant, newer, noticed, seconds_of, unreadable
 from grokscope.tui.series import Rows
-from grokscope.tui.view import KEPT_REGULAR, View
+from grokscope.tui.view import KEPT_REGULAR, LogLine, View
+from grokscope.words.clean import clean
 
 WORTHWHILE = 256
 """Fewer lines than this are folded one by one."""
 
 _KEY = b'"event":"'
 _KINDS = {kind.encode()[:6]: kind for kind in REGULAR}
-
+_NO_STEP = -1
 
 WINDOWS, WINDOW_BYTES = 48, 1 << 16
 """How many places of a long log a preview reads, and how much at each."""
@@ -38,87 +45,164 @@ class Folder:
         self._readers = {kind: Reader() for kind in REGULAR}
 
     def fold(self, view: View, lines: list[bytes], forgiving: bool = True) -> View:
-        """The view after `lines`. Raises `Discontinued` where `seq` does not go on from the view, unless `forgiving`:
-        then a gap is a notice."""
+        """The view after `lines`, equal to folding them one by one. Raises `Discontinued` where `seq` does not go on
+        from the view, unless `forgiving`: then a gap is a notice."""
         if len(lines) < WORTHWHILE:
-            return self._one_by_one(view, lines, forgiving)
-        several: dict[str, list[bytes]] = {kind: [] for kind in REGULAR}
-        others: list[bytes] = []
-        for line in lines:
-            at = line.find(_KEY, 20, 400) + len(_KEY)
-            kind = _KINDS.get(line[at : at + 6])
-            (others if kind is None else several[kind]).append(line)
-        expected = view.events
-        first = decode(lines[0])
-        view = self._one_by_one(view, others, forgiving=True, contiguous=False)
-        for kind, block in several.items():
-            view = self._regular(view, kind, block)
-        if first is None or first.get("seq") != expected or view.events - expected != len(lines):
-            if not forgiving:
-                raise Discontinued
-            missing = view.events - expected - len(lines)
-            view = noticed(view, GAP, missing) if missing > 0 else view
-        return view
-
-    def _one_by_one(self, view: View, lines: list[bytes], forgiving: bool, contiguous: bool = True) -> View:
-        for line in lines:
-            event = decode(line)
-            if event is None:
-                view = unreadable(view)
-                continue
-            missing = event["seq"] - view.events if isinstance(event.get("seq"), int) else 0
-            if contiguous and missing:
-                if not forgiving:
-                    raise Discontinued
-                view = noticed(view, GAP, missing) if missing > 0 else view
-            view = fold(view, event)
-        return view
-
-    def _regular(self, view: View, kind: str, lines: list[bytes]) -> View:
-        if not lines:
-            return view
-        older, newest = lines[:-1], lines[-1]
-        tables, misfits = self._readers[kind].read(older)
-        parts: dict[str, list[Rows]] = {}
-        for table in tables:
-            for name, rows in table.items():
-                parts.setdefault(name, []).append(rows)
-        for line in misfits:
-            event = decode(line)
-            if event is None:
-                view = unreadable(view)
-                continue
-            for name, row in samples(event):
-                parts.setdefault(name, []).append(np.array([row]))
-        for name, found in parts.items():
-            view = extended(view, name, _in_order(found))
-        for line in older[-KEPT_REGULAR + 1 :]:
-            view = logged(view, line, kind)
-        return self._one_by_one(view, [newest], forgiving=True, contiguous=False)
+            return _one_by_one(view, lines, forgiving)
+        block = _Block(lines, self._readers)
+        if not block.good.any() or len(view.series.keys() | block.curves.keys()) > MAX_CURVES:
+            return _one_by_one(view, lines, forgiving)
+        return block.folded(view, forgiving)
 
 
-def _in_order(parts: list[Rows]) -> Rows:
-    """Rows of several shapes of line as one table, ascending in step."""
-    if len(parts) == 1:
-        return parts[0]
-    rows = np.concatenate(parts)
-    ordered: Rows = rows[np.argsort(rows[:, 0], kind="stable")]
-    return ordered
+def _one_by_one(view: View, lines: list[bytes], forgiving: bool) -> View:
+    for line in lines:
+        event = decode(line)
+        if event is None:
+            view = unreadable(view)
+            continue
+        missing = event["seq"] - view.events
+        if missing and not forgiving:
+            raise Discontinued
+        view = fold(noticed(view, GAP, missing) if missing > 0 else view, event)
+    return view
+
+
+class _Block:
+    """Many lines, read. Arrays [lines]; what they hold of odd lines means nothing."""
+
+    def __init__(self, lines: Sequence[bytes], readers: Mapping[str, Reader]) -> None:
+        self.lines = lines
+        self.good = np.zeros(len(lines), dtype=bool)
+        self.seq = np.zeros(len(lines), dtype=np.int64)
+        self.step = np.full(len(lines), _NO_STEP)
+        self.seconds = np.zeros(len(lines))
+        self.events: dict[int, Mapping[str, Any]] = {}
+        """By place, all that are of no known shape"""
+        self.places: dict[str, list[NDArray[np.int64]]] = {kind: [] for kind in REGULAR}
+        """Where the events of a regular kind stand"""
+        self.curves: dict[str, list[tuple[NDArray[np.int64], Rows]]] = {}
+        """Samples by curve, and the places they come from"""
+        alone: list[int] = []
+        for kind, places in _by_kind(lines).items():
+            alone += self._read(readers[kind], places) if kind in readers else places
+        for place in sorted(alone):
+            event = decode(lines[place])
+            if event is not None:
+                self._take(place, event)
+
+    def _read(self, reader: Reader, places: list[int]) -> list[int]:
+        batches, rest = reader.read(self.lines, places)
+        for batch in batches:
+            at = batch.places
+            self.good[at], self.seq[at], self.step[at], self.seconds[at] = True, batch.seq, batch.step, batch.seconds
+            self._keep(batch.kind, at, batch.curves)
+        return rest
+
+    def _take(self, place: int, event: Mapping[str, Any]) -> None:
+        self.events[place] = event
+        step = None if is_dated_back(event) else event.get("step")
+        self.good[place], self.seq[place], self.step[place] = True, event["seq"], _NO_STEP if step is None else step
+        self.seconds[place] = seconds_of(event)
+        if event["event"] in REGULAR:
+            curves = {name: np.array([row]) for name, row in samples(event)}
+            self._keep(event["event"], np.array([place]), curves)
+
+    def _keep(self, kind: str, places: NDArray[np.int64], curves: Mapping[str, Rows]) -> None:
+        self.places[kind].append(places)
+        for name, rows in curves.items():
+            self.curves.setdefault(name, []).append((places, rows))
+
+    def folded(self, view: View, forgiving: bool) -> View:
+        """The view after these lines. Raises `Discontinued`."""
+        good = np.flatnonzero(self.good)
+        odd = len(self.lines) - len(good)
+        view = _counted(unreadable(view, odd) if odd else view, self.seq[good], forgiving)
+        view = replace(view, run=view.run or self._run())
+        steps = np.maximum.accumulate(np.maximum(self.step[good], view.step))
+        rank = np.cumsum(self.good) - 1
+        sessions = [int(rank[place]) for place, event in self.events.items() if event["event"] == "started"]
+        origin, elapsed = _clocked(view, self.seconds[good], sessions)
+        for place, event in self.events.items():
+            view = newer(view, event)
+            if event["event"] not in REGULAR:
+                at = rank[place]
+                view = meant(replace(view, step=int(steps[at]), elapsed=float(elapsed[at])), event)
+        view = replace(
+            view,
+            step=int(steps[-1]),
+            elapsed=float(elapsed[-1]),
+            clock_origin=origin,
+            clock=view.clock.extend(np.stack([steps.astype(np.float64), elapsed], axis=1)),
+        )
+        return self._regular(view)
+
+    def _run(self) -> str:
+        """The name of the run, by the first line that says one."""
+        events = (decode(self.lines[place]) or {} for place in np.flatnonzero(self.good).tolist())
+        return next((name for event in events if (name := clean(event.get("run", "")))), "")
+
+    def _regular(self, view: View) -> View:
+        """Curves, newest event and lines of the log of the regular kinds."""
+        for name, parts in self.curves.items():
+            places, rows = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            view = extended(view, name, rows[np.argsort(places)])
+        latest, regular = dict(view.latest), dict(view.regular)
+        for kind, several in self.places.items():
+            if several:
+                places = np.sort(np.concatenate(several))
+                latest[kind] = decode(self.lines[places[-1]]) or {}
+                lines = [LogLine(self.lines[place]) for place in places[-KEPT_REGULAR:]]
+                regular[kind] = (*regular.get(kind, ()), *lines)[-KEPT_REGULAR:]
+        return replace(view, latest=latest, regular=regular)
+
+
+def _by_kind(lines: Sequence[bytes]) -> dict[str, list[int]]:
+    """Places of the lines by regular kind, by the look of them; all others under an empty name."""
+    begins = [line.find(_KEY, 20, 400) + len(_KEY) for line in lines]
+    kinds = [_KINDS.get(line[at : at + 6], "") for line, at in zip(lines, begins, strict=True)]
+    return {kind: [place for place, each in enumerate(kinds) if each == kind] for kind in set(kinds)}
+
+
+def _counted(view: View, seq: NDArray[np.int64], forgiving: bool) -> View:
+    """The view with the events counted; what is missing between them is a notice, or `Discontinued`."""
+    reached = np.maximum.accumulate(np.append(view.events, seq + 1))
+    missing = seq - reached[:-1]
+    if missing.any() and not forgiving:
+        raise Discontinued
+    gap = int(missing[missing > 0].sum())
+    return replace(noticed(view, GAP, gap) if gap else view, events=int(reached[-1]))
+
+
+def _clocked(
+    view: View, seconds: NDArray[np.float64], sessions: Sequence[int]
+) -> tuple[float | None, NDArray[np.float64]]:
+    """The origin of the clock after events at `seconds` [n], and the run's own time at each [n].
+
+    A new session begins at each of `sessions`; the clock stands still between them.
+    """
+    origin, reached, elapsed = view.clock_origin, view.elapsed, np.empty(len(seconds))
+    for first, end in pairwise(sorted({0, *sessions, len(seconds)})):
+        if origin is None or first in sessions:
+            origin = float(seconds[first]) - reached
+        elapsed[first:end] = np.maximum.accumulate(np.maximum(seconds[first:end] - origin, reached))
+        reached = float(elapsed[end - 1])
+    return origin, elapsed
 
 
 def preview(file: Path) -> View:
     """A long log at a glance: its head, its tail and samples between, so that something true can be shown at once.
 
-    The newest events are exact; curves are a sample, and events between the samples are missing. Raises `OSError`.
+    The newest events are exact; curves are a sample, and events between the samples are missing. Raises `Unreadable`.
     """
     lines: list[bytes] = []
-    with file.open("rb") as log:
+    with open_regular(file) as log:
         size = os.fstat(log.fileno()).st_size
         for window in range(WINDOWS):
             start = max(0, size - WINDOW_BYTES) * window // (WINDOWS - 1)
             log.seek(start)
             data = log.read(WINDOW_BYTES)
             first = 0 if start == 0 else data.find(b"\n") + 1
-            lines += data[first : data.rfind(b"\n") + 1].splitlines()
+            lines += data[first : data.rfind(b"\n") + 1].split(b"\n")[:-1]
     view = Folder().fold(View(), lines)
     return replace(view, problems={})

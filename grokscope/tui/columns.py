@@ -1,17 +1,24 @@
 """Which numbers of an event become curves, and a fast way to read them out of many lines at once.
 
 The trainer writes events of one kind in one shape: the same keys in the same order, other numbers. So one line, parsed
-properly, gives a regular expression that reads the wanted numbers out of all others like it, several times faster than
-a JSON parser. A line it does not fit is parsed; nothing but speed depends on the guess.
+and checked, gives a regular expression that reads the wanted numbers out of all others like it, several times faster
+than a JSON parser. What it lets through would have passed the check too: whole numbers stay whole, numbers stay finite,
+text stays as it was. A line that does not fit is parsed; nothing but speed depends on the shape.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic_core import from_json
 
+from grokscope.events import SCHEMA_VERSION
+from grokscope.runs.lines import OddLine, event_of
+from grokscope.runs.upgrade import CHANGED
 from grokscope.tui.series import Rows
 
 REGULAR = ("trained", "evaluated", "measured", "observed")
@@ -72,16 +79,46 @@ def samples(event: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, ...]]]
 
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null')
-_LITERALS = {b"null": float("nan"), b"true": 1.0, b"false": 0.0}
+_WHOLE = rb"(?:0|[1-9][0-9]{0,17})"
+_NUMBER = rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?"
+_TIME = rb'"([1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3})Z"'
+_MILLISECONDS = np.array([36_000_000, 3_600_000, 600_000, 60_000, 10_000, 1000, 100, 10, 1])
+"""Of each digit of HH:MM:SS.mmm"""
+_EPOCH = date(1970, 1, 1).toordinal()
+_TRUTH = {b"true": 1.0, b"false": 0.0}
+_SEQ, _STEP = ("seq",), ("step",)
+_ENVELOPE: tuple[Path, ...] = (_SEQ, _STEP)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Events of one shape out of many lines. All arrays [n], in the order of the lines."""
+
+    kind: str
+    places: NDArray[np.int64]
+    """Where they stand among the lines"""
+    seq: NDArray[np.int64]
+    step: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+    """Their time stamps, since 1970"""
+    curves: Mapping[str, Rows]
+    """Samples [n, width] by curve"""
 
 
 class Shape:
-    """The regular expression of all lines that differ from `line` in numbers and time stamps only."""
+    """The regular expression of all lines that differ from `line` in numbers and time stamps only.
 
-    def __init__(self, line: bytes, event: Mapping[str, Any]) -> None:
+    Raises `ValueError` where a line has no such shape: it is odd, of another version, or lies about its kind.
+    """
+
+    def __init__(self, line: bytes) -> None:
+        event, raw = event_of(line), from_json(line)
+        if event["event"] not in set(REGULAR) - CHANGED or event["v"] > SCHEMA_VERSION:
+            raise ValueError("no shape")
+        self.kind = str(event["event"])
         self._curves = curves(event)
-        wanted = {path: index for index, path in enumerate({path: None for paths in self._paths() for path in paths})}
-        leaves = _scalars(event)
+        wanted = {*_ENVELOPE, *(path for paths in self._curves.values() for path in paths)}
+        leaves = _scalars(raw)
         pattern: list[bytes] = []
         groups: list[Path] = []
         at = 0
@@ -92,39 +129,54 @@ class Shape:
                 pattern.append(re.escape(token.group()))
                 continue
             path, leaf = next(leaves)
-            if isinstance(leaf, str):
-                pattern.append(rb'"[^"\\]*"' if path in {("time",)} else re.escape(token.group()))
-            elif path in wanted:
-                pattern.append(rb"([^,\]}]+)")
+            if path == ("time",):
+                pattern.append(_TIME)
                 groups.append(path)
-            else:
-                pattern.append(rb"[^,\]}]+")
+                continue
+            values = _like(path, leaf, token.group())
+            pattern.append(b"(%s)" % values if path in wanted else b"(?:%s)" % values)
+            groups += [path] if path in wanted else []
         pattern.append(re.escape(line[at:]))
         expression = b"".join(pattern)
         self._match = re.compile(expression).fullmatch
         self._find = re.compile(b"^" + expression + b"$", re.MULTILINE).findall
         self._group = {path: index for index, path in enumerate(groups)}
+        if self._match(line) is None:
+            raise ValueError("no shape")
 
-    def _paths(self) -> Iterable[tuple[Path, ...]]:
-        return [(("step",),), *self._curves.values()]
-
-    def read(self, lines: list[bytes]) -> tuple[dict[str, Rows], list[bytes]]:
-        """Samples [n, width] by curve out of the lines that fit, and the lines that do not."""
-        rows, rest = self._find(b"\n".join(lines)), []
-        if len(rows) != len(lines):
-            matches = list(map(self._match, lines))
-            rest = [line for line, match in zip(lines, matches, strict=True) if match is None]
+    def read(self, lines: Sequence[bytes], places: Sequence[int]) -> tuple[Batch | None, list[int]]:
+        """The lines at `places` that fit, None where none does, and the places of those that do not."""
+        fit, rest = list(places), []
+        rows = self._find(b"\n".join([lines[place] for place in places]))
+        if len(rows) != len(places):
+            matches = [self._match(lines[place]) for place in places]
+            fit = [place for place, match in zip(places, matches, strict=True) if match is not None]
+            rest = [place for place, match in zip(places, matches, strict=True) if match is None]
             rows = [match.groups() for match in matches if match is not None]
-        if not rows:
-            return {}, rest
+        if not fit:
+            return None, rest
         texts = list(zip(*rows, strict=True))
-        columns = {path: _floats(texts[index]) for path, index in self._group.items()}
-        missing = np.full(len(rows), np.nan)
+        try:
+            seconds = _seconds(texts[self._group[("time",)]])
+        except ValueError:  # a day that there is not: one at a time they say which
+            return None, list(places)
+        columns = {path: _floats(texts[index]) for path, index in self._group.items() if path != ("time",)}
+        missing = np.full(len(fit), np.nan)
+        seq, step = (_numbers(texts[self._group[path]], np.int64) for path in _ENVELOPE)
         table = {
-            name: np.stack([columns[("step",)], *(columns.get(path, missing) for path in paths)], axis=1)
+            name: np.stack([columns[_STEP], *(columns.get(path, missing) for path in paths)], axis=1)
             for name, paths in self._curves.items()
         }
-        return table, rest
+        return Batch(self.kind, np.array(fit), seq, step, seconds, table), rest
+
+
+def _like(path: Path, leaf: Any, text: bytes) -> bytes:
+    """The pattern of what may stand in the place of a value without the event being another, or odd."""
+    if isinstance(leaf, bool):
+        return b"true|false"
+    if path == ("v",) or not isinstance(leaf, int | float):
+        return re.escape(text)
+    return _WHOLE if isinstance(leaf, int) else _NUMBER
 
 
 def _scalars(event: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -139,36 +191,57 @@ def _scalars(event: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, event
 
 
-def _floats(texts: tuple[bytes, ...]) -> Rows:
-    joined = b",".join(texts)
-    if b"u" in joined or b"a" in joined:  # null, true, false
-        return np.array([_LITERALS[text] if text in _LITERALS else float(text) for text in texts])
-    return np.fromstring(joined, sep=",", count=len(texts))
+def _floats(texts: tuple[bytes, ...]) -> NDArray[np.float64]:
+    """Texts that are all numbers, all truth, or all null."""
+    if texts[0] == b"null":
+        return np.full(len(texts), np.nan)
+    if texts[0] in _TRUTH:
+        return np.array([_TRUTH[text] for text in texts])
+    return _numbers(texts, np.float64)
+
+
+def _seconds(stamps: tuple[bytes, ...]) -> NDArray[np.float64]:
+    """Times as `_TIME` has them, as seconds since 1970. Raises `ValueError` for a day that there is not.
+
+    NumPy's own reader of dates is not used: it crashed on such a day.
+    """
+    days = {day: date.fromisoformat(day.decode()).toordinal() for day in {stamp[:10] for stamp in stamps}}
+    digits = np.frombuffer(b"".join(stamps), dtype=np.uint8).reshape(len(stamps), -1)[:, 11:].astype(np.int64) - ord(
+        "0"
+    )
+    of_day = digits[:, [0, 1, 3, 4, 6, 7, 9, 10, 11]] @ _MILLISECONDS
+    since = np.array([days[stamp[:10]] for stamp in stamps]) - _EPOCH
+    seconds: NDArray[np.float64] = (since * 86_400_000 + of_day) * 1000 / 1e6
+    return seconds
+
+
+def _numbers(texts: tuple[bytes, ...], kind: type[np.int64] | type[np.float64]) -> NDArray[Any]:
+    return np.fromstring(b",".join(texts), dtype=kind, sep=",", count=len(texts))
 
 
 class Reader:
-    """Samples out of many lines of one kind, with the shapes met so far."""
+    """Events out of many lines of one kind, with the shapes met so far."""
 
     MAX_SHAPES = 8
 
     def __init__(self) -> None:
         self._shapes: list[Shape] = []
 
-    def read(self, lines: list[bytes]) -> tuple[list[dict[str, Rows]], list[bytes]]:
-        """Tables of samples by curve, and the lines that are no events of a known shape."""
-        tables: list[dict[str, Rows]] = []
+    def read(self, lines: Sequence[bytes], places: Sequence[int]) -> tuple[list[Batch], list[int]]:
+        """The events on the lines at `places`, and the places that hold none of a known shape."""
+        batches: list[Batch] = []
+        rest = list(places)
         for shape in self._shapes:
-            table, lines = shape.read(lines)
-            tables.append(table)
-        while lines and len(self._shapes) < self.MAX_SHAPES:
+            batch, rest = shape.read(lines, rest)
+            batches += [batch] if batch is not None else []
+        shapeless: list[int] = []
+        while rest and len(self._shapes) < self.MAX_SHAPES and len(shapeless) < self.MAX_SHAPES:
             try:
-                shape = Shape(lines[0], json.loads(lines[0]))
-                table, rest = shape.read(lines)
-            except (ValueError, StopIteration, KeyError, AttributeError):
-                break
-            if len(rest) == len(lines):
-                break
+                shape = Shape(lines[rest[0]])
+            except (OddLine, ValueError, StopIteration):
+                shapeless.append(rest.pop(0))
+                continue
             self._shapes.append(shape)
-            tables.append(table)
-            lines = rest
-        return tables, lines
+            batch, rest = shape.read(lines, rest)
+            batches += [batch] if batch is not None else []
+        return batches, shapeless + rest

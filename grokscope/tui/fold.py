@@ -43,6 +43,12 @@ def fold(view: View, event: Event) -> View:
     kind = event["event"]
     if kind in REGULAR:
         view = sampled(replace(view, latest={**view.latest, kind: event}), event)
+    return meant(view, event)
+
+
+def meant(view: View, event: Event) -> View:
+    """The view with what `event` means beyond its envelope and its numbers; clock and step are those of the event."""
+    kind = event["event"]
     shelf = "applied" if kind == "intervened" and event.get("state") == "applied" else kind
     return logged(_MEANING.get(kind, _nothing_more)(view, event), event, shelf)
 
@@ -54,6 +60,18 @@ def unreadable(view: View, lines: int = 1) -> View:
 
 def noticed(view: View, problem: str, times: int = 1) -> View:
     return replace(view, problems={**view.problems, problem: view.problems.get(problem, 0) + times})
+
+
+def is_dated_back(event: Event) -> bool:
+    """Whether its step is when something happened, and not how far the run was: a detection's is."""
+    return "confirmed_at" in event
+
+
+def newer(view: View, event: Event) -> View:
+    """The view, with a notice where `event` is of a schema of the future."""
+    version = event.get("v")
+    ahead = isinstance(version, int) and version > SCHEMA_VERSION
+    return noticed(view, NEWER) if ahead and NEWER not in view.problems else view
 
 
 def sampled(view: View, event: Event) -> View:
@@ -96,16 +114,13 @@ def seconds_of(event: Event) -> float | None:
 
 
 def _envelope(view: View, event: Event) -> View:
-    version, step = event.get("v"), step_of(event)
-    if isinstance(version, int) and version > SCHEMA_VERSION and NEWER not in view.problems:
-        view = noticed(view, NEWER)
-    dated_back = "confirmed_at" in event  # a detection's step is when it happened, not how far the run is
+    step = step_of(event)
     return _clocked(
         replace(
-            view,
+            newer(view, event),
             events=max(view.events, whole(event.get("seq")) + 1),
             run=view.run or clean(event.get("run", "")),
-            step=view.step if step is None or dated_back else max(view.step, step),
+            step=view.step if step is None or is_dated_back(event) else max(view.step, step),
         ),
         event,
     )

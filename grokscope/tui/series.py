@@ -1,18 +1,21 @@
 """One quantity over the steps of a run, in bounded memory and without losing a peak.
 
-A `Series` is immutable: appending returns another one that shares what it can. Once it holds more than `2 * CAPACITY`
+A `Series` is immutable: appending returns another one that shares what it can. Once it holds `2 * CAPACITY`
 samples it keeps, of every interval of steps, the samples with the smallest and the largest value: real samples, so that
-the envelope of a million points is exact at the resolution of any screen.
+the envelope of a million points is exact at the resolution of any screen. Which ones are kept depends on the samples
+alone, not on whether they came one by one or many at once.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 CAPACITY = 8192
+FULL = 2 * CAPACITY
+"""Samples at which a series is thinned."""
 _TAIL = 128
 
 Rows = NDArray[np.float64]
@@ -47,8 +50,10 @@ class Series:
 
     head: Rows
     tail: tuple[tuple[float, ...], ...] = ()
-    seen: int = field(default=0)
+    seen: int = 0
     """How many samples were ever put in; more than are kept once it has been thinned."""
+    reached: float = -np.inf
+    """The largest step that was ever put in."""
 
     @classmethod
     def empty(cls, width: int = 2) -> "Series":
@@ -56,28 +61,28 @@ class Series:
 
     def append(self, row: tuple[float, ...]) -> "Series":
         """One more sample; one without a step, or of a step that is over, is left out."""
-        if not row[0] >= self._reached:
+        if not row[0] >= self.reached:
             return self
         tail = (*self.tail, row)
-        if len(tail) < _TAIL:
-            return Series(self.head, tail, self.seen + 1)
-        return Series(_thinned(np.concatenate([self.head, np.array(tail)])), (), self.seen + 1)
+        if len(tail) < _TAIL and len(self.head) + len(tail) < FULL:
+            return Series(self.head, tail, self.seen + 1, row[0])
+        return Series(_thinned(np.concatenate([self.head, np.array(tail)])), (), self.seen + 1, row[0])
 
     def extend(self, rows: Rows) -> "Series":
-        """Many more samples at once, [n, width], ascending in step."""
-        rows = rows[rows[:, 0] >= np.fmax.accumulate(np.append(self._reached, rows[:-1, 0]))]
-        return Series(_thinned(np.concatenate([self.rows, rows])), (), self.seen + len(rows))
+        """Many more samples at once, [n, width]; the same as appending one after the other."""
+        rows = rows[rows[:, 0] >= np.fmax.accumulate(np.append(self.reached, rows[:-1, 0]))]
+        if not len(rows):
+            return self
+        seen, reached, kept = self.seen + len(rows), float(rows[-1, 0]), self.rows
+        while len(rows):
+            room = FULL - len(kept)
+            kept, rows = _thinned(np.concatenate([kept, rows[:room]])), rows[room:]
+        return Series(kept, (), seen, reached)
 
     @cached_property
     def rows(self) -> Rows:
         """All kept samples, [n, width]."""
         return np.concatenate([self.head, np.array(self.tail)]) if self.tail else self.head
-
-    @property
-    def _reached(self) -> float:
-        if self.tail:
-            return self.tail[-1][0]
-        return float(self.head[-1, 0]) if len(self.head) else -np.inf
 
     @property
     def steps(self) -> Rows:
@@ -98,7 +103,7 @@ class Series:
         """What was known at `step`."""
         rows = self.rows
         end = int(np.searchsorted(rows[:, 0], step, side="right"))
-        return self if end == len(rows) else Series(rows[:end], (), end)
+        return self if end == len(rows) else Series(rows[:end], (), end, float(rows[end - 1, 0]) if end else -np.inf)
 
     def at(self, step: float) -> tuple[float, ...] | None:
         """The last sample at or before `step`."""
@@ -111,7 +116,10 @@ class Series:
 
 
 def _thinned(rows: Rows) -> Rows:
-    return extremes(rows, CAPACITY // 2) if len(rows) > 2 * CAPACITY else rows
+    """Fewer rows where there are too many; the newest is always among them."""
+    if len(rows) < FULL:
+        return rows
+    return np.concatenate([extremes(rows[:-1], CAPACITY // 2), rows[-1:]])
 
 
 def joined(rows: Iterable[tuple[float, ...]], width: int = 2) -> Series:

@@ -37,12 +37,13 @@ KEPT_NOTABLE = 2000
 KEPT_REGULAR = 200
 """Log lines kept of each kind of event that comes at a regular interval."""
 
+
 DETECTIONS = ("memorized", "onset", "grokked")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogLine:
-    """One event as the log shows it; put into words only when somebody looks."""
+    """One event as the log shows it; parsed and put into words only when somebody looks."""
 
     source: Mapping[str, Any] | bytes
     times: int = 1
