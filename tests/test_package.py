@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ def packages() -> list[Path]:
 
 def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Pytest imports them by their names: of two the second cannot be collected."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py")
+    assert [name for name, times in names.items() if times > 1] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

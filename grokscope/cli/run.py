@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from grokscope.cli.exits import ExitCode, complain
-from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder
+from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, events_of
 from grokscope.cli.training import (
     Backend,
     BatchSize,
@@ -131,13 +131,10 @@ def _interventions(given: list[str] | None, replayed: str | None, runs: Path, qu
     if replayed is None:
         return given or None
     from grokscope.runs.directory import find_run
-    from grokscope.runs.log import OddLines, read
     from grokscope.settings import schedule
 
-    directory, odd = find_run(replayed, runs), OddLines()
-    had = schedule.replayed(read(directory.events, odd))
-    if odd.count:
-        complain(odd.sentence(directory.events))
+    directory = find_run(replayed, runs)
+    had = schedule.replayed(events_of(directory))
     if not had and not quiet:
         complain(f"{directory.name} had no interventions: there are none to replay")
     return had + (given or [])

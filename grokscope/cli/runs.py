@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from grokscope.cli.exits import ExitCode, complain
-from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, events_of
 
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
@@ -56,14 +56,13 @@ def export(
     """
     from grokscope.cli.output import written_to
     from grokscope.runs.directory import find_run
-    from grokscope.runs.log import read
     from grokscope.runs.table import RECURRING, wide_table
 
     if csv and json:
         raise typer.BadParameter("--csv or --json, not both")
     kinds = _kinds(events) if events else RECURRING
     directory = find_run(run, runs)
-    table = wide_table(chain(read(directory.events), _observed_again(directory, signal or [])), kinds)
+    table = wide_table(chain(events_of(directory), _observed_again(directory, signal or [])), kinds)
     with written_to(output) as out:
         out.write(table.json() if json else table.csv())
 

@@ -1,12 +1,28 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how they read the log of a run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from grokscope.cli.exits import complain
+
+if TYPE_CHECKING:
+    from grokscope.runs.directory import RunDirectory
 
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder of the runs.", envvar="GROKSCOPE_RUNS")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, a unique prefix, a path, or `latest`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
 
 DEFAULT_RUNS = Path("runs")
+
+
+def events_of(directory: "RunDirectory") -> list[dict[str, Any]]:
+    """All events of a run; what is damaged in its log is said on stderr. Raises `Unreadable`."""
+    from grokscope.runs.log import OddLines, read
+
+    odd = OddLines()
+    events = list(read(directory.events, odd))
+    if odd.count:
+        complain(odd.sentence(directory.events))
+    return events

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from grokscope.cli.exits import complain
-from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, events_of
 
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
@@ -23,7 +22,6 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     """
     from grokscope.cli.output import say_json
     from grokscope.runs.directory import NoSuchRun, find_run
-    from grokscope.runs.log import OddLines, read
     from grokscope.runs.state import read_state, summary
     from grokscope.runs.treatments import treatments_of
     from grokscope.warning.review import cost, findings_of
@@ -32,10 +30,7 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     state = read_state(directory)
     if "started" not in state.last:
         raise NoSuchRun(f"{directory.events} holds no run: its first event is missing")
-    odd = OddLines()
-    events = list(read(directory.events, odd))
-    if odd.count:
-        complain(odd.sentence(directory.events))
+    events = events_of(directory)
     findings, spent = findings_of(events), cost(events)
     defects = [event["defect"]["median"] for event in events if event["event"] == "measured"]
     treatments = treatments_of(events)

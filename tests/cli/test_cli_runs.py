@@ -306,3 +306,13 @@ def test_a_command_that_nobody_understands(nursery: Nursery, tmp_path: Path, liv
     assert nursery.run("control", "live", "stop", folder=tmp_path).code == 0
     assert live.wait().code == 0
     assert [event["seq"] for event in read_log(tmp_path / "runs/live")][-1] > warned["seq"]
+
+
+@pytest.mark.parametrize("arguments", [["show", "made"], ["show", "made", "--json"], ["export", "made"]], ids=" ".join)
+def test_what_is_damaged_in_a_log_is_said(nursery: Nursery, made_runs: Path, arguments: list[str]) -> None:
+    log = made_runs / "runs/made/events.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([lines[0], b"junk\n", *lines[2:]]))
+    done = nursery.run(*arguments, folder=made_runs)
+    where = "runs/made/events.jsonl is damaged (line 2: it is no JSON object)"
+    assert (done.code, done.err) == (0, f"grokscope: {where}; the rest of it is read\n")
