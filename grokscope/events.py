@@ -36,6 +36,7 @@ class Event(Part):
     time: str = Field("", description="RFC 3339, UTC")
     step: int | None = Field(None, description="optimizer steps taken")
     flags: dict[str, str] | None = Field(None, description="fields that were not finite: nan, inf or -inf")
+    command: str | None = Field(None, description="file name of the command that this answers; absent where none asked")
 
 
 class Scores(Part):
@@ -265,10 +266,16 @@ class Written(Event):
 
 class SnapshotWritten(Written):
     event: Literal["snapshot"] = "snapshot"
+    source: Literal["schedule", "control", "intervention"] = Field(
+        "schedule", description="why it was written; intervention: one was switched on here"
+    )
 
 
 class CheckpointWritten(Written):
     event: Literal["checkpoint"] = "checkpoint"
+    state_digest: str = Field(
+        "", description="SHA-256 of all that training continues from: parameters, moments, what interventions keep"
+    )
 
 
 class Notice(Event):
@@ -323,7 +330,8 @@ def typed(event: Mapping[str, Any]) -> AnyEvent:
 
 def to_line(event: Event) -> str:
     """An event as one line of JSON, in ASCII, without the newline. What is not finite becomes null and is named in
-    `flags`; a surrogate that stands alone, which is no character, becomes a question mark."""
+    `flags`; a whole number past 64 bits becomes a float; a surrogate that stands alone, which is no character, becomes
+    a question mark."""
     fields = event.model_dump()
     if isinstance(event, Evaluated):
         fields = {name: value for name, value in fields.items() if name not in {"train", "test"} or value is not None}
@@ -336,6 +344,8 @@ def to_line(event: Event) -> str:
     ordered = {name: clean.pop(name) for name in HEAD}
     if ordered["step"] is None:
         del ordered["step"]
+    if clean["command"] is None:
+        del clean["command"]
     return json.dumps(ordered | clean, allow_nan=False, separators=(",", ":"))
 
 
@@ -344,6 +354,8 @@ def _clean(value: Any, path: str, flags: dict[str, str]) -> Any:
         return {_text(str(key)): _clean(item, f"{path}.{key}" if path else key, flags) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item, f"{path}.{index}", flags) for index, item in enumerate(value)]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        value = float(value) if abs(value) < 2**1023 else (math.inf if value > 0 else -math.inf)
     if isinstance(value, float) and not math.isfinite(value):
         flags[_text(path)] = str(value)
         return None

@@ -34,6 +34,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     from grokscope.imports.sheets import Unimportable
     from grokscope.registry import NoSuchPlugin
     from grokscope.runs.directory import BadRunName, NoSuchRun
+    from grokscope.runs.inbox import TooLong
     from grokscope.runs.log import RunBusy
     from grokscope.runs.request import NotListening
     from grokscope.settings.config import ConfigError
@@ -42,7 +43,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
         ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
         ((NoSuchRun, Unreadable, NotListening), ExitCode.NO_RUN),
         ((Unavailable,), ExitCode.UNAVAILABLE),
-        ((ConfigError, NoSuchPlugin, BadRunName, RunBusy, Unimportable), ExitCode.USAGE),
+        ((ConfigError, NoSuchPlugin, BadRunName, RunBusy, TooLong, Unimportable), ExitCode.USAGE),
         ((OSError,), ExitCode.FAULT),
     ]
     return next((code for kinds, code in meanings if isinstance(error, kinds)), None)

@@ -44,7 +44,6 @@ def pca(
     same step lengths. The run needs snapshots (--set snapshot.every=50), and may be live.
     """
     from grokscope.cli.output import say, say_json, say_table, say_wrapped
-    from grokscope.contract.parameters import layout
     from grokscope.contract.streams import generator
     from grokscope.geometry.trajectory import FEWEST, Question, concentrations
     from grokscope.geometry.trajectory_tables import meaning, sensitivity_table, shares_table
@@ -61,7 +60,7 @@ def pca(
         subsamples=[count for count in SUBSAMPLES if count < len(snapshots)] if sensitivity else (),
     )
     drawn = generator(0, "analysis")
-    found = list(concentrations(snapshots, layout(snapshots.model), question, drawn, blocks))
+    found = list(concentrations(snapshots, snapshots.layout, question, drawn, blocks))
     if figure is not None:
         _draw(figure, found, snapshots.steps, directory)
     if json:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from grokscope.contract.tasks import TaskSpec
     from grokscope.runs.directory import RunDirectory
     from grokscope.settings.config import RunConfig
-    from grokscope.training.loop import Listener, Trainer
+    from grokscope.training.interruption import Interruption
+    from grokscope.training.recorder import Listener
 
 
 def run(
@@ -87,6 +88,13 @@ def run(
         bool,
         typer.Option("--continue", help="Start the run called --name, or go on with it; nothing where it is over."),
     ] = False,
+    discard_events: Annotated[
+        bool,
+        typer.Option(
+            "--discard-events",
+            help="Go on, or begin anew, also where recorded events would be lost: without a usable checkpoint, say.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
     tui: Annotated[bool, typer.Option("--tui", help="Train in a process of its own, and watch it.")] = False,
@@ -109,6 +117,8 @@ def run(
         raise typer.BadParameter(f"{reason}; leave out --tui", param_hint="--tui")
     if resume is not None and name is not None:
         raise typer.BadParameter("a resumed run keeps its name", param_hint="--name")
+    if discard_events and resume is None and not go_on:
+        raise typer.BadParameter("there is nothing to discard where nothing is resumed", param_hint="--discard-events")
     if go_on and name is None:
         raise typer.BadParameter("goes on with which run? give its --name", param_hint="--continue")
     directory, spec, settings, options = _planned(task, preset, config, setting or [], flags, runs, name, resume)
@@ -123,7 +133,7 @@ def run(
     if tui:
         _train_and_watch(directory)
         return
-    raise typer.Exit(_train(directory, spec, settings, options, begun, json, quiet, fail_on))
+    raise typer.Exit(_train(directory, spec, settings, options, begun, discard_events, json, quiet, fail_on))
 
 
 def _interventions(given: list[str] | None, replayed: str | None, runs: Path, quiet: bool) -> list[str] | None:
@@ -181,31 +191,36 @@ def _train(
     settings: "RunConfig",
     options: Any,
     resume: bool,
+    discard_events: bool,
     json: bool,
     quiet: bool,
     fail_on: str | None,
 ) -> int:
     from grokscope.cli.display import display
+    from grokscope.training.interruption import Interruption
     from grokscope.training.launch import launched
 
+    interruption = Interruption()
+    printers = [_printer(interruption)] if json else []
     with (
         display(quiet=quiet) as show,
-        launched(directory, settings, spec, options, resume=resume, listeners=[show]) as start,
-        _stopped_by_signals(start.trainer) as received,
-    ):
-        if json:
-            start.trainer.listeners.append(_printer(start.trainer))
-        status = start.trainer.run(start.recorded)
+        launched(
+            directory, settings, spec, options, resume=resume, discard_events=discard_events,
+            listeners=[show, *printers], interruption=interruption,
+        ) as trainer,
+        _ended_by_signals(interruption) as received,
+    ):  # fmt: skip
+        status = trainer.run()
     if not json:
         typer.echo(directory.path)
     if status == "interrupted":
         if not quiet:
-            complain(f"`{_resumption(directory)}` goes on from step {start.trainer.step:,}")
+            complain(f"`{_resumption(directory)}` goes on from step {trainer.step:,}")
         return 128 + received[0] if received else ExitCode.INTERRUPTED
     if status == "diverged":
-        complain(f"training diverged at step {start.trainer.step}: the loss is not finite; try a smaller --lr")
+        complain(f"training diverged at step {trainer.step}: the loss is not finite; try a smaller --lr")
         return ExitCode.DIVERGED
-    if fail_on == "not-grokked" and start.trainer.watch.grokked is None:
+    if fail_on == "not-grokked" and trainer.recorder.watch.grokked is None:
         return ExitCode.NOT_GROKKED
     return ExitCode.FINISHED
 
@@ -230,16 +245,20 @@ def _leave_alone(directory: "RunDirectory", quiet: bool, fail_on: str | None) ->
     return ExitCode.NOT_GROKKED if fail_on == "not-grokked" and "grokked" not in last else ExitCode.FINISHED
 
 
-def _printer(trainer: "Trainer") -> "Listener":
+def _printer(interruption: "Interruption") -> "Listener":
     """Prints events on stdout. When nobody reads them any more, the run stops as if interrupted."""
+    read = True
 
     def show(event: Mapping[str, Any]) -> None:
+        nonlocal read
+        if not read:
+            return
         try:
             sys.stdout.write(json_format.dumps(event, allow_nan=False, separators=(",", ":")) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
-            trainer.listeners.remove(show)
-            trainer.interrupted = True
+            read = False
+            interruption.ask()
             with suppress(OSError):  # what the buffer still holds would break the pipe once more at exit
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -247,23 +266,21 @@ def _printer(trainer: "Trainer") -> "Listener":
 
 
 @contextmanager
-def _stopped_by_signals(trainer: "Trainer") -> Iterator[list[int]]:
-    """The first signal asks the trainer to stop behind its step, with a checkpoint; a second one takes effect at once.
+def _ended_by_signals(interruption: "Interruption") -> Iterator[list[int]]:
+    """A signal asks the trainer for the end, with a checkpoint; another one changes nothing.
 
     Yields the list of signals received, 2 for SIGINT and 15 for SIGTERM or a closed terminal.
     """
     received: list[int] = []
 
-    def stop(number: int, frame: object) -> None:
+    def end(number: int, frame: object) -> None:
         received.append(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
-        trainer.interrupted = True
-        for signal_number in before:
-            signal.signal(signal_number, signal.default_int_handler)
+        interruption.ask()
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # `nohup` and `&` ask not to be stopped
-            signal.signal(number, stop)
+            signal.signal(number, end)
     try:
         yield received
     finally:

@@ -6,6 +6,7 @@ spec must import nothing heavy; only `open` may.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -49,8 +50,8 @@ class StepInProgress(Protocol):
 class Intervention:
     """What is done while it is on. A subclass overrides the points of a step at which it acts, one or more.
 
-    What it needs to remember must follow from its parameters and from `SwitchedOn`: a run that is resumed opens it
-    again. It returns what it did, and None where it did nothing.
+    What it needs to remember follows from its parameters and from `SwitchedOn`, since a run that is resumed opens it
+    again, or it is `kept`. It returns what it did, and None where it did nothing.
     """
 
     every: int = 1
@@ -62,6 +63,13 @@ class Intervention:
     """It draws from the stream of the training batches, which come in another order once it has acted"""
     facts: Mapping[str, Any] = {}
     """What the record of its being switched on says beside its parameters; equal when it is opened again"""
+
+    @cached_property
+    def kept(self) -> dict[str, Array]:
+        """Vectors that it remembers from one step to the next, flat arrays of the session by name: a moving average of
+        gradients, say. Empty when it is opened; checkpoints hold them, and a resumed run puts them back. To be
+        replaced, never changed in place."""
+        return {}
 
     def on_gradient(self, step: StepInProgress) -> Change | None:
         """With the gradient of the batch's loss, before it is clipped."""
@@ -119,6 +127,10 @@ class InterventionSpec:
     """Where something was published under this name: how the published one differs from the default"""
     objection: Callable[[Any, Plan], str | None] = lambda parameters, plan: None
     """`objection(parameters, plan)`: why it will not be possible, known before the run; None where nothing is."""
+
+    memory: Callable[[Any, Plan], int] = lambda parameters, plan: 0
+    """`memory(parameters, plan)`: bytes that it takes beside a few vectors of the model's size, while it is opened or
+    acts, `kept` among them. More than there are is refused before anything is allocated"""
 
     def defaults(self) -> dict[str, Any]:
         """Every parameter and its default, its own before those it has in common with others."""

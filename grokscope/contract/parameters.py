@@ -4,11 +4,11 @@ Names and layouts are those of `torch.nn.Transformer*`; order is that of the lis
 never from a backend, so that every backend starts from the same numbers.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod, sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.streams import generator
 
-Block = Literal["embedding", "attention", "mlp", "norm", "head"]
+Block = Literal["embedding", "attention", "mlp", "norm", "head", "other"]
+"""What a tensor is for; `other` where nobody says, as in a model that is not one of ours."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class Parameter:
     name: str
     shape: tuple[int, ...]
     offset: int
-    block: Block
-    stack: str
+    block: Block = "other"
+    stack: str = ""
     """`encoder`, `decoder`, or `` outside the layers."""
-    layer: int | None
-    initial: Literal["normal", "uniform", "zeros", "ones"]
-    scale: float
+    layer: int | None = None
+    initial: Literal["normal", "uniform", "zeros", "ones"] = "zeros"
+    scale: float = 0.0
     """Standard deviation of `normal`, bound of `uniform`."""
 
     @property
@@ -85,6 +86,28 @@ class Layout:
                 raise ValueError(f"{parameter.name} is {tensor.shape}, the model has {parameter.shape}")
             vector[parameter.offset : parameter.stop] = tensor.ravel()
         return vector
+
+    def fits(self, other: "Layout") -> bool:
+        """Whether both have the same tensors in the same places."""
+        return [(each.name, each.shape) for each in self] == [(each.name, each.shape) for each in other]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As it stands in a file of tensors: all but the initial values."""
+        return [
+            {"name": p.name, "shape": p.shape, "offset": p.offset, "block": p.block, "stack": p.stack, "layer": p.layer}
+            for p in self
+        ]
+
+    @classmethod
+    def from_json(cls, tensors: Iterable[Mapping[str, Any]]) -> "Layout":
+        """The inverse of `to_json`. Raises `ValueError` where the tensors do not follow each other."""
+        parameters = tuple(Parameter(**{**tensor, "shape": tuple(map(int, tensor["shape"]))}) for tensor in tensors)
+        offset = 0
+        for parameter in parameters:
+            if parameter.offset != offset or min(parameter.shape, default=0) < 0:
+                raise ValueError(f"{parameter.name} does not stand behind the tensor before it")
+            offset = parameter.stop
+        return cls(parameters)
 
     def unflatten(self, vector: NDArray[np.floating]) -> dict[str, NDArray[np.floating]]:
         """One vector [size] to named views of it."""

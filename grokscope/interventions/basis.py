@@ -4,24 +4,27 @@ The execution subspace is spanned by the principal components of a run's weight 
 run (the published two-phase design), of this run so far, or a random one of the same shape, which is the control.
 """
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from grokscope.contract.arrays import FloatArray
 from grokscope.contract.interventions import Plan, SwitchedOn
-from grokscope.contract.parameters import Layout, layout
+from grokscope.contract.parameters import Layout
 from grokscope.contract.streams import generator
 from grokscope.gate import Unreadable
 from grokscope.geometry.blocks import covered, weight_blocks
+from grokscope.geometry.gram import Snapshots
 from grokscope.geometry.subspaces import Block, Projector, Subspace, random_joint, random_like, trajectory_basis
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.snapshots import Snapshot, read_snapshot, snapshot_file
+from grokscope.runs.history import stored_vector
+from grokscope.runs.snapshots import snapshot_file
 from grokscope.runs.state import read_state
 
 FEWEST_SNAPSHOTS = 3
+_NUMBER_BYTES = 8
 NO_RUN = ("own", "random", "random-joint", "none")
 """What `basis` may say beside naming a run"""
 
@@ -41,14 +44,16 @@ class BasisParameters(Parameters):
     """Which subspace."""
 
     basis: str = Field("own", description=_WHERE_FROM)
-    components: int = Field(2, ge=1, description="directions in each block")
+    components: int = Field(2, ge=1, le=100_000, description="directions in each block")
     blocks: Literal["attention", "matrices", "all", "joint"] = Field(
         "matrices",
         description="one basis for each weight matrix: of attention (published for modular), of attention and MLP "
         "(published for Dyck and SCAN), or of all; joint: one for all matrices of attention and MLP together",
     )
-    basis_until: int | None = Field(None, ge=0, description="of an earlier run, the snapshots up to this step only")
-    basis_draw: int = Field(0, ge=0, description="number of the random draw: other numbers, other directions")
+    basis_until: int | None = Field(
+        None, ge=0, lt=2**63, description="of an earlier run, the snapshots up to this step only"
+    )
+    basis_draw: int = Field(0, ge=0, lt=2**63, description="number of the random draw: other numbers, other directions")
 
 
 class OptionalBasisParameters(BasisParameters):
@@ -74,10 +79,9 @@ def facts_of(basis: Projector | None) -> dict[str, Any]:
 def basis_objection(parameters: BasisParameters, plan: Plan) -> str | None:
     """Why there will be no such subspace, as far as that is known before the run."""
     if parameters.basis == "own":
-        needed = (FEWEST_SNAPSHOTS - 1) * plan.snapshot_every
         if not plan.snapshot_every:
             return "basis=own is made of this run's snapshots: set snapshot.every, or another basis"
-        if plan.step is not None and plan.step < needed:
+        if plan.step is not None and len(range(0, plan.step, plan.snapshot_every)) + 1 < FEWEST_SNAPSHOTS:
             return f"basis=own needs {FEWEST_SNAPSHOTS} snapshots; by step {plan.step} there will be fewer"
     elif parameters.basis not in NO_RUN:
         try:
@@ -85,7 +89,7 @@ def basis_objection(parameters: BasisParameters, plan: Plan) -> str | None:
             if plan.step == 0 or not _may_grow(parameters, earlier):
                 _enough(parameters, earlier)
             files = _snapshot_files(parameters, earlier)
-            return _mismatch(parameters, read_snapshot(files[0]), plan.layout) if files else None
+            return _mismatch(parameters, stored_vector(files[0]).layout, plan.layout) if files else None
         except ValueError as problem:
             return str(problem)
     return None
@@ -101,7 +105,7 @@ def _subspace(parameters: BasisParameters, on: SwitchedOn) -> Subspace:
         raise ValueError(str(problem)) from None
 
 
-def _own(on: SwitchedOn) -> list[FloatArray]:
+def _own(on: SwitchedOn) -> Snapshots:
     """This run's own trajectory: the snapshots that its configuration asks for, and the present."""
     every, folder = on.snapshot_every, RunDirectory(on.run).snapshots
     steps = range(0, on.step, every) if every else range(0)
@@ -110,26 +114,26 @@ def _own(on: SwitchedOn) -> list[FloatArray]:
             f"basis=own needs {FEWEST_SNAPSHOTS} snapshots, there are {len(steps)} and the present; "
             "set snapshot.every, switch it on later, or choose another basis"
         )
-    return [*(read_snapshot(snapshot_file(folder, step)).parameters for step in steps), on.parameters]
+    return [*(stored_vector(snapshot_file(folder, step)) for step in steps), on.parameters]
 
 
-def _earlier(parameters: BasisParameters, on: SwitchedOn) -> list[FloatArray]:
+def _earlier(parameters: BasisParameters, on: SwitchedOn) -> Snapshots:
     """An earlier run's trajectory."""
     earlier = _earlier_run(parameters, on.run)
-    snapshots = [read_snapshot(file) for file in _enough(parameters, earlier)]
-    mismatch = _mismatch(parameters, snapshots[0], on.layout)
-    if mismatch is not None:
-        raise ValueError(mismatch)
-    return [snapshot.parameters for snapshot in snapshots]
+    snapshots = [stored_vector(file) for file in _enough(parameters, earlier)]
+    for snapshot in snapshots:
+        mismatch = _mismatch(parameters, snapshot.layout, on.layout)
+        if mismatch is not None:
+            raise ValueError(mismatch)
+    return snapshots
 
 
-def _mismatch(parameters: BasisParameters, snapshot: Snapshot, own: Layout) -> str | None:
+def _mismatch(parameters: BasisParameters, theirs: Layout, own: Layout) -> str | None:
     """How the model of a snapshot differs from this one."""
-    theirs = layout(snapshot.model)
     of = f"the snapshots of {parameters.basis} are of a model with {theirs.size} parameters"
     if theirs.size != own.size:
         return f"{of}, this one has {own.size}"
-    if [(each.name, each.shape) for each in theirs] != [(each.name, each.shape) for each in own]:
+    if not theirs.fits(own):
         return f"{of}, as this one, but not of the same shapes"
     return None
 
@@ -137,8 +141,9 @@ def _mismatch(parameters: BasisParameters, snapshot: Snapshot, own: Layout) -> s
 def _earlier_run(parameters: BasisParameters, run: Path) -> RunDirectory:
     """An earlier run, named by a path or as a neighbour of `run`. Raises `ValueError`."""
     name = parameters.basis
-    found = next((path for path in (run.parent / name, Path(name)) if (path / "events.jsonl").is_file()), None)
+    found = next((path for path in (run.parent / name, Path(name)) if os.path.isfile(path / "events.jsonl")), None)
     if found is None:
+        name = name if len(name) <= 100 else f"{name[:99]}…"
         raise ValueError(f"basis={name}: there is no run {name}, neither beside {run.name} nor as a path")
     return RunDirectory(found)
 
@@ -173,12 +178,41 @@ def _may_grow(parameters: BasisParameters, earlier: RunDirectory) -> bool:
     return bool(every) and last // every + 1 >= FEWEST_SNAPSHOTS
 
 
+def basis_memory(parameters: BasisParameters, plan: Plan) -> int:
+    """Bytes that the subspace takes: its rows, in NumPy and in the session, and as much again while they are made."""
+    if parameters.basis == "none":
+        return 0
+    slices = _slices(parameters, plan.layout)
+    if parameters.basis == "random-joint":
+        rows = parameters.components * len(slices)
+        return 4 * _NUMBER_BYTES * rows * plan.layout.size + _NUMBER_BYTES * rows**2
+    most = _most_directions(parameters, plan)
+    sizes = [sum(stop - start for start, stop in where) for _, where in slices]
+    return sum(4 * _NUMBER_BYTES * size * min(parameters.components, size, most) for size in sizes)
+
+
+def _most_directions(parameters: BasisParameters, plan: Plan) -> int:
+    """In a block: a trajectory has one fewer than it has points."""
+    if parameters.basis == "own" and plan.snapshot_every and plan.step is not None:
+        return plan.step // plan.snapshot_every + 1
+    if parameters.basis not in NO_RUN:
+        try:
+            return len(_snapshot_files(parameters, _earlier_run(parameters, plan.run)))
+        except ValueError:
+            return 0
+    return parameters.components
+
+
+def _slices(parameters: BasisParameters, layout: Layout) -> list[tuple[str, tuple[tuple[int, int], ...]]]:
+    """Names and places of the blocks that have a basis each."""
+    if parameters.blocks == "joint":
+        return [("joint", covered(weight_blocks(layout)))]
+    return [(block.name, ((block.start, block.stop),)) for block in weight_blocks(layout, parameters.blocks)]
+
+
 def _random(parameters: BasisParameters, on: SwitchedOn) -> Subspace:
     """As many directions as a trajectory's basis would have: in each block, or altogether."""
-    if parameters.blocks == "joint":
-        slices = [("joint", covered(weight_blocks(on.layout)))]
-    else:
-        slices = [(block.name, ((block.start, block.stop),)) for block in weight_blocks(on.layout, parameters.blocks)]
+    slices = _slices(parameters, on.layout)
     random = generator(on.seed, "intervention", 0, parameters.basis_draw)
     if parameters.basis == "random-joint":
         return random_joint(on.layout.size, parameters.components * len(slices), random)

@@ -6,18 +6,20 @@ import numpy as np
 from pydantic import Field
 
 from grokscope.contract.arrays import Array
-from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, Plan, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import PAPER_ETA, CommutatorSample, exact, finite_difference, norm
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import OptionalBasisParameters, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import OptionalBasisParameters, basis_memory, basis_objection, facts_of, opened_basis
 
 
 class KickParameters(OptionalBasisParameters):
     alpha: float = Field(10.0, ge=0, description="length in units of ‖eta g_A‖, a plain gradient step with eta=1e-3")
     relative: float | None = Field(None, ge=0, description="instead of alpha: share of the length of all parameters")
     direction: Literal["commutator", "random"] = Field("commutator", description="random: the control, equally long")
-    samples: int = Field(9, ge=1, description="pairs of batches; the commutator with the median defect is taken")
-    every: int = Field(0, ge=0, description="steps between kicks; 0: one kick, and it is off again")
+    samples: int = Field(
+        9, ge=1, le=10_000, description="pairs of batches; the commutator with the median defect is taken"
+    )
+    every: int = Field(0, ge=0, lt=2**63, description="steps between kicks; 0: one kick, and it is off again")
     published: bool = Field(
         False,
         description="as published: finite differences, between gradient and update; the optimizer then steps along an "
@@ -87,6 +89,11 @@ class PublishedKick(Kick):
         return finite_difference(step.session, theta, batch_a, batch_b, precision=precision), batch_a, batch_b
 
 
+def _memory(parameters: KickParameters, plan: Plan) -> int:
+    """The commutators of all samples are compared before one is taken."""
+    return basis_memory(parameters, plan) + 8 * parameters.samples * plan.layout.size
+
+
 def _open(parameters: KickParameters, on: SwitchedOn) -> Kick:
     kind = PublishedKick if parameters.published else Kick
     return kind(opened_basis(parameters, on), parameters)
@@ -104,4 +111,5 @@ SPEC = InterventionSpec(
     "the gradient alone. Published with basis=RUN. Either is tiny: about 1e-6 of the parameters' length on Dyck; see "
     "relative.",
     objection=basis_objection,
+    memory=_memory,
 )

@@ -7,13 +7,13 @@ from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import norm
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import OptionalBasisParameters, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import OptionalBasisParameters, basis_memory, basis_objection, facts_of, opened_basis
 
 
 class NoiseParameters(OptionalBasisParameters):
     epsilon: float = Field(0.1, ge=0, description="length of each displacement")
     relative: float | None = Field(None, ge=0, description="instead of epsilon: share of the length of all parameters")
-    every: int = Field(50, ge=1, description="steps")
+    every: int = Field(50, ge=1, lt=2**63, description="steps")
     published: bool = Field(
         False,
         description="as published: between gradient and update, so that the gradient is that of another point",
@@ -69,4 +69,5 @@ SPEC = InterventionSpec(
     "the point before; the default adds it behind the update. Published with basis=RUN; the default basis=none differs "
     "from that by sqrt(dimension / parameters), about 1 %.",
     objection=basis_objection,
+    memory=basis_memory,
 )

@@ -5,7 +5,7 @@ from pydantic import Field
 from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import BasisParameters, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import BasisParameters, basis_memory, basis_objection, facts_of, opened_basis
 from grokscope.interventions.project import Project
 
 
@@ -20,7 +20,7 @@ class PenaltyParameters(BasisParameters):
         False, description="as published, which is no penalty: `project` in every tenth step, weight is not used"
     )
     strength: float = Field(0.5, ge=0, le=1, description="of the published one, as of `project`")
-    every: int = Field(10, ge=1, description="steps, of the published one")
+    every: int = Field(10, ge=1, lt=2**63, description="steps, of the published one")
 
 
 class Penalty(Intervention):
@@ -64,4 +64,5 @@ SPEC = InterventionSpec(
     published="published=true is what was published under this name: there is no penalty, but `project` with strength "
     "0.5 in every tenth step.",
     objection=basis_objection,
+    memory=basis_memory,
 )

@@ -7,7 +7,7 @@ from pydantic import Field
 from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import BasisParameters, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import BasisParameters, basis_memory, basis_objection, facts_of, opened_basis
 
 
 class ProjectParameters(BasisParameters):
@@ -65,4 +65,5 @@ SPEC = InterventionSpec(
     "the gradient, for Adam divides by the gradient's own size; so it strengthens what is on it. at=update weakens "
     "what is really done.",
     objection=basis_objection,
+    memory=basis_memory,
 )

@@ -5,7 +5,7 @@ from pydantic import Field
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import norm
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import BasisParameters, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import BasisParameters, basis_memory, basis_objection, facts_of, opened_basis
 
 
 class RescaleParameters(BasisParameters):
@@ -45,4 +45,5 @@ SPEC = InterventionSpec(
     parameters=RescaleParameters,
     open=_open,
     objection=basis_objection,
+    memory=basis_memory,
 )

@@ -1,8 +1,8 @@
 """What is done to one run: what is on, what the schedule says next, and the steps that are taken under it.
 
 A treatment is a fold over the run's `intervened` events, so that a resumed run goes on as it would have; what an
-intervention remembers beyond them it gets back from the snapshot that was written when it was switched on. While
-nothing acts, training is none of its business.
+intervention remembers beyond them it gets back from the snapshot that was written when it was switched on, and from the
+vectors that the checkpoint holds. While nothing acts, training is none of its business.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,9 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from grokscope import registry
+from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import AdamW, Prepared, Session, StepOutcome
 from grokscope.contract.examples import Packer
 from grokscope.contract.interventions import Change, Plan, SwitchedOn
+from grokscope.contract.memory import TooLarge, require_memory
 from grokscope.contract.parameters import Layout
 from grokscope.events import Intervened, Number
 from grokscope.gate import Unreadable
@@ -82,10 +84,13 @@ class Treatment:
         try:
             spec = specified(kind)
             valid = validated(spec, parameters)
+            require_memory(kind, spec.memory(valid, self._plan(step)))
             theta = self._session.tonumpy(self._session.parameters)
             opened = spec.open(valid, self._moment(step, theta))
         except ValueError as problem:
             raise Refused(str(problem)) from None
+        except Exception as problem:  # whoever asks may ask for anything, and a plugin may raise anything
+            raise Refused(f"{kind} could not be switched on: {type(problem).__name__}: {problem}") from None
         state: Literal["on", "changed"] = "changed" if kind in self._on else "on"
         active = Active(kind, opened, step, valid.model_dump(mode="json"), source)
         self._on[kind] = active
@@ -137,22 +142,46 @@ class Treatment:
         return stepped(self._session, acting, batch, optimizer, number, self._config.train.seed, self._drawn)
 
     def told(self, acted: Sequence[Acted], step: int, logging: bool) -> list[Intervened]:
-        """What there is to record of a step. Looks at the norms only where they are recorded."""
+        """What there is to record of a step: all of it where the loss is recorded too (`logging`). Looks at the norms
+        only where they are recorded."""
         events = []
         for one in acted:
-            intervention, first = one.active.intervention, one.number == one.active.since
-            order = None
-            if intervention.reorders_batches and first:
+            intervention, order = one.active.intervention, None
+            if intervention.reorders_batches and _is_first(one):
                 order = self.batch_order = self.batch_order + 1
-            if logging or first or intervention.every > 1:
+            if logging or _is_always_told(one):
                 events += [_applied(one.active, change, step, order) for change in one.changes]
+            if order is not None and not one.changes:
+                events.append(_idle(one.active, step, order))
             if intervention.once and self._on.get(one.active.kind) is one.active:
                 events.append(self.switched_off(one.active.kind, one.active.source, step, "it has acted"))
         return events
 
+    def untold(self, acted: Sequence[Acted], step: int) -> list[Intervened]:
+        """What `told` leaves out where the loss is not recorded."""
+        silent = (one for one in acted if not _is_always_told(one))
+        return [_applied(one.active, change, step, None) for one in silent for change in one.changes]
+
     # --- resuming ---------------------------------------------------------------------------------------------------
 
-    def replay(self, event: Mapping[str, Any]) -> None:
+    def levers(self) -> dict[str, dict[str, FloatArray]]:
+        """The vectors that interventions keep, by kind and name."""
+        kept = {kind: active.intervention.kept for kind, active in self._on.items()}
+        return {
+            kind: {name: self._session.tonumpy(vector) for name, vector in vectors.items()}
+            for kind, vectors in kept.items()
+            if vectors
+        }
+
+    def put_back(self, levers: Mapping[str, Mapping[str, FloatArray]]) -> None:
+        """Let what is on keep these vectors, and no others."""
+        for kind, active in self._on.items():
+            active.intervention.kept = {
+                name: self._session.asarray(vector, "float64" if vector.dtype == np.float64 else "float32")
+                for name, vector in levers.get(kind, {}).items()
+            }
+
+    def see(self, event: Mapping[str, Any]) -> None:
         """See an event of the log again."""
         if event["event"] != "intervened":
             return
@@ -163,8 +192,11 @@ class Treatment:
         if event["batch_order"] is not None:
             self.batch_order = event["batch_order"]
 
-    def reopen(self, found: Collection[str]) -> None:
-        """Switch on what the replayed events leave on. Raises `ConfigError` where that is no longer possible."""
+    def reopen(self, found: Collection[str], levers: Mapping[str, Mapping[str, FloatArray]]) -> None:
+        """Switch on what the events of the log leave on, with the vectors that it keeps.
+
+        Raises `ConfigError` where that is no longer possible.
+        """
         self._found = frozenset(found)
         for kind, seen in self._recorded.items():
             since = seen["step"]
@@ -177,6 +209,10 @@ class Treatment:
             if dict(opened.facts) != seen["facts"]:
                 raise ConfigError(f"{kind}, on since step {since}, cannot go on: its basis is not what it was then")
             self._on[kind] = Active(kind, opened, since, seen["parameters"], seen["source"])
+        self.put_back(levers)
+
+    def _plan(self, step: int) -> Plan:
+        return Plan(self._run.path, self._config.snapshot.every, step, self._layout)
 
     def _moment(self, step: int, theta: Any) -> SwitchedOn:
         return SwitchedOn(
@@ -212,7 +248,13 @@ def objections(config: RunConfig, run: Path, own: Layout) -> list[str]:
         if not entry.off:
             spec, step = specified(entry.kind), entry.when if isinstance(entry.when, int) else None
             plan = Plan(run, config.snapshot.every, step, own)
-            objection = spec.objection(validated(spec, entry.parameters), plan)
+            parameters = validated(spec, entry.parameters)
+            objection = spec.objection(parameters, plan)
+            if objection is None:
+                try:
+                    require_memory("it", spec.memory(parameters, plan))
+                except TooLarge as problem:
+                    objection = str(problem)
             if objection is not None:
                 found.append(f"{entry.kind}: {objection}")
     return found
@@ -225,6 +267,23 @@ def _applied(active: Active, change: Change, step: int, order: int | None) -> In
         step=step, kind=active.kind, state="applied", parameters=dict(active.parameters), source=active.source,
         norm=length, relative_norm=relative, target=change.target, batch_order=order,
     )  # fmt: skip
+
+
+def _idle(active: Active, step: int, order: int) -> Intervened:
+    """It has changed nothing but the order of the batches to come, which a resumed run must know."""
+    return Intervened(
+        step=step, kind=active.kind, state="applied", parameters=dict(active.parameters), source=active.source,
+        norm=0.0, batch_order=order, reason="there was no direction to move along",
+    )  # fmt: skip
+
+
+def _is_first(acted: Acted) -> bool:
+    return acted.number == acted.active.since
+
+
+def _is_always_told(acted: Acted) -> bool:
+    """Whether it is recorded although the loss is not."""
+    return _is_first(acted) or acted.active.intervention.every > 1
 
 
 def _ends(entry: Entry, news: Collection[Time]) -> bool:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from grokscope.gate import Unreadable
 
+DRAFT_SUFFIX = ".draft"
+"""Of what a process that died while it wrote leaves behind"""
+
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -203,9 +206,39 @@ def distinct_names(places: Sequence[Path]) -> list[str]:
     return [str(place) for place in places]
 
 
-def write_whole(file: Path, text: str) -> None:
-    """Write a file that is whole at any moment; its folder is made. Raises `OSError`."""
+def write_whole(file: Path, content: str | bytes, *, durable: bool = False) -> None:
+    """Write a file that is whole at any moment; its folder is made. Raises `OSError`.
+
+    A link in the file's place is replaced, never followed. `durable`: what is written survives a power cut.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f"{file.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}{DRAFT_SUFFIX}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as out:
+            out.write(content.encode() if isinstance(content, str) else content)
+            out.flush()
+            if durable:
+                os.fsync(out.fileno())
+        draft.replace(file)
+    except BaseException:
+        with suppress(OSError):  # a folder that took no file may not give one back either
+            draft.unlink()
+        raise
+    if durable:
+        _make_durable(file.parent)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what a process that died while it wrote has left in a folder."""
+    for draft in folder.glob(f".*{DRAFT_SUFFIX}"):
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _make_durable(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

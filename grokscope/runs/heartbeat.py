@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from grokscope.gate import Unreadable, read_json
+from grokscope.runs.directory import write_whole
 
 BEAT_SECONDS = 1.0
 STALE_SECONDS = 10.0
@@ -29,7 +30,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> "Heartbeat":
-        self.file.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+        write_whole(self.file, json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
         self._thread.start()
         return self
 
@@ -42,7 +43,7 @@ class Heartbeat:
     def _beat(self) -> None:
         while not self._over.wait(BEAT_SECONDS):
             try:
-                os.utime(self.file)
+                os.utime(self.file, follow_symlinks=False)
             except OSError:  # the directory vanished or the disk is full: the run itself will say so
                 continue
 

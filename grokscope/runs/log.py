@@ -52,22 +52,20 @@ class EventLog:
         self._out = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self.seq = 0
 
-    def truncate(self, seq: int) -> list[dict[str, Any]]:
-        """Keep the events before `seq`, go on from there, return them. Raises `ValueError` where some are missing."""
-        kept: list[dict[str, Any]] = []
-        length = 0
+    def keep(self, count: int) -> None:
+        """Keep the first `count` events and go on behind them. Raises `ValueError` where there are fewer lines."""
+        kept, length = 0, 0
         with self.file.open("rb") as lines:
             for line in lines:
-                if len(kept) == seq or not line.endswith(b"\n"):
+                if kept == count or not line.endswith(b"\n"):
                     break
-                kept.append(json.loads(line))
+                kept += 1
                 length += len(line)
-        if len(kept) != seq:
-            raise ValueError(f"{self.file} holds {len(kept)} events, its checkpoint was written after {seq}")
+        if kept != count:
+            raise ValueError(f"{self.file} holds {kept} events, not {count}")
         os.ftruncate(self._out, length)
         os.fsync(self._out)
-        self.seq = seq
-        return kept
+        self.seq = count
 
     def write(self, event: Event) -> dict[str, Any]:
         """Number, stamp and append an event; returns it exactly as its line holds it. Raises `RunUnwritable`."""

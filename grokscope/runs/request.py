@@ -14,14 +14,8 @@ from grokscope.runs.state import RunState
 
 POLL_SECONDS = 0.05
 
-_ANSWERS = {
-    "pause": "paused",
-    "resume": "resumed",
-    "step": "paused",
-    "stop": "finished",
-    "snapshot": "snapshot",
-    "intervene": "intervened",
-}
+_SLOW = {"step": "paused", "stop": "finished"}
+"""Actions that are answered when they are done, and by what"""
 
 
 class NotListening(LookupError):
@@ -56,7 +50,7 @@ def ask(
     until = clock() + wait_seconds
     while clock() < until:
         for event in _new_events(tail):
-            answer = _answer(command, event)
+            answer = _answer(command, sent.name, event)
             if answer is not None:
                 return answer
         time.sleep(POLL_SECONDS)
@@ -67,21 +61,14 @@ def _new_events(tail: Tail) -> list[dict[str, Any]]:
     return [event for event in map(decode, tail.lines()[0]) if event is not None]
 
 
-def _answer(command: Command, event: dict[str, Any]) -> Answer | None:
-    kind, reason = event["event"], str(event.get("reason", ""))
-    if kind == "intervened" == _ANSWERS[command.action]:
-        return Answer(event, event["state"] != "refused") if _answers_switch(command, event) else None
-    if kind == _ANSWERS[command.action]:
-        return Answer(event, True)
-    if kind == "finished" or (kind == "warned" and reason.startswith(f"{command.action} was refused")):
-        return Answer(event, False)
+def _answer(command: Command, name: str, event: dict[str, Any]) -> Answer | None:
+    """What an event says of the command in the file `name`: most answers name it, those that take their time do not."""
+    kind = event["event"]
+    if event.get("command") == name:
+        return Answer(event, obeyed=kind != "warned" and event.get("state") != "refused")
+    if kind == "finished" or (kind == "paused" and command.action == "step"):
+        return Answer(event, obeyed=kind == _SLOW.get(command.action))
     return None
-
-
-def _answers_switch(command: Command, event: dict[str, Any]) -> bool:
-    """Whether an `intervened` event speaks of what was asked, not of what the intervention did or a schedule says."""
-    asked_for = event.get("source", "control") == "control" and event.get("state") != "applied"
-    return asked_for and command.kind in (None, event.get("kind"))
 
 
 def _nobody(state: RunState) -> str:

@@ -1,29 +1,19 @@
-"""Snapshots and checkpoints: safetensors files with a JSON header, written under another name and then renamed.
+"""Snapshots: the parameters at one step, with the layout of their model, so that anybody can take them apart.
 
-A snapshot holds parameters, a checkpoint all that training continues from. Both are flat vectors with the layout in the
-metadata, and open in every backend.
+They open in every backend, and without the task or the model's specification: geometry needs no more than the layout.
 """
 
 import hashlib
-import json
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from grokscope.contract.arrays import FloatArray
-from grokscope.contract.backends import TrainingState
-from grokscope.contract.models import ModelSpec
-from grokscope.contract.parameters import layout
+from grokscope.contract.parameters import Layout
 from grokscope.gate import Unreadable
-from grokscope.runs.log import RunUnwritable
-
-KEPT_CHECKPOINTS = 2
+from grokscope.runs.sealed import Sealed, read_sealed, read_vector, write_sealed
+from grokscope.runs.upgrade import layout_of
 
 
 @dataclass(frozen=True)
@@ -31,27 +21,23 @@ class Snapshot:
     """Parameters at one step."""
 
     step: int
-    model: ModelSpec
+    layout: Layout
     parameters: FloatArray
     """[size]"""
 
     def tensors(self) -> dict[str, FloatArray]:
-        """Named views, under the names and in the layouts of `torch.nn.Transformer*`."""
-        return layout(self.model).unflatten(self.parameters)
+        """Named views; those of our own models under the names and in the shapes of `torch.nn.Transformer*`."""
+        return self.layout.unflatten(self.parameters)
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """What training continues from, after all records of its step were written."""
+class Written:
+    """A snapshot or checkpoint that was written."""
 
-    state: TrainingState
-    model: ModelSpec
-    seq: int
-    """Events written before it"""
-    seconds: float
-    """Wall time spent so far"""
-    backend: str
     file: Path
+    bytes: int
+    digest: str
+    """Of its parameters, see `parameters_digest`"""
 
 
 def parameters_digest(parameters: FloatArray) -> str:
@@ -64,79 +50,37 @@ def snapshot_file(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}.safetensors"
 
 
-def write_snapshot(folder: Path, step: int, model: ModelSpec, parameters: FloatArray) -> Path:
+def step_files(folder: Path) -> dict[int, Path]:
+    """The snapshots or checkpoints in a folder by step, ascending; what is called otherwise is none."""
+    found = {}
+    for file in folder.glob("step-*.safetensors"):
+        digits = file.stem.removeprefix("step-")
+        if digits.isascii() and digits.isdigit():
+            found[int(digits)] = file
+    return dict(sorted(found.items()))
+
+
+def write_snapshot(folder: Path, step: int, layout: Layout, parameters: FloatArray) -> Written:
     """Raises `RunUnwritable`."""
-    return _write(folder, step, {"parameters": parameters}, {"step": step, "model": model.to_dict()})
+    file = snapshot_file(folder, step)
+    write_sealed(file, {"parameters": parameters}, {"step": step, "layout": layout.to_json()})
+    return Written(file, file.stat().st_size, parameters_digest(parameters))
 
 
 def read_snapshot(file: Path) -> Snapshot:
     """Raises `Unreadable`."""
-    tensors, about = _read(file)
-    return Snapshot(int(about["step"]), ModelSpec(**about["model"]), tensors["parameters"])
+    sealed = read_sealed(file)
+    step, layout = placed(sealed)
+    return Snapshot(step, layout, read_vector(sealed, "parameters"))
 
 
-def write_checkpoint(
-    folder: Path, state: TrainingState, model: ModelSpec, *, seq: int, seconds: float, backend: str, following: int = 0
-) -> Path:
-    """Write a checkpoint and forget all but the newest two. Raises `RunUnwritable`.
-
-    It belongs behind the first `seq` events of the log and those of the next `following` that get written: what is
-    announced there is safe before anybody reads of it.
-    """
-    tensors = {
-        "parameters": state.parameters,
-        "first_moment": state.first_moment,
-        "second_moment": state.second_moment,
-    }
-    about = {"step": state.step, "model": model.to_dict(), "seq": seq, "seconds": seconds, "backend": backend}
-    about["following"] = following
-    written = _write(folder, state.step, tensors, about)
-    for old in sorted(folder.glob("step-*.safetensors"))[:-KEPT_CHECKPOINTS]:
-        old.unlink(missing_ok=True)
-    return written
-
-
-def newest_checkpoint(folder: Path, events: int) -> Checkpoint | None:
-    """The newest whole checkpoint written after at most `events` events; None where there is none."""
-    for file in sorted(folder.glob("step-*.safetensors"), reverse=True):
-        try:
-            tensors, about = _read(file)
-        except Unreadable:
-            continue
-        if about["seq"] <= events:
-            state = TrainingState(
-                int(about["step"]), tensors["parameters"], tensors["first_moment"], tensors["second_moment"]
-            )
-            seq = min(about["seq"] + about.get("following", 0), events)
-            return Checkpoint(state, ModelSpec(**about["model"]), seq, about["seconds"], about["backend"], file)
-    return None
-
-
-def _write(folder: Path, step: int, tensors: dict[str, FloatArray], about: dict[str, Any]) -> Path:
-    where = layout(ModelSpec(**about["model"]))
-    about = {**about, "layout": [{"name": p.name, "shape": p.shape, "offset": p.offset} for p in where]}
-    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    data = save(contiguous, metadata={"format": "grokscope", "about": json.dumps(about, allow_nan=False)})
-    file = snapshot_file(folder, step)
-    draft = file.with_suffix(".draft")
+def placed(sealed: Sealed) -> tuple[int, Layout]:
+    """Step and layout of a snapshot or checkpoint. Raises `Unreadable`."""
     try:
-        folder.mkdir(exist_ok=True)
-        with draft.open("wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        return draft.rename(file)
-    except OSError as problem:
-        with suppress(OSError):  # a folder that took no file may not give one back either
-            draft.unlink()
-        raise RunUnwritable(problem.errno, f"cannot write {file}: {problem.strerror}") from problem
-
-
-def _read(file: Path) -> tuple[dict[str, FloatArray], dict[str, Any]]:
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            metadata = opened.metadata() or {}
-            about = json.loads(metadata["about"])
-            return {name: opened.get_tensor(name) for name in opened.keys()}, about  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as problem:
-        raise Unreadable(f"{file} is not a snapshot or checkpoint: {problem}") from None
+        step, layout = int(sealed.about["step"]), layout_of(sealed.about)
+        size = sealed.vectors["parameters"].size
+    except (KeyError, TypeError, ValueError) as problem:
+        raise Unreadable(f"{sealed.file} is not a snapshot or checkpoint: {problem}") from None
+    if size != layout.size:
+        raise Unreadable(f"{sealed.file} holds {size} parameters, its layout has {layout.size}")
+    return step, layout

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from grokscope.contract.models import ModelSpec
+from grokscope.contract.parameters import Layout, layout
 from grokscope.contract.tasks import GrokCriterion
 from grokscope.events import SCHEMA_VERSION
 
@@ -74,3 +76,13 @@ def _judged(task: str) -> tuple[str, dict[str, Any], str]:
         return "accuracy", {}, ""
     metric, criteria = _TASKS[task]
     return metric, {name: asdict(criterion) for name, criterion in criteria.items()}, _SUSTAINED
+
+
+def layout_of(about: Mapping[str, Any]) -> Layout:
+    """The layout of the model in a snapshot or checkpoint, which named the model's specification once.
+
+    Raises `KeyError`, `TypeError`, `ValueError` where it does not say.
+    """
+    if about.get("v", 1) == 1:
+        return layout(ModelSpec(**about["model"]))
+    return Layout.from_json(about["layout"])

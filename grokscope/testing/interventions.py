@@ -62,7 +62,7 @@ class InterventionConformance:
         start = initial_parameters(MODEL, SEED)
         for step in range(0, STEP + 1, SNAPSHOT_EVERY):
             moved = start + step * np.random.default_rng(step).standard_normal(len(start)).astype(np.float32) / 100
-            write_snapshot(RunDirectory(tmp_path).snapshots, step, MODEL, moved)
+            write_snapshot(RunDirectory(tmp_path).snapshots, step, layout(MODEL), moved)
         return tmp_path
 
     def test_name_and_summary_are_said(self) -> None:

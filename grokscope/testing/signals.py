@@ -294,7 +294,7 @@ class ShortRun:
             self._emit("evaluation", observer, observer.evaluated(step, outcome))
             self.most_predictions = max(self.most_predictions, session.predictions)
         if step % SNAPSHOT_EVERY == 0:
-            write_snapshot(self._directory.snapshots, step, self._data.model, session.tonumpy(session.parameters))
+            write_snapshot(self._directory.snapshots, step, self._layout, session.tonumpy(session.parameters))
             self._emit("snapshot", observer, observer.snapshotted(step, outcome))
         if step % EVALUATE_EVERY == 0:
             self._emit("evaluation", observer, observer.recorded(step, outcome))

@@ -71,7 +71,7 @@ def _asked(directory: RunDirectory, signals: Sequence[str]) -> tuple[TaskSpec, R
 def _session(config: RunConfig, data: TaskData, first: Snapshot) -> Session:
     spec, device = available_backend(config)
     model, section = config.model_of(data.model), config.backend
-    if first.model != model:
+    if not first.layout.fits(layout(model)):
         raise Unreadable("the snapshots are of another model than the run's configuration")
     precision, threads = section.precision, section.threads
     return spec.open(model, first.parameters, device=device, precision=precision, threads=threads)

@@ -3,44 +3,40 @@
 import os
 import platform
 import socket
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from grokscope import __version__, registry
-from grokscope.contract.backends import BackendSpec, Unavailable
+from grokscope.contract.backends import BackendSpec, Session, Unavailable
 from grokscope.contract.parameters import initial_parameters, layout
-from grokscope.contract.tasks import TaskSpec
-from grokscope.interventions.treatment import objections
-from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name, write_whole
+from grokscope.contract.tasks import TaskData, TaskSpec
+from grokscope.events import Criterion, Rule, Started
+from grokscope.interventions.treatment import objections, offered
+from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name, remove_drafts, write_whole
 from grokscope.runs.heartbeat import Heartbeat
-from grokscope.runs.log import EventLog, read
-from grokscope.runs.snapshots import Checkpoint, newest_checkpoint
+from grokscope.runs.log import EventLog
+from grokscope.runs.resumption import Resumption, make_way, resumption
 from grokscope.runs.state import read_state
 from grokscope.settings.config import ConfigError, RunConfig, read_toml, resolve
 from grokscope.settings.values import dotted
-from grokscope.training.loop import Circumstances, Listener, Trainer
-from grokscope.training.observation import open_signals
+from grokscope.training.interruption import Interruption
+from grokscope.training.loop import Trainer
+from grokscope.training.observation import OpenSignal, descriptions, open_signals
+from grokscope.training.recorder import Listener, Recorder
 from grokscope.warning.forecast.bank import bank_objection
 
 CHANGEABLE_ON_RESUME = ("train.steps", "train.stop_after_grok", "backend.name", "backend.device", "backend.threads")
 """Settings a resumed run may change: how long it goes on, and on what."""
+_LENGTH = frozenset(CHANGEABLE_ON_RESUME[:2])
 
 
 class RunExists(ConfigError):
     """A fresh run was to get the name of one that is there."""
-
-
-@dataclass(frozen=True)
-class Launched:
-    """A trainer ready to run, and the events it has already."""
-
-    trainer: Trainer
-    recorded: list[dict[str, Any]]
 
 
 def available_backend(config: RunConfig) -> tuple[BackendSpec, str]:
@@ -70,12 +66,17 @@ def launched(
     options: Any,
     *,
     resume: bool,
+    discard_events: bool = False,
     listeners: Iterable[Listener] = (),
-) -> Iterator[Launched]:
+    interruption: Interruption | None = None,
+) -> Iterator[Trainer]:
     """Open the run directory as its one writer and yield its trainer; heartbeat and lock end with the block.
 
-    Raises `ConfigError`, `Unavailable`, `grokscope.runs.log.RunBusy`, `NoSuchRun`, `RunUnwritable`.
+    `discard_events`: whether a resumed run may lose events that do not come again. Raises `ConfigError`, `Unavailable`,
+    `grokscope.runs.log.RunBusy`, `NoSuchRun`, `grokscope.runs.resumption.WouldLose`, `RunUnwritable`.
     """
+    if not resume and directory.events.exists() and directory.events.stat().st_size:
+        raise RunExists(f"there is a run called {directory.name}; resume it with --resume, or choose another --name")
     unusable = None if resume or not config.forecast.enabled else bank_objection(config.forecast.bank, task.name)
     if unusable is not None:
         raise ConfigError(f"forecast.bank: {unusable}")
@@ -87,7 +88,7 @@ def launched(
     model = config.model_of(data.model)
     for objection in objections(config, directory.path, layout(model)):
         raise ConfigError(objection)
-    open_signals(config, data, layout(model))  # refused before anything is written
+    signals = open_signals(config, data, layout(model))
     session = spec.open(
         model,
         initial_parameters(model, config.train.seed),
@@ -95,41 +96,95 @@ def launched(
         precision=config.backend.precision,
         threads=config.backend.threads,
     )
-    checkpoint = None
-    if resume:
-        checkpoint = newest_checkpoint(directory.checkpoints, sum(1 for _ in read(directory.events)))
-        if checkpoint and checkpoint.state.step > config.train.steps:
-            raise ConfigError(f"{directory.name} is at step {checkpoint.state.step:,} already; give it more --steps")
-    log = open_log(directory, config, resume=resume)
-    try:
-        recorded: list[dict[str, Any]] = []
+    with _opened_log(directory, resume=resume) as log:
+        plan, before = None, 0.0
         if resume:
-            recorded = log.truncate(checkpoint.seq if checkpoint else 0)
-            if checkpoint:
-                session.restore(checkpoint.state)
-        circumstances = _circumstances(spec, checkpoint)
+            plan = resumption(directory, layout(model), longer=_goes_on(directory, config), discard=discard_events)
+            before = _restored(directory, session, plan, config)
+            make_way(directory, plan)
+            log.keep(plan.place.seq)
+        for folder in (directory.path, directory.checkpoints, directory.snapshots):
+            remove_drafts(folder)
+        write_whole(directory.config, config.to_toml())
         with Heartbeat(directory.heartbeat):
-            trainer = Trainer(config, task, data, session, directory, log, circumstances, listeners)
-            yield Launched(trainer, recorded)
-    finally:
-        log.close()
+            started = _started(config, task, data, session, signals, spec, plan)
+            recorder = Recorder(
+                directory, log, started, listeners, interruption=interruption, seconds_before=before,
+                warnings=() if plan is None else plan.warnings,
+            )  # fmt: skip
+            yield Trainer(config, data, session, signals, recorder, plan)
 
 
-def open_log(directory: RunDirectory, config: RunConfig, *, resume: bool) -> EventLog:
-    """The directory made or found, locked, and its configuration written."""
+@contextmanager
+def _opened_log(directory: RunDirectory, *, resume: bool) -> Iterator[EventLog]:
+    """The log, locked; where the run is new its directory is made."""
     check_name(directory.name)
-    if directory.events.exists() and directory.events.stat().st_size and not resume:
-        raise RunExists(f"there is a run called {directory.name}; resume it with --resume, or choose another --name")
-    try:
-        directory.path.mkdir(parents=True, exist_ok=True)
-        directory.control.mkdir(exist_ok=True)
-    except OSError as problem:
-        raise ConfigError(
-            f"cannot make {directory.path}: {problem.strerror}; choose another folder with --runs"
-        ) from None
-    log = EventLog(directory.events, directory.lock, directory.name)
-    write_whole(directory.config, config.to_toml())
-    return log
+    if not resume:
+        try:
+            directory.path.mkdir(parents=True, exist_ok=True)
+            directory.control.mkdir(exist_ok=True)
+        except OSError as problem:
+            raise ConfigError(
+                f"cannot make {directory.path}: {problem.strerror}; choose another folder with --runs"
+            ) from None
+    with closing(EventLog(directory.events, directory.lock, directory.name)) as log:
+        yield log
+
+
+def _restored(directory: RunDirectory, session: Session, plan: Resumption, config: RunConfig) -> float:
+    """Put the session where the run goes on; returns the seconds that it has taken so far. Raises `ConfigError`."""
+    found = plan.checkpoint
+    if found is None:
+        return 0.0
+    if found.state.step > config.train.steps:
+        raise ConfigError(f"{directory.name} is at step {found.state.step:,} already; give it more --steps")
+    session.restore(found.state)
+    return found.seconds
+
+
+def judged_by(config: RunConfig, task: TaskSpec) -> dict[str, Any]:
+    """What `started` says of a run's metric, of what may count as grokking, and of the rules that it acts on."""
+    detect = config.detect
+    return {
+        "metric": task.metric,
+        "criteria": {name: Criterion(**asdict(criterion)) for name, criterion in task.criteria.items()},
+        "rules": {
+            "memorized": Rule(name="train-accuracy", threshold=detect.memorization),
+            "onset": Rule(name=detect.onset),
+            "grokked": Rule(name=detect.grokking or task.default_criterion),
+        },
+    }
+
+
+def _started(
+    config: RunConfig,
+    task: TaskSpec,
+    data: TaskData,
+    session: Session,
+    signals: Sequence[OpenSignal],
+    spec: BackendSpec,
+    plan: Resumption | None,
+) -> Started:
+    versions = {"grokscope": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    kinds, checkpoint = offered(), None if plan is None else plan.checkpoint
+    return Started(
+        step=session.state().step,
+        config=config.model_dump(mode="json"),
+        task=task.name,
+        **judged_by(config, task),
+        backend=spec.name,
+        device=session.device,
+        precision=session.precision,
+        parameters=layout(config.model_of(data.model)).size,
+        versions=versions | dict(spec.details()),
+        host=socket.gethostname(),
+        process=os.getpid(),
+        facts=dict(data.facts),
+        signals={name: about.to_json() for name, about in descriptions(signals).items()},
+        interventions=list(kinds),
+        intervention_parameters=kinds,
+        resumed_from=None if checkpoint is None else checkpoint.state.step,
+    )
 
 
 def resumed_config(directory: RunDirectory, changes: Mapping[str, Any]) -> tuple[TaskSpec, RunConfig, Any]:
@@ -164,7 +219,13 @@ def continuation(directory: RunDirectory, config: RunConfig) -> Literal["start",
             raise ConfigError(f"{directory.name} has begun with {key} {was!r}, not {now!r}; choose another --name")
     state = read_state(directory)
     over = state.phase == "finished" and state.status != "interrupted"
-    return "over" if over and not {"train.steps", "train.stop_after_grok"} & changed.keys() else "resume"
+    return "over" if over and not _LENGTH & changed.keys() else "resume"
+
+
+def _goes_on(directory: RunDirectory, config: RunConfig) -> bool:
+    """Whether a run may go on beyond the step at which it was to end."""
+    own = read_toml(directory.config)
+    return any(own.get(key) != value for key, value in dotted(config.model_dump()).items() if key in _LENGTH)
 
 
 def changes_between(own: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:
@@ -178,18 +239,6 @@ def _by_preference() -> list[BackendSpec]:
     """Installed backends in the order in which `auto` tries them."""
     specs = [registry.get("backends", name) for name in registry.names("backends")]
     return sorted(specs, key=lambda spec: -spec.preference())
-
-
-def _circumstances(spec: BackendSpec, checkpoint: Checkpoint | None) -> Circumstances:
-    versions = {"grokscope": __version__, "python": platform.python_version(), "numpy": np.__version__}
-    return Circumstances(
-        backend=spec.name,
-        versions=versions | dict(spec.details()),
-        host=socket.gethostname(),
-        process=os.getpid(),
-        resumed_from=checkpoint.state.step if checkpoint else None,
-        seconds_before=checkpoint.seconds if checkpoint else 0.0,
-    )
 
 
 def run_directory(folder: Path, name: str) -> RunDirectory:

@@ -27,8 +27,8 @@ def run(folder: Path, backend: str, **changes: Any) -> list[dict[str, Any]]:
     task = registry.get("tasks", "dyck")
     config, options = resolve(task, SHORT, {"backend.name": backend, **changes})
     directory = RunDirectory(folder / "run")
-    with launched(directory, config, task, options, resume=False) as start:
-        start.trainer.run(start.recorded)
+    with launched(directory, config, task, options, resume=False) as trainer:
+        trainer.run()
     return list(read(directory.events))
 
 
@@ -48,8 +48,8 @@ def test_a_run_goes_on_elsewhere_and_says_so(tmp_path: Path, first: str, second:
     run(tmp_path, first, **{"train.steps": 20})
     directory = RunDirectory(tmp_path / "run")
     task, config, options = resumed_config(directory, {"backend.name": second, "train.steps": 40})
-    with launched(directory, config, task, options, resume=True) as start:
-        start.trainer.run(start.recorded)
+    with launched(directory, config, task, options, resume=True) as trainer:
+        trainer.run()
     events = list(read(directory.events))
     assert [event["seq"] for event in events] == list(range(len(events)))
     started = [event for event in events if event["event"] == "started"]

@@ -87,7 +87,7 @@ def test_a_second_trainer_is_refused(nursery: Nursery, tmp_path: Path) -> None:
     assert_whole(run)
 
 
-@pytest.mark.parametrize("kilobytes", [6, 9, 45])
+@pytest.mark.parametrize("kilobytes", [12, 16, 45])
 def test_a_full_disk(nursery: Nursery, tmp_path: Path, kilobytes: int) -> None:
     """No file may grow past some size: first the log hits it, in the middle of a line, or first a checkpoint."""
     run = tmp_path / "runs/a"

@@ -27,7 +27,7 @@ def snapshots(folder: Path, path: Path_, count: int) -> None:
     """A finished run `made` with `count` snapshots, one every 100 steps."""
     write_made_run(folder / "runs" / "made")
     for number in range(count):
-        write_snapshot(folder / "runs/made/snapshots", 100 * number, MODEL, path(number).astype(np.float32))
+        write_snapshot(folder / "runs/made/snapshots", 100 * number, layout(MODEL), path(number).astype(np.float32))
 
 
 def line(number: int) -> NDArray[np.floating]:

@@ -42,8 +42,8 @@ class Here:
                 continue
             task = get("tasks", cell.task)
             options = task.options.model_validate({k: v for k, v in cell.config.task.items() if k != "name"})
-            with launched(cell.directory, cell.config, task, options, resume=False) as start:
-                start.trainer.run(start.recorded)
+            with launched(cell.directory, cell.config, task, options, resume=False) as trainer:
+                trainer.run()
             on_change(read_standing(cell))
         return failures
 

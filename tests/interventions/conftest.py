@@ -7,7 +7,7 @@ import pytest
 from grokscope import registry
 from grokscope.contract.backends import Unavailable
 from grokscope.testing import reference
-from grokscope.training import loop as trainer
+from grokscope.training import control
 
 pytest.register_assert_rewrite("grokscope.testing.interventions")
 
@@ -34,5 +34,5 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         registry, "_entry_points", lambda kind: plugins(kind) | ({"reference": point} if kind == "backends" else {})
     )
-    monkeypatch.setattr(trainer, "INBOX_POLL_SECONDS", 0.0)
-    monkeypatch.setattr(trainer, "PAUSED_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(control, "INBOX_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(control, "PAUSED_POLL_SECONDS", 0.001)

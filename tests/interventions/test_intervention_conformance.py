@@ -175,8 +175,8 @@ def test_it_enters_by_the_front_door(tmp_path: Path, monkeypatch: pytest.MonkeyP
     layer = {"backend.name": "reference", "interventions.schedule": ["hold@7"]}
     config, options = resolve(registry.get("tasks", "modular"), TINY, layer)
     directory = RunDirectory(tmp_path / "held")
-    with launched(directory, config, registry.get("tasks", "modular"), options, resume=False) as start:
-        start.trainer.run()
+    with launched(directory, config, registry.get("tasks", "modular"), options, resume=False) as trainer:
+        trainer.run()
     events = list(read(directory.events))
     assert events[0]["intervention_parameters"]["hold"] == {"factor": 1.0}
     lengths = {e["step"]: e["signals"]["weight_norm"] for e in events if "weight_norm" in e.get("signals", {})}

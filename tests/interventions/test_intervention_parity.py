@@ -41,9 +41,9 @@ def trained(folder: Path, backend: str, schedule: str) -> tuple[FloatArray, list
     task = registry.get("tasks", "modular")
     config, options = resolve(task, TINY, SETTINGS, {"backend.name": backend, "interventions.schedule": [schedule]})
     directory = RunDirectory(folder / backend)
-    with launched(directory, config, task, options, resume=False) as start:
-        start.trainer.run()
-        theta = start.trainer.session.tonumpy(start.trainer.session.parameters)
+    with launched(directory, config, task, options, resume=False) as trainer:
+        trainer.run()
+        theta = trainer.session.tonumpy(trainer.session.parameters)
     return theta, [event for event in read(directory.events) if event["event"] == "intervened"]
 
 

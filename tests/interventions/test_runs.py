@@ -11,14 +11,16 @@ import pytest
 from interventions_made import TINY
 
 from grokscope import registry
+from grokscope.contract.parameters import Layout
 from grokscope.contract.streams import generator
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import read
-from grokscope.runs.snapshots import newest_checkpoint, read_snapshot, snapshot_file, write_snapshot
+from grokscope.runs.resumption import resumption
+from grokscope.runs.snapshots import read_snapshot, snapshot_file, write_snapshot
 from grokscope.settings.config import ConfigError, resolve
 from grokscope.settings.schedule import replayed
-from grokscope.training import loop as trainer
+from grokscope.training import loop
 from grokscope.training.launch import launched, resumed_config
 from grokscope.training.loop import Trainer
 
@@ -76,12 +78,12 @@ def run(
     running: list[Trainer] = []
 
     def listen(event: Mapping[str, Any]) -> None:
-        if happening is not None:
+        if happening is not None and running:
             happening(running[0], event)
 
-    with launched(directory, config, MODULAR, options, resume=resume, listeners=[listen]) as launch:
-        running.append(launch.trainer)
-        launch.trainer.run(launch.recorded)
+    with launched(directory, config, MODULAR, options, resume=resume, listeners=[listen]) as trainer:
+        running.append(trainer)
+        trainer.run()
     return Run(directory)
 
 
@@ -105,7 +107,7 @@ def asking(**steps: Any) -> Happening:
         asked = steps.get(f"at{event['step']}") if event["event"] == "trained" else None
         for kind, state, parameters in [asked] if isinstance(asked, tuple) else asked or []:
             command = Command(action="intervene", kind=kind, state=state, parameters=parameters)
-            send(running.directory.control, command)
+            send(running.recorder.directory.control, command)
 
     return happening
 
@@ -254,7 +256,7 @@ def batches(monkeypatch: pytest.MonkeyPatch, folder: Path, *schedule: str) -> li
         drawn.append(key)
         return generator(*key)
 
-    monkeypatch.setattr(trainer, "generator", recorded)
+    monkeypatch.setattr(loop, "generator", recorded)
     run(folder, *schedule)
     return drawn
 
@@ -324,11 +326,11 @@ class TestLive:
 
         def happening(running: Trainer, event: Mapping[str, Any]) -> None:
             if event["event"] == "trained" and event["step"] == 5:
-                send(running.directory.control, Command(action="pause"))
+                send(running.recorder.directory.control, Command(action="pause"))
             asked(running, event)
             if event["event"] == "intervened" and event["state"] == "on":
-                assert running._paused
-                send(running.directory.control, Command(action="resume"))
+                assert running.recorder.control.paused
+                send(running.recorder.directory.control, Command(action="resume"))
 
         assert run(tmp_path, happening=happening).switches == [(5, "noise", "on")]
 
@@ -344,9 +346,9 @@ class TestLive:
         with pytest.raises(Crash):
             run(tmp_path, happening=happening, log__every=1)
         cut = Run(RunDirectory(tmp_path / "tiny"))
-        checkpoint = newest_checkpoint(cut.directory.checkpoints, len(cut.events))
-        assert checkpoint is not None
-        assert (checkpoint.state.step, checkpoint.seq) == (6, len(cut.events))
+        plan = resumption(cut.directory, read_snapshot(snapshot_file(cut.directory.snapshots, 0)).layout)
+        assert plan.checkpoint is not None
+        assert (plan.checkpoint.state.step, plan.place.seq) == (6, len(cut.events))
         resumed = run(tmp_path, resume=True)
         whole = run(tmp_path, name="whole", happening=asked, log__every=1)
         assert resumed.switches == whole.switches == [(6, "noise", "on"), (6, "project", "on")]
@@ -359,12 +361,13 @@ class TestLive:
         def happening(running: Trainer, event: Mapping[str, Any]) -> None:
             asked(running, event)
             if event["event"] == "snapshot" and event["step"] == 6 and running.treatment.kinds_on:
-                running.log.write = lambda event: (_ for _ in ()).throw(Crash())  # type: ignore[method-assign, assignment]
+                running.recorder._log.write = lambda event: (_ for _ in ()).throw(Crash())  # type: ignore[method-assign, assignment]
 
         with pytest.raises(Crash):
             run(tmp_path, happening=happening, log__every=1, snapshot__every=0)
         resumed = run(tmp_path, resume=True)
-        assert (resumed.intervened, resumed.digest) == ([], plain())
+        assert [event["state"] for event in resumed.intervened] == ["refused"]
+        assert resumed.digest == plain()
         assert [e["resumed_from"] for e in resumed.events if e["event"] == "started"] == [None, 6]
 
 
@@ -458,7 +461,7 @@ class TestEarlierRun:
         [
             ("project@8:basis=nobody", "project: basis=nobody: there is no run nobody"),
             ("project@8:basis=base,basis_until=3", "basis=base needs 3 snapshots, .* has 2 up to step 3"),
-            ("project@3", "basis=own needs 3 snapshots; by step 3 there will be fewer"),
+            ("project@2", "basis=own needs 3 snapshots; by step 2 there will be fewer"),
         ],
     )
     def test_what_cannot_be_is_said_before_anything_runs(self, tmp_path: Path, entry: str, sentence: str) -> None:
@@ -480,8 +483,11 @@ class TestEarlierRun:
         """A token more and a position less."""
         folder = run(tmp_path, name="base").directory.snapshots
         snapshot = read_snapshot(snapshot_file(folder, 0))
-        model = replace(snapshot.model, vocabulary=snapshot.model.vocabulary + 1, context=snapshot.model.context - 1)
-        write_snapshot(folder, 0, model, snapshot.parameters)
+        (tokens, positions, *others) = snapshot.layout
+        changed = [(tokens, tokens.shape[0] + 1), (positions, positions.shape[0] - 1)]
+        shapes = [replace(each, shape=(rows, *each.shape[1:])) for each, rows in changed]
+        moved = replace(shapes[1], offset=shapes[0].stop)
+        write_snapshot(folder, 0, Layout((shapes[0], moved, *others)), snapshot.parameters)
         with pytest.raises(ConfigError, match=r"project: the snapshots of base .* not of the same shapes"):
             run(tmp_path, "project@onset:basis=base")
         assert not (tmp_path / "tiny").exists()

@@ -1,75 +1,72 @@
-"""Snapshots and checkpoints: there and back, damaged, and the newest two."""
+"""Snapshots: there and back, by name, readable by strangers, and refused where a byte is not what was written."""
 
 import hashlib
 import json
 import os
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load_file, save_file
 
-from grokscope.contract.backends import TrainingState
 from grokscope.contract.models import ModelSpec
-from grokscope.contract.parameters import initial_parameters, layout
+from grokscope.contract.parameters import Layout, Parameter, initial_parameters, layout
+from grokscope.gate import Unreadable
 from grokscope.runs.log import RunUnwritable
-from grokscope.runs.snapshots import (
-    Unreadable,
-    newest_checkpoint,
-    parameters_digest,
-    read_snapshot,
-    write_checkpoint,
-    write_snapshot,
-)
+from grokscope.runs.sealed import read_sealed
+from grokscope.runs.snapshots import parameters_digest, read_snapshot, write_snapshot
 
 MODEL = ModelSpec("encoder-decoder", 5, 4, 6, width=8, layers=1, heads=2, feed_forward=8, target_vocabulary=6,
                   target_context=3, source_padding_attended=True)  # fmt: skip
+LAYOUT = layout(MODEL)
 PARAMETERS = initial_parameters(MODEL, 1)
-
-
-def state(step: int) -> TrainingState:
-    return TrainingState(step, PARAMETERS + step, PARAMETERS * 2, PARAMETERS**2)
-
-
-def checkpoint(folder: Path, step: int, seq: int | None = None) -> Path:
-    return write_checkpoint(
-        folder, state(step), MODEL, seq=step * 10 if seq is None else seq, seconds=1.5, backend="torch"
-    )
 
 
 class TestSnapshot:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_there_and_back(self, tmp_path: Path, dtype: type) -> None:
-        file = write_snapshot(tmp_path / "snapshots", 300, MODEL, PARAMETERS.astype(dtype))
+        file = write_snapshot(tmp_path / "snapshots", 300, LAYOUT, PARAMETERS.astype(dtype)).file
         assert file.name == "step-00000300.safetensors"
         snapshot = read_snapshot(file)
-        assert (snapshot.step, snapshot.model) == (300, MODEL)
+        assert snapshot.step == 300
+        assert [replace(each, initial="zeros", scale=0.0) for each in LAYOUT] == list(snapshot.layout)
         assert snapshot.parameters.dtype == dtype
         assert_array_equal(snapshot.parameters, PARAMETERS.astype(dtype))
         assert parameters_digest(snapshot.parameters) == parameters_digest(PARAMETERS)
         assert os.listdir(file.parent) == [file.name]
 
+    def test_of_a_model_that_nobody_knows(self, tmp_path: Path) -> None:
+        """A layout is enough: names and shapes as somebody's own model has them."""
+        own = Layout((Parameter("net.weight", (3, 2), 0), Parameter("net.bias", (3,), 6), Parameter("scale", (), 9)))
+        snapshot = read_snapshot(write_snapshot(tmp_path, 7, own, np.arange(10, dtype=np.float32)).file)
+        assert snapshot.layout == own
+        assert_array_equal(snapshot.tensors()["net.weight"], [[0, 1], [2, 3], [4, 5]])
+        assert snapshot.tensors()["scale"] == 9
+
     def test_tensors_by_name(self, tmp_path: Path) -> None:
-        tensors = read_snapshot(write_snapshot(tmp_path, 0, MODEL, PARAMETERS)).tensors()
-        where = layout(MODEL)
-        assert tensors.keys() == where.by_name.keys()
-        for parameter in where:
+        tensors = read_snapshot(write_snapshot(tmp_path, 0, LAYOUT, PARAMETERS).file).tensors()
+        assert tensors.keys() == LAYOUT.by_name.keys()
+        for parameter in LAYOUT:
             assert tensors[parameter.name].shape == parameter.shape
             assert_array_equal(tensors[parameter.name].ravel(), PARAMETERS[parameter.offset : parameter.stop])
 
     def test_a_stranger_can_read_it(self, tmp_path: Path) -> None:
-        """The layout stands in the file: nobody needs grokscope to take the vector apart."""
+        """The layout stands in the file: nobody needs grokscope to take the vector apart, or to check it."""
         from safetensors import safe_open
 
-        file = write_snapshot(tmp_path, 0, MODEL, PARAMETERS)
+        file = write_snapshot(tmp_path, 0, LAYOUT, PARAMETERS).file
         with safe_open(file, framework="numpy") as opened:
-            about = json.loads(opened.metadata()["about"])
-        assert about["layout"] == [
-            {"name": it.name, "shape": list(it.shape), "offset": it.offset} for it in layout(MODEL)
-        ]
+            metadata = opened.metadata()
+        told = [(it["name"], it["shape"], it["offset"]) for it in json.loads(metadata["about"])["layout"]]
+        assert told == [(it.name, list(it.shape), it.offset) for it in LAYOUT]
         assert load_file(file).keys() == {"parameters"}
+        blank = file.read_bytes().replace(metadata["digest"].encode(), b"0" * 64)
+        assert hashlib.sha256(blank).hexdigest() == metadata["digest"]
 
     def test_digest_is_of_little_endian_float32(self) -> None:
         digest = parameters_digest(PARAMETERS)
@@ -79,67 +76,50 @@ class TestSnapshot:
 
     @pytest.mark.parametrize("length", [0, 4, 100, -4])
     def test_torn(self, tmp_path: Path, length: int) -> None:
-        file = write_snapshot(tmp_path, 0, MODEL, PARAMETERS)
+        file = write_snapshot(tmp_path, 0, LAYOUT, PARAMETERS).file
         file.write_bytes(file.read_bytes()[:length])
-        with pytest.raises(Unreadable, match=f"{file.name} is not a snapshot or checkpoint"):
+        with pytest.raises(Unreadable, match=f"{file.name} is not a snapshot or checkpoint, or is damaged"):
             read_snapshot(file)
 
     def test_of_somebody_else(self, tmp_path: Path) -> None:
         save_file({"weight": PARAMETERS}, tmp_path / "other.safetensors")
+        save_file({"weight": PARAMETERS}, tmp_path / "named.safetensors", metadata={"about": "[]"})
         (tmp_path / "text").write_text("not at all")
-        for name in ("other.safetensors", "text", "missing"):
+        for name in ("other.safetensors", "named.safetensors", "text", "missing", "."):
             with pytest.raises(Unreadable):
                 read_snapshot(tmp_path / name)
 
     def test_nowhere_to_write(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         with pytest.raises(RunUnwritable, match="cannot write"):
-            write_snapshot(tmp_path / "file", 0, MODEL, PARAMETERS)
+            write_snapshot(tmp_path / "file", 0, LAYOUT, PARAMETERS)
+
+    def test_a_link_in_its_place_is_replaced_and_not_followed(self, tmp_path: Path) -> None:
+        precious = tmp_path / "precious"
+        precious.write_text("mine")
+        (tmp_path / "snapshots").mkdir()
+        (tmp_path / "snapshots" / "step-00000000.safetensors").symlink_to(precious)
+        file = write_snapshot(tmp_path / "snapshots", 0, LAYOUT, PARAMETERS).file
+        assert precious.read_text() == "mine"
+        assert not file.is_symlink()
+        assert read_snapshot(file).step == 0
 
 
-class TestCheckpoint:
-    def test_there_and_back(self, tmp_path: Path) -> None:
-        file = checkpoint(tmp_path, 7)
-        found = newest_checkpoint(tmp_path, 70)
-        assert found is not None
-        assert (found.model, found.seq, found.seconds, found.backend, found.file) == (MODEL, 70, 1.5, "torch", file)
-        assert found.state.step == 7
-        for one, other in zip(found.state[1:], state(7)[1:], strict=True):
-            assert_array_equal(one, other)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_snapshot(tmp_path_factory.mktemp("sealed"), 0, LAYOUT, PARAMETERS).file.read_bytes()
 
-    def test_the_newest_two_are_kept(self, tmp_path: Path) -> None:
-        for step in (5, 10, 999, 100_000, 1_000_000):
-            checkpoint(tmp_path, step)
-        assert sorted(os.listdir(tmp_path)) == ["step-00100000.safetensors", "step-01000000.safetensors"]
 
-    def test_a_torn_one_is_passed_over(self, tmp_path: Path) -> None:
-        checkpoint(tmp_path, 5)
-        newest = checkpoint(tmp_path, 10)
-        newest.write_bytes(newest.read_bytes()[:-1])
-        found = newest_checkpoint(tmp_path, 1000)
-        assert found is not None
-        assert found.state.step == 5
-
-    def test_a_draft_is_none(self, tmp_path: Path) -> None:
-        """What a process that died while writing leaves behind."""
-        checkpoint(tmp_path, 10).rename(tmp_path / "step-00000010.draft")
-        assert newest_checkpoint(tmp_path, 1000) is None
-
-    def test_one_ahead_of_the_log_is_passed_over(self, tmp_path: Path) -> None:
-        """After a power cut the log may have lost events that a checkpoint counts on."""
-        checkpoint(tmp_path, 5)
-        checkpoint(tmp_path, 10)
-        found = newest_checkpoint(tmp_path, 99)
-        assert found is not None
-        assert found.state.step == 5
-        assert newest_checkpoint(tmp_path, 49) is None
-
-    @pytest.mark.parametrize(("events", "seq"), [(70, 70), (71, 71), (72, 72), (90, 72)])
-    def test_what_it_announces_belongs_to_it_once_it_is_in_the_log(self, tmp_path: Path, events: int, seq: int) -> None:
-        write_checkpoint(tmp_path, state(7), MODEL, seq=70, seconds=1.5, backend="torch", following=2)
-        found = newest_checkpoint(tmp_path, events)
-        assert found is not None
-        assert found.seq == seq
-
-    def test_none(self, tmp_path: Path) -> None:
-        assert newest_checkpoint(tmp_path / "nowhere", 10) is None
+@given(data=st.data())
+def test_one_flipped_bit_is_seen_wherever_it_is(
+    tmp_path_factory: pytest.TempPathFactory, whole: bytes, data: st.DataObject
+) -> None:
+    """In a number, a name, the length of the header, the digest itself: no byte is looked at by nobody."""
+    header = int.from_bytes(whole[:8], "little") + 8
+    place = data.draw(st.one_of(st.integers(0, 8 * header - 1), st.integers(0, 8 * len(whole) - 1)))
+    changed = bytearray(whole)
+    changed[place // 8] ^= 1 << place % 8
+    file = tmp_path_factory.mktemp("flipped") / "step-00000000.safetensors"
+    file.write_bytes(changed)
+    with pytest.raises(Unreadable):
+        read_sealed(file)

@@ -31,8 +31,8 @@ LATE = (
 def run(folder: Path, name: str, **settings: Any) -> RunDirectory:
     changes = {key.replace("__", "."): value for key, value in settings.items()}
     config, options = resolve(MODULAR, TINY, changes)
-    with launched(RunDirectory(folder / name), config, MODULAR, options, resume=False) as launch:
-        launch.trainer.run()
+    with launched(RunDirectory(folder / name), config, MODULAR, options, resume=False) as trainer:
+        trainer.run()
     return RunDirectory(folder / name)
 
 

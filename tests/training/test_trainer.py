@@ -16,13 +16,13 @@ from numpy.testing import assert_array_equal
 from grokscope import registry
 from grokscope.contract.streams import generator
 from grokscope.contract.tasks import GrokCriterion, TaskSpec
+from grokscope.runs.checkpoints import read_checkpoint
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import read
-from grokscope.runs.snapshots import Snapshot, newest_checkpoint, parameters_digest, read_snapshot
+from grokscope.runs.snapshots import Snapshot, parameters_digest, read_snapshot
 from grokscope.settings.config import resolve
-from grokscope.training import loop as trainer
-from grokscope.training import vantage
+from grokscope.training import control, loop, vantage
 from grokscope.training.launch import launched, resumed_config
 from grokscope.training.loop import Trainer
 
@@ -49,8 +49,8 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         registry, "_entry_points", lambda kind: plugins(kind) | ({"reference": point} if kind == "backends" else {})
     )
-    monkeypatch.setattr(trainer, "INBOX_POLL_SECONDS", 0.0)
-    monkeypatch.setattr(trainer, "PAUSED_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(control, "INBOX_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(control, "PAUSED_POLL_SECONDS", 0.001)
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ def run(
     *,
     task: TaskSpec = MODULAR,
     resume: bool = False,
+    discard: bool = False,
     happening: Happening | None = None,
 ) -> Run:
     """A tiny run, fresh or resumed with the settings that may change."""
@@ -95,12 +96,14 @@ def run(
 
     def listen(event: Mapping[str, Any]) -> None:
         heard.append(dict(event))
-        if happening is not None:
+        if happening is not None and running:
             happening(running[0], dict(event))
 
-    with launched(directory, config, task, options, resume=resume, listeners=[listen]) as launch:
-        running.append(launch.trainer)
-        status = launch.trainer.run(launch.recorded)
+    with launched(
+        directory, config, task, options, resume=resume, discard_events=discard, listeners=[listen]
+    ) as trainer:
+        running.append(trainer)
+        status = trainer.run()
     return Run(directory, status, heard)
 
 
@@ -112,7 +115,7 @@ def undisturbed() -> str:
 
 
 def ask(running: Trainer, action: Any, **options: Any) -> None:
-    send(running.directory.control, Command(action=action, **options))
+    send(running.recorder.directory.control, Command(action=action, **options))
 
 
 # --- what is recorded, and when ---------------------------------------------------------------------------------------
@@ -204,7 +207,7 @@ def test_each_draw_has_a_stream_of_its_own(tmp_path: Path, monkeypatch: pytest.M
         drawn.append(key)
         return generator(*key)
 
-    monkeypatch.setattr(trainer, "generator", recorded)
+    monkeypatch.setattr(loop, "generator", recorded)
     monkeypatch.setattr(vantage, "generator", recorded)
     run(tmp_path, {"train.steps": 6, "train.seed": 3})
     batches = [key for key in drawn if key[1] == "batch"]
@@ -428,7 +431,7 @@ class TestInbox:
         assert run(tmp_path, happening=happening).status == "stopped"
 
     def test_interrupted(self, tmp_path: Path) -> None:
-        done = run(tmp_path, happening=at_step(10, lambda running: setattr(running, "interrupted", True)))
+        done = run(tmp_path, happening=at_step(10, lambda running: running.recorder.interruption.ask()))
         assert done.status == "interrupted"
         assert done.all("finished")[0]["steps"] == 10
 
@@ -461,7 +464,7 @@ class TestInbox:
     def test_gibberish(self, tmp_path: Path) -> None:
         def litter(running: Trainer) -> None:
             for number, text in enumerate(("{", '{"action": "dance"}', "[]")):
-                (running.directory.control / f"{number}.json").write_text(text)
+                (running.recorder.directory.control / f"{number}.json").write_text(text)
 
         done = run(tmp_path, happening=at_step(5, litter))
         assert ["not understood" in event["reason"] for event in done.all("warned")] == [True] * 3
@@ -569,9 +572,8 @@ class TestResuming:
         cut = run(tmp_path / "cut", resume=True)
         states = []
         for done in (whole, cut):
-            checkpoint = newest_checkpoint(done.directory.checkpoints, len(done.events))
-            assert checkpoint is not None
-            states.append(checkpoint.state)
+            file = done.directory.path / done.all("checkpoint")[-1]["path"]
+            states.append(read_checkpoint(file, read_snapshot(file).layout).state)
         assert states[0].step == states[1].step == 20
         for one, other in zip(states[0][1:], states[1][1:], strict=True):
             assert_array_equal(one, other)
@@ -583,6 +585,6 @@ def _resumed_easy(folder: Path) -> list[dict[str, Any]]:
     """`resumed_config` asks the registry for the task; here it is one that nobody installed."""
     directory = RunDirectory(folder / "tiny")
     config, options = resolve(EASY, TINY, EASY_SETTINGS)
-    with launched(directory, config, EASY, options, resume=True) as launch:
-        launch.trainer.run(launch.recorded)
+    with launched(directory, config, EASY, options, resume=True) as trainer:
+        trainer.run()
     return list(read(directory.events))

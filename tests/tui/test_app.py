@@ -46,8 +46,11 @@ async def again(app: GrokscopeApp, pilot: Pilot[None], script: Script) -> None:
 
 
 def asked(run: RunDirectory) -> list[dict[str, Any]]:
-    received = inbox.receive(run.control)
-    return [command.model_dump() if isinstance(command, inbox.Command) else {"bad": command} for command in received]
+    received = inbox.Inbox(run.control)
+    letters = list(received.letters())
+    for letter in letters:
+        received.remove(letter.name)
+    return [{"bad": letter.trouble} if letter.command is None else letter.command.model_dump() for letter in letters]
 
 
 async def test_pause_and_resume(tmp_path: Path, driven: Driven) -> None:

@@ -1,0 +1,63 @@
+"""How much memory this process may still take: what is asked for is compared with it before it is allocated."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+_CGROUPS = (
+    (_CGROUP / "memory.max", _CGROUP / "memory.current"),
+    (_CGROUP / "memory" / "memory.limit_in_bytes", _CGROUP / "memory" / "memory.usage_in_bytes"),
+)
+
+
+class TooLarge(ValueError):
+    """It would take more memory than there is; one sentence with both amounts."""
+
+
+def require_memory(what: str, needed: int) -> None:
+    """Raises `TooLarge` where `what` would take more bytes than are left. Nothing is asked where nobody can tell."""
+    free = free_bytes()
+    if free is not None and needed > free:
+        raise TooLarge(f"{what} would take {in_words(needed)} of memory, and {in_words(free)} are free")
+
+
+def free_bytes() -> int | None:
+    """Bytes that are free for this process: of the machine, of its container and by its own limit. None where none of
+    them says."""
+    return min(_amounts(), default=None)
+
+
+def in_words(amount: int) -> str:
+    """Bytes for a person: `1.5 GiB`."""
+    size = float(amount)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:,.3g} TiB" if size < 1e6 else f"{size:.1e} TiB"
+
+
+def _amounts() -> Iterator[int]:
+    for line in _lines(Path("/proc/meminfo")):
+        if line.startswith("MemAvailable:"):
+            yield int(line.split()[1]) * 1024
+            break
+    else:
+        yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit, used in _CGROUPS:
+        amounts = [*_lines(limit)[:1], *_lines(used)[:1]]
+        if len(amounts) == 2 and all(amount.strip().isdigit() for amount in amounts):
+            yield max(0, int(amounts[0]) - int(amounts[1]))
+    limited = resource.getrlimit(resource.RLIMIT_AS)[0]
+    mapped = [line.split()[1] for line in _lines(Path("/proc/self/status")) if line.startswith("VmSize:")]
+    if limited != resource.RLIM_INFINITY and mapped:
+        yield max(0, limited - int(mapped[0]) * 1024)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
