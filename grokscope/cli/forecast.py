@@ -105,7 +105,10 @@ def _until(trajectory: "Trajectory", at: int) -> "Trajectory":
 def _to_json(
     trajectory: "Trajectory", projection: "Projection", forecaster: "Forecaster | None", file: Path | None
 ) -> dict[str, Any]:
+    from dataclasses import asdict
+
     from grokscope.warning.forecast.live import event_of
+    from grokscope.warning.relapse import relapse_of
 
     event = event_of(projection).model_dump()
     said = {key: event[key] for key in _SAID}
@@ -114,6 +117,7 @@ def _to_json(
         "task": trajectory.task,
         "budget": trajectory.budget,
         "grokked_step": trajectory.grok_step,
+        "relapse": None if (relapse := relapse_of(trajectory)) is None else asdict(relapse),
         **said,
         "errors": dict(projection.errors),
         "bank": None if forecaster is None else {"file": str(file), **_about(forecaster)},

@@ -155,14 +155,14 @@ def _say_imported(done: "Import", runs: Path, json: bool) -> None:
     if json:
         say_json({"runs": about, "remarks": remarks})
         return
-    columns = ("run", "records", "steps", "budget", "grok_step", "signals")
+    columns = ("run", "records", "steps", "budget", "grok_step", "regress_step", "signals")
     say_table(
         Table(
             "imported",
             f"{counted(len(about), 'run')} imported",
             (
                 Column("run"), Column("records", count), Column("steps", count), Column("budget", count, rank=1),
-                Column("grokked", count), Column("signals", ", ".join),
+                Column("grokked", count), Column("lost it", count, rank=2), Column("signals", ", ".join),
             ),
             tuple(tuple(run[name] for name in columns) for run in about),
         )
@@ -192,6 +192,7 @@ def _about(written: "Written", runs: Path) -> dict[str, Any]:
         "steps": int(run.columns["step"][-1]),
         "budget": run.budget,
         "grok_step": written.result["grokked_step"],
+        "regress_step": written.result["regressed_step"],
         "signals": [signal for signal in run.columns if signal != "step"],
         "facts": dict(run.facts),
         "columns": dict(run.taken),

@@ -77,12 +77,15 @@ def _published(json: bool) -> None:
 
 
 def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at: Sequence[int], json: bool) -> None:
+    from dataclasses import asdict
+
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json, say_table, say_wrapped
     from grokscope.warning.detection import rule_numbers
     from grokscope.warning.law import grouped, left_alone, said_of_treated
     from grokscope.warning.law import law as fit
     from grokscope.warning.lookup import gathered
+    from grokscope.warning.relapse import relapse_of, relapses_in_words
     from grokscope.warning.scoreboard import scoreboard
     from grokscope.warning.scoreboard_tables import headline, scoreboard_tables
 
@@ -92,6 +95,7 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
     if onset not in rules:
         raise typer.BadParameter(f"there is no rule {onset!r}; there are: {', '.join(rules)}", param_hint="--onset")
     remark = said_of_treated(len(treated)) if treated else None
+    relapses = relapses_in_words(trajectories)
     groups = grouped(trajectories, by) if by else {"": trajectories}
     if by and set(groups) == {"-"}:
         raise typer.BadParameter(f"no run has a setting {by!r}; they have: {', '.join(_facts(trajectories))}")
@@ -100,10 +104,12 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
     if json:
         fitted = [{"group": value, **each.to_json()} if by else each.to_json() for value, each in laws.items()]
         left_out = {"runs": [run.name for run in treated], "why": remark}
-        say_json({"rule": onset, "by": by, "left_out": left_out, "laws": fitted, "scoreboard": board.to_json()})
+        lost = {run.name: asdict(relapse) for run in trajectories if (relapse := relapse_of(run)) is not None}
+        said = {"rule": onset, "by": by, "left_out": left_out, "relapses": lost}
+        say_json({**said, "laws": fitted, "scoreboard": board.to_json()})
         return
-    if remark:
-        say_wrapped(remark)
+    for sentence in filter(None, (remark, relapses)):
+        say_wrapped(sentence)
         say("")
     for value, each in laws.items():
         say(f"{by} {value}, rule {onset}" if by else f"rule {onset}")

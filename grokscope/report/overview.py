@@ -11,6 +11,7 @@ from grokscope.report.style import DOUBLE, FAINT, GREEN, line, log_axis, points
 from grokscope.report.wording import label, varying
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import described
+from grokscope.warning.relapse import relapses_in_words
 from grokscope.words.names import in_words
 from grokscope.words.numbers import count, counted
 from grokscope.words.table import Column, Table
@@ -186,6 +187,7 @@ def table(runs: Sequence[Run]) -> Table:
         notes=(
             "memorized: memorized, and not grokked within the budget.",
             "unfinished: cut off, stopped or still running before the budget was used up.",
+            *filter(None, [relapses_in_words([run.trajectory for run in runs])]),
         ),
         folded=True,
     )

@@ -59,6 +59,7 @@ class _Line(_Strict):
     columns: dict[str, list[FiniteFloat | None]]
     grok_known_at: Step | None = None
     regress_step: Step | None = None
+    regress_known_at: Step | None = None
     signals: dict[str, Any] = {}
 
 
@@ -161,6 +162,7 @@ def _from(line: _Line) -> Trajectory:
         budget=line.budget,
         grok_known_at=line.grok_known_at,
         regress_step=line.regress_step,
+        regress_known_at=line.regress_known_at,
         signals=read_descriptions(line.signals),
     )
 
@@ -184,6 +186,7 @@ def _to_json(trajectory: Trajectory) -> Mapping[str, Any]:
         "grok_step": trajectory.grok_step,
         "grok_known_at": trajectory.grok_known_at,
         "regress_step": trajectory.regress_step,
+        "regress_known_at": trajectory.regress_known_at,
         "steps": trajectory.steps,
         "budget": trajectory.budget,
         "signals": {name: each.to_json() for name, each in trajectory.signals.items() if name in trajectory.columns},

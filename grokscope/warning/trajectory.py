@@ -29,6 +29,9 @@ TREATED_FROM = "interventions.first"
 ORIGIN = "origin"
 """The fact that says whose loop trained a run that is not ours (see `grokscope.events.Origin`); ours do not have it"""
 
+THRESHOLD = "detect.threshold"
+"""The fact that says which test accuracy counts as grokked, by the criterion that the run was judged by"""
+
 SCORES = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
 """What evaluations give a trajectory; accuracies are by the task's headline metric"""
 
@@ -78,6 +81,8 @@ class Trajectory:
     """When the criterion was fulfilled; a criterion that asks for persistence reports an earlier step than that"""
     regress_step: int | None = None
     """When it lost again what it had grokked; see `grokscope.warning.rules.Regression`"""
+    regress_known_at: int | None = None
+    """When that could be known"""
     signals: Mapping[str, SignalDescription] = field(default_factory=dict)
     """What the run's log says of its signals, by name"""
     place: str = ""
@@ -108,12 +113,14 @@ class Trajectory:
                 f"{self.name}: step {step:,} is before the first record, at {int(self.columns['step'][0]):,}"
             )
         known = self.grok_known_at is not None and self.grok_known_at <= step
+        lost = self.regress_known_at is not None and self.regress_known_at <= step
         return replace(
             self,
             columns={name: column[kept] for name, column in self.columns.items()},
             grok_step=self.grok_step if known else None,
             grok_known_at=self.grok_known_at if known else None,
-            regress_step=self.regress_step if (self.regress_step or 0) <= step else None,
+            regress_step=self.regress_step if lost else None,
+            regress_known_at=self.regress_known_at if lost else None,
             steps=min(self.steps, step),
         )
 
@@ -195,13 +202,14 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     return Trajectory(
         name=name,
         task=started["task"],
-        facts=facts_of(started["config"]) | treated | origin_of(started),
+        facts=facts_of(started["config"]) | treated | origin_of(started) | threshold_of(started),
         columns=_columns(series),
         grok_step=None if grokked is None else grokked["step"],
         steps=last,
         budget=started["config"]["train"]["steps"],
         grok_known_at=None if grokked is None else grokked["confirmed_at"],
         regress_step=None if regressed is None else regressed["step"],
+        regress_known_at=None if regressed is None else regressed["confirmed_at"],
         signals=read_descriptions(started.get("signals")),
     )
 
@@ -210,6 +218,13 @@ def origin_of(started: Mapping[str, Any]) -> dict[str, Fact]:
     """The fact `origin` of a run that is not ours."""
     origin = started.get("origin", "grokscope")
     return {} if origin == "grokscope" else {ORIGIN: str(origin)}
+
+
+def threshold_of(started: Mapping[str, Any]) -> dict[str, Fact]:
+    """The fact `detect.threshold`, where the first event says by which criterion the run is judged."""
+    criteria, rules = started.get("criteria") or {}, started.get("rules") or {}
+    chosen = criteria.get((rules.get("grokked") or {}).get("name"))
+    return {THRESHOLD: float(chosen["threshold"])} if chosen else {}
 
 
 def cells_of(event: Mapping[str, Any], metric: str) -> dict[str, float]:

@@ -19,13 +19,14 @@ def made(
     steps = np.arange(0, more.pop("steps", budget) + 1, every, dtype=np.float64)
     facts = more.pop("facts", {})
     known = more.pop("grok_known_at", None)
+    lost = {key: more.pop(key, None) for key in ("regress_step", "regress_known_at")}
     columns = {
         signal: np.array([values(step) for step in steps] if callable(values) else values, dtype=np.float64)
         for signal, values in more.items()
     }
     return Trajectory(
         name=name, task="made", facts=facts, columns={"step": steps, **columns}, grok_step=grok_step,
-        steps=int(steps[-1]), budget=budget, grok_known_at=known,
+        steps=int(steps[-1]), budget=budget, grok_known_at=known, **lost,
     )  # fmt: skip
 
 

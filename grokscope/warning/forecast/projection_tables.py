@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from grokscope.warning.forecast.forecaster import Projection
 from grokscope.warning.forecast.intervals import LEVEL
 from grokscope.warning.forecast.laws import LAWS
+from grokscope.warning.relapse import relapse_of
 from grokscope.warning.trajectory import Trajectory
 from grokscope.words.names import STAGES
 from grokscope.words.numbers import count, fixed, whole_percent
@@ -16,7 +17,8 @@ SILENT = 9.0
 
 def headline(trajectory: Trajectory, projection: Projection) -> str:
     """Which run, how far, and in which stage."""
-    stage = "grokked" if trajectory.grok_step is not None else STAGES.get(projection.stage, "")
+    grokked = "grokked" if trajectory.regress_step is None else "grokked and lost it again"
+    stage = grokked if trajectory.grok_step is not None else STAGES.get(projection.stage, "")
     where = f"step {count(projection.step)} of {count(trajectory.budget)}"
     return f"{trajectory.name}: {where}" + (f", {stage}" if stage else "")
 
@@ -28,6 +30,8 @@ def answers(trajectory: Trajectory, projection: Projection) -> Iterator[tuple[st
     if projection.abstained:
         since = f" at step {count(trajectory.grok_step)}" if trajectory.grok_step is not None else ""
         yield "no forecast", projection.abstained + since
+    if (relapse := relapse_of(trajectory)) is not None:
+        yield "but", relapse.in_words()
     if projection.grok_step is not None:
         lead = round(projection.grok_step) - projection.step
         yield "grok step", f"{count(projection.grok_step)}, in {count(lead)} steps, by {projection.law}"
