@@ -223,6 +223,7 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
     from grokscope.cli.exits import complain
     from grokscope.warning.configuration import configuration_of
     from grokscope.warning.forecast.bank import build_bank
+    from grokscope.warning.forecast.budgets import giveaway
     from grokscope.warning.forecast.intervals import fewest_configurations
     from grokscope.warning.forecast.laws import FEWEST_RUNS
     from grokscope.warning.lookup import gathered
@@ -241,6 +242,8 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
     if not grokked:
         raise typer.BadParameter(f"none of these {len(built.kept)} runs has grokked: a bank of them could date nothing")
     write_table(output, built.kept)
+    if (leak := giveaway(built.kept)) is not None:
+        complain(leak)
     left_out = [
         f"{len(names)} {why}"
         for names, why in (

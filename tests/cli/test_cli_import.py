@@ -74,6 +74,26 @@ def test_every_command_takes_an_import(nursery: Nursery, theirs: Path) -> None:
     assert len(control.err.splitlines()) == 1
 
 
+def test_budgets_that_give_the_outcome_away_are_refused_and_the_advice_works(nursery: Nursery, tmp_path: Path) -> None:
+    """Runs imported one by one have each their own last step as budget: those that grokked were stopped early."""
+    files = []
+    for number, (last, grok) in enumerate([(1500, 500), (2000, 1000), (9000, None), (9000, None)]):
+        rows = "".join(f"{s},{1.0 if grok is not None and s >= grok else 0.1}\n" for s in range(0, last + 1, 100))
+        (tmp_path / f"r{number}.csv").write_text("step,test_acc\n" + rows)
+        files.append(f"r{number}.csv")
+        assert nursery.run("import", files[-1], "--fact", f"lr={number + 1}e-3", folder=tmp_path).code == 0
+    leaking = nursery.run("forecast", "--backtest", "runs", "--json", folder=tmp_path).json["skipped"]
+    assert "budgets give the outcome away: runs that grokked were allowed 1,500 to 2,000 steps" in leaking[0]
+    bank = ("forecast", "--build-bank", "runs", "-o", "b.jsonl.gz")
+    assert "import them again with --budget 9000 --force" in nursery.run(*bank, folder=tmp_path).err
+    for number, file in enumerate(files):
+        again = ("import", file, "--fact", f"lr={number + 1}e-3", "--budget", "9000", "--force")
+        assert nursery.run(*again, folder=tmp_path).code == 0
+    assert "budgets give" not in nursery.run(*bank, folder=tmp_path).err
+    done = nursery.run("forecast", "--backtest", "runs", "--json", folder=tmp_path).json
+    assert list(done["backtests"]) == ["imported"]
+
+
 def test_what_was_imported_for_scripts(nursery: Nursery, theirs: Path) -> None:
     done = nursery.run("import", "theirs.csv", *MAPPING, "--name", "x", "--threshold", "0.9", "--json", folder=theirs)
     found: list[dict[str, Any]] = done.json["runs"]

@@ -15,6 +15,7 @@ import numpy as np
 
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import rows_of
+from grokscope.warning.forecast.budgets import giveaway
 from grokscope.warning.forecast.forecaster import Forecaster, Projection, calibrate_on
 from grokscope.warning.forecast.intervals import LEVEL
 from grokscope.warning.forecast.landmarks import Mask, family_of, landmarks_of, settled
@@ -138,10 +139,13 @@ class Backtest:
 
 
 def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration") -> Backtest:
-    """Raises `ValueError` where there are no two groups to leave out, or none of the runs has grokked."""
+    """Raises `ValueError` where there are no two groups to leave out, none of the runs has grokked, or their budgets
+    give the outcome away."""
     runs = [trajectory for trajectory in trajectories if settled(trajectory)]
     if all(trajectory.grok_step is None for trajectory in runs):
         raise ValueError(f"none of these {len(runs)} finished runs has grokked")
+    if (leak := giveaway(runs)) is not None:
+        raise ValueError(leak)
     answers = list(_answers(runs, family_of if left_out == "operation" else configuration_of))
     way = [answer for answer in answers if answer.of == "way"]
     budget = [answer for answer in answers if answer.of == "budget"]
