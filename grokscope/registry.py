@@ -51,9 +51,14 @@ def get(kind: Kind, name: str) -> Spec:
         nearest = get_close_matches(name, found, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise NoSuchPlugin(f"no {kind[:-1]} is called {name!r} (there are: {', '.join(sorted(found))}){hint}")
-    spec: Spec = found[name].load()
+    return _loaded(kind, found[name])
+
+
+@cache
+def _loaded(kind: Kind, point: EntryPoint) -> Spec:
+    spec: Spec = point.load()
     if not isinstance(spec, _SPECS[kind]):
-        raise TypeError(f"{found[name].value} is not a {_SPECS[kind].__name__}")
+        raise TypeError(f"{point.value} is not a {_SPECS[kind].__name__}")
     return spec
 
 

@@ -23,7 +23,7 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0, help="Time to spend, about; at least four rounds.")] = 20.0,
     json: AsJson = False,
 ) -> None:
-    """Time a step, a full evaluation, and a sample of the defect by either estimator.
+    """Time a step, a full evaluation, and a look at each signal: at one pair of batches, at predictions that are there.
 
     In milliseconds, in units of one gradient, and as a fraction of the plain way: padded modules of the framework,
     eager AdamW, every test sequence evaluated.

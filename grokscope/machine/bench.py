@@ -1,4 +1,4 @@
-"""What a step, an evaluation and a measurement cost on this machine, beside one gradient and beside the plain way.
+"""What a step, an evaluation and a look at each signal cost on this machine, beside one gradient and the plain way.
 
 Everything is timed in the same process, in rounds that visit each operation once, so that a machine whose speed drifts
 does so for all of them. Medians are reported.
@@ -6,19 +6,24 @@ does so for all of them. Medians are reported.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from grokscope.contract.backends import Session
 from grokscope.contract.examples import Packer
-from grokscope.contract.parameters import initial_parameters
+from grokscope.contract.parameters import initial_parameters, layout
+from grokscope.contract.signals import SignalSpec, Subject
 from grokscope.contract.streams import generator
-from grokscope.contract.tasks import TaskSpec
-from grokscope.geometry import commutator
+from grokscope.contract.tasks import TaskData, TaskSpec
 from grokscope.settings.config import RunConfig
+from grokscope.settings.signals import installed_signals
 from grokscope.training.evaluation import PreparedSplit
 from grokscope.training.launch import available_backend
+from grokscope.training.vantage import LiveVantage, Watched
 from grokscope.words.numbers import count, fixed, number
 from grokscope.words.table import Column, Table
 
@@ -27,7 +32,12 @@ LEAST_ROUNDS = 3
 QUICK_MILLISECONDS = 300.0
 """An operation shorter than this is called again in the same round"""
 MOST_CALLS = 10
+SNAPSHOTS = 4
+"""That a signal of snapshots looks at"""
 PLAIN_TWINS = {"step": "plain step", "evaluation": "plain evaluation"}
+
+Ready = Callable[[int], Callable[[], object]]
+"""Makes everything ready for one call, which alone is timed"""
 
 
 @dataclass(frozen=True)
@@ -98,17 +108,10 @@ def bench(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) ->
     def prepared(index: int) -> Any:
         return session.prepare(train.batch(rows(index)))
 
-    def sample(estimator: Callable[..., object], index: int) -> None:
-        estimator(
-            session, session.parameters, prepared(2 * index), prepared(2 * index + 1), precision=section.precision
-        )
-
     operations: dict[str, Callable[[int], object]] = {
         "gradient": lambda index: session.gradient(session.parameters, prepared(index))[1],
         "step": lambda index: session.step(prepared(index), config.adamw),
         "evaluation": lambda index: test.scores(session.parameters),
-        "exact sample": lambda index: sample(commutator.exact, index),
-        "finite-difference sample": lambda index: sample(commutator.finite_difference, index),
     }
     if spec.plain is not None:
         plain = spec.plain(model, parameters, device=session.device, optimizer=config.adamw)
@@ -116,13 +119,56 @@ def bench(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) ->
         operations["plain evaluation"] = lambda index: plain.accuracy(data.splits["test"])
     for index in range(WARM_UP_STEPS):
         operations["step"](index)
-    timings = _timed(operations, session.synchronize, seconds)
+    ready: dict[str, Ready] = {name: _at_once(call) for name, call in operations.items()}
+    ready |= _signals(config, data, session, train)
+    timings = _timed(ready, session.synchronize, seconds)
     return Bench(spec.name, session.device, dict(spec.details()), len(parameters), _costs(timings))
 
 
-def _timed(
-    operations: dict[str, Callable[[int], object]], synchronize: Callable[[], None], seconds: float
-) -> dict[str, list[float]]:
+def _at_once(call: Callable[[int], object]) -> Ready:
+    return lambda index: lambda: call(index)
+
+
+def _signals(config: RunConfig, data: TaskData, session: Session, train: Packer) -> dict[str, Ready]:
+    """Every signal that a run of this task can have, opened anew for each call: at a measurement of one pair of
+    batches, with the predictions of an evaluation, behind a few snapshots."""
+    model, one = config.model_of(data.model), {"samples": 1, "baseline_samples": 1}
+    where, start = layout(model), initial_parameters(model, config.train.seed)
+    moved = [start + step * generator(step, "analysis").standard_normal(len(start)) / 100 for step in range(SNAPSHOTS)]
+    splits = {name: Packer(split, model).whole for name, split in data.splits.items()}
+    watched = Watched(
+        config=config.model_copy(update={"measure": config.measure.model_copy(update=one)}),
+        session=session,
+        layout=where,
+        train=train,
+        splits={name: PreparedSplit(each, session) for name, each in {"train": train.whole, **splits}.items()},
+        facts=data.facts,
+        start=start,
+        series=lambda name: (np.empty(0), np.empty(0)),
+        taken=lambda after, before: iter(list(enumerate(moved))[after + 1 :]),
+        details=True,
+        shared=False,
+    )
+    outcome = session.step(session.prepare(train.batch(np.arange(1))), config.adamw)
+    evaluated = LiveVantage(watched, SNAPSHOTS, outcome)
+    subject = Subject(str(config.task["name"]), data.facts, tuple(watched.splits), where)
+
+    def ready(spec: SignalSpec, index: int) -> Callable[[], object]:
+        assert spec.open is not None
+        signal = spec.open(spec.parameters(), subject)
+        vantage = evaluated if spec.cost == "evaluation" else LiveVantage(watched, SNAPSHOTS + index, outcome)
+        return lambda: signal.observe(vantage)
+
+    found: dict[str, Ready] = {}
+    for spec in installed_signals():
+        if spec.open is not None and spec.cost != "recorded":
+            with suppress(Exception):  # this task cannot have it, or somebody else's plugin is broken
+                ready(spec, 0)()
+                found[f"signal {spec.name}"] = partial(ready, spec)
+    return found
+
+
+def _timed(operations: dict[str, Ready], synchronize: Callable[[], None], seconds: float) -> dict[str, list[float]]:
     """Milliseconds of each call, after a first round that only warms up. A quick operation is called several times a
     round, so that its median does not hang on three calls because another one takes seconds."""
     timings: dict[str, list[float]] = {operation: [] for operation in operations}
@@ -142,12 +188,13 @@ def _timed(
     return timings
 
 
-def _milliseconds(operation: str, call: Callable[[int], object], synchronize: Callable[[], None], index: int) -> float:
+def _milliseconds(operation: str, ready: Ready, synchronize: Callable[[], None], index: int) -> float:
+    call = ready(index)
     synchronize()
     started = time.perf_counter()
-    result = call(index)
+    result = call()
     if operation == "gradient":
-        float(result[0])  # type: ignore[index]  # a lazy backend has done nothing until it is asked
+        float(result[:1].sum())  # type: ignore[index]  # a lazy backend has done nothing until it is asked
     synchronize()
     return 1e3 * (time.perf_counter() - started)
 

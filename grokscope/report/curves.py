@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 MOST = 12
 """Runs with a figure of their own, where nobody says how many"""
-MARKED = ("memorized", "test-loss-turn", "onset", "onset-finite-difference", "grokked")
-"""Rules with a row, where they fired"""
-
 _ROW = 0.15
 """Height of a rule's row, inches"""
 
@@ -82,11 +79,17 @@ def _part(run: Run, number: int, keys: Sequence[str]) -> Part:
 
 def _told(run: Run) -> str:
     names = run.names
-    fired = [f"{in_words(rule, names)} at {each.step:,}" for rule in MARKED if (each := run.found[rule]) is not None]
-    said = f"{listed(fired, len(MARKED)).capitalize()}." if fired else "No rule fired."
+    fired = [f"{in_words(rule, names)} at {_step(run, rule):,}" for rule in _fired(run)]
+    said = f"{listed(fired, len(fired)).capitalize()}." if fired else "No rule fired."
     if run.censored:
         said += f" Not grokked by step {run.trajectory.steps:,} of {run.trajectory.budget:,}: {run.outcome}."
     return said
+
+
+def _fired(run: Run) -> list[str]:
+    """The rules that fired, in the order of their steps."""
+    steps = {rule: found.step for rule, found in run.found.items() if found is not None}
+    return sorted(steps, key=lambda rule: (steps[rule], rule))
 
 
 def _numbers(run: Run) -> str:
@@ -106,7 +109,7 @@ def draw_run(run: Run) -> "Figure":
     """Three panels over one axis of steps: rules, defect, accuracies; panels without data are not there."""
     from matplotlib.figure import Figure
 
-    fired = [rule for rule in MARKED if run.found[rule] is not None]
+    fired = _fired(run)
     has_defect = any(_positive(run, name) for name in ("defect", "finite_difference_defect"))
     has_accuracy = any(run.trajectory.has(f"{split}_accuracy") for split in ("train", "test"))
     heights = [max(1, len(fired)) * _ROW + 0.05, *[1.35] * has_defect, *[1.15] * has_accuracy]

@@ -1,18 +1,22 @@
 """The lead-time law, drawn with what would look the same without any law: nulls, late and missed runs, false alarms."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.contract.signals import names_of
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, GRID, INK, PAPER, line, log_axis, look, points
+from grokscope.warning.detection import GROKKED, described
 from grokscope.warning.fits import LEVEL, PowerLaw
-from grokscope.warning.law import Case, Law, law
+from grokscope.warning.law import Case, Law, case_of, law_of
 from grokscope.warning.law_tables import Exponent, counts_in_words, exponents, law_in_words, laws_table, verdict
 from grokscope.warning.nulls import FLOOR_RECORDS
+from grokscope.words.names import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +24,6 @@ if TYPE_CHECKING:
 
 DRAWN = ("onset", "onset-finite-difference", "memorized")
 """Rules with a figure, where something can be fitted: the paper's signal twice, and what costs nothing"""
-TABLED = ("onset", "onset-paper", "onset-finite-difference", "memorized", "test-loss-turn")
 MOST_ARROWS = 15
 """False alarms that each get an arrow to where they may come to stand"""
 STRIP = 0.13
@@ -33,8 +36,9 @@ EDGE = 1.25
 
 def section(runs: Sequence[Run], task: str) -> Section:
     """Figures and one table for the runs of a task."""
-    trajectories = [run.trajectory for run in runs]
-    laws = [law(trajectories, rule) for rule in TABLED]
+    fired = {rule for run in runs for rule, found in run.found.items() if found is not None and rule != GROKKED}
+    names = names_of(described(run.trajectory for run in runs))
+    laws = [_law(runs, rule, in_words(rule, names)) for rule in [*DRAWN, *sorted(fired - set(DRAWN))]]
     parts: list[Part] = [*(_plate(each, task) for each in laws if each.rule in DRAWN), laws_table(laws).about(task)]
     paragraphs = (
         "Lead is the grok step minus the step to which the rule dates its finding. The grok step is on both sides of "
@@ -45,6 +49,10 @@ def section(runs: Sequence[Run], task: str) -> Section:
         "than drawn, if there is one, so lead and grok step both lie up and to the right of them.",
     )
     return Section(f"law-{task}", f"Lead-time law: {task}", paragraphs, tuple(parts))
+
+
+def _law(runs: Sequence[Run], rule: str, words: str) -> Law:
+    return replace(law_of([case_of(run.trajectory, rule, run.found) for run in runs], rule), words=words)
 
 
 def _plate(fitted: Law, task: str) -> Plate | LeftOut:

@@ -127,7 +127,7 @@ def _draw(axes: "Axes", run: Run) -> None:
     later = steps > 0
     across = axes.get_xaxis_transform()  # its height is the panel's: an accuracy is a fraction of it
     axes.plot(steps[later], accuracies[later], transform=across, **line("test", linewidth=0.8, linestyle=(0, (3, 1))))
-    onset, grok = run.found["onset"], run.trajectory.grok_step
+    onset, grok = run.found.get("onset"), run.trajectory.grok_step
     if onset is not None and onset.step > 0:
         axes.plot([onset.step], [onset.value], **points("onset", markersize=3.2), zorder=4)
     if grok:
@@ -160,11 +160,12 @@ def _axes(figure: "Figure", grid: Any, rows: int, columns: int, count: int) -> N
 def table(runs: Sequence[Run]) -> Table:
     """Every run: its settings, its outcome, and the steps of the rules."""
     keys = varying([run.trajectory for run in runs])[:6]
-    rules = ("memorized", "test-loss-turn", "onset", "onset-paper", "onset-finite-difference")
+    fired = {rule for run in runs for rule, found in run.found.items() if found is not None}
+    rules = sorted(fired - {"grokked"})
     rows = []
     for run in runs:
-        found = [None if (each := run.found[rule]) is None else each.step for rule in rules]
-        onset, grok = run.found["onset"], run.trajectory.grok_step
+        found = [None if (each := run.found.get(rule)) is None else each.step for rule in rules]
+        onset, grok = run.found.get("onset"), run.trajectory.grok_step
         lead = None if grok is None or onset is None else grok - onset.confirmed_at
         facts = [run.trajectory.facts.get(key) for key in (*keys, "train.seed")]
         trajectory = run.trajectory

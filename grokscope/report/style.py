@@ -108,6 +108,9 @@ LOOKS: Mapping[str, Look] = {
 }
 """What has a fixed look wherever it is drawn."""
 
+UNNAMED = Look(SKY, _DOTS, "o")
+"""Of a rule without a look of its own, one of a package of somebody else, say"""
+
 SETTINGS: Mapping[str, Any] = {
     "font.family": ["DejaVu Sans"],  # comes with Matplotlib: the same letters everywhere
     "font.size": 7.5,
@@ -197,7 +200,7 @@ def panels(
 def look(name: str | int) -> Look:
     """By name, or the look of a category by its number. From the ninth on, colours meet other dashes and markers."""
     if isinstance(name, str):
-        return LOOKS[name]
+        return LOOKS.get(name, UNNAMED)
     color, other = CYCLE[name % len(CYCLE)], CYCLE[(name + name // len(CYCLE)) % len(CYCLE)]
     return Look(color.color, other.dash, other.marker, other.hatch)
 

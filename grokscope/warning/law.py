@@ -30,6 +30,7 @@ from grokscope.warning.fits import (
 )
 from grokscope.warning.nulls import Nulls, nulls, permuted_correlation
 from grokscope.warning.ranking import Correlation, spearman
+from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Trajectory
 from grokscope.words.names import in_words
 
@@ -159,9 +160,9 @@ def law_of(cases: Sequence[Case], rule: str, draws: int = DRAWS, seed: int = 0) 
     return Law(rule, tuple(cases), counts(cases), _published(cases, draws, seed), _prediction(cases, draws, seed))
 
 
-def case_of(trajectory: Trajectory, rule: str) -> Case:
-    """One run under one rule."""
-    detected = detections(trajectory).get(rule)
+def case_of(trajectory: Trajectory, rule: str, found: Mapping[str, Detected | None] | None = None) -> Case:
+    """One run under one rule. `found`: its detections, where they are known already."""
+    detected = (detections(trajectory) if found is None else found).get(rule)
     steps, _ = trajectory.signal(rule_numbers([trajectory]).get(rule, rule))
     return Case(
         name=trajectory.name,

@@ -4,8 +4,9 @@ It is the signal's own code that computes them, from a vantage that offers the r
 recorded of them while it trained comes out, to the last bit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NoReturn
 
 import numpy as np
@@ -17,6 +18,7 @@ from grokscope.settings.signals import installed_signals
 from grokscope.warning.trajectory import SCORES, Array, Trajectory
 
 Asked = Iterable[tuple[SignalSpec, BaseModel]]
+Series = Callable[[str], tuple[Array, Array]]
 
 
 class RecordVantage:
@@ -24,11 +26,11 @@ class RecordVantage:
 
     outcome = None
 
-    def __init__(self, trajectory: Trajectory, step: int, hidden: Iterable[SignalSpec]) -> None:
-        """`hidden`: the signals whose numbers are not offered, for they are due at the same time."""
+    def __init__(self, trajectory: Trajectory, step: int, series: Series) -> None:
+        """`series`: steps and values of a number, to the end of the run."""
         self.step = step
         self._trajectory = trajectory
-        self._hidden = list(hidden)
+        self._series = series
 
     @property
     def decay_time(self) -> float | None:
@@ -36,9 +38,7 @@ class RecordVantage:
         return None if rates is None else self.step * rates[0] * rates[1]
 
     def series(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if any(spec.owns(name) for spec in self._hidden):
-            return np.empty(0), np.empty(0)
-        steps, values = self._trajectory.signal(name)
+        steps, values = self._series(name)
         end = int(np.searchsorted(steps, self.step, "right"))
         return steps[:end], values[:end]
 
@@ -56,12 +56,12 @@ def with_recorded(trajectory: Trajectory, asked: Asked | None = None) -> Traject
     lacking = [(spec, parameters) for spec, parameters in wanted if not trajectory.has(spec.name)]
     if not lacking:
         return trajectory
-    hidden = [spec for spec, _ in wanted]
+    series = _offered(trajectory, [spec for spec, _ in wanted])
     columns: dict[str, Array] = dict(trajectory.columns)
     for spec, parameters in lacking:
         try:
             assert spec.open is not None
-            columns |= _columns(trajectory, spec.open(parameters, Subject(trajectory.task)), hidden)
+            columns |= _columns(trajectory, spec.open(parameters, Subject(trajectory.task)), series)
         except Exception:  # somebody else's plugin, or a run that does not have what the signal looks at
             continue
     return replace(trajectory, columns=columns)
@@ -93,12 +93,22 @@ def _evaluated(trajectory: Trajectory) -> NDArray[np.bool_]:
     return evaluated
 
 
-def _columns(trajectory: Trajectory, signal: Signal, hidden: Iterable[SignalSpec]) -> dict[str, Array]:
+def _offered(trajectory: Trajectory, hidden: Sequence[SignalSpec]) -> Series:
+    """What a vantage offers of a run: not the numbers of `hidden` signals, which are due at the same time."""
+
+    @cache
+    def series(name: str) -> tuple[Array, Array]:
+        return trajectory.signal("" if any(spec.owns(name) for spec in hidden) else name)
+
+    return series
+
+
+def _columns(trajectory: Trajectory, signal: Signal, series: Series) -> dict[str, Array]:
     """The numbers at every evaluation, in columns like the others."""
     evaluated = _evaluated(trajectory)
     found: dict[str, Array] = {}
     for row in np.flatnonzero(evaluated):
-        vantage = RecordVantage(trajectory, int(trajectory.columns["step"][row]), hidden)
+        vantage = RecordVantage(trajectory, int(trajectory.columns["step"][row]), series)
         for name, value in signal.observe(vantage).items():
             column = found.setdefault(name, np.full(len(evaluated), np.nan))
             column[row] = np.nan if value is None else value

@@ -62,7 +62,7 @@ def test_bench_prints_every_cost() -> None:
     arguments = ["bench", "dyck", "--backend", "torch", "--threads", "1", "--seconds", "0", "--json", *sizes]
     done = subprocess.run([sys.executable, "-m", "grokscope", *arguments], capture_output=True, text=True, check=True)
     costs = {cost["operation"]: cost for cost in json.loads(done.stdout)["costs"]}
-    assert {"gradient", "step", "evaluation", "exact sample", "finite-difference sample"} < set(costs)
+    assert {"gradient", "step", "evaluation", "signal defect", "signal finite_difference_defect"} < set(costs)
     assert costs["gradient"]["gradients"] == 1
     for operation, twin in (("step", "plain step"), ("evaluation", "plain evaluation")):
         expected = costs[operation]["milliseconds"] / costs[twin]["milliseconds"]

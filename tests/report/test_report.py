@@ -286,7 +286,7 @@ def test_runs_with_interventions_stay_out_of_the_law(tmp_path: Path) -> None:
     treated = made("sub", 1e-3, 1.0, 9)
     treated = replace(treated, facts={**treated.facts, "interventions.schedule": "kick@500"})
     written = report(tmp_path, [*runs, treated], ())
-    assert [row["runs"] for row in rows(written.page.parent / "law-modular.csv")] == ["6"] * 5
+    assert {row["runs"] for row in rows(written.page.parent / "law-modular.csv")} == {"6"}
     assert "1 run was intervened in" in Page(written.page).prose
     assert len(rows(written.page.parent / "runs.csv")) == 7
 

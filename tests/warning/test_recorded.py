@@ -40,7 +40,7 @@ def test_what_is_on_record_stays() -> None:
 
 
 def test_nothing_else_is_offered() -> None:
-    vantage = RecordVantage(run(), 300, [])
+    vantage = RecordVantage(run(), 300, run().signal)
     steps, values = vantage.series("test_loss")
     assert (steps.tolist(), len(values)) == ([0, 100, 200, 300], 4)
     with pytest.raises(NotOffered, match="only the record is left"):
