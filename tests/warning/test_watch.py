@@ -30,7 +30,7 @@ from grokscope.events import (
 )
 from grokscope.registry import get
 from grokscope.settings.config import resolve
-from grokscope.training.loop import judged_by
+from grokscope.training.launch import judged_by
 from grokscope.warning.detection import Detections, detections, rule_numbers, rules_of_table
 from grokscope.warning.review import findings_of
 from grokscope.warning.trajectory import cells_of, trajectory_from
