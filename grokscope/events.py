@@ -14,20 +14,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from grokscope.contract.signals import Number
+
 SCHEMA_VERSION = 2
 
 HEAD = ("v", "run", "seq", "time", "event", "step")
 """The fields that a line begins with."""
 
-Number = float | None
-"""A float; None (JSON null) where it was not finite, and then `flags` says which of nan, inf, -inf it was."""
 
-
-class Part(BaseModel):
+class EventPart(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class Event(Part):
+class Event(EventPart):
     """What every event has. `seq` and `time` are set by the log that records it."""
 
     v: int = SCHEMA_VERSION
@@ -39,7 +38,7 @@ class Event(Part):
     command: str | None = Field(None, description="file name of the command that this answers; absent where none asked")
 
 
-class Scores(Part):
+class Scores(EventPart):
     """One split, scored whole."""
 
     loss: Number = Field(None, description="mean cross-entropy over labels, nats")
@@ -51,7 +50,7 @@ class Scores(Part):
     )
 
 
-class Spread(Part):
+class Spread(EventPart):
     """Median and quartiles over the samples of one measurement."""
 
     median: Number
@@ -60,13 +59,13 @@ class Spread(Part):
     samples: list[Number]
 
 
-class Rule(Part):
+class Rule(EventPart):
     """A rule by name; its parameters stand beside the name."""
 
     name: str
 
 
-class Criterion(Part):
+class Criterion(EventPart):
     """What counts as having grokked: see `grokscope.contract.tasks.GrokCriterion`."""
 
     metric: str
@@ -78,7 +77,7 @@ class Criterion(Part):
 Origin = Literal["grokscope", "own loop", "import"]
 
 
-class ImportedFile(Part):
+class ImportedFile(EventPart):
     """A file as it was when it was imported."""
 
     name: str
@@ -86,7 +85,7 @@ class ImportedFile(Part):
     sha256: str
 
 
-class Imported(Part):
+class Imported(EventPart):
     """Where the record of somebody else's run was, and how it was read."""
 
     files: list[ImportedFile]
@@ -217,7 +216,7 @@ class Fired(Detection):
     signal: str
 
 
-class Interval(Part):
+class Interval(EventPart):
     level: float
     low: Number
     high: Number
@@ -317,7 +316,7 @@ AnyEvent = Annotated[
 _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 
-def schema() -> dict[str, Any]:
+def event_schema() -> dict[str, Any]:
     """The JSON Schema of a line of a run's log."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_ADAPTER.json_schema(mode="serialization")}
 

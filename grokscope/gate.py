@@ -73,14 +73,14 @@ def read_text(file: Path, most: int = LARGEST_TEXT) -> str:
 def read_toml(file: Path, most: int = LARGEST_TEXT) -> dict[str, Any]:
     """A TOML file as nested tables. Raises `Unreadable`."""
     try:
-        return toml_of(read_text(file, most))
+        return parse_toml(read_text(file, most))
     except Unreadable:
         raise
     except ValueError as problem:
         raise Unreadable(f"{file} is not TOML: {problem}") from None
 
 
-def toml_of(text: str) -> dict[str, Any]:
+def parse_toml(text: str) -> dict[str, Any]:
     """A TOML document as nested tables; a number may be `inf` or `nan`.
 
     Raises `ValueError`, also for what nests too deeply or has too many digits.

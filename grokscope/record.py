@@ -19,7 +19,7 @@ from grokscope.runs.snapshots import Snapshot, read_snapshot
 from grokscope.runs.state import RunState, read_state, summary
 from grokscope.runs.table import RECURRING, wide_table
 from grokscope.words.clean import for_html
-from grokscope.words.table import Cell
+from grokscope.words.table import TableCell
 
 if TYPE_CHECKING:
     import pandas
@@ -49,7 +49,7 @@ class RunTable:
 
     columns: tuple[str, ...]
     """`step` first"""
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     """Ascending in step; None where a step has no such cell"""
 
     def __len__(self) -> int:
@@ -165,6 +165,6 @@ class RecordedRun:
         return f"<table><caption>{for_html(self.name)}</caption>{rows}</table>"
 
 
-def _as_float(cell: Cell) -> float:
+def _as_float(cell: TableCell) -> float:
     """NaN for what is no number."""
     return float(cell) if isinstance(cell, int | float) else float("nan")

@@ -15,11 +15,11 @@ from grokscope.contract.interventions import InterventionSpec
 from grokscope.contract.signals import SignalSpec
 from grokscope.contract.tasks import TaskSpec
 
-Kind = Literal["backends", "tasks", "signals", "interventions"]
+PluginKind = Literal["backends", "tasks", "signals", "interventions"]
 
 Spec = BackendSpec | TaskSpec | SignalSpec | InterventionSpec
 
-_SPECS: dict[Kind, type[Spec]] = {
+_SPECS: dict[PluginKind, type[Spec]] = {
     "backends": BackendSpec,
     "tasks": TaskSpec,
     "signals": SignalSpec,
@@ -31,7 +31,7 @@ class NoSuchPlugin(LookupError):
     """No plugin of that name; the message lists those there are."""
 
 
-def names(kind: Kind) -> list[str]:
+def names(kind: PluginKind) -> list[str]:
     """Installed plugins of a kind, sorted."""
     return sorted(_entry_points(kind))
 
@@ -44,7 +44,7 @@ def get(kind: Literal["tasks"], name: str) -> TaskSpec: ...
 def get(kind: Literal["signals"], name: str) -> SignalSpec: ...
 @overload
 def get(kind: Literal["interventions"], name: str) -> InterventionSpec: ...
-def get(kind: Kind, name: str) -> Spec:
+def get(kind: PluginKind, name: str) -> Spec:
     """The spec of plugin `name`. Raises `NoSuchPlugin`, `TypeError` where the entry point names something else."""
     found = _entry_points(kind)
     if name not in found:
@@ -55,18 +55,18 @@ def get(kind: Kind, name: str) -> Spec:
 
 
 @cache
-def _loaded(kind: Kind, point: EntryPoint) -> Spec:
+def _loaded(kind: PluginKind, point: EntryPoint) -> Spec:
     spec: Spec = point.load()
     if not isinstance(spec, _SPECS[kind]):
         raise TypeError(f"{point.value} is not a {_SPECS[kind].__name__}")
     return spec
 
 
-def _entry_points(kind: Kind) -> Mapping[str, EntryPoint]:
+def _entry_points(kind: PluginKind) -> Mapping[str, EntryPoint]:
     return _scanned(kind, entry_points)
 
 
 @cache
-def _scanned(kind: Kind, scan: Callable[..., Iterable[EntryPoint]]) -> Mapping[str, EntryPoint]:
+def _scanned(kind: PluginKind, scan: Callable[..., Iterable[EntryPoint]]) -> Mapping[str, EntryPoint]:
     """Once a process: every look at the metadata of all packages takes 10 ms, and a sweep resolves many cells."""
     return {point.name: point for point in scan(group=f"grokscope.{kind}")}

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from grokscope import registry
-from grokscope.registry import Kind
+from grokscope.registry import PluginKind
 
 ROOT = Path(__file__).parents[1]
-KINDS: tuple[Kind, ...] = ("backends", "tasks")
+KINDS: tuple[PluginKind, ...] = ("backends", "tasks")
 
 
 def packages() -> list[Path]:
@@ -34,7 +34,7 @@ def test_no_two_test_files_share_a_name() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_plugin_folder_has_an_entry_point(kind: Kind) -> None:
+def test_every_plugin_folder_has_an_entry_point(kind: PluginKind) -> None:
     declared = project()["project"]["entry-points"][f"grokscope.{kind}"]
     folders = {folder.name for folder in packages() if folder.parent == ROOT / kind}
     assert folders == {value.partition(":")[0] for value in declared.values()}

@@ -30,7 +30,7 @@ def bench(
     """
     from grokscope import registry
     from grokscope.cli.output import say, say_json, say_table
-    from grokscope.machine.bench import bench as timed
+    from grokscope.machine.bench import time_operations as timed
     from grokscope.settings.config import read_assignments, resolve
 
     spec = registry.get("tasks", task)

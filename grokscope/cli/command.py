@@ -8,7 +8,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 
-class Command(TyperCommand):
+class PlainHelpCommand(TyperCommand):
     """A command whose help groups options by `rich_help_panel`."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -15,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from grokscope.words.durations import duration
-from grokscope.words.events import Record, details, sentence
+from grokscope.words.events import EventRecord, event_details, event_in_words
 from grokscope.words.numbers import count, number
 
-Show = Callable[[Record], None]
+ShowEvent = Callable[[EventRecord], None]
 LINE_SECONDS = 10.0
 """Between two lines where there is no terminal."""
-SPARKS = "▁▂▃▄▅▆▇█"
+SPARK_GLYPHS = "▁▂▃▄▅▆▇█"
 LINES: Mapping[str, tuple[str, str]] = {
     "started": ("", "bold"),
     "paused": ("", "yellow"),
@@ -41,16 +41,16 @@ LINES: Mapping[str, tuple[str, str]] = {
 
 
 @contextmanager
-def display(*, quiet: bool) -> Iterator[Show]:
+def display(*, quiet: bool) -> Iterator[ShowEvent]:
     """A listener that shows events on stderr, as this stderr can."""
     console = Console(stderr=True, highlight=False)
-    state = Progress()
+    state = NewestEvents()
     if quiet:
         yield lambda event: None
     elif console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI"):
         with Live(console=console, refresh_per_second=4, get_renderable=state.panel, transient=False) as live:
 
-            def show(event: Record) -> None:
+            def show(event: EventRecord) -> None:
                 for line in state.see(event):
                     live.console.print(line)
 
@@ -59,15 +59,15 @@ def display(*, quiet: bool) -> Iterator[Show]:
         yield PlainLines(state).see
 
 
-class Progress:
+class NewestEvents:
     """The newest event of each kind, and every defect so far."""
 
     def __init__(self) -> None:
-        self.latest: dict[str, Record] = {}
+        self.latest: dict[str, EventRecord] = {}
         self.defects: list[float] = []
         self.paused = False
 
-    def see(self, event: Record) -> list[Text]:
+    def see(self, event: EventRecord) -> list[Text]:
         """Take an event in; what deserves a line of its own comes back."""
         kind = event["event"]
         self.latest[kind] = event
@@ -78,7 +78,7 @@ class Progress:
         if kind not in LINES or event.get("state") == "applied":
             return []
         glyph, style = LINES[kind]
-        return [Text(glyph + sentence(event), style)]
+        return [Text(glyph + event_in_words(event), style)]
 
     def panel(self) -> Group:
         """The live part: progress, then defect and accuracies."""
@@ -111,26 +111,29 @@ class Progress:
         """The newest defect, its history, the newest scores."""
         readings = []
         if self.defects:
-            readings += [Text(details(self.latest["measured"]), "cyan"), Text(sparkline(self.defects, 24), "cyan")]
+            readings += [
+                Text(event_details(self.latest["measured"]), "cyan"),
+                Text(sparkline(self.defects, 24), "cyan"),
+            ]
         if "evaluated" in self.latest:
-            readings.append(Text(details(self.latest["evaluated"])))
+            readings.append(Text(event_details(self.latest["evaluated"])))
         return readings
 
     def expected(self) -> list[Text]:
         """The newest forecast, until the run has ended."""
         if "forecast" not in self.latest or "finished" in self.latest:
             return []
-        return [Text(sentence(self.latest["forecast"]), "magenta")]
+        return [Text(event_in_words(self.latest["forecast"]), "magenta")]
 
 
 class PlainLines:
     """For logs and pipes: what deserves a line at once, and a reading every `LINE_SECONDS`."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: NewestEvents) -> None:
         self.progress = progress
         self._printed_at = time.monotonic()
 
-    def see(self, event: Record) -> None:
+    def see(self, event: EventRecord) -> None:
         for line in self.progress.see(event):
             self._print(line.plain)
         due = time.monotonic() - self._printed_at > LINE_SECONDS
@@ -151,4 +154,4 @@ def sparkline(values: list[float], width: int) -> str:
     bounds = [round(index * len(values) / cells) for index in range(cells + 1)]
     logs = [log(max(values[start:stop])) for start, stop in pairwise(bounds)]
     low, span = min(logs), (max(logs) - min(logs)) or 1.0
-    return "".join(SPARKS[round((value - low) / span * (len(SPARKS) - 1))] for value in logs)
+    return "".join(SPARK_GLYPHS[round((value - low) / span * (len(SPARK_GLYPHS) - 1))] for value in logs)

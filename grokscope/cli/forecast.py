@@ -107,10 +107,10 @@ def _to_json(
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from grokscope.warning.forecast.live import event_of
+    from grokscope.warning.forecast.live import forecast_event
     from grokscope.warning.relapse import relapse_of
 
-    event = event_of(projection).model_dump()
+    event = forecast_event(projection).model_dump()
     said = {key: event[key] for key in _SAID}
     return {
         "run": trajectory.name,
@@ -141,9 +141,9 @@ def _say_projection(
     trajectory: "Trajectory", projection: "Projection", forecaster: "Forecaster | None", file: Path | None
 ) -> None:
     from grokscope.cli.output import say, say_labelled, say_table
-    from grokscope.warning.forecast.projection_tables import answers, candidates_table, headline
+    from grokscope.warning.forecast.projection_tables import answers, candidates_table, projection_headline
 
-    say(headline(trajectory, projection))
+    say(projection_headline(trajectory, projection))
     say_labelled(answers(trajectory, projection))
     if projection.candidates:
         say("")
@@ -201,15 +201,15 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | No
 def _say_backtests(results: "Mapping[str, Sequence[Backtest]]", reasons: Sequence[str]) -> None:
     """By task, and by way of leaving runs out. `reasons`: why some could not be tested."""
     from grokscope.cli.output import say, say_table, say_wrapped
-    from grokscope.warning.forecast.backtest_tables import backtest_tables, headline, verdict
+    from grokscope.warning.forecast.backtest_tables import backtest_headline, backtest_tables, backtest_verdict
 
     for task, tested in ((task, each) for task, of_task in results.items() for each in of_task):
-        say_wrapped(f"{task}: {headline(tested)}")
+        say_wrapped(f"{task}: {backtest_headline(tested)}")
         for table in backtest_tables(tested):
             say("")
             say_table(table)
         say("")
-        for sentence in verdict(tested):
+        for sentence in backtest_verdict(tested):
             say_wrapped(sentence)
         say("")
     for reason in reasons:

@@ -12,7 +12,7 @@ from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
 if TYPE_CHECKING:
     from grokscope.imports.imported import Import
-    from grokscope.imports.writing import Written
+    from grokscope.imports.writing import ImportedRun
 
 SAID = 10
 """Remarks that are printed; the others are counted"""
@@ -178,12 +178,12 @@ def _say_imported(done: "Import", runs: Path, json: bool) -> None:
     say(f"`grokscope law {where}` scores {'it' if len(about) == 1 else 'them'}")
 
 
-def _place(written: "Written", runs: Path) -> Path:
+def _place(written: "ImportedRun", runs: Path) -> Path:
     """What names a run, or the folder of runs that it went into with others."""
     return runs / written.directory.path.relative_to(runs).parts[0]
 
 
-def _about(written: "Written", runs: Path) -> dict[str, Any]:
+def _about(written: "ImportedRun", runs: Path) -> dict[str, Any]:
     run = written.run
     return {
         "run": written.directory.path.relative_to(runs).as_posix(),
@@ -200,7 +200,7 @@ def _about(written: "Written", runs: Path) -> dict[str, Any]:
     }
 
 
-def _mappings(runs: "Sequence[Written]") -> Iterator[str]:
+def _mappings(runs: "Sequence[ImportedRun]") -> Iterator[str]:
     """Which columns were taken for what, each way once, and the scale."""
     ways: dict[str, int] = {}
     for each in runs:

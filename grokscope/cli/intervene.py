@@ -5,24 +5,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grokscope.cli.command import Command, DefaultsToRun
+from grokscope.cli.command import DefaultsToRun, PlainHelpCommand
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 from grokscope.cli.training import (
-    Backend,
-    BatchSize,
-    Device,
-    Estimator,
-    EvalEvery,
-    LearningRate,
-    MeasureEvery,
-    Precision,
-    Preset,
-    Samples,
-    Setting,
-    Signals,
-    Steps,
-    WeightDecay,
+    BackendOption,
+    BatchSizeOption,
+    DeviceOption,
+    EstimatorOption,
+    EvalEveryOption,
+    LearningRateOption,
+    MeasureEveryOption,
+    PrecisionOption,
+    PresetOption,
+    SamplesOption,
+    SettingOption,
+    SignalsOption,
+    StepsOption,
+    WeightDecayOption,
     flag_settings,
 )
 
@@ -41,17 +41,17 @@ intervene = typer.Typer(
 )
 
 HOW = "How"
-EXPERIMENT = "A name, a unique prefix, a path, or `latest`."
+EXPERIMENT_HELP = "A name, a unique prefix, a path, or `latest`."
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for tables (CSV, Markdown) and figures.")
 ]
 
 
-@intervene.command(cls=Command)
-def run(
+@intervene.command("run", cls=PlainHelpCommand)
+def run_experiment(
     task: Annotated[str, typer.Argument(help="scan, dyck, modular, or any plugin (`grokscope tasks`).")],
     *,
-    preset: Preset = None,
+    preset: PresetOption = None,
     conditions: Annotated[
         str, typer.Option(help="core, all, or names with commas; a wrong one is answered with the list.")
     ] = "core",
@@ -76,25 +76,25 @@ def run(
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure the defect in every run, not only in the baselines.")
     ] = False,
-    setting: Setting = None,
+    setting: SettingOption = None,
     name: Annotated[str | None, typer.Option(help="Name of the experiment; default: task and preset.")] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs, and do nothing.")] = False,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Runs at a time; default: one a core.", rich_help_panel=HOW)
     ] = None,
-    backend: Backend = None,
-    device: Device = None,
-    precision: Precision = None,
-    lr: LearningRate = None,
-    wd: WeightDecay = None,
-    steps: Steps = None,
-    batch_size: BatchSize = None,
-    eval_every: EvalEvery = None,
-    measure_every: MeasureEvery = None,
-    samples: Samples = None,
-    estimator: Estimator = None,
-    signal: Signals = None,
+    backend: BackendOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    lr: LearningRateOption = None,
+    wd: WeightDecayOption = None,
+    steps: StepsOption = None,
+    batch_size: BatchSizeOption = None,
+    eval_every: EvalEveryOption = None,
+    measure_every: MeasureEveryOption = None,
+    samples: SamplesOption = None,
+    estimator: EstimatorOption = None,
+    signal: SignalsOption = None,
     output: Output = None,
     json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
@@ -127,9 +127,9 @@ def run(
         raise typer.Exit(codes.pop() if len(codes) == 1 and min(codes) > 0 else ExitCode.FAULT)
 
 
-@intervene.command(cls=Command)
+@intervene.command(cls=PlainHelpCommand)
 def results(
-    wanted: Annotated[str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT)] = "latest",
+    wanted: Annotated[str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT_HELP)] = "latest",
     *,
     runs: RunsFolder = DEFAULT_RUNS,
     output: Output = None,
@@ -145,9 +145,9 @@ def results(
     _say_results(find_experiment(wanted, runs), output, json)
 
 
-@intervene.command(cls=Command)
+@intervene.command(cls=PlainHelpCommand)
 def spectrum(
-    wanted: Annotated[list[str], typer.Argument(metavar="EXPERIMENT…", help=f"Several of: {EXPERIMENT.lower()}")],
+    wanted: Annotated[list[str], typer.Argument(metavar="EXPERIMENT…", help=f"Several of: {EXPERIMENT_HELP.lower()}")],
     *,
     runs: RunsFolder = DEFAULT_RUNS,
     output: Output = None,
@@ -257,10 +257,10 @@ def _conduct(design: "Design", runs: Path, jobs: int | None, quiet: bool) -> "li
     from grokscope.cli.sweep import ended_by_signals
     from grokscope.cli.sweep_display import sweep_display
     from grokscope.experiment.conduct import conduct, sweep_to_show
-    from grokscope.experiment.design import record
+    from grokscope.experiment.design import record_design
     from grokscope.sweeps.local import LocalEngine, cores
 
-    design = record(design, runs)
+    design = record_design(design, runs)
     with ended_by_signals() as received, sweep_display(sweep_to_show(design, runs), quiet=quiet) as show:
         try:
             return conduct(design, runs, LocalEngine(jobs or cores()), show, complain)
@@ -274,7 +274,7 @@ def _say_plan(design: "Design", runs: Path, json: bool) -> None:
     from grokscope.cli.output import say, say_json, say_table
     from grokscope.experiment.conduct import all_planned, assumed_starts, check_design
     from grokscope.experiment.design import grown, never_treated
-    from grokscope.experiment.tables import plan_table
+    from grokscope.experiment.tables import experiment_plan_table
     from grokscope.sweeps.standing import read_standing
 
     design = grown(design, runs)
@@ -296,7 +296,7 @@ def _say_plan(design: "Design", runs: Path, json: bool) -> None:
     waiting = sum(not standing.ended for _, standing in planned)
     say(f"{design.name}: {len(planned)} runs of at most {design.config().train.steps:,} steps, {waiting} to do")
     say("")
-    say_table(plan_table(planned), titled=False)
+    say_table(experiment_plan_table(planned), titled=False)
 
 
 def _drawn(draw: "Callable[[], object]") -> None:
@@ -339,9 +339,9 @@ def _say_results(folder: Path, output: Path | None, json: bool) -> None:
         )
         return
     from grokscope.cli.output import say, say_table, say_wrapped
-    from grokscope.experiment.tables import experiment_tables, headline, remarks
+    from grokscope.experiment.tables import experiment_headline, experiment_tables, remarks
 
-    say_wrapped(headline(design, analysis))
+    say_wrapped(experiment_headline(design, analysis))
     for sentence in remarks(analysis):
         say_wrapped(sentence)
     for table in experiment_tables(analysis, claims):

@@ -9,7 +9,7 @@ import typer
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
 if TYPE_CHECKING:
-    from grokscope.warning.law import Law
+    from grokscope.warning.law import LeadTimeLaw
     from grokscope.warning.published import PublishedTable
     from grokscope.warning.trajectory import Trajectory
 
@@ -82,15 +82,15 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json, say_table, say_wrapped
     from grokscope.warning.detection import rule_numbers
-    from grokscope.warning.law import grouped, left_alone, said_of_treated
-    from grokscope.warning.law import law as fit
+    from grokscope.warning.law import grouped, said_of_treated, split_treated
+    from grokscope.warning.law import lead_time_law as fit
     from grokscope.warning.lookup import gathered
     from grokscope.warning.relapse import relapse_of, relapses_in_words
     from grokscope.warning.scoreboard import scoreboard
-    from grokscope.warning.scoreboard_tables import headline, scoreboard_tables
+    from grokscope.warning.scoreboard_tables import scoreboard_headline, scoreboard_tables
 
     onset = {"persistent": "onset", "paper": "onset-paper", "paper-slow": "onset-paper-slow"}.get(onset, onset)
-    trajectories, treated = left_alone(gathered(wanted, folder, complain))
+    trajectories, treated = split_treated(gathered(wanted, folder, complain))
     rules = rule_numbers(trajectories)
     if onset not in rules:
         raise typer.BadParameter(f"there is no rule {onset!r}; there are: {', '.join(rules)}", param_hint="--onset")
@@ -115,7 +115,7 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
         say(f"{by} {value}, rule {onset}" if by else f"rule {onset}")
         _say_law(each, None)
         say("")
-    say_wrapped(f"scoreboard: {headline(board)}")
+    say_wrapped(f"scoreboard: {scoreboard_headline(board)}")
     for table in scoreboard_tables(board):
         say("")
         say_table(table)
@@ -125,14 +125,14 @@ def _facts(trajectories: "Sequence[Trajectory]") -> list[str]:
     return sorted({"task", *(key for run in trajectories for key in run.facts)})
 
 
-def _say_law(law: "Law", table: "PublishedTable | None") -> None:
+def _say_law(law: "LeadTimeLaw", table: "PublishedTable | None") -> None:
     from grokscope.cli.output import say, say_table, say_wrapped
     from grokscope.warning.law_tables import (
         counts_in_words,
         exponents_table,
         law_in_words,
+        law_verdict,
         unexpected_in_words,
-        verdict,
     )
 
     say_wrapped(counts_in_words(law.counts))
@@ -151,5 +151,5 @@ def _say_law(law: "Law", table: "PublishedTable | None") -> None:
         say("")
         say_table(exponents)
         say("")
-    for sentence in verdict(law):
+    for sentence in law_verdict(law):
         say_wrapped(sentence)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from grokscope.cli.bench import bench
-from grokscope.cli.command import Command
+from grokscope.cli.command import PlainHelpCommand
 from grokscope.cli.doctor import doctor
 from grokscope.cli.exits import ExitCode, complain, leave
 from grokscope.cli.forecast import forecast
@@ -65,8 +65,8 @@ for command in (
     run, watch, ls, show, export, law, forecast, pca, report, control, backends, signals, interventions, schema,
     doctor, bench,
 ):  # fmt: skip
-    app.command(cls=Command)(command)
-app.command(name="import", cls=Command)(import_files)
+    app.command(cls=PlainHelpCommand)(command)
+app.command(name="import", cls=PlainHelpCommand)(import_files)
 app.add_typer(tasks)
 app.add_typer(sweep)
 app.add_typer(intervene)

@@ -17,7 +17,6 @@ WINDOWS = 24
 """Points of the curve over training"""
 SUBSAMPLES = (5, 10, 20, 50, 100, 200, 500, 1000)
 """Numbers of snapshots that `--sensitivity` tries, where there are more"""
-MARKED = ("memorized", "onset", "grokked")
 
 
 def pca(
@@ -76,10 +75,10 @@ def pca(
 
 
 def _check(figure: Path | None) -> None:
-    from grokscope.report.concentration import FORMATS
+    from grokscope.report.concentration import FIGURE_ENDINGS
 
-    if figure is not None and figure.suffix[1:] not in FORMATS:
-        raise typer.BadParameter(f"{figure} should end in one of: .{', .'.join(FORMATS)}", param_hint="--figure")
+    if figure is not None and figure.suffix[1:] not in FIGURE_ENDINGS:
+        raise typer.BadParameter(f"{figure} should end in one of: .{', .'.join(FIGURE_ENDINGS)}", param_hint="--figure")
 
 
 def _windows(fewest: int, snapshots: int) -> list[int]:
@@ -92,10 +91,10 @@ def _windows(fewest: int, snapshots: int) -> list[int]:
 
 def _draw(file: Path, found: "Sequence[Concentration]", steps: Sequence[int], directory: "RunDirectory") -> None:
     from grokscope.report.concentration import draw
-    from grokscope.runs.state import read_state
+    from grokscope.runs.state import DETECTED, read_state
 
     last = read_state(directory).last
-    marks = {name: int(last[name]["step"]) for name in MARKED if name in last and last[name]["step"] <= steps[-1]}
+    marks = {name: int(last[name]["step"]) for name in DETECTED if name in last and last[name]["step"] <= steps[-1]}
     draw(file, found, steps, marks, f"{directory.name}: PC1 of the weight trajectory")
 
 

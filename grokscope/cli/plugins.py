@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grokscope.cli.command import Command
+from grokscope.cli.command import PlainHelpCommand
 from grokscope.cli.shared import AsJson
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _task(spec: "TaskSpec") -> dict[str, Any]:
     }
 
 
-@tasks.command("export", cls=Command)
+@tasks.command("export", cls=PlainHelpCommand)
 def export_task(
     task: Annotated[str, typer.Argument(help="A task that comes as files: scan.")],
     *,
@@ -266,7 +266,7 @@ def schema(
     from grokscope.settings.config import RunConfig
 
     if config is None:
-        say_json(events.schema())
+        say_json(events.event_schema())
         return
     described = RunConfig.model_json_schema()
     described["properties"]["task"] = registry.get("tasks", config).options.model_json_schema()

@@ -16,21 +16,21 @@ import typer
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, events_of
 from grokscope.cli.training import (
-    Backend,
-    BatchSize,
-    Device,
-    Estimator,
-    EvalEvery,
-    LearningRate,
-    MeasureEvery,
-    Precision,
-    Preset,
-    Samples,
-    Seed,
-    Setting,
-    Signals,
-    Steps,
-    WeightDecay,
+    BackendOption,
+    BatchSizeOption,
+    DeviceOption,
+    EstimatorOption,
+    EvalEveryOption,
+    LearningRateOption,
+    MeasureEveryOption,
+    PrecisionOption,
+    PresetOption,
+    SamplesOption,
+    SeedOption,
+    SettingOption,
+    SignalsOption,
+    StepsOption,
+    WeightDecayOption,
     flag_settings,
 )
 
@@ -45,22 +45,22 @@ if TYPE_CHECKING:
 def run(
     task: Annotated[str | None, typer.Argument(help="scan, dyck, modular, or any plugin (`grokscope tasks`).")] = None,
     *,
-    backend: Backend = None,
-    device: Device = None,
-    precision: Precision = None,
-    preset: Preset = None,
+    backend: BackendOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    preset: PresetOption = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
-    setting: Setting = None,
-    lr: LearningRate = None,
-    wd: WeightDecay = None,
-    seed: Seed = None,
-    steps: Steps = None,
-    batch_size: BatchSize = None,
-    eval_every: EvalEvery = None,
-    measure_every: MeasureEvery = None,
-    samples: Samples = None,
-    estimator: Estimator = None,
-    signal: Signals = None,
+    setting: SettingOption = None,
+    lr: LearningRateOption = None,
+    wd: WeightDecayOption = None,
+    seed: SeedOption = None,
+    steps: StepsOption = None,
+    batch_size: BatchSizeOption = None,
+    eval_every: EvalEveryOption = None,
+    measure_every: MeasureEveryOption = None,
+    samples: SamplesOption = None,
+    estimator: EstimatorOption = None,
+    signal: SignalsOption = None,
     intervene: Annotated[
         list[str] | None,
         typer.Option(
@@ -173,7 +173,7 @@ def _planned(
         if task not in (None, spec.name):
             raise configuration.ConfigError(f"{directory.name} is a run of {spec.name}, not of {task}")
         return directory, spec, settings, options
-    file = {} if config is None else configuration.read_toml(config)
+    file = {} if config is None else configuration.read_settings_file(config)
     task = task or file.get("task.name")
     if task is None:
         raise typer.BadParameter(f"which one? {', '.join(registry.names('tasks'))}", param_hint="TASK")
@@ -290,7 +290,7 @@ def _ended_by_signals(interruption: "Interruption") -> Iterator[list[int]]:
 
 def _train_and_watch(directory: "RunDirectory") -> None:
     """The same command without `--tui`, in a process that outlives the screen, and the TUI beside it."""
-    from grokscope.tui.app import watch
+    from grokscope.tui.app import open_app
 
     arguments = [argument for argument in sys.argv[1:] if argument != "--tui"]
     if "--name" not in arguments and not any(argument.startswith(("--name=", "--resume")) for argument in arguments):
@@ -305,7 +305,7 @@ def _train_and_watch(directory: "RunDirectory") -> None:
             stderr=stderr,
             start_new_session=True,
         )
-    watch(directory.path, trainer=trainer, trainer_errors=errors)
+    open_app(directory.path, trainer=trainer, trainer_errors=errors)
     if trainer.poll() is None:
         typer.echo(f"{directory.name} goes on; `grokscope watch {directory.name}` shows it again", err=True)
     typer.echo(directory.path)

@@ -84,12 +84,12 @@ def _kinds(text: str) -> list[str]:
     return asked
 
 
-Action = Literal["pause", "resume", "step", "stop", "snapshot", "intervene"]
+ControlAction = Literal["pause", "resume", "step", "stop", "snapshot", "intervene"]
 
 
 def control(
     run: RunName,
-    action: Annotated[Action, typer.Argument(help="What to ask for.")],
+    action: Annotated[ControlAction, typer.Argument(help="What to ask for.")],
     kind: Annotated[str | None, typer.Argument(help="Which intervention, for `intervene`.")] = None,
     state: Annotated[Literal["on", "off"] | None, typer.Argument(help="For `intervene`.")] = None,
     *,
@@ -124,7 +124,7 @@ def control(
         raise typer.Exit(ExitCode.USAGE)
 
 
-def _command(action: Action, kind: str | None, state: Any, assignments: list[str], count: int) -> "Command":
+def _command(action: ControlAction, kind: str | None, state: Any, assignments: list[str], count: int) -> "Command":
     from math import isfinite
 
     from grokscope.runs.inbox import Command
@@ -155,9 +155,9 @@ def _say_queued(run: str, command: "Command", json: bool) -> None:
 
 def _say_answer(event: dict[str, Any], json: bool) -> None:
     from grokscope.cli.output import say, say_json
-    from grokscope.words.events import sentence
+    from grokscope.words.events import event_in_words
 
     if json:
         say_json(event)
         return
-    say(f"{event['run']}: {sentence(event)}")
+    say(f"{event['run']}: {event_in_words(event)}")

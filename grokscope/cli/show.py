@@ -9,10 +9,10 @@ from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, even
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
     from grokscope.runs.state import RunState
-    from grokscope.runs.treatments import Treatment
-    from grokscope.warning.review import Cost, Finding
+    from grokscope.runs.treatments import TreatmentStretch
+    from grokscope.warning.review import Finding, TimeSpent
 
-SPARKS = 60
+SPARK_CELLS = 60
 
 
 def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
@@ -57,7 +57,11 @@ _RECURRING = ("trained", "evaluated", "measured", "observed", "forecast", "finis
 
 
 def _say_all(
-    state: "RunState", findings: "list[Finding]", spent: "Cost", defects: list[float], treatments: "list[Treatment]"
+    state: "RunState",
+    findings: "list[Finding]",
+    spent: "TimeSpent",
+    defects: list[float],
+    treatments: "list[TreatmentStretch]",
 ) -> None:
     from grokscope.cli.output import say, say_labelled, say_table, say_wrapped
     from grokscope.runs.treatments import treatments_table
@@ -117,20 +121,20 @@ def _imported(state: "RunState") -> list[tuple[str, str]]:
     ]
 
 
-def _readings(state: "RunState", spent: "Cost", defects: list[float]) -> Iterator[tuple[str, str]]:
+def _readings(state: "RunState", spent: "TimeSpent", defects: list[float]) -> Iterator[tuple[str, str]]:
     from grokscope.cli.display import sparkline
-    from grokscope.warning.review import shares
+    from grokscope.warning.review import time_shares
     from grokscope.words.durations import duration
-    from grokscope.words.events import details
+    from grokscope.words.events import event_details
     from grokscope.words.numbers import count, number, whole_percent
 
     for kind in ("trained", "evaluated", "measured"):
         if kind in state.last:
-            yield kind, f"step {count(state.last[kind]['step'])}: {details(state.last[kind])}"
+            yield kind, f"step {count(state.last[kind]['step'])}: {event_details(state.last[kind])}"
     if defects:
         spread = f"{number(min(defects))} to {number(max(defects))}, log scale"
-        yield "defect", f"{sparkline(defects, SPARKS)} {spread}"
-    parts = ", ".join(f"{name} {whole_percent(share)}" for name, share in shares(spent).items())
+        yield "defect", f"{sparkline(defects, SPARK_CELLS)} {spread}"
+    parts = ", ".join(f"{name} {whole_percent(share)}" for name, share in time_shares(spent).items())
     yield "time", f"{duration(spent.total)}: {parts}"
     files = _files(state.directory)
     kept = f"{len(files['snapshots'])} snapshots, {len(files['checkpoints'])} checkpoints"

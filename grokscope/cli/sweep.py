@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from grokscope.cli.command import Command, DefaultsToRun
+from grokscope.cli.command import DefaultsToRun, PlainHelpCommand
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 from grokscope.cli.training import (
-    Backend,
-    BatchSize,
-    Device,
-    Estimator,
-    EvalEvery,
-    LearningRate,
-    MeasureEvery,
-    Precision,
-    Preset,
-    Samples,
-    Seed,
-    Setting,
-    Signals,
-    Steps,
-    WeightDecay,
+    BackendOption,
+    BatchSizeOption,
+    DeviceOption,
+    EstimatorOption,
+    EvalEveryOption,
+    LearningRateOption,
+    MeasureEveryOption,
+    PrecisionOption,
+    PresetOption,
+    SamplesOption,
+    SeedOption,
+    SettingOption,
+    SignalsOption,
+    StepsOption,
+    WeightDecayOption,
     flag_settings,
 )
 
@@ -69,8 +69,8 @@ AsJsonLines = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 
 
-@sweep.command(cls=Command)
-def run(
+@sweep.command("run", cls=PlainHelpCommand)
+def run_sweep(
     task: Annotated[str | None, typer.Argument(help="scan, dyck, modular, or any plugin (`grokscope tasks`).")] = None,
     *,
     axis: Annotated[
@@ -78,34 +78,35 @@ def run(
         typer.Option(metavar="KEY=VALUE,VALUE", help="A setting and its values, the first axis slowest; repeatable."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file: a sweep, or settings of every cell.")] = None,
-    preset: Preset = None,
-    setting: Setting = None,
+    preset: PresetOption = None,
+    setting: SettingOption = None,
     name: Annotated[str | None, typer.Option(help="Name of the sweep; default: the file's, or task and axes.")] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells with the hours each may take, and do nothing.")
     ] = False,
     timing: Annotated[
-        bool, typer.Option("--timing/--no-timing", help="Of --dry-run: time a step of each kind of cell for the hours.")
+        bool,
+        typer.Option("--timing/--no-timing", help="Of --dry-run: time a step of each kind of cell for the hours."),
     ] = True,
     engine: EngineName = "local",
     jobs: Jobs = None,
     slurm: SlurmOption = None,
     detach: Detach = False,
     retry_diverged: RetryDiverged = False,
-    backend: Backend = None,
-    device: Device = None,
-    precision: Precision = None,
-    lr: LearningRate = None,
-    wd: WeightDecay = None,
-    seed: Seed = None,
-    steps: Steps = None,
-    batch_size: BatchSize = None,
-    eval_every: EvalEvery = None,
-    measure_every: MeasureEvery = None,
-    samples: Samples = None,
-    estimator: Estimator = None,
-    signal: Signals = None,
+    backend: BackendOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    lr: LearningRateOption = None,
+    wd: WeightDecayOption = None,
+    seed: SeedOption = None,
+    steps: StepsOption = None,
+    batch_size: BatchSizeOption = None,
+    eval_every: EvalEveryOption = None,
+    measure_every: MeasureEveryOption = None,
+    samples: SamplesOption = None,
+    estimator: EstimatorOption = None,
+    signal: SignalsOption = None,
     json: AsJsonLines = False,
     quiet: Quiet = False,
 ) -> None:
@@ -138,7 +139,7 @@ def run(
     _run(planned, _engine(engine, planned, jobs, slurm, detach, json), engine, retry_diverged, json, quiet)
 
 
-@sweep.command(cls=Command)
+@sweep.command(cls=PlainHelpCommand)
 def status(
     wanted: Annotated[
         str | None,
@@ -157,7 +158,7 @@ def status(
         _say_cells(read_sweep(find_sweep(wanted, runs)), json)
 
 
-@sweep.command(cls=Command)
+@sweep.command(cls=PlainHelpCommand)
 def resume(
     wanted: Annotated[str, typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`.")],
     *,
@@ -223,10 +224,10 @@ def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, js
     """Run what there is to run, show it, and leave with the exit code of it."""
     from grokscope.cli.output import say, say_json_line
     from grokscope.cli.sweep_display import sweep_display
-    from grokscope.sweeps.manifest import record
+    from grokscope.sweeps.manifest import record_sweep
     from grokscope.sweeps.standing import left_to_do, read_standing
 
-    record(planned)
+    record_sweep(planned)
     cells = left_to_do(planned.cells, retry_diverged=retry_diverged)
     if name == "plan":
         engine.run(cells, lambda standing: None)
@@ -321,7 +322,7 @@ def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
     """What the cells are, and how long each takes if it uses up its budget; one that groks ends earlier."""
     from grokscope.cli.output import say, say_json, say_table
     from grokscope.sweeps.standing import read_standing
-    from grokscope.sweeps.tables import plan_table, states_in_words
+    from grokscope.sweeps.tables import states_in_words, sweep_plan_table
 
     standings = [read_standing(cell) for cell in planned.cells]
     hours, basis = _expected_hours(planned, jobs) if timing else ([None] * len(standings), None)
@@ -340,7 +341,7 @@ def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
         say_json({**summary, "list": cells})
         return
     say(f"{planned.name}: {states_in_words(standings)} of {len(standings)} cells")
-    say_table(plan_table(standings, hours), titled=False)
+    say_table(sweep_plan_table(standings, hours), titled=False)
     if known:
         say(f"at most {sum(known):.1f} hours one after the other: {basis}")
 

@@ -9,12 +9,12 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from grokscope.sweeps.grid import Sweep, keys_of, point_on, slug_of
-from grokscope.sweeps.standing import Standing, read_standing
+from grokscope.sweeps.grid import Sweep, axis_keys, point_on, slug_of
+from grokscope.sweeps.standing import CellStanding, read_standing
 
-Show = Callable[[Standing], None]
+ShowCell = Callable[[CellStanding], None]
 
-GLYPHS: Mapping[str, tuple[str, str, str]] = {
+CELL_GLYPHS: Mapping[str, tuple[str, str, str]] = {
     "missing": ("·", ".", "dim"),
     "running": ("▶", ">", "cyan"),
     "interrupted": ("‖", "=", "yellow"),
@@ -31,7 +31,7 @@ MOST_LABEL = 0.5
 
 
 @contextmanager
-def sweep_display(sweep: Sweep, *, quiet: bool) -> Iterator[Show]:
+def sweep_display(sweep: Sweep, *, quiet: bool) -> Iterator[ShowCell]:
     """Shows standings on stderr, as this stderr can."""
     console = Console(stderr=True, highlight=False)
     view = SweepView(sweep)
@@ -42,7 +42,7 @@ def sweep_display(sweep: Sweep, *, quiet: bool) -> Iterator[Show]:
             yield view.see
     else:
 
-        def show(standing: Standing) -> None:
+        def show(standing: CellStanding) -> None:
             line = view.line(standing)
             view.see(standing)
             if line:
@@ -58,10 +58,10 @@ class SweepView:
         self.sweep = sweep
         self.standings = {cell.slug: read_standing(cell) for cell in sweep.cells}
 
-    def see(self, standing: Standing) -> None:
+    def see(self, standing: CellStanding) -> None:
         self.standings[standing.cell.slug] = standing
 
-    def line(self, standing: Standing) -> str | None:
+    def line(self, standing: CellStanding) -> str | None:
         """A sentence for a cell that has come to an end; None where there is nothing new to say."""
         if standing.state == self.standings[standing.cell.slug].state or standing.state == "running":
             return None
@@ -96,24 +96,24 @@ class SweepView:
         )
 
 
-def said_of(standing: Standing) -> str:
-    """The key of a cell in `GLYPHS`."""
+def said_of(standing: CellStanding) -> str:
+    """The key of a cell in `CELL_GLYPHS`."""
     if standing.state == "finished":
         return "not grokked" if standing.grokked_step is None else "grokked"
     return "failed" if standing.reason else standing.state
 
 
-def grid_lines(sweep: Sweep, standings: Mapping[str, Standing], width: int, ascii_only: bool = False) -> list[Text]:
+def grid_lines(sweep: Sweep, standings: Mapping[str, CellStanding], width: int, ascii_only: bool = False) -> list[Text]:
     """The last axis from left to right, all others from top to bottom; cells that are on no grid below."""
     axes = list(sweep.axes)
-    rows: dict[str, list[Standing]] = {}
-    beside: list[Standing] = []
+    rows: dict[str, list[CellStanding]] = {}
+    beside: list[CellStanding] = []
     for cell in sweep.cells:
         standing = standings[cell.slug]
         if len(axes) < 2 or not cell.point:
             beside.append(standing)
         else:
-            label = slug_of({key: cell.point[key] for axis in axes[:-1] for key in keys_of(axis)})
+            label = slug_of({key: cell.point[key] for axis in axes[:-1] for key in axis_keys(axis)})
             rows.setdefault(label, []).append(standing)
     lines: list[Text] = []
     if rows:
@@ -132,15 +132,15 @@ def _across(axis: str, values: Sequence[Any]) -> str:
     first, last = (slug_of(point_on(axis, value)) for value in (values[0], values[-1]))
     if len(values) == 1:
         return first
-    return f"{first} to {values[-1] if len(keys_of(axis)) == 1 else last}"
+    return f"{first} to {values[-1] if len(axis_keys(axis)) == 1 else last}"
 
 
-def _wrapped(standings: Sequence[Standing], width: int, ascii_only: bool) -> list[Text]:
+def _wrapped(standings: Sequence[CellStanding], width: int, ascii_only: bool) -> list[Text]:
     columns = max(1, width // 2)
     return [_glyphs(standings[at : at + columns], ascii_only) for at in range(0, len(standings), columns)]
 
 
-def _glyphs(standings: Sequence[Standing], ascii_only: bool) -> Text:
+def _glyphs(standings: Sequence[CellStanding], ascii_only: bool) -> Text:
     line = Text(no_wrap=True)
     for standing in standings:
         line.append_text(_glyph(said_of(standing), ascii_only)).append(" ")
@@ -148,18 +148,18 @@ def _glyphs(standings: Sequence[Standing], ascii_only: bool) -> Text:
 
 
 def _glyph(word: str, ascii_only: bool) -> Text:
-    letter, plain, style = GLYPHS[word]
+    letter, plain, style = CELL_GLYPHS[word]
     return Text().append(plain if ascii_only else letter, style)
 
 
 def _legend(standings: Any, ascii_only: bool) -> Text:
     words = {said_of(standing) for standing in standings}
     legend = Text(no_wrap=True)
-    for word in GLYPHS:
+    for word in CELL_GLYPHS:
         if word in words:
             legend.append_text(_glyph(word, ascii_only)).append(f" {word}  ", "dim")
     return legend
 
 
-def _progress(standing: Standing) -> Text:
+def _progress(standing: CellStanding) -> Text:
     return Text().append(f"{standing.step or 0:,}/{standing.steps:,} ", "cyan").append(standing.cell.slug)

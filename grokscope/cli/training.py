@@ -6,23 +6,27 @@ import typer
 
 WHERE, TRAINING, MEASURING = "Where", "Training", "Measuring"
 
-Backend = Annotated[str | None, typer.Option(help="torch, mlx, any plugin, or auto.", rich_help_panel=WHERE)]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps or gpu.", rich_help_panel=WHERE)]
-Precision = Annotated[str | None, typer.Option(help="float32 or float64.", rich_help_panel=WHERE)]
-Preset = Annotated[str | None, typer.Option(help="paper (the author's values) or quick (the whole story in minutes).")]
-Setting = Annotated[
+BackendOption = Annotated[str | None, typer.Option(help="torch, mlx, any plugin, or auto.", rich_help_panel=WHERE)]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps or gpu.", rich_help_panel=WHERE)]
+PrecisionOption = Annotated[str | None, typer.Option(help="float32 or float64.", rich_help_panel=WHERE)]
+PresetOption = Annotated[
+    str | None, typer.Option(help="paper (the author's values) or quick (the whole story in minutes).")
+]
+SettingOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")
 ]
-LearningRate = Annotated[float | None, typer.Option(help="Learning rate.", rich_help_panel=TRAINING)]
-WeightDecay = Annotated[float | None, typer.Option(help="Weight decay.", rich_help_panel=TRAINING)]
-Seed = Annotated[int | None, typer.Option(help="Seed of all randomness.", rich_help_panel=TRAINING)]
-Steps = Annotated[int | None, typer.Option(help="Optimizer steps at most.", rich_help_panel=TRAINING)]
-BatchSize = Annotated[int | None, typer.Option(help="Examples in a batch.", rich_help_panel=TRAINING)]
-EvalEvery = Annotated[int | None, typer.Option(help="Steps between evaluations.", rich_help_panel=MEASURING)]
-MeasureEvery = Annotated[int | None, typer.Option(help="Steps between measurements.", rich_help_panel=MEASURING)]
-Samples = Annotated[int | None, typer.Option(help="Pairs of batches a measurement.", rich_help_panel=MEASURING)]
-Estimator = Annotated[str | None, typer.Option(help="exact, finite-difference or off.", rich_help_panel=MEASURING)]
-Signals = Annotated[
+LearningRateOption = Annotated[float | None, typer.Option(help="Learning rate.", rich_help_panel=TRAINING)]
+WeightDecayOption = Annotated[float | None, typer.Option(help="Weight decay.", rich_help_panel=TRAINING)]
+SeedOption = Annotated[int | None, typer.Option(help="Seed of all randomness.", rich_help_panel=TRAINING)]
+StepsOption = Annotated[int | None, typer.Option(help="Optimizer steps at most.", rich_help_panel=TRAINING)]
+BatchSizeOption = Annotated[int | None, typer.Option(help="Examples in a batch.", rich_help_panel=TRAINING)]
+EvalEveryOption = Annotated[int | None, typer.Option(help="Steps between evaluations.", rich_help_panel=MEASURING)]
+MeasureEveryOption = Annotated[int | None, typer.Option(help="Steps between measurements.", rich_help_panel=MEASURING)]
+SamplesOption = Annotated[int | None, typer.Option(help="Pairs of batches a measurement.", rich_help_panel=MEASURING)]
+EstimatorOption = Annotated[
+    str | None, typer.Option(help="exact, finite-difference or off.", rich_help_panel=MEASURING)
+]
+SignalsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--signal",

@@ -45,6 +45,6 @@ def watch(
         return
     if not sys.stdout.isatty():
         raise typer.BadParameter("the TUI needs a terminal; `grokscope show` prints a run", param_hint="stdout")
-    from grokscope.tui.app import watch as open_tui
+    from grokscope.tui.app import open_app as open_tui
 
     open_tui(directory.path, theme=theme, ascii_mode=ascii_mode, replaying=demo or replay, at=at, pick=pick)

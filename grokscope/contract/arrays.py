@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Precision = Literal["float32", "float64"]
 
+Floats = NDArray[np.float64]
+"""What is computed in double precision, whatever the run is computed in"""
+
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
 Array = Any

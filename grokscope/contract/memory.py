@@ -20,7 +20,7 @@ def require_memory(what: str, needed: int) -> None:
     """Raises `TooLarge` where `what` would take more bytes than are left. Nothing is asked where nobody can tell."""
     free = free_bytes()
     if free is not None and needed > free:
-        raise TooLarge(f"{what} would take {in_words(needed)} of memory, and {in_words(free)} are free")
+        raise TooLarge(f"{what} would take {bytes_in_words(needed)} of memory, and {bytes_in_words(free)} are free")
 
 
 def free_bytes() -> int | None:
@@ -29,7 +29,7 @@ def free_bytes() -> int | None:
     return min(_amounts(), default=None)
 
 
-def in_words(amount: int) -> str:
+def bytes_in_words(amount: int) -> str:
     """Bytes for a person: `1.5 GiB`."""
     size = float(amount)
     for unit in ("B", "KiB", "MiB", "GiB"):

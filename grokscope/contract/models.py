@@ -7,7 +7,7 @@ One pre-norm transformer in three shapes. Attention and feed-forward blocks foll
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Shape = Literal["encoder", "decoder", "encoder-decoder"]
+ModelShape = Literal["encoder", "decoder", "encoder-decoder"]
 
 LAYER_NORM_EPSILON = 1e-5
 
@@ -20,7 +20,7 @@ class ModelSpec:
     Which positions are read out is the labels' business (see `grokscope.contract.examples`), not the model's.
     """
 
-    shape: Shape
+    shape: ModelShape
     vocabulary: int
     """Distinct input tokens (source tokens, in an encoder-decoder)."""
     context: int

@@ -136,7 +136,7 @@ class Vantage(Vectors, Protocol):
         `recorded` signals there is none: they are due at the same time."""
 
 
-Shape = Literal["above", "below", "rises", "falls", "turns", "persistent", "paper", "paper-slow"]
+RuleShape = Literal["above", "below", "rises", "falls", "turns", "persistent", "paper", "paper-slow"]
 """What a rule looks for.
 
 - `above`, `below`: at least, or at most, `threshold`.
@@ -153,7 +153,7 @@ class SignalRule:
 
     name: str
     """`weight-norm-halved`: unique among all signals"""
-    shape: Shape
+    shape: RuleShape
     words: str = ""
     """What a person says when it came true: `weight norm halved`; empty: its name"""
     threshold: float | None = None

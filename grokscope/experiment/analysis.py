@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm
-from grokscope.experiment.effects import Effect, Noise, Slope, dose_slope, effect, replicate_noise
+from grokscope.experiment.effects import Effect, ReplicateNoise, Slope, dose_slope, effect, replicate_noise
 from grokscope.experiment.outcomes import Outcome
 from grokscope.experiment.survival import LogRank, SurvivalCurve, holm, kaplan_meier, log_rank, monotone_trend
 
@@ -162,7 +162,7 @@ class DoseResponse:
 class Analysis:
     """All of it."""
 
-    noise: Noise
+    noise: ReplicateNoise
     arms: tuple[ArmResult, ...]
     """The baseline first; its replicates are among its outcomes"""
     contrasts: tuple[Contrast, ...]
@@ -211,7 +211,7 @@ def curve(outcomes: Sequence[Outcome]) -> SurvivalCurve | None:
     return kaplan_meier([outcome.time for outcome in known], [outcome.grokked for outcome in known])
 
 
-def _arm_results(by_arm: dict[Arm, list[Outcome]], noise: Noise) -> list[ArmResult]:
+def _arm_results(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> list[ArmResult]:
     baselines = by_arm[Arm(BASELINE)]
     budget = min((outcome.budget for each in by_arm.values() for outcome in each if outcome.known), default=0)
     arms = list(by_arm)
@@ -231,7 +231,7 @@ def _arm_results(by_arm: dict[Arm, list[Outcome]], noise: Noise) -> list[ArmResu
     return results
 
 
-def _contrasts(by_arm: dict[Arm, list[Outcome]], noise: Noise) -> list[Contrast]:
+def _contrasts(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> list[Contrast]:
     found = []
     for control, outcomes in by_arm.items():
         parent = None if control.is_baseline else CONDITIONS[control.condition].control_of
@@ -245,7 +245,7 @@ def _contrasts(by_arm: dict[Arm, list[Outcome]], noise: Noise) -> list[Contrast]
     return [Contrast(*each, p) for each, p in zip(found, corrected, strict=True)]
 
 
-def _responses(by_arm: dict[Arm, list[Outcome]], noise: Noise) -> list[DoseResponse]:
+def _responses(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> list[DoseResponse]:
     baselines = by_arm[Arm(BASELINE)]
     responses = []
     for name in CONDITIONS:

@@ -15,9 +15,9 @@ from grokscope.experiment.effects import Effect, RatioCell
 from grokscope.words.numbers import MISSING, p_value
 
 Says = Literal["none", "never", "sooner", "later", "sooner with dose", "later with dose"]
-Finding = Literal["supported", "refuted", "undecided", "not tried"]
+ClaimFinding = Literal["supported", "refuted", "undecided", "not tried"]
 
-MARGIN = 1.13
+NO_EFFECT_MARGIN = 1.13
 """An effect within this factor is none: as far apart lie runs of one seed in the author's own files."""
 
 
@@ -68,11 +68,11 @@ CLAIMS: Sequence[Claim] = (
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaim:
     """A claim, and what these runs say to it."""
 
     claim: Claim
-    finding: Finding
+    finding: ClaimFinding
     numbers: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,12 +90,12 @@ class Judged:
         }
 
 
-def judged(task: str, analysis: Analysis) -> list[Judged]:
+def judged(task: str, analysis: Analysis) -> list[JudgedClaim]:
     """Every claim about `task`, in order. What is true of the random basis too, says so."""
     return [_beside_random(_judged(claim, analysis), analysis) for claim in CLAIMS if claim.task == task]
 
 
-def _beside_random(own: Judged, analysis: Analysis) -> Judged:
+def _beside_random(own: JudgedClaim, analysis: Analysis) -> JudgedClaim:
     """Support that a random basis earns as well is none for the subspace."""
     control = f"{own.claim.condition}-random"
     if own.finding != "supported" or own.claim.says == "none" or control not in CONDITIONS:
@@ -104,20 +104,20 @@ def _beside_random(own: Judged, analysis: Analysis) -> Judged:
     return replace(own, numbers=f"{own.numbers}; so does a random basis") if same.finding == "supported" else own
 
 
-def _judged(claim: Claim, analysis: Analysis) -> Judged:
+def _judged(claim: Claim, analysis: Analysis) -> JudgedClaim:
     if claim.dose is None:
         return _judged_response(claim, analysis)
     result = analysis.result(Arm(claim.condition, claim.dose))
     if result is None or result.effect is None:
-        return Judged(claim, "not tried", MISSING)
+        return JudgedClaim(claim, "not tried", MISSING)
     numbers = f"{ratio_in_words(result.effect.cell)}, {result.grokked}/{len(result.known)} grok"
     match claim.says:
         case "none":
-            return Judged(claim, _none(result.effect), numbers)
+            return JudgedClaim(claim, _none(result.effect), numbers)
         case "never":
-            return Judged(claim, _never(result), numbers)
+            return JudgedClaim(claim, _never(result), numbers)
         case _:
-            return Judged(claim, _directed(claim, result.effect), numbers)
+            return JudgedClaim(claim, _directed(claim, result.effect), numbers)
 
 
 def ratio_in_words(cell: RatioCell) -> str:
@@ -133,37 +133,37 @@ def ratio_in_words(cell: RatioCell) -> str:
     return f"{bound} {left}, {right}"
 
 
-def _none(effect: Effect) -> Finding:
+def _none(effect: Effect) -> ClaimFinding:
     if not effect.noise_known:
         return "undecided"
     low, high = effect.over_seeds or effect.interval
-    if low is not None and high is not None and low > 1 / MARGIN and high < MARGIN:
+    if low is not None and high is not None and low > 1 / NO_EFFECT_MARGIN and high < NO_EFFECT_MARGIN:
         return "supported"
     return "refuted" if effect.direction else "undecided"
 
 
-def _never(result: ArmResult) -> Finding:
+def _never(result: ArmResult) -> ClaimFinding:
     if result.never:
         return "supported"
     return "refuted" if result.known and result.grokked == len(result.known) else "undecided"
 
 
-def _directed(claim: Claim, effect: Effect) -> Finding:
+def _directed(claim: Claim, effect: Effect) -> ClaimFinding:
     wanted = 1 if claim.says == "later" else -1
     if effect.direction == wanted:
         return "supported"
     low, high = effect.interval
     reached = high if wanted > 0 else low
-    size = claim.size or MARGIN**wanted
+    size = claim.size or NO_EFFECT_MARGIN**wanted
     short = reached is not None and (reached < size if wanted > 0 else reached > size)
     return "refuted" if effect.direction == -wanted or short else "undecided"
 
 
-def _judged_response(claim: Claim, analysis: Analysis) -> Judged:
+def _judged_response(claim: Claim, analysis: Analysis) -> JudgedClaim:
     response = next((each for each in analysis.responses if each.condition == claim.condition), None)
     if response is None:
-        return Judged(claim, "not tried", MISSING)
+        return JudgedClaim(claim, "not tried", MISSING)
     numbers = "no order" if response.trend is None else f"trend z {response.trend:+.1f}, p {p_value(response.trend_p)}"
     if response.verdict == claim.says:
-        return Judged(claim, "supported", numbers)
-    return Judged(claim, "refuted" if "with dose" in response.verdict else "undecided", numbers)
+        return JudgedClaim(claim, "supported", numbers)
+    return JudgedClaim(claim, "refuted" if "with dose" in response.verdict else "undecided", numbers)

@@ -169,7 +169,7 @@ def possible(arm: Arm) -> bool:
     return arm.condition != "lr" or (arm.dose or 0.0) < 1
 
 
-def settings_of(
+def condition_settings(
     arm: Arm, config: RunConfig, *, start: int, basis: str, published: bool = False, blocks: str | None = None
 ) -> dict[str, Any]:
     """The settings that make a run of `config` a run of `arm`, which acts from step `start` on.

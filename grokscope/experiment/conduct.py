@@ -7,7 +7,7 @@ from grokscope.experiment.design import Design, Planned, Start, baselines, never
 from grokscope.experiment.outcomes import Outcome, read_outcomes
 from grokscope.sweeps.engine import Engine, Failure
 from grokscope.sweeps.grid import Sweep
-from grokscope.sweeps.manifest import check, record
+from grokscope.sweeps.manifest import check, record_sweep
 from grokscope.sweeps.standing import OnChange, left_to_do
 
 OnWarning = Callable[[str], None]
@@ -37,7 +37,7 @@ def starts(design: Design, runs: Path) -> dict[int, Start]:
 def conduct(design: Design, runs: Path, engine: Engine, on_change: OnChange, on_warning: OnWarning) -> list[Failure]:
     """Run what there is to run, and return what failed. Raises `ConfigError`."""
     first = baselines(design, runs)
-    record(_known(design, runs, first))
+    record_sweep(_known(design, runs, first))
     failures = engine.run(left_to_do([each.cell for each in first]), on_change)
     found = starts(design, runs)
     for seed in design.seeds:
@@ -49,7 +49,7 @@ def conduct(design: Design, runs: Path, engine: Engine, on_change: OnChange, on_
         late = never_treated(design, seed, found[seed]) if seed in found else None
         for reason in filter(None, (warning, late)):
             on_warning(reason)
-    record(_known(design, runs, first))
+    record_sweep(_known(design, runs, first))
     second = treated(design, runs, found)
     return failures + engine.run(left_to_do([each.cell for each in second]), on_change)
 

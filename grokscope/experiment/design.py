@@ -16,13 +16,13 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grokscope import registry
-from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, possible, settings_of
+from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, condition_settings, possible
 from grokscope.runs.directory import NoSuchRun, check_name, find_manifest, folders_with, write_whole
 from grokscope.settings.config import ConfigError, RunConfig, resolve
-from grokscope.settings.values import sentence
+from grokscope.settings.values import problem_in_words
 from grokscope.sweeps.grid import Cell, Listed, Sweep, SweepFile, plan
 
-MANIFEST = "experiment.toml"
+EXPERIMENT_FILE = "experiment.toml"
 PUBLISHED_START = 500
 LATEST_FRACTION = 0.25
 PUBLISHED_BLOCKS = {"modular": "attention"}
@@ -80,7 +80,7 @@ class Start:
 def baselines(design: Design, runs: Path) -> list[Planned]:
     """The first phase: the baselines, then their replicates. Raises `ConfigError`."""
     turns = [(seed, replicate) for replicate in range(design.replicates + 1) for seed in design.seeds]
-    arms = {slug_of(Arm(BASELINE), *turn): (Arm(BASELINE), *turn) for turn in turns}
+    arms = {run_slug(Arm(BASELINE), *turn): (Arm(BASELINE), *turn) for turn in turns}
     settings = {slug: _baseline_settings(design, seed, replicate) for slug, (_, seed, replicate) in arms.items()}
     return _planned(design, runs, arms, settings)
 
@@ -89,15 +89,15 @@ def treated(design: Design, runs: Path, starts: Mapping[int, Start]) -> list[Pla
     """The second phase, condition by condition, for the seeds that have a start. Raises `ConfigError`."""
     config = design.config()
     turns = [(arm, seed, 0) for arm in design.treatments() for seed in design.seeds if seed in starts]
-    arms = {slug_of(*turn): turn for turn in turns}
+    arms = {run_slug(*turn): turn for turn in turns}
     settings = {
         slug: _common_settings(design, seed)
         | ({} if design.measure else {"measure.estimator": "off"})
-        | settings_of(
+        | condition_settings(
             arm,
             config,
             start=starts[seed].step,
-            basis=slug_of(Arm(BASELINE), seed, 0),
+            basis=run_slug(Arm(BASELINE), seed, 0),
             published=design.published,
             blocks=PUBLISHED_BLOCKS.get(design.task) if design.published else None,
         )
@@ -144,7 +144,7 @@ def sweep_of(design: Design, runs: Path, planned: Sequence[Planned]) -> Sweep:
     return plan(file.model_dump(), runs)
 
 
-def slug_of(arm: Arm, seed: int, replicate: int) -> str:
+def run_slug(arm: Arm, seed: int, replicate: int) -> str:
     """Name of a run: `project0.5-seed42`, `baseline-seed42-replicate1`."""
     return f"{arm.slug}-seed{seed}" + (f"-replicate{replicate}" if replicate else "")
 
@@ -158,18 +158,18 @@ def grown(design: Design, runs: Path) -> Design:
     By seeds, replicates, conditions and doses. Raises `ConfigError` where it would become another.
     """
     folder = runs / check_name(design.name)
-    if (folder / MANIFEST).exists():
+    if (folder / EXPERIMENT_FILE).exists():
         return _merged(read_design(folder), design)
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is there and is no experiment; choose another --name")
     return design
 
 
-def record(design: Design, runs: Path) -> Design:
+def record_design(design: Design, runs: Path) -> Design:
     """Write down what `grown` returns, and return it. Raises `ConfigError`."""
     design, folder = grown(design, runs), runs / design.name
     try:
-        write_whole(folder / MANIFEST, tomli_w.dumps(design.model_dump()))
+        write_whole(folder / EXPERIMENT_FILE, tomli_w.dumps(design.model_dump()))
     except OSError as problem:
         raise ConfigError(f"cannot write {folder}: {problem.strerror}; choose another folder with --runs") from None
     return design
@@ -178,22 +178,22 @@ def record(design: Design, runs: Path) -> Design:
 def read_design(folder: Path) -> Design:
     """The design of an experiment's folder; renamed, it is an experiment of the new name. Raises `NoSuchRun`."""
     try:
-        table = tomllib.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        table = tomllib.loads((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
         return Design.model_validate({**table, "name": folder.name})
     except OSError:
-        raise NoSuchRun(f"{folder} is no experiment: it has no {MANIFEST}") from None
+        raise NoSuchRun(f"{folder} is no experiment: it has no {EXPERIMENT_FILE}") from None
     except ValidationError as problem:
-        raise NoSuchRun(f"{folder / MANIFEST}: {sentence(problem)}") from None
+        raise NoSuchRun(f"{folder / EXPERIMENT_FILE}: {problem_in_words(problem)}") from None
     except ValueError as problem:
-        raise NoSuchRun(f"{folder / MANIFEST} is not TOML: {problem}") from None
+        raise NoSuchRun(f"{folder / EXPERIMENT_FILE} is not TOML: {problem}") from None
 
 
 def find_experiment(wanted: str, runs: Path) -> Path:
     """An experiment's folder by name, unique prefix, path, or `latest`. Raises `NoSuchRun`."""
-    found = find_manifest(wanted, runs, MANIFEST)
+    found = find_manifest(wanted, runs, EXPERIMENT_FILE)
     if found:
         return found
-    names = ", ".join(folder.name for folder in list(folders_with(MANIFEST, runs))[:5])
+    names = ", ".join(folder.name for folder in list(folders_with(EXPERIMENT_FILE, runs))[:5])
     if not names:
         raise NoSuchRun(f"there are no experiments in {runs}; `grokscope intervene modular --preset small` makes one")
     raise NoSuchRun(f"no experiment in {runs} is called {wanted!r}; there are: {names}")

@@ -42,7 +42,7 @@ RatioCell = tuple[float | None, float | None, float | None, EffectKind]
 
 
 @dataclass(frozen=True)
-class Noise:
+class ReplicateNoise:
     """How far runs of one seed lie apart."""
 
     sigma: float
@@ -170,7 +170,7 @@ class Effect:
         }
 
 
-def replicate_noise(baselines: Sequence[Outcome]) -> Noise:
+def replicate_noise(baselines: Sequence[Outcome]) -> ReplicateNoise:
     """σ of log grok step between baselines of one seed that grokked, pooled.
 
     The published runs' where there are no two of a seed, unless there are and did not grok, or none at all did: then it
@@ -186,14 +186,14 @@ def replicate_noise(baselines: Sequence[Outcome]) -> Noise:
     replicated = len(known) > len({outcome.seed for outcome in known})
     pooled = _pooled(list(groups.values()))
     if pooled is None and censored and (replicated or not grokked):
-        return Noise(math.inf, 0, "unknown", censored)
+        return ReplicateNoise(math.inf, 0, "unknown", censored)
     if pooled is None or pooled[0] == 0 == floor:
         sigma, degrees = _pooled(PUBLISHED_REPLICATES) or (0.0, 1)
-        return Noise(max(sigma, floor), degrees, "published", censored)
-    return Noise(max(pooled[0], floor), pooled[1], "replicates", censored)
+        return ReplicateNoise(max(sigma, floor), degrees, "published", censored)
+    return ReplicateNoise(max(pooled[0], floor), pooled[1], "replicates", censored)
 
 
-def effect(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: Noise) -> Effect | None:
+def effect(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: ReplicateNoise) -> Effect | None:
     """The effect over all pairs of the same seed and replicate; None where there is no pair."""
     others = {(outcome.seed, outcome.replicate): outcome for outcome in reference if outcome.known}
     pairs = [
@@ -244,7 +244,7 @@ class Slope:
         }  # fmt: skip
 
 
-def dose_slope(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: Noise) -> Slope | None:
+def dose_slope(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: ReplicateNoise) -> Slope | None:
     """Least squares of log grok step on dose, a level for each seed; its error from σ, or from what the line leaves.
 
     None with fewer than two doses that always grokked, or where the noise is unknown.

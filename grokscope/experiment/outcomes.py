@@ -11,7 +11,7 @@ from grokscope.experiment.design import Planned
 from grokscope.gate import Unreadable
 from grokscope.runs.log import Tail, decode
 from grokscope.runs.state import read_state
-from grokscope.sweeps.standing import State, read_standing
+from grokscope.sweeps.standing import CellState, read_standing
 
 Fate = Literal["grokked", "not grokked", "diverged", "pending", "never treated"]
 """`not grokked`: within the steps it had. `pending`: not over, and not grokked so far; it says nothing yet.
@@ -125,7 +125,7 @@ def _intervened(log: Path) -> list[Mapping[str, Any]]:
     return [event for event in found if event is not None and event["event"] == "intervened"]
 
 
-def _fate(state: State, grokked_step: int | None) -> Fate:
+def _fate(state: CellState, grokked_step: int | None) -> Fate:
     if grokked_step is not None:
         return "grokked"
     if state == "diverged":

@@ -6,30 +6,30 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.experiment.analysis import Analysis, ArmResult
-from grokscope.experiment.claims import Judged, ratio_in_words
+from grokscope.experiment.claims import JudgedClaim, ratio_in_words
 from grokscope.experiment.conditions import CONDITIONS, Arm
 from grokscope.experiment.design import Design, Planned
 from grokscope.experiment.effects import Effect, Slope
-from grokscope.sweeps.standing import Standing
+from grokscope.sweeps.standing import CellStanding
 from grokscope.words.durations import duration
 from grokscope.words.numbers import (
     count,
     counted,
     estimate,
     fixed,
-    interval,
+    interval_form,
     listed,
     number,
     p_value,
     parts_of_whole,
     whole_percent,
 )
-from grokscope.words.table import Cell, Column, Table
+from grokscope.words.table import Column, Table, TableCell
 
 _RATIO = ("ratio", "95 % low", "95 % high", "bound")
 
 
-def experiment_tables(analysis: Analysis, claims: Sequence[Judged]) -> list[Table]:
+def experiment_tables(analysis: Analysis, claims: Sequence[JudgedClaim]) -> list[Table]:
     """Effects, contrasts, dose and response, claims; those that have rows."""
     tables = (effects_table(analysis), contrasts_table(analysis), responses_table(analysis), claims_table(claims))
     return [table for table in tables if table.rows]
@@ -46,7 +46,7 @@ def effects_table(analysis: Analysis) -> Table:
         Column("verdict"),
         Column("detectable", whole_percent, rank=1),
         Column("p", p_value, rank=2),
-        Column("over seeds", interval(fixed(2)), parts=("over seeds, low", "over seeds, high"), rank=3),
+        Column("over seeds", interval_form(fixed(2)), parts=("over seeds, low", "over seeds, high"), rank=3),
         Column("relative norm", lambda strength: number(strength, 2), rank=4),
         Column("log-rank p", p_value, detail=True),
         Column("grok steps", detail=True),
@@ -115,7 +115,7 @@ def responses_table(analysis: Analysis) -> Table:
     )
 
 
-def claims_table(claims: Sequence[Judged]) -> Table:
+def claims_table(claims: Sequence[JudgedClaim]) -> Table:
     """A row a published claim, beside what these runs show."""
     return Table(
         "claims",
@@ -153,7 +153,7 @@ def spectrum_table(experiments: Mapping[str, Analysis]) -> Table:
     )
 
 
-def plan_table(planned: Sequence[tuple[Planned, Standing]]) -> Table:
+def experiment_plan_table(planned: Sequence[tuple[Planned, CellStanding]]) -> Table:
     """A row a run: how it stands, and what is to be done to it."""
     return Table(
         "plan",
@@ -166,7 +166,7 @@ def plan_table(planned: Sequence[tuple[Planned, Standing]]) -> Table:
     )
 
 
-def headline(design: Design, analysis: Analysis) -> str:
+def experiment_headline(design: Design, analysis: Analysis) -> str:
     """What was run, and how much of it is over."""
     outcomes = [outcome for result in analysis.arms for outcome in result.outcomes]
     over = sum(outcome.over for outcome in outcomes)
@@ -195,7 +195,7 @@ def remarks(analysis: Analysis) -> list[str]:
     return sentences
 
 
-def write_tables(design: Design, analysis: Analysis, claims: Sequence[Judged], folder: Path) -> list[Path]:
+def write_tables(design: Design, analysis: Analysis, claims: Sequence[JudgedClaim], folder: Path) -> list[Path]:
     """Every table as a CSV in `folder`, a CSV of all runs, and `results.md`. Returns their paths. Raises `OSError`."""
     outcomes = [outcome.to_dict() for result in analysis.arms for outcome in result.outcomes]
     tables = experiment_tables(analysis, claims)
@@ -215,7 +215,8 @@ def markdown(design: Design, analysis: Analysis, tables: Sequence[Table]) -> str
     settings = ", ".join(f"{key}={value}" for key, value in design.base.items()) or "none"
     parts = [
         f"# {design.name}",
-        f"{headline(design, analysis)}. Treated from step: {design.start}. Settings beside the preset: {settings}.",
+        f"{experiment_headline(design, analysis)}. Treated from step: {design.start}. Settings beside the preset: "
+        f"{settings}.",
         " ".join(remarks(analysis)),
         "\n".join(f"- {name}: {CONDITIONS[name].summary}" for name in named),
         *(f"## {table.title}\n\n{table.markdown().rstrip()}" for table in tables),
@@ -223,7 +224,7 @@ def markdown(design: Design, analysis: Analysis, tables: Sequence[Table]) -> str
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _arm_row(result: ArmResult) -> tuple[Cell, ...]:
+def _arm_row(result: ArmResult) -> tuple[TableCell, ...]:
     effect, baseline = result.effect, result.arm.is_baseline
     steps = [
         count(each.grok_step) if each.grok_step is not None else f"> {count(each.budget)}" for each in result.known
@@ -243,7 +244,7 @@ def _arm_row(result: ArmResult) -> tuple[Cell, ...]:
     )
 
 
-def _arm(arm: Arm) -> Cell:
+def _arm(arm: Arm) -> TableCell:
     return arm.condition, arm.dose
 
 
@@ -251,11 +252,11 @@ def _label(cell: tuple[str, float | None]) -> str:
     return Arm(*cell).label
 
 
-def _slope(slope: Slope | None) -> Cell:
+def _slope(slope: Slope | None) -> TableCell:
     return None if slope is None else (slope.slope, slope.low, slope.high, max(slope.doses))
 
 
-def _ratio(effect: Effect | None) -> Cell:
+def _ratio(effect: Effect | None) -> TableCell:
     return None if effect is None else effect.cell
 
 

@@ -180,7 +180,7 @@ def finite_difference(
     )
 
 
-def shares(commutator: Array, groups: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, float]:
+def block_shares(commutator: Array, groups: Mapping[str, Sequence[tuple[int, int]]]) -> dict[str, float]:
     """How ‖commutator‖² [size] divides among groups of slices (see `Layout.groups`): blocks sum to 1, layers do not."""
     whole = dot(commutator, commutator)
     return {

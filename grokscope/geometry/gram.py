@@ -62,7 +62,7 @@ def centred(products: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(products - mean - mean[:, None] + mean.mean())
 
 
-def shares(products: NDArray[np.float64], components: int = 1) -> NDArray[np.float64]:
+def variance_shares(products: NDArray[np.float64], components: int = 1) -> NDArray[np.float64]:
     """Shares of variance of the largest principal components, [components]; nan where nothing moved.
 
     `products` is a Gram matrix, centred or not.

@@ -29,7 +29,7 @@ NOT_ORTHONORMAL = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class Directions:
     """Orthonormal directions over some slices of the flat vector, zero elsewhere."""
 
     name: str
@@ -60,7 +60,7 @@ class Subspace:
 
     size: int
     """Length of the flat vector"""
-    blocks: tuple[Block, ...]
+    blocks: tuple[Directions, ...]
 
     def __post_init__(self) -> None:
         if not self.blocks:
@@ -168,7 +168,7 @@ def trajectory_basis(
     else:
         slices = {block.name: ((block.start, block.stop),) for block in weight_blocks(layout, blocks)}
     found = [(name, where, directions(snapshots, where, components)) for name, where in slices.items()]
-    moved = tuple(Block(name, where, rows) for name, where, rows in found if len(rows))
+    moved = tuple(Directions(name, where, rows) for name, where, rows in found if len(rows))
     if not moved:
         raise ValueError("the snapshots are all the same: no weight matrix moved, so there is no direction")
     return Subspace(layout.size, moved)
@@ -179,14 +179,14 @@ def weight_basis(weights: FloatArray, layout: Layout, components: int = 3, block
 
     The paper's three bases: of W(t), of W(t) − W(0) (`delta_basis`), of a sum of gradients (`gradient_basis`).
     """
-    found: list[Block] = []
+    found: list[Directions] = []
     for block in weight_blocks(layout, blocks):
         matrix = np.asarray(weights[block.start : block.stop], dtype=np.float64).reshape(block.shape)
         left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
         kept = min(components, int(np.count_nonzero(sizes > 1e-7 * sizes[0])))
         rows = np.einsum("ik,kj->kij", left[:, :kept], right[:kept]).reshape(kept, matrix.size)
         if kept:
-            found.append(Block(block.name, ((block.start, block.stop),), orthonormal(rows)))
+            found.append(Directions(block.name, ((block.start, block.stop),), orthonormal(rows)))
     if not found:
         raise ValueError("every weight matrix is zero, so there is no direction")
     return Subspace(layout.size, tuple(found))
@@ -217,7 +217,8 @@ def random_like(subspace: Subspace, generator: np.random.Generator) -> Subspace:
     return Subspace(
         subspace.size,
         tuple(
-            Block(block.name, block.slices, _random_rows(block.vectors.shape, generator)) for block in subspace.blocks
+            Directions(block.name, block.slices, _random_rows(block.vectors.shape, generator))
+            for block in subspace.blocks
         ),
     )
 
@@ -228,7 +229,7 @@ def random_joint(size: int, dimension: int, generator: np.random.Generator) -> S
     Uniformly distributed, and dense: `dimension` x `size` float32 numbers (SCAN's 96: 1.5 GB). What share of a vector
     lies in such a subspace is known without one: see `execution_share`.
     """
-    return Subspace(size, (Block("random", ((0, size),), _random_rows((dimension, size), generator)),))
+    return Subspace(size, (Directions("random", ((0, size),), _random_rows((dimension, size), generator)),))
 
 
 def _random_rows(shape: tuple[int, int], generator: np.random.Generator) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from grokscope.contract.arrays import FloatArray
 from grokscope.contract.parameters import Layout
 from grokscope.geometry.blocks import WeightBlock, Weights, covered, weight_blocks
-from grokscope.geometry.gram import Snapshots, gram, shares
+from grokscope.geometry.gram import Snapshots, gram, variance_shares
 
 Gram = NDArray[np.float64]
 """Inner products of displacements from W_0, [snapshots, snapshots]"""
@@ -41,7 +41,7 @@ def random_walk_share(snapshots: int) -> float:
 def expanding(products: Gram, windows: Sequence[int] | None = None) -> list[float]:
     """PC1 of the first t snapshots, for each t in `windows`; by default every t from `FEWEST` on."""
     ends = range(FEWEST, len(products) + 1) if windows is None else windows
-    return [float(shares(products[:end, :end])[0]) for end in ends]
+    return [float(variance_shares(products[:end, :end])[0]) for end in ends]
 
 
 def subsampled(products: Gram, count: int) -> Gram:
@@ -139,7 +139,7 @@ class Question:
         return Concentration(
             name,
             entries,
-            tuple(map(float, shares(products, self.components))),
+            tuple(map(float, variance_shares(products, self.components))),
             _null([_first(walk) for walk in walks]),
             tuple(map(_window, ends, walk_ends)),
             tuple(map(_window, fewer, walk_fewer)),
@@ -188,7 +188,7 @@ class ExpandingPC1:
         with np.errstate(invalid="ignore", over="ignore"):  # a run may diverge: it has no share from then on
             self._append((inside - self._start).astype(np.float32))
             count = len(self._displacements)
-            share = float(shares(self._products[:count, :count])[0]) if count >= FEWEST else math.nan
+            share = float(variance_shares(self._products[:count, :count])[0]) if count >= FEWEST else math.nan
         return share if math.isfinite(share) else None
 
     def _append(self, displacement: NDArray[np.float32]) -> None:
@@ -201,7 +201,7 @@ class ExpandingPC1:
 
 
 def _first(products: Gram) -> float:
-    return float(shares(products)[0])
+    return float(variance_shares(products)[0])
 
 
 def _null(drawn: Sequence[float]) -> Null | None:

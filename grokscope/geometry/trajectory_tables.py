@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from grokscope.geometry.trajectory import RANDOM_WALK_LIMIT, Concentration, random_walk_share
 from grokscope.words.numbers import count, percent
-from grokscope.words.table import Cell, Column, Table
+from grokscope.words.table import Column, Table, TableCell
 
 
 def shares_table(found: Sequence[Concentration], steps: Sequence[int]) -> Table:
@@ -31,7 +31,7 @@ def shares_table(found: Sequence[Concentration], steps: Sequence[int]) -> Table:
 def sensitivity_table(found: Sequence[Concentration], snapshots: int) -> Table:
     """A row a block: PC1 from fewer, evenly spaced snapshots of the same run."""
     counts = [*(window.snapshots for window in found[-1].subsamples), snapshots]
-    rows: list[tuple[Cell, ...]] = [
+    rows: list[tuple[TableCell, ...]] = [
         (block.name, *(window.share for window in block.subsamples), block.shares[0]) for block in found
     ]
     joint = found[-1]
@@ -65,7 +65,7 @@ def _quarters(found: Sequence[Concentration], snapshots: int) -> list[int]:
     return sorted({ends.index(end) for part in (1, 2, 3) if (end := round(part * snapshots / 4)) in ends[:-1]})
 
 
-def _null(block: Concentration) -> tuple[Cell, ...]:
+def _null(block: Concentration) -> tuple[TableCell, ...]:
     if block.null is None:
         return ()
     z = block.null.z(block.shares[0])

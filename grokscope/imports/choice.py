@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from grokscope.imports.names import usual_fact, usual_signal
 from grokscope.imports.recipe import Recipe
 from grokscope.imports.sheets import Renamed, Sheet, Unimportable, nearest, some
+from grokscope.warning.predictors import LR
 from grokscope.warning.trajectory import exported, known_columns
 
 BATCH: Mapping[str, str] = {"loss": "trained.loss", "lr": "trained.lr"}
 """Numbers of the training batches, which no rule looks at, by the names that `grokscope export` gives them"""
-LR = "optimizer.lr"
 NEEDED = "test_accuracy"
 
 

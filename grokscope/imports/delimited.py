@@ -23,9 +23,9 @@ from grokscope.words.numbers import counted
 
 DELIMITERS = (",", "\t", ";")
 TORN = "the last line, which has no end, as a writer that was killed leaves it"
-LOOKED_AT = 100
+FIRST_LINES = 100
 """Lines in which the header is looked for"""
-BLOCK = 1 << 16
+BLOCK_CHARACTERS = 1 << 16
 """Characters read at once"""
 ODD_SHARE = 0.1
 """Of the rows may be of another length than the header; where more are, the header is not theirs"""
@@ -173,7 +173,7 @@ class _Lines:
         for _ in range(self._header.lines):
             self._text.readline()
         taken, line = 0, "\n"
-        while lines := self._text.readlines(BLOCK):
+        while lines := self._text.readlines(BLOCK_CHARACTERS):
             taken += sum(map(len, lines))
             if taken > LARGEST_FILE:
                 raise Unimportable(f"a table of more than {LARGEST_FILE >> 30} GiB is too large")
@@ -226,7 +226,7 @@ def _found_header(text: TextIO, place: str) -> _Header:
     """The first line of several cells that the next line has as many of, unless it holds numbers."""
     comment: list[str] = []
     begun: list[_Header] = []
-    for number, line in enumerate(islice(text, LOOKED_AT), 1):
+    for number, line in enumerate(islice(text, FIRST_LINES), 1):
         delimiter = max(DELIMITERS, key=line.count)
         cells = _split(line, delimiter if line.count(delimiter) else " ")
         if len(cells) < 2:

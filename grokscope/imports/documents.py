@@ -28,7 +28,7 @@ LONGEST_WORD = 64
 """Characters of a number or a name that may have been cut"""
 DEEPEST = 4
 """Levels at which a history is looked for"""
-LOOKED_AT = 100
+FIRST_RECORDS = 100
 """Records that are looked at to see what a list holds"""
 HISTORIES = frozenset(
     {"history", "log_history", "logs", "log", "metrics", "records", "results", "rows", "data", "evaluations", "evals"}
@@ -74,7 +74,7 @@ def fragments_of(file: Path) -> list[Fragment]:
     stream = _Array(file) if start == "[" else _Lines(file) if _is_lines(file) else None
     if stream is None:
         return _of_document(_document(file), file)
-    first = [record for _, record in islice(stream([]), LOOKED_AT)]
+    first = [record for _, record in islice(stream([]), FIRST_RECORDS)]
     _refuse_own(first[:1], file)
     if all(map(_is_row, first)):
         return [Fragment(Records(file.name, stream))]
@@ -237,7 +237,7 @@ def _walked(value: Any, at: _Where) -> Iterator[Fragment]:
     if at.depth < 0:
         return
     if isinstance(value, list) and value and _are_objects(value):
-        if all(map(_is_row, value[:LOOKED_AT])):
+        if all(map(_is_row, value[:FIRST_RECORDS])):
             yield Fragment(_of_records(value, at), at.run)
             return
         for number, each in enumerate(value, 1):

@@ -12,7 +12,7 @@ from grokscope.imports.choice import NEEDED
 from grokscope.imports.reading import ForeignRun, read_runs
 from grokscope.imports.recipe import Recipe
 from grokscope.imports.sources import find_files, find_sources
-from grokscope.imports.writing import Written, check_free, write_run
+from grokscope.imports.writing import ImportedRun, check_free, write_run
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 LONGEST_NAME = 100
@@ -24,7 +24,7 @@ AS_FOUND = Recipe()
 class Import:
     """What came of an import."""
 
-    runs: tuple[Written, ...]
+    runs: tuple[ImportedRun, ...]
     remarks: tuple[str, ...]
     """What was passed over and what was not taken, a sentence each and once"""
 
@@ -51,7 +51,7 @@ def import_runs(
     return Import(tuple(written), tuple(dict.fromkeys(remarks)))
 
 
-def _doubt(written: Written) -> str | None:
+def _doubt(written: ImportedRun) -> str | None:
     """Of a run that has grokked before it began: its accuracies may be small percentages."""
     steps, accuracies = written.run.columns["step"], written.run.columns[NEEDED]
     if written.run.scale == "percent" or written.result["grokked_step"] != steps[np.isfinite(accuracies)][0]:

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from grokscope.imports.choice import LR, NEEDED, Choice, Chosen, Lacking, choose
+from grokscope.contract.arrays import Floats
+from grokscope.contract.examples import Ints
+from grokscope.imports.choice import NEEDED, Choice, Chosen, Lacking, choose
 from grokscope.imports.names import usual_fact
-from grokscope.imports.recipe import Duplicates, Recipe, Scale, fact_value
-from grokscope.imports.sheets import ABSENT, LARGEST_STEP, Array, Cells, Ints, Unimportable
+from grokscope.imports.recipe import AccuracyScale, Duplicates, Recipe, fact_value
+from grokscope.imports.sheets import ABSENT, Cells, Unimportable
 from grokscope.imports.sources import Source
+from grokscope.warning.predictors import LR
+from grokscope.warning.tables import LARGEST_STEP
 from grokscope.warning.trajectory import Fact
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
@@ -25,11 +29,11 @@ BUDGET = "train.steps"
 
 
 @dataclass(frozen=True)
-class Series:
+class ReadSeries:
     """One signal as it was read, in the order of the file. All [n]."""
 
-    steps: Array
-    values: Array
+    steps: Floats
+    values: Floats
     lines: Ints
     place: str
     column: str
@@ -41,7 +45,7 @@ class Raw:
 
     name: str
     source: Source
-    series: dict[str, list[Series]] = field(default_factory=dict)
+    series: dict[str, list[ReadSeries]] = field(default_factory=dict)
     facts: dict[str, Fact] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -63,13 +67,13 @@ class ForeignRun:
 
     name: str
     source: Source
-    columns: Mapping[str, Array]
+    columns: Mapping[str, Floats]
     """`step`, ascending, and signals by our names; equal lengths [n], NaN where a record lacks one"""
     facts: Mapping[str, Fact]
     budget: int
     taken: Mapping[str, str]
     """Our names to theirs"""
-    scale: Scale
+    scale: AccuracyScale
     remarks: Sequence[str]
 
 
@@ -192,7 +196,7 @@ def _take(raw: Raw, cells: Cells, rows: Ints, chosen: Chosen) -> None:
         values = cells.numbers[theirs][rows]
         seen = np.isfinite(values)
         if seen.any():
-            series = Series(steps[seen], values[seen], lines[seen], chosen.sheet.place, theirs)
+            series = ReadSeries(steps[seen], values[seen], lines[seen], chosen.sheet.place, theirs)
             raw.series.setdefault(ours, []).append(series)
 
 
@@ -226,7 +230,7 @@ def _range(values: Sequence[float]) -> str:
 # --- scale ------------------------------------------------------------------------------------------------------------
 
 
-def scale_of(raws: Sequence[Raw], recipe: Recipe) -> Scale:
+def scale_of(raws: Sequence[Raw], recipe: Recipe) -> AccuracyScale:
     """Whether accuracies are fractions or out of 100: as was said, else by all accuracies of a file, else asked.
 
     A control that never generalizes shows its scale by the training accuracy alone. Raises `Unimportable`.
@@ -253,7 +257,7 @@ def scale_of(raws: Sequence[Raw], recipe: Recipe) -> Scale:
     return "percent" if percentages else "fraction"
 
 
-def _fractions(series: Series, scale: Scale) -> Array:
+def _fractions(series: ReadSeries, scale: AccuracyScale) -> Floats:
     """Accuracies as fractions. Raises `Unimportable` for what is none."""
     top = 100.0 if scale == "percent" else 1.0
     values = series.values / top
@@ -273,7 +277,7 @@ def _fractions(series: Series, scale: Scale) -> Array:
 # --- the run ----------------------------------------------------------------------------------------------------------
 
 
-def _finished(raw: Raw, scale: Scale, budget: int, recipe: Recipe) -> ForeignRun:
+def _finished(raw: Raw, scale: AccuracyScale, budget: int, recipe: Recipe) -> ForeignRun:
     series = {
         name: [replace(each, values=_fractions(each, scale)) for each in several] if name in ACCURACIES else several
         for name, several in raw.series.items()
@@ -297,7 +301,7 @@ def _finished(raw: Raw, scale: Scale, budget: int, recipe: Recipe) -> ForeignRun
     return ForeignRun(raw.name, raw.source, columns, facts, budget, raw.columns, scale, remarks)
 
 
-def _rate(values: Array, remarks: list[str]) -> Fact:
+def _rate(values: Floats, remarks: list[str]) -> Fact:
     """A constant learning rate as a number; a schedule as its range, for no number would be true."""
     high = float(values.max())
     if (values == high).all():
@@ -310,7 +314,7 @@ def _rate(values: Array, remarks: list[str]) -> Fact:
     return between
 
 
-def _merged(name: str, several: Sequence[Series], duplicates: Duplicates) -> tuple[Array, Array]:
+def _merged(name: str, several: Sequence[ReadSeries], duplicates: Duplicates) -> tuple[Floats, Floats]:
     """Steps, ascending, each once, and values [n]. Raises `Unimportable` where a step has two values."""
     steps, values = (np.concatenate([getattr(each, part) for each in several]) for part in ("steps", "values"))
     order = np.argsort(steps, kind="stable")
@@ -323,7 +327,7 @@ def _merged(name: str, several: Sequence[Series], duplicates: Duplicates) -> tup
     return steps[kept], values[kept]
 
 
-def _two_values(name: str, several: Sequence[Series], order: Ints, index: int) -> str:
+def _two_values(name: str, several: Sequence[ReadSeries], order: Ints, index: int) -> str:
     one, other = (_origin(several, int(order[place])) for place in (index, index + 1))
     (before, place), (after, again) = one, other
     return (
@@ -333,7 +337,7 @@ def _two_values(name: str, several: Sequence[Series], order: Ints, index: int) -
     )
 
 
-def _origin(several: Iterable[Series], index: int) -> tuple[Series, int]:
+def _origin(several: Iterable[ReadSeries], index: int) -> tuple[ReadSeries, int]:
     """Which of the series a place in all of them is in, and where."""
     for series in several:
         if index < len(series.steps):

@@ -7,7 +7,7 @@ from typing import Literal
 from grokscope.warning.trajectory import Fact
 
 Duplicates = Literal["error", "first", "last"]
-Scale = Literal["fraction", "percent"]
+AccuracyScale = Literal["fraction", "percent"]
 
 IMPORTED = "imported"
 """The task of runs of which nobody says what they learn"""
@@ -30,7 +30,7 @@ class Recipe:
     """Test accuracy that counts as grokked, a fraction"""
     consecutive: int = 3
     """Records in a row that it must last"""
-    scale: Scale | None = None
+    scale: AccuracyScale | None = None
     """Of accuracies; None: as the numbers show it"""
     duplicates: Duplicates = "error"
     """Which of two values for one step counts"""

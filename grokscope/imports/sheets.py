@@ -10,15 +10,14 @@ from operator import itemgetter
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from grokscope.contract.arrays import Floats
+from grokscope.contract.examples import Ints
 
 Getter = Callable[[Any], Any]
-Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 ABSENT = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "inf", "-inf", "+inf", "infinity", "-infinity"})
 """Words for no number, in lower case"""
-LARGEST_STEP = 2**53
 
 
 class Unimportable(ValueError):
@@ -31,7 +30,7 @@ class Cells:
 
     lines: Ints
     """Line of the file, or number of the record, from 1"""
-    numbers: Mapping[str, Array]
+    numbers: Mapping[str, Floats]
     """NaN where there is no number, or none that is finite"""
     words: Mapping[str, list[str]]
     """Text as it stands; empty where there is none"""

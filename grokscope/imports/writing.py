@@ -53,13 +53,15 @@ ESTIMATORS: Mapping[str, tuple[str, str]] = {
     "finite-difference": ("finite_difference_defect", "finite_difference_floor"),
 }
 """The defect and its rounding floor, by the estimator that a `measured` event names; the first that a run has counts"""
-SCORES = tuple((f"{split}_{score}", split, score) for split in ("train", "test") for score in ("accuracy", "loss"))
-BLOCK = 1 << 14
+SPLIT_SCORES = tuple(
+    (f"{split}_{score}", split, score) for split in ("train", "test") for score in ("accuracy", "loss")
+)
+ROWS_AT_ONCE = 1 << 14
 """Rows that are made into Python's numbers at once"""
 
 
 @dataclass(frozen=True)
-class Written:
+class ImportedRun:
     """An import that is a run directory now."""
 
     directory: RunDirectory
@@ -98,7 +100,7 @@ def is_import(path: Path) -> bool:
     return False
 
 
-def write_run(run: ForeignRun, target: Path, recipe: Recipe) -> Written:
+def write_run(run: ForeignRun, target: Path, recipe: Recipe) -> ImportedRun:
     """Write a run directory; its log appears when it is whole, and takes the place of another import's.
 
     See `check_free`. Raises `OSError`.
@@ -116,7 +118,7 @@ def write_run(run: ForeignRun, target: Path, recipe: Recipe) -> Written:
         with suppress(OSError):  # which it is not where an import stood there before
             target.rmdir()
         raise
-    return Written(directory, run, len(run.columns["step"]), result)
+    return ImportedRun(directory, run, len(run.columns["step"]), result)
 
 
 def _write_events(out: TextIO, run: ForeignRun, name: str, recipe: Recipe) -> Mapping[str, Any]:
@@ -231,8 +233,8 @@ def records_of(run: ForeignRun) -> Iterator[dict[str, Any]]:
     """What was recorded, step by step, as events without their envelope, in the order of a trainer."""
     names = [name for name in run.columns if name != "step"]
     steps, estimator = run.columns["step"], _estimator(run)
-    for start in range(0, len(steps), BLOCK):
-        rows = slice(start, start + BLOCK)
+    for start in range(0, len(steps), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
         columns = (run.columns[name][rows].tolist() for name in names)
         for step, *values in zip(map(int, steps[rows]), *columns, strict=True):
             known = {name: value for name, value in zip(names, values, strict=True) if value == value}
@@ -274,7 +276,7 @@ def _measured(known: dict[str, float], estimator: str) -> dict[str, Any]:
 
 def _scores(known: dict[str, float]) -> dict[str, dict[str, float]]:
     told: dict[str, dict[str, float]] = {}
-    for name, split, score in SCORES:
+    for name, split, score in SPLIT_SCORES:
         if name in known:
             told.setdefault(split, {})[score] = known.pop(name)
     return told

@@ -17,7 +17,7 @@ from grokscope.contract.streams import generator
 from grokscope.gate import Unreadable
 from grokscope.geometry.blocks import covered, weight_blocks
 from grokscope.geometry.gram import Snapshots
-from grokscope.geometry.subspaces import Block, Projector, Subspace, random_joint, random_like, trajectory_basis
+from grokscope.geometry.subspaces import Directions, Projector, Subspace, random_joint, random_like, trajectory_basis
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.history import stored_vector
 from grokscope.runs.snapshots import snapshot_file
@@ -69,7 +69,7 @@ def opened_basis(parameters: BasisParameters, on: SwitchedOn) -> Projector | Non
     return Projector(_subspace(parameters, on), on.session)
 
 
-def facts_of(basis: Projector | None) -> dict[str, Any]:
+def basis_facts(basis: Projector | None) -> dict[str, Any]:
     """What the record of an intervention says of its subspace."""
     if basis is None:
         return {}
@@ -218,7 +218,7 @@ def _random(parameters: BasisParameters, on: SwitchedOn) -> Subspace:
         return random_joint(on.layout.size, parameters.components * len(slices), random)
     entries = [sum(stop - start for start, stop in where) for _, where in slices]
     shape = [
-        Block(name, where, np.eye(min(parameters.components, size), size, dtype=np.float32))
+        Directions(name, where, np.eye(min(parameters.components, size), size, dtype=np.float32))
         for (name, where), size in zip(slices, entries, strict=True)
     ]
     return random_like(Subspace(on.layout.size, tuple(shape)), random)

@@ -9,7 +9,13 @@ from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, Plan, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import PAPER_ETA, CommutatorSample, exact, finite_difference, norm
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import OptionalBasisParameters, basis_memory, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import (
+    OptionalBasisParameters,
+    basis_facts,
+    basis_memory,
+    basis_objection,
+    opened_basis,
+)
 
 
 class KickParameters(OptionalBasisParameters):
@@ -35,7 +41,7 @@ class Kick(Intervention):
         self._parameters = parameters
         self.every = max(1, parameters.every)
         self.once = not parameters.every
-        self.facts = facts_of(basis)
+        self.facts = basis_facts(basis)
 
     def after_update(self, step: StepInProgress) -> Change | None:
         theta = step.session.parameters * 1

@@ -7,7 +7,13 @@ from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import norm
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import OptionalBasisParameters, basis_memory, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import (
+    OptionalBasisParameters,
+    basis_facts,
+    basis_memory,
+    basis_objection,
+    opened_basis,
+)
 
 
 class NoiseParameters(OptionalBasisParameters):
@@ -27,7 +33,7 @@ class Noise(Intervention):
         self._basis = basis
         self._parameters = parameters
         self.every = parameters.every
-        self.facts = facts_of(basis)
+        self.facts = basis_facts(basis)
 
     def displace(self, step: StepInProgress) -> Change | None:
         theta = step.session.parameters * 1

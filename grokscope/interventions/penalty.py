@@ -5,7 +5,7 @@ from pydantic import Field
 from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import BasisParameters, basis_memory, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import BasisParameters, basis_facts, basis_memory, basis_objection, opened_basis
 from grokscope.interventions.project import Project
 
 
@@ -30,7 +30,7 @@ class Penalty(Intervention):
         self._basis = basis
         self._weight = weight
         self._anchor = anchor
-        self.facts = facts_of(basis)
+        self.facts = basis_facts(basis)
 
     def on_gradient(self, step: StepInProgress) -> Change | None:
         gradient = step.gradient

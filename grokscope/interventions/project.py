@@ -7,7 +7,7 @@ from pydantic import Field
 from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import BasisParameters, basis_memory, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import BasisParameters, basis_facts, basis_memory, basis_objection, opened_basis
 
 
 class ProjectParameters(BasisParameters):
@@ -28,7 +28,7 @@ class Project(Intervention):
         self._strength = strength
         self._at = at
         self._before: Array = None
-        self.facts = facts_of(basis)
+        self.facts = basis_facts(basis)
 
     def before_update(self, step: StepInProgress) -> Change | None:
         if self._at == "update":

@@ -5,7 +5,7 @@ from pydantic import Field
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
 from grokscope.geometry.commutator import norm
 from grokscope.geometry.subspaces import Projector
-from grokscope.interventions.basis import BasisParameters, basis_memory, basis_objection, facts_of, opened_basis
+from grokscope.interventions.basis import BasisParameters, basis_facts, basis_memory, basis_objection, opened_basis
 
 
 class RescaleParameters(BasisParameters):
@@ -18,7 +18,7 @@ class Rescale(Intervention):
     def __init__(self, basis: Projector, strength: float) -> None:
         self._basis = basis
         self._strength = strength
-        self.facts = facts_of(basis)
+        self.facts = basis_facts(basis)
 
     def before_update(self, step: StepInProgress) -> Change | None:
         gradient = step.gradient

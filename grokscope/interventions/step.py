@@ -17,7 +17,7 @@ from grokscope.contract.interventions import Change, Intervention, StepInProgres
 from grokscope.contract.streams import generator
 from grokscope.geometry.commutator import norm
 
-Source = Literal["flag", "control", "schedule"]
+TreatmentSource = Literal["flag", "control", "schedule"]
 """Who switched it"""
 
 
@@ -30,7 +30,7 @@ class Active:
     since: int
     """Steps taken when it was switched on"""
     parameters: Mapping[str, Any]
-    source: Source
+    source: TreatmentSource
 
     def acts_in(self, number: int) -> bool:
         """Whether it acts in the step behind `number` steps."""

@@ -19,14 +19,24 @@ from grokscope.contract.examples import Packer
 from grokscope.contract.interventions import Change, Plan, SwitchedOn
 from grokscope.contract.memory import TooLarge, require_memory
 from grokscope.contract.parameters import Layout
-from grokscope.events import Intervened, Number
+from grokscope.contract.signals import Number
+from grokscope.events import Intervened
 from grokscope.gate import Unreadable
 from grokscope.geometry.commutator import norm
-from grokscope.interventions.step import Acted, Active, Source, stepped
+from grokscope.interventions.step import Acted, Active, TreatmentSource, stepped
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.snapshots import read_snapshot, snapshot_file
 from grokscope.settings.config import ConfigError, RunConfig
-from grokscope.settings.schedule import BadSchedule, Entry, Time, checked, may_be_on, reached, specified, validated
+from grokscope.settings.schedule import (
+    BadSchedule,
+    Entry,
+    Time,
+    checked,
+    may_be_on,
+    reached,
+    specified,
+    validated_intervention,
+)
 
 
 class Refused(ValueError):
@@ -79,11 +89,11 @@ class Treatment:
                 switches.append(Switch(entry.kind, True, entry.parameters, refusal))
         return switches
 
-    def switched_on(self, kind: str, parameters: Mapping[str, Any], source: Source, step: int) -> Intervened:
+    def switched_on(self, kind: str, parameters: Mapping[str, Any], source: TreatmentSource, step: int) -> Intervened:
         """Switch on, or on anew where it is on; returns the event that says so. Raises `Refused`."""
         try:
             spec = specified(kind)
-            valid = validated(spec, parameters)
+            valid = validated_intervention(spec, parameters)
             require_memory(kind, spec.memory(valid, self._plan(step)))
             theta = self._session.tonumpy(self._session.parameters)
             opened = spec.open(valid, self._moment(step, theta))
@@ -99,7 +109,7 @@ class Treatment:
             facts=dict(opened.facts),
         )  # fmt: skip
 
-    def switched_off(self, kind: str, source: Source, step: int, reason: str | None = None) -> Intervened:
+    def switched_off(self, kind: str, source: TreatmentSource, step: int, reason: str | None = None) -> Intervened:
         """Switch off; returns the event that says so. Raises `Refused` where it is not on."""
         if kind not in self._on:
             try:
@@ -203,7 +213,7 @@ class Treatment:
             try:
                 spec = specified(kind)
                 theta = read_snapshot(snapshot_file(self._run.snapshots, since)).parameters
-                opened = spec.open(validated(spec, seen["parameters"]), self._moment(since, theta))
+                opened = spec.open(validated_intervention(spec, seen["parameters"]), self._moment(since, theta))
             except (BadSchedule, Unreadable, ValueError) as problem:
                 raise ConfigError(f"{kind}, on since step {since}, cannot go on: {problem}") from None
             if dict(opened.facts) != seen["facts"]:
@@ -248,7 +258,7 @@ def objections(config: RunConfig, run: Path, own: Layout) -> list[str]:
         if not entry.off:
             spec, step = specified(entry.kind), entry.when if isinstance(entry.when, int) else None
             plan = Plan(run, config.snapshot.every, step, own)
-            parameters = validated(spec, entry.parameters)
+            parameters = validated_intervention(spec, entry.parameters)
             objection = spec.objection(parameters, plan)
             if objection is None:
                 try:

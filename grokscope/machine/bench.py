@@ -23,7 +23,7 @@ from grokscope.settings.config import RunConfig
 from grokscope.settings.signals import installed_signals
 from grokscope.training.evaluation import PreparedSplit
 from grokscope.training.launch import available_backend
-from grokscope.training.vantage import LiveVantage, Watched
+from grokscope.training.vantage import LiveVantage, WatchedRun
 from grokscope.words.numbers import count, fixed, number
 from grokscope.words.table import Column, Table
 
@@ -41,7 +41,7 @@ Ready = Callable[[int], Callable[[], object]]
 
 
 @dataclass(frozen=True)
-class Cost:
+class OperationCost:
     """One operation."""
 
     operation: str
@@ -61,7 +61,7 @@ class Bench:
     device: str
     details: dict[str, str]
     parameters: int
-    costs: list[Cost]
+    costs: list[OperationCost]
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -90,7 +90,7 @@ class Bench:
         )
 
 
-def bench(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) -> Bench:
+def time_operations(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) -> Bench:
     """Time every operation for about `seconds` in all, at least three rounds. Raises `Unavailable`, `ConfigError`."""
     spec, device = available_backend(config)
     data = task.load(options, config.train.seed)
@@ -136,7 +136,7 @@ def _signals(config: RunConfig, data: TaskData, session: Session, train: Packer)
     where, start = layout(model), initial_parameters(model, config.train.seed)
     moved = [start + step * generator(step, "analysis").standard_normal(len(start)) / 100 for step in range(SNAPSHOTS)]
     splits = {name: Packer(split, model).whole for name, split in data.splits.items()}
-    watched = Watched(
+    watched = WatchedRun(
         config=config.model_copy(update={"measure": config.measure.model_copy(update=one)}),
         session=session,
         layout=where,
@@ -199,13 +199,13 @@ def _milliseconds(operation: str, ready: Ready, synchronize: Callable[[], None],
     return 1e3 * (time.perf_counter() - started)
 
 
-def _costs(timings: dict[str, list[float]]) -> list[Cost]:
+def _costs(timings: dict[str, list[float]]) -> list[OperationCost]:
     medians = {operation: float(np.median(measured)) for operation, measured in timings.items()}
     costs = []
     for operation, milliseconds in medians.items():
         twin = medians.get(PLAIN_TWINS.get(operation, ""))
         costs.append(
-            Cost(
+            OperationCost(
                 operation,
                 milliseconds,
                 milliseconds / medians["gradient"],

@@ -14,7 +14,7 @@ from typing import Any
 from grokscope import __version__, registry
 from grokscope.contract.arrays import Precision
 from grokscope.contract.backends import BackendSpec, Device, Unavailable
-from grokscope.machine.verify import TOLERANCES, Check, load, points, verify, worst
+from grokscope.machine.verify import GOLDEN_TOLERANCES, Check, golden_points, load, verify, worst
 from grokscope.settings.config import RunConfig
 from grokscope.training.launch import available_backend
 from grokscope.words.numbers import number
@@ -94,7 +94,7 @@ class Verified:
 
     @property
     def tolerance(self) -> float:
-        return TOLERANCES[self.precision]
+        return GOLDEN_TOLERANCES[self.precision]
 
     @property
     def within(self) -> bool:
@@ -121,7 +121,7 @@ def verified_points(folder: Path, backend: str, device: str, precision: Precisio
     Raises `Unavailable`, `registry.NoSuchPlugin`, `FileNotFoundError` where there are no points, `ValueError` for
     points of a kind that is not known here.
     """
-    names = points(folder)
+    names = golden_points(folder)
     asked = RunConfig.model_validate({"task": {}, "backend": {"name": backend, "device": device}})
     spec, _ = available_backend(asked)
     for each in [precision] if precision else _precisions(spec, device):

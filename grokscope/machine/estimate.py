@@ -24,7 +24,7 @@ from grokscope.training.launch import available_backend
 
 ENOUGH_SECONDS = 0.3
 """An operation is repeated until it has taken so long, or so often:"""
-MOST_CALLS = 20
+_MOST_CALLS = 20
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _median(call: Callable[[int], object], synchronize: Callable[[], None]) -> f
     call(0)
     synchronize()
     taken: list[float] = []
-    while not taken or (sum(taken) < ENOUGH_SECONDS and len(taken) < MOST_CALLS):
+    while not taken or (sum(taken) < ENOUGH_SECONDS and len(taken) < _MOST_CALLS):
         started = time.perf_counter()
         call(1 + len(taken))
         synchronize()

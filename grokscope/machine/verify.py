@@ -22,7 +22,7 @@ from grokscope.geometry.commutator import bracket, dot, norm
 
 PACKAGED = Path(__file__).parent.parent / "testing" / "golden"
 
-TOLERANCES: Mapping[Precision, float] = {"float64": 1e-6, "float32": 1e-3}
+GOLDEN_TOLERANCES: Mapping[Precision, float] = {"float64": 1e-6, "float32": 1e-3}
 """Largest relative error of any quantity, on any backend."""
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -51,7 +51,7 @@ class Check(NamedTuple):
     relative_error: float
 
 
-def points(folder: Path = PACKAGED) -> list[str]:
+def golden_points(folder: Path = PACKAGED) -> list[str]:
     """Names of the golden points in `folder`, sorted. Raises `FileNotFoundError` where there is none."""
     names = sorted(path.stem for path in folder.glob("*.npz") if path.with_suffix(".json").exists())
     if not names:

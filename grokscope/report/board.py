@@ -5,16 +5,22 @@ from typing import TYPE_CHECKING
 
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import Run
-from grokscope.report.style import BLUE, CYCLE, DOUBLE, FAINT, INK, VERMILLION, points, short
+from grokscope.report.style import BLUE, CYCLE, DOUBLE, FAINT, INK, VERMILLION, points, tick_text
 from grokscope.warning.scoreboard import Horizon, RuleRow, Scoreboard, scoreboard
-from grokscope.warning.scoreboard_tables import at_words, auroc_in_words, headline, rule_in_words, scoreboard_tables
+from grokscope.warning.scoreboard_tables import (
+    at_words,
+    auroc_in_words,
+    rule_row_in_words,
+    scoreboard_headline,
+    scoreboard_tables,
+)
 from grokscope.words.names import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROW = 0.21
+ROW_INCHES = 0.21
 """Height of a rule or signal, inches"""
 LINEAR = 100
 """Steps of lead within which the axis is linear"""
@@ -25,9 +31,9 @@ def section(runs: Sequence[Run], task: str) -> Section:
     board = scoreboard([run.trajectory for run in runs])
     title = f"Scoreboard: {task}"
     paragraph = (
-        f"{headline(board)} Unfinished runs are in no row. A false alarm is a rule that fired on a run that never "
-        "grokked. The longer such runs are watched, the more false alarms there are, so the false alarms by the median "
-        "grok step are counted apart."
+        f"{scoreboard_headline(board)} Unfinished runs are in no row. A false alarm is a rule that fired on a run that "
+        "never grokked. The longer such runs are watched, the more false alarms there are, so the false alarms by the "
+        "median grok step are counted apart."
     )
     parts: list[Part] = [_rules_plate(board, task), _auroc_plate(board, task)]
     parts += [table.about(task) for table in scoreboard_tables(board)]
@@ -49,7 +55,7 @@ def _rules_plate(board: Scoreboard, task: str) -> Plate | LeftOut:
         caption="Left: lead from confirmation over the runs that grokked, median and quartiles; left of zero the rule "
         "came too late. Middle: where that is on the way from step 0 to grokking. Right: share of runs on which the "
         "rule fired: those that grok, in time, and those that never do.",
-        alt=f"Chart of rules. {'; '.join(rule_in_words(row, board.names) for row in board.rules)}.",
+        alt=f"Chart of rules. {'; '.join(rule_row_in_words(row, board.names) for row in board.rules)}.",
         draw=lambda: draw_rules(board),
     )
 
@@ -60,7 +66,7 @@ def draw_rules(board: Scoreboard) -> "Figure":
     from matplotlib.ticker import FuncFormatter
 
     rows = board.rules
-    figure = Figure(figsize=(DOUBLE, 1.05 + ROW * len(rows)))
+    figure = Figure(figsize=(DOUBLE, 1.05 + ROW_INCHES * len(rows)))
     lead, fraction, share = figure.subplots(1, 3, sharey=True, width_ratios=[1.35, 1, 1])
     for place, row in enumerate(rows):
         for axes, spread in ((lead, row.lead), (fraction, row.fraction_of_grok_step)):
@@ -75,7 +81,7 @@ def draw_rules(board: Scoreboard) -> "Figure":
                           va="center")  # fmt: skip
         _draw_shares(share, place, row)
     lead.set_xscale("symlog", linthresh=LINEAR, linscale=0.7)
-    lead.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    lead.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
     lead.axvline(0, color=INK, linewidth=0.7)
     fraction.axvline(1, color=INK, linewidth=0.7)
     lead.set_xlabel("lead from confirmation (steps)")
@@ -138,7 +144,7 @@ def draw_aurocs(board: Scoreboard) -> "Figure":
     horizons = _horizons(board)
     known = {(row.signal, row.horizon): row for row in board.aurocs if row.auroc is not None}
     names = [name for name in dict.fromkeys(row.signal for row in board.aurocs) if any(key[0] == name for key in known)]
-    figure = Figure(figsize=(DOUBLE * 0.82, 0.95 + ROW * 1.25 * len(names)))
+    figure = Figure(figsize=(DOUBLE * 0.82, 0.95 + ROW_INCHES * 1.25 * len(names)))
     axes = figure.subplots()
     for index, horizon in enumerate(horizons):
         own = CYCLE[index % len(CYCLE)]

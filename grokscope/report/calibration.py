@@ -8,7 +8,7 @@ from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, INK, line, log_axis, look, points
 from grokscope.warning.forecast.backtest import FORECAST, Backtest, Coverage, Odds, backtest
-from grokscope.warning.forecast.backtest_tables import backtest_tables, headline, verdict
+from grokscope.warning.forecast.backtest_tables import backtest_headline, backtest_tables, backtest_verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,9 @@ def section(runs: Sequence[Run], task: str) -> Section:
     except ValueError as problem:
         return Section(f"forecast-{task}", title, (), (LeftOut("Forecast calibration", str(problem)),))
     parts: list[Part] = [_plate(tested, task), *(table.about(task) for table in backtest_tables(tested))]
-    return Section(f"forecast-{task}", title, (headline(tested), " ".join(verdict(tested))), tuple(parts))
+    return Section(
+        f"forecast-{task}", title, (backtest_headline(tested), " ".join(backtest_verdict(tested))), tuple(parts)
+    )
 
 
 def _plate(tested: Backtest, task: str) -> Plate:

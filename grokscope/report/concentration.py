@@ -7,12 +7,12 @@ from typing import Any
 
 from grokscope.geometry.trajectory import RANDOM_WALK_LIMIT, Concentration
 from grokscope.report.style import (
+    BACKGROUND,
     BLUE,
     FAINT,
     GREEN,
     INK,
     ORANGE,
-    PAPER,
     PURPLE,
     SKY,
     VERMILLION,
@@ -22,7 +22,7 @@ from grokscope.report.style import (
     write_figure,
 )
 
-FORMATS = ("png", "svg", "pdf")
+FIGURE_ENDINGS = ("png", "svg", "pdf")
 
 _KINDS: Mapping[str, tuple[str, str, str]] = {
     "WQ": (ORANGE, "-", "o"),
@@ -75,7 +75,7 @@ def _draw_windows(axes: Any, blocks: Sequence[Concentration], steps: Sequence[in
         axes.axvline(step, color="#555555", linewidth=0.6, linestyle=":", zorder=0)
         axes.annotate(name, (step, 1), xycoords=("data", "axes fraction"), xytext=(2, -2),
                       textcoords="offset points", rotation=90, va="top", fontsize=6, color=FAINT, zorder=4,
-                      bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.8, "pad": 0.6})  # fmt: skip
+                      bbox={"facecolor": BACKGROUND, "edgecolor": "none", "alpha": 0.8, "pad": 0.6})  # fmt: skip
     steps_axis(axes.xaxis)
     axes.set_ylabel("PC1 up to that step, % of variance")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST = 12
+MOST_RUNS = 12
 """Runs with a figure of their own, where nobody says how many"""
 _ROW = 0.15
 """Height of a rule's row, inches"""
 
 
-def section(runs: Sequence[Run], most: int = MOST) -> Section:
+def section(runs: Sequence[Run], most: int = MOST_RUNS) -> Section:
     """Figures of `most` runs at most."""
     chosen = chosen_runs(runs, most)
     keys = varying([run.trajectory for run in runs])
@@ -40,7 +40,7 @@ def section(runs: Sequence[Run], most: int = MOST) -> Section:
     return Section("runs", "Runs", tuple(paragraphs), tuple(parts))
 
 
-def chosen_runs(runs: Sequence[Run], most: int = MOST) -> list[Run]:
+def chosen_runs(runs: Sequence[Run], most: int = MOST_RUNS) -> list[Run]:
     """All, or `most` of them: outcomes in turn, each spread evenly over grok (or last) steps. In order of name."""
     if len(runs) <= most:
         return list(runs)

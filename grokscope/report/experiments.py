@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grokscope.experiment.analysis import Analysis, ArmResult, analyse
-from grokscope.experiment.claims import Judged, judged
+from grokscope.experiment.claims import JudgedClaim, judged
 from grokscope.experiment.conditions import CONDITIONS
 from grokscope.experiment.conduct import all_outcomes
 from grokscope.experiment.design import read_design
-from grokscope.experiment.tables import claims_table, contrasts_table, experiment_tables, headline, remarks
+from grokscope.experiment.tables import claims_table, contrasts_table, experiment_headline, experiment_tables, remarks
 from grokscope.report.interventions import draw_dose_response, draw_effects, draw_survival
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.sweeps.commands import toml_of
@@ -25,8 +25,8 @@ def section(folder: Path, name: str) -> Section:
     outcomes = all_outcomes(design, folder.parent)
     analysis = analyse(outcomes)
     paragraphs = (
-        f"{headline(design, analysis)}. A treated run is the baseline of its seed (same split, same initialization, "
-        "same batches) but for the treatment. A control does the same without the idea.",
+        f"{experiment_headline(design, analysis)}. A treated run is the baseline of its seed (same split, same "
+        "initialization, same batches) but for the treatment. A control does the same without the idea.",
         " ".join(remarks(analysis)),
     )
     parts: list[Part] = [
@@ -38,7 +38,7 @@ def section(folder: Path, name: str) -> Section:
     return Section(f"experiment-{name}", f"Interventions: {name}", paragraphs, tuple(parts))
 
 
-def _tables(analysis: Analysis, claims: Sequence[Judged], name: str) -> list[Part]:
+def _tables(analysis: Analysis, claims: Sequence[JudgedClaim], name: str) -> list[Part]:
     """All of them, and why one is missing."""
     missing = {
         contrasts_table(analysis).title: "no condition was run beside a control of it",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROW = 0.17
+EFFECT_INCHES = 0.17
 """Height of one effect, inches"""
 
 
@@ -67,7 +67,7 @@ def draw_effects(experiments: Mapping[str, Analysis]) -> "Figure | None":
     if not labels:
         return None
     figure, axes = panels(
-        len(experiments), height=0.75 + ROW * len(labels), columns=len(experiments), sharey=True, sharex=False
+        len(experiments), height=0.75 + EFFECT_INCHES * len(labels), columns=len(experiments), sharey=True, sharex=False
     )
     for (name, analysis), place in zip(experiments.items(), axes, strict=True):
         _draw_noise(place, analysis, vertical=True)

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from grokscope.contract.signals import names_of
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import Run
-from grokscope.report.style import DOUBLE, FAINT, GRID, INK, PAPER, line, log_axis, look, points
+from grokscope.report.style import BACKGROUND, DOUBLE, FAINT, GRID, INK, line, log_axis, look, points
 from grokscope.warning.detection import GROKKED, described
-from grokscope.warning.fits import LEVEL, PowerLaw
-from grokscope.warning.law import Case, Law, case_of, law_of
-from grokscope.warning.law_tables import Exponent, counts_in_words, exponents, law_in_words, laws_table, verdict
+from grokscope.warning.fits import CONFIDENCE, PowerLaw
+from grokscope.warning.law import Case, LeadTimeLaw, case_of, law_of
+from grokscope.warning.law_tables import Exponent, counts_in_words, exponents, law_in_words, law_verdict, laws_table
 from grokscope.warning.nulls import FLOOR_RECORDS
 from grokscope.words.names import in_words
 
@@ -28,7 +28,7 @@ MOST_ARROWS = 15
 """False alarms that each get an arrow to where they may come to stand"""
 STRIP = 0.13
 """Part of the panel, at its foot, for runs that have no lead"""
-MARGIN = {"late": (0.09, "fired late"), "missed": (0.04, "grokked, never fired")}
+MARGIN_ROWS = {"late": (0.09, "fired late"), "missed": (0.04, "grokked, never fired")}
 """What these runs are: how high in the panel, and what they are called"""
 EDGE = 1.25
 """Room around the data, as a factor"""
@@ -51,11 +51,11 @@ def section(runs: Sequence[Run], task: str) -> Section:
     return Section(f"law-{task}", f"Lead-time law: {task}", paragraphs, tuple(parts))
 
 
-def _law(runs: Sequence[Run], rule: str, words: str) -> Law:
+def _law(runs: Sequence[Run], rule: str, words: str) -> LeadTimeLaw:
     return replace(law_of([case_of(run.trajectory, rule, run.found) for run in runs], rule), words=words)
 
 
-def _plate(fitted: Law, task: str) -> Plate | LeftOut:
+def _plate(fitted: LeadTimeLaw, task: str) -> Plate | LeftOut:
     title = f"Lead against grok step: {fitted.words}"
     if fitted.counts.not_recorded and not fitted.counts.runs:
         return LeftOut(title, "no run recorded its signal")
@@ -63,7 +63,8 @@ def _plate(fitted: Law, task: str) -> Plate | LeftOut:
         tally = fitted.counts
         needed = "a fit takes three runs that fired before they grokked, at different steps"
         return LeftOut(title, f"{needed}; {tally.led} of {tally.runs} did")
-    told = f"lead = {law_in_words(fitted.published.fit)}. {counts_in_words(fitted.counts)}. {' '.join(verdict(fitted))}"
+    formula, tally_words = law_in_words(fitted.published.fit), counts_in_words(fitted.counts)
+    told = f"lead = {formula}. {tally_words}. {' '.join(law_verdict(fitted))}"
     return Plate(
         slug=f"law-{task}-{fitted.rule}",
         title=title,
@@ -77,7 +78,7 @@ def _plate(fitted: Law, task: str) -> Plate | LeftOut:
 # --- figure -----------------------------------------------------------------------------------------------------------
 
 
-def draw_law(fitted: Law) -> "Figure":
+def draw_law(fitted: LeadTimeLaw) -> "Figure":
     """Runs, fits and nulls on the left; all exponents on the right. Needs a fit."""
     from matplotlib.figure import Figure
 
@@ -97,11 +98,11 @@ def _draw_arrows(axes: "Axes", cases: Sequence[Case]) -> None:
                                   "color": look("false alarm").color})  # fmt: skip
 
 
-def _draw_runs(axes: "Axes", fitted: Law) -> None:
+def _draw_runs(axes: "Axes", fitted: LeadTimeLaw) -> None:
     led = [case for case in fitted.cases if case.outcome == "led"]
     fired = [case for case in fitted.cases if case.outcome in {"false alarm", "unfinished"}]
     alarms = [case for case in fired if case.onset_step is not None and _lead(case) > 0]
-    below = [case for case in fitted.cases if case.outcome in MARGIN]
+    below = [case for case in fitted.cases if case.outcome in MARGIN_ROWS]
     low, high, bottom, top = _limits([*led, *alarms], below)
     least = bottom
     if below:
@@ -122,7 +123,7 @@ def _draw_runs(axes: "Axes", fitted: Law) -> None:
         axes.set_yticks([tick for tick in axes.get_yticks(minor=minor) if tick >= least], minor=minor)
 
 
-def _draw_fits(axes: "Axes", fitted: Law, x: NDArray[np.float64]) -> None:
+def _draw_fits(axes: "Axes", fitted: LeadTimeLaw, x: NDArray[np.float64]) -> None:
     assert fitted.published is not None
     fit, nulls = fitted.published.fit, fitted.published.nulls
     led = [case for case in fitted.cases if case.outcome == "led"]
@@ -151,7 +152,9 @@ def band(fit: PowerLaw, x: NDArray[np.float64], seen: NDArray[np.float64]) -> An
     u = np.log(seen)
     spread = float(((u - u.mean()) ** 2).sum())
     residual = fit.standard_error * np.sqrt(spread)
-    half = stdtrit(fit.n - 2, (1 + LEVEL) / 2) * residual * np.sqrt(1 / fit.n + (np.log(x) - u.mean()) ** 2 / spread)
+    half = (
+        stdtrit(fit.n - 2, (1 + CONFIDENCE) / 2) * residual * np.sqrt(1 / fit.n + (np.log(x) - u.mean()) ** 2 / spread)
+    )
     return fit.constant * x**fit.exponent, half
 
 
@@ -167,14 +170,14 @@ def _scatter(axes: "Axes", cases: Sequence[Case], name: str, label: str, *, fill
                   **points(name, filled=filled), label=label, zorder=3)  # fmt: skip
 
 
-def _draw_margin(axes: "Axes", fitted: Law) -> None:
+def _draw_margin(axes: "Axes", fitted: LeadTimeLaw) -> None:
     """Runs without a positive lead have no place on a logarithmic axis: they stand under it."""
     from matplotlib.patches import Rectangle
 
-    if any(case.outcome in MARGIN for case in fitted.cases):
-        axes.add_patch(Rectangle((0, 0), 1, STRIP, transform=axes.transAxes, facecolor=PAPER, edgecolor=INK,
+    if any(case.outcome in MARGIN_ROWS for case in fitted.cases):
+        axes.add_patch(Rectangle((0, 0), 1, STRIP, transform=axes.transAxes, facecolor=BACKGROUND, edgecolor=INK,
                                  linewidth=0.7, zorder=2.5))  # fmt: skip
-    for outcome, (height, words) in MARGIN.items():
+    for outcome, (height, words) in MARGIN_ROWS.items():
         cases = [case for case in fitted.cases if case.outcome == outcome]
         if cases:
             steps, below = [case.grok_step or 0 for case in cases], axes.get_xaxis_transform()
@@ -196,7 +199,7 @@ def _lead(case: Case) -> int:
 _MARKS = {"fit": "o", "theil-sen": "D", "permuted": "s", "constant": "^", "cadence": "v"}
 
 
-def _draw_exponents(axes: "Axes", fitted: Law) -> None:
+def _draw_exponents(axes: "Axes", fitted: LeadTimeLaw) -> None:
     rows = exponents(fitted)
     left, right = _span(rows)
     axes.set_xlim(left, right)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from grokscope import __version__
 from grokscope.report.experiments import experiment_command
 from grokscope.report.parts import Listing, Section
-from grokscope.report.sources import OUTCOMES, Run, Source
+from grokscope.report.sources import OUTCOMES, ReportSource, Run
 from grokscope.warning.law import said_of_treated
 from grokscope.words.numbers import counted, listed
 from grokscope.words.table import Column, Table
@@ -70,7 +70,7 @@ SIGNALS = (
 )
 
 
-def origin(sources: Sequence[Source]) -> Section:
+def origin(sources: Sequence[ReportSource]) -> Section:
     """What was read, when it ran, on what, with which versions, and how it is made again."""
     runs = [run for source in sources for run in source.runs]
     tally = Counter(run.outcome for run in runs)
@@ -108,7 +108,7 @@ def _day(time: str) -> str:
     return f"{time[:10]} {time[11:16]}"
 
 
-def _machines(sources: Sequence[Source]) -> Table:
+def _machines(sources: Sequence[ReportSource]) -> Table:
     """A row for each combination of where and with what runs were made."""
     kinds = Counter(
         (
@@ -132,7 +132,7 @@ def _versions(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in versions.items())
 
 
-def _commands(sources: Sequence[Source]) -> Table:
+def _commands(sources: Sequence[ReportSource]) -> Table:
     rows = tuple(
         (run.name, "(from a table)" if run.provenance is None else run.provenance.command)
         for source in sources
@@ -150,7 +150,7 @@ def _commands(sources: Sequence[Source]) -> Table:
     )
 
 
-def _manifests(sources: Sequence[Source]) -> list[Listing]:
+def _manifests(sources: Sequence[ReportSource]) -> list[Listing]:
     """What makes all runs of a sweep or an experiment at once."""
     found = []
     for source in sources:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COLUMNS = (5, 4, 6, 3)
 """Panels side by side: the first of these with which every value of the first setting begins a row, or no row ends
 early"""
-MOST = 40
+MOST_PANELS = 40
 """Panels of one figure; more go to a second"""
 WIDEST = 30
 """Letters of a panel's title"""
@@ -35,7 +35,7 @@ def parts(runs: Sequence[Run], slug: str) -> list[Part]:
         return []
     groups = by_configuration(runs)
     names = list(groups)
-    pages = [names[start : start + MOST] for start in range(0, len(names), MOST)]
+    pages = [names[start : start + MOST_PANELS] for start in range(0, len(names), MOST_PANELS)]
     first = varying([run.trajectory for run in runs])[:1]
     values = {group[0].trajectory.facts.get(key) for key in first for group in groups.values()}
     columns = next((each for each in COLUMNS if len(groups) % (each * max(len(values), 1)) == 0), 0)
@@ -157,7 +157,7 @@ def _axes(figure: "Figure", grid: Any, rows: int, columns: int, count: int) -> N
     figure.text(0.985, 0.5, "test accuracy", fontsize=7.5, rotation=270, va="center", ha="center")
 
 
-def table(runs: Sequence[Run]) -> Table:
+def overview_table(runs: Sequence[Run]) -> Table:
     """Every run: its settings, its outcome, and the steps of the rules."""
     keys = varying([run.trajectory for run in runs])[:6]
     fired = {rule for run in runs for rule, found in run.found.items() if found is not None}

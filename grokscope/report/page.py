@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from grokscope.report.methods import CITATIONS, SIGNALS
 from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section
-from grokscope.report.style import BLUE, FAINT, GREEN, GRID, INK, PAPER, VERMILLION
+from grokscope.report.style import BACKGROUND, BLUE, FAINT, GREEN, GRID, INK, VERMILLION
 from grokscope.words.clean import for_html
 from grokscope.words.table import Table
 
@@ -190,7 +190,7 @@ THEMED: Mapping[str, str] = {
     INK: "var(--ink)",
     FAINT: "var(--faint)",
     GRID: "var(--grid)",
-    PAPER: "var(--paper)",
+    BACKGROUND: "var(--paper)",
     BLUE: "var(--blue)",
     VERMILLION: "var(--vermillion)",
     GREEN: "var(--green)",

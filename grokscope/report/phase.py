@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grokscope.report.parts import LeftOut, Part, Plate, Section
-from grokscope.report.sources import OUTCOMES, Outcome, Run
+from grokscope.report.sources import OUTCOMES, Run, RunOutcome
 from grokscope.report.style import DOUBLE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILLION, Look, log_axis, look, points
 from grokscope.report.wording import label, varying
+from grokscope.warning.predictors import LR
 from grokscope.words.numbers import count, counted
 from grokscope.words.table import Column, Table
 
@@ -17,29 +18,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LR = "optimizer.lr"
 MOST_ROWS = 30
 MOST_LINES = 8
 MOST_LEVEL = 5
 """Learning rates whose ticks are written level"""
 
-OUTCOME_LOOKS: Mapping[Outcome, Look] = {
+OUTCOME_LOOKS: Mapping[RunOutcome, Look] = {
     "grokked": Look(GREEN, "-", "*"),
     "memorized": Look(ORANGE, "-", "s"),
     "never memorized": Look(FAINT, "-", "o"),
     "diverged": Look(VERMILLION, "-", "X"),
     "unfinished": Look(PURPLE, "-", "P"),
 }
-OUTCOME_WORDS: Mapping[Outcome, str] = {
+OUTCOME_WORDS: Mapping[RunOutcome, str] = {
     "grokked": "grokked",
     "memorized": "memorized, not grokked within budget",
     "never memorized": "not even memorized",
     "diverged": "diverged",
     "unfinished": "unfinished",
 }
-HOLLOW: tuple[Outcome, ...] = ("memorized", "never memorized")
+HOLLOW: tuple[RunOutcome, ...] = ("memorized", "never memorized")
 
-Cells = Mapping[tuple[str, float], Sequence[Run]]
+RunsByCell = Mapping[tuple[str, float], Sequence[Run]]
 """Runs by row and learning rate"""
 
 
@@ -66,11 +66,11 @@ def section(runs: Sequence[Run], task: str) -> Section:
         parts.append(_steps(cells, rows, task))
     else:
         parts.append(LeftOut("Grok step against learning rate", "it takes two learning rates, and not too many others"))
-    parts.append(table(cells, task))
+    parts.append(phase_table(cells, task))
     return Section(slug, title, paragraphs, tuple(parts))
 
 
-def by_cell(runs: Sequence[Run]) -> Cells:
+def by_cell(runs: Sequence[Run]) -> RunsByCell:
     """Runs by what else varies, in words, and learning rate; rows in order of their settings."""
     keys = [key for key in varying([run.trajectory for run in runs]) if key != LR]
     groups: dict[tuple[str, float], list[Run]] = {}
@@ -86,7 +86,7 @@ def _rank(run: Run, key: str) -> tuple[bool, float, str]:
     return (isinstance(value, str), float(value) if isinstance(value, int | float) else math.inf, str(value))
 
 
-def _diagram(cells: Cells, rows: Sequence[str], rates: Sequence[float], task: str) -> Plate:
+def _diagram(cells: RunsByCell, rows: Sequence[str], rates: Sequence[float], task: str) -> Plate:
     told = "; ".join(f"{row}, lr {rate:g}: {_told(runs)}" for (row, rate), runs in cells.items())
     return Plate(
         slug=f"phase-{task}",
@@ -111,7 +111,7 @@ def median_grok_step(runs: Sequence[Run]) -> float | None:
     return float(np.median(steps)) if steps else None
 
 
-def draw_diagram(cells: Cells, rows: Sequence[str], rates: Sequence[float]) -> "Figure":
+def draw_diagram(cells: RunsByCell, rows: Sequence[str], rates: Sequence[float]) -> "Figure":
     """Rows of settings, columns of learning rates."""
     from matplotlib.figure import Figure
 
@@ -142,7 +142,7 @@ def draw_diagram(cells: Cells, rows: Sequence[str], rates: Sequence[float]) -> "
     return figure
 
 
-def _mark(outcome: Outcome) -> dict[str, Any]:
+def _mark(outcome: RunOutcome) -> dict[str, Any]:
     own = OUTCOME_LOOKS[outcome]
     hollow = outcome in HOLLOW
     return {
@@ -162,7 +162,7 @@ def _draw_cell(axes: "Axes", column: int, row: int, runs: Sequence[Run], gap: fl
         axes.text(column, row + 0.24, f"{median:,.0f}", ha="center", va="center", fontsize=6.2, color=INK)
 
 
-def _steps(cells: Cells, rows: Sequence[str], task: str) -> Plate | LeftOut:
+def _steps(cells: RunsByCell, rows: Sequence[str], task: str) -> Plate | LeftOut:
     title = "Grok step against learning rate"
     grokked = [row for row in rows if any(r == row and median_grok_step(runs) for (r, _), runs in cells.items())]
     if not grokked:
@@ -183,7 +183,7 @@ def _steps(cells: Cells, rows: Sequence[str], task: str) -> Plate | LeftOut:
     )
 
 
-def draw_steps(cells: Cells, rows: Sequence[str]) -> "Figure":
+def draw_steps(cells: RunsByCell, rows: Sequence[str]) -> "Figure":
     """A line a row of the diagram, on logarithmic axes."""
     from matplotlib.figure import Figure
 
@@ -211,7 +211,7 @@ def draw_steps(cells: Cells, rows: Sequence[str]) -> "Figure":
     return figure
 
 
-def table(cells: Cells, task: str) -> Table:
+def phase_table(cells: RunsByCell, task: str) -> Table:
     """A row a cell."""
     rows = tuple(
         (

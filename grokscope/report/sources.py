@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from grokscope import registry
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import names_of
 from grokscope.runs.directory import RunDirectory, distinct_names, find_run
 from grokscope.runs.log import read
 from grokscope.settings.config import FLAGS, ConfigError, resolve
 from grokscope.settings.values import dotted
 from grokscope.sweeps.commands import toml_of
-from grokscope.sweeps.manifest import MANIFEST as SWEEP
+from grokscope.sweeps.manifest import SWEEP_FILE as SWEEP
 from grokscope.warning.detection import described, detections
 from grokscope.warning.lookup import distinct, place_of, read_trajectories
 from grokscope.warning.recorded import with_recorded
@@ -28,20 +28,19 @@ from grokscope.warning.review import cost
 from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Skipped, Trajectory, unheard
 
-Array = NDArray[np.float64]
 EXPERIMENT = "experiment.toml"
 
-Outcome = Literal["grokked", "memorized", "never memorized", "diverged", "unfinished"]
-OUTCOMES: tuple[Outcome, ...] = ("grokked", "memorized", "never memorized", "diverged", "unfinished")
+RunOutcome = Literal["grokked", "memorized", "never memorized", "diverged", "unfinished"]
+OUTCOMES: tuple[RunOutcome, ...] = ("grokked", "memorized", "never memorized", "diverged", "unfinished")
 
 
 @dataclass(frozen=True)
-class Quartiles:
+class DefectSpread:
     """Spread of the defect over the samples of each measurement. All [n]"""
 
-    steps: Array
-    low: Array
-    high: Array
+    steps: Floats
+    low: Floats
+    high: Floats
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Provenance:
     estimator: str
     command: str
     """Makes this run again"""
-    quartiles: Quartiles | None
+    quartiles: DefectSpread | None
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Run:
         return self.trajectory.treated
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> RunOutcome:
         """What became of it within the steps seen. A table does not know divergence: it has the run as unfinished."""
         status = self.provenance.status if self.provenance else None
         if self.trajectory.grok_step is not None:
@@ -110,7 +109,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Source:
+class ReportSource:
     """What one argument named."""
 
     name: str
@@ -126,7 +125,7 @@ def find_source(wanted: str, folder: Path) -> Path:
     return place_of(wanted, folder) or find_run(wanted, folder).path
 
 
-def read_sources(paths: Sequence[Path], skipped: Skipped = unheard) -> list[Source]:
+def read_sources(paths: Sequence[Path], skipped: Skipped = unheard) -> list[ReportSource]:
     """All of it, each run once. Runs and sources of equal names are told apart by their paths. Raises `NoSuchRun`."""
     sources, seen = [], set[str]()
     for path in paths:
@@ -138,13 +137,13 @@ def read_sources(paths: Sequence[Path], skipped: Skipped = unheard) -> list[Sour
     return _distinct(sources)
 
 
-def read_source(path: Path, skipped: Skipped = unheard) -> Source:
+def read_source(path: Path, skipped: Skipped = unheard) -> ReportSource:
     """One run directory, sweep, experiment, folder of runs or trajectory table. Raises `NoSuchRun`."""
     trajectories = [with_recorded(trajectory) for trajectory in read_trajectories(path, skipped)]
     kind, manifest = _kind(path)
     name = path.name if path.is_file() else path.resolve().name
     runs = [Run(trajectory, detections(trajectory), _provenance(trajectory, kind)) for trajectory in trajectories]
-    return Source(name, path, kind, manifest, tuple(runs))
+    return ReportSource(name, path, kind, manifest, tuple(runs))
 
 
 def _kind(path: Path) -> tuple[Literal["run", "sweep", "experiment", "folder", "table"], str | None]:
@@ -160,7 +159,7 @@ def _kind(path: Path) -> tuple[Literal["run", "sweep", "experiment", "folder", "
     return "folder", None
 
 
-def _distinct(sources: Sequence[Source]) -> list[Source]:
+def _distinct(sources: Sequence[ReportSource]) -> list[ReportSource]:
     trajectories = iter(distinct(run.trajectory for source in sources for run in source.runs))
     names = distinct_names([source.path.resolve() for source in sources])
     return [
@@ -195,12 +194,12 @@ def provenance_of(events: Iterable[Mapping[str, Any]]) -> Provenance | None:
         parameters=last["parameters"],
         versions=last["versions"],
         estimator=config["measure"]["estimator"],
-        command=command_of(config),
+        command=run_command(config),
         quartiles=_quartiles(events),
     )
 
 
-def command_of(config: Mapping[str, Any]) -> str:
+def run_command(config: Mapping[str, Any]) -> str:
     """A shell command that makes a run of this configuration, from what differs from its preset."""
     task, preset = str(config["task"]["name"]), str(config.get("preset", "paper"))
     own = {key: value for key, value in dotted(config).items() if key not in {"task.name", "preset"}}
@@ -225,7 +224,7 @@ def _preset(task: str, preset: str) -> Mapping[str, Any] | None:
     return dotted(config.model_dump(mode="json"))
 
 
-def _quartiles(events: Sequence[Mapping[str, Any]]) -> Quartiles | None:
+def _quartiles(events: Sequence[Mapping[str, Any]]) -> DefectSpread | None:
     """Of the exact defect; the finite difference beside it records no spread."""
     spreads = {
         event["step"]: (event["defect"]["p25"], event["defect"]["p75"])
@@ -236,4 +235,4 @@ def _quartiles(events: Sequence[Mapping[str, Any]]) -> Quartiles | None:
         return None
     steps = sorted(spreads)
     low, high = np.array([spreads[step] for step in steps], dtype=np.float64).T
-    return Quartiles(np.array(steps, dtype=np.float64), low, high)
+    return DefectSpread(np.array(steps, dtype=np.float64), low, high)

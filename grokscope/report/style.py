@@ -37,7 +37,7 @@ INK = "#1b1b1b"
 FAINT = "#767676"
 """Second to ink: notes, nulls, floors"""
 GRID = "#dcdcdc"
-PAPER = "#ffffff"
+BACKGROUND = "#ffffff"
 
 BLUE = "#0072B2"
 VERMILLION = "#D55E00"
@@ -111,7 +111,7 @@ LOOKS: Mapping[str, Look] = {
 UNNAMED = Look(SKY, _DOTS, "o")
 """Of a rule without a look of its own, one of a package of somebody else, say"""
 
-SETTINGS: Mapping[str, Any] = {
+MATPLOTLIB_SETTINGS: Mapping[str, Any] = {
     "font.family": ["DejaVu Sans"],  # comes with Matplotlib: the same letters everywhere
     "font.size": 7.5,
     "axes.titlesize": 8.0,
@@ -146,11 +146,11 @@ SETTINGS: Mapping[str, Any] = {
     "lines.markersize": 4.0,
     "hatch.linewidth": 0.5,
     "text.color": INK,
-    "figure.facecolor": PAPER,
+    "figure.facecolor": BACKGROUND,
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.05,
     "figure.constrained_layout.w_pad": 0.05,
-    "savefig.facecolor": PAPER,
+    "savefig.facecolor": BACKGROUND,
     "savefig.dpi": PNG_DPI,
     "svg.fonttype": "path",
     "svg.hashsalt": "grokscope",
@@ -175,7 +175,7 @@ def style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(dict[Any, Any](SETTINGS))
+        matplotlib.rcParams.update(dict[Any, Any](MATPLOTLIB_SETTINGS))
         yield
 
 
@@ -216,10 +216,11 @@ def points(name: str | int, *, filled: bool = True, **changes: Any) -> dict[str,
     own = look(name)
     thin = own.marker in {"x", "+", "|", "_"}
     face = own.color if filled and not thin else "none"
-    edge = own.color if thin or not filled else PAPER
+    edge = own.color if thin or not filled else BACKGROUND
     return {
         "color": own.color, "linestyle": "none", "marker": own.marker or "o", "markersize": 4.5,
-        "markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 0.9 if edge != PAPER else 0.5, **changes,
+        "markerfacecolor": face, "markeredgecolor": edge, "markeredgewidth": 0.5 if edge == BACKGROUND else 0.9,
+        **changes,
     }  # fmt: skip
 
 
@@ -228,7 +229,7 @@ def points(name: str | int, *, filled: bool = True, **changes: Any) -> dict[str,
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def short(value: float) -> str:
+def tick_text(value: float) -> str:
     """`500`, `1k`, `2.5k`, `100k`, `1M`; `0.1`, `10⁻⁵`: short enough for a tick."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
@@ -249,7 +250,7 @@ def steps_axis(axis: "Axis", label: str = "training step") -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
     if label:
         axis.set_label_text(label)
 
@@ -269,7 +270,7 @@ def log_axis(axis: "Axis", label: str = "") -> None:
     major, minor = log_ticks(float(low), float(high))
     axis.set_major_locator(FixedLocator(major))
     axis.set_minor_locator(FixedLocator(minor))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
     axis.set_minor_formatter(NullFormatter())
     if label:
         axis.set_label_text(label)

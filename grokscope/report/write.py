@@ -9,7 +9,7 @@ from pathlib import Path
 from grokscope.report import board, calibration, curves, experiments, lead, methods, overview, phase
 from grokscope.report.page import Files, page
 from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section
-from grokscope.report.sources import Run, Source
+from grokscope.report.sources import ReportSource, Run
 from grokscope.report.style import png, require_matplotlib, style, svg
 from grokscope.words.table import Table
 
@@ -17,7 +17,7 @@ PAGE = "report.html"
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenReport:
     """What is in the folder now."""
 
     page: Path
@@ -27,8 +27,8 @@ class Written:
 
 
 def write_report(
-    sources: Sequence[Source], folder: Path, formats: Sequence[str] = ("svg",), most: int = curves.MOST
-) -> Written:
+    sources: Sequence[ReportSource], folder: Path, formats: Sequence[str] = ("svg",), most: int = curves.MOST_RUNS
+) -> WrittenReport:
     """Everything about these runs in `folder`, which is made where it is not there. The same runs make the same bytes.
 
     `most` runs get a figure of their own. Without `formats` there are no figures, and Matplotlib is not needed. Raises
@@ -51,10 +51,12 @@ def write_report(
     title = f"grokscope report: {', '.join(source.name for source in sources)}"
     (folder / PAGE).write_text(page(title, sections, drawings, files), encoding="utf-8")
     left_out = [part for section in sections for part in section.parts if isinstance(part, LeftOut)]
-    return Written(folder / PAGE, tuple(folder / name for names in files.values() for name in names), tuple(left_out))
+    return WrittenReport(
+        folder / PAGE, tuple(folder / name for names in files.values() for name in names), tuple(left_out)
+    )
 
 
-def sections_of(sources: Sequence[Source], most: int = curves.MOST) -> Iterator[Section]:
+def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -> Iterator[Section]:
     """In the order of the page. Runs that were intervened in have their place in their experiment alone."""
     runs = [run for source in sources for run in source.runs]
     left_alone = [run for run in runs if not run.treated]
@@ -84,7 +86,7 @@ def _all_runs(runs: Sequence[Run], left_alone: Sequence[Run]) -> Section:
         parts += overview.parts([run for run in left_alone if run.trajectory.task == task], task)
     if not parts:
         parts.append(LeftOut("Overview", "there is one run alone"))
-    return Section("all-runs", "All runs", (), (*parts, overview.table(runs)))
+    return Section("all-runs", "All runs", (), (*parts, overview.overview_table(runs)))
 
 
 def _distinct(sections: Iterator[Section]) -> list[Section]:

@@ -15,8 +15,8 @@ from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import TrainingState
 from grokscope.contract.parameters import Layout
 from grokscope.gate import Unreadable
-from grokscope.runs.sealed import FORMAT, Sealed, read_sealed, read_vector, write_sealed
-from grokscope.runs.snapshots import Written, parameters_digest, placed, snapshot_file, step_files
+from grokscope.runs.sealed import SEAL_FORMAT, Sealed, read_sealed, read_vector, write_sealed
+from grokscope.runs.snapshots import WrittenSnapshot, parameters_digest, placed, snapshot_file, step_files
 
 KEPT = 2
 
@@ -76,7 +76,7 @@ class Checkpoint:
         return hashed.hexdigest()
 
 
-def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Written:
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> WrittenSnapshot:
     """Write a checkpoint, and forget all but this one and the one before it. Raises `RunUnwritable`."""
     state, outcome = checkpoint.state, checkpoint.outcome
     about = {
@@ -88,7 +88,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Written:
     }
     file = snapshot_file(folder, state.step)
     write_sealed(file, checkpoint.vectors, about)
-    written = Written(file, file.stat().st_size, parameters_digest(state.parameters))
+    written = WrittenSnapshot(file, file.stat().st_size, parameters_digest(state.parameters))
     _forget(folder, state.step)
     return written
 
@@ -96,7 +96,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Written:
 def read_checkpoint(file: Path, layout: Layout) -> Checkpoint:
     """A checkpoint of a model of this layout. Raises `Unreadable`."""
     sealed = read_sealed(file)
-    if sealed.about.get("v", 1) != FORMAT:
+    if sealed.about.get("v", 1) != SEAL_FORMAT:
         raise Unreadable(f"{file} was written by another version of grokscope, and cannot be checked")
     step, found = placed(sealed)
     if not found.fits(layout):

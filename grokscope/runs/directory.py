@@ -109,7 +109,7 @@ def find_run(wanted: str, folder: Path) -> RunDirectory:
     if "/" in wanted and _written(folder / wanted) is not None:
         return RunDirectory(folder / wanted)
     runs = runs_in(folder)
-    found = choose(wanted, [run.path for run in runs], "runs")
+    found = chosen_path(wanted, [run.path for run in runs], "runs")
     if found:
         return RunDirectory(found)
     if os.path.isfile(wanted):
@@ -170,10 +170,10 @@ def find_manifest(wanted: str, runs: Path, manifest: str) -> Path | None:
     """What `find_run` is to runs, for folders that hold a `manifest`; None where none fits. Raises `NoSuchRun`."""
     if os.path.isfile(os.path.join(wanted, manifest)):
         return Path(wanted)
-    return choose(wanted, list(folders_with(manifest, runs)), f"{Path(manifest).stem}s")
+    return chosen_path(wanted, list(folders_with(manifest, runs)), f"{Path(manifest).stem}s")
 
 
-def choose(wanted: str, paths: Sequence[Path], kinds: str) -> Path | None:
+def chosen_path(wanted: str, paths: Sequence[Path], kinds: str) -> Path | None:
     """The one of `paths`, the newest first, that is called so, begins so, or is `latest`; None where none fits.
 
     Raises `NoSuchRun` where several begin so.

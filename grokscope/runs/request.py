@@ -12,7 +12,7 @@ from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import Tail, decode
 from grokscope.runs.state import RunState
 
-POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 _SLOW = {"step": "paused", "stop": "finished"}
 """Actions that are answered when they are done, and by what"""
@@ -53,7 +53,7 @@ def ask(
             answer = _answer(command, sent.name, event)
             if answer is not None:
                 return answer
-        time.sleep(POLL_SECONDS)
+        time.sleep(_POLL_SECONDS)
     return Answer(None, obeyed=False, taken=not sent.exists())
 
 

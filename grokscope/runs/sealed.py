@@ -20,7 +20,7 @@ from grokscope.gate import Unreadable, json_of, open_regular
 from grokscope.runs.directory import write_whole
 from grokscope.runs.log import RunUnwritable
 
-FORMAT = 2
+SEAL_FORMAT = 2
 """Of what stands in `about`; files of format 1 had no digest"""
 
 _BLANK = b"0" * 64
@@ -54,7 +54,7 @@ class Sealed:
 def write_sealed(file: Path, vectors: Mapping[str, FloatArray], about: Mapping[str, Any]) -> None:
     """Write flat vectors and what is to be known of them. Raises `RunUnwritable`."""
     contiguous = {name: np.ascontiguousarray(vector) for name, vector in vectors.items()}
-    told = json.dumps({"v": FORMAT, **about}, allow_nan=False)
+    told = json.dumps({"v": SEAL_FORMAT, **about}, allow_nan=False)
     data = save(contiguous, metadata={"format": "grokscope", "about": told, "digest": _BLANK.decode()})
     digest = hashlib.sha256(data).hexdigest()
     at = data.index(_DIGEST) + len(_DIGEST)

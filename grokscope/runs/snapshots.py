@@ -31,7 +31,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenSnapshot:
     """A snapshot or checkpoint that was written."""
 
     file: Path
@@ -60,11 +60,11 @@ def step_files(folder: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def write_snapshot(folder: Path, step: int, layout: Layout, parameters: FloatArray) -> Written:
+def write_snapshot(folder: Path, step: int, layout: Layout, parameters: FloatArray) -> WrittenSnapshot:
     """Raises `RunUnwritable`."""
     file = snapshot_file(folder, step)
     write_sealed(file, {"parameters": parameters}, {"step": step, "layout": layout.to_json()})
-    return Written(file, file.stat().st_size, parameters_digest(parameters))
+    return WrittenSnapshot(file, file.stat().st_size, parameters_digest(parameters))
 
 
 def read_snapshot(file: Path) -> Snapshot:

@@ -22,7 +22,7 @@ from grokscope.words.names import state_in_words
 
 Phase = Literal["waiting", "running", "paused", "finished"]
 """What the log alone says: nothing yet, or what its last word was."""
-Condition = Literal["waiting", "running", "paused", "stale", "crashed", "finished", "unreadable"]
+RunCondition = Literal["waiting", "running", "paused", "stale", "crashed", "finished", "unreadable"]
 """What log and signs of life say together; `stale`: silent, and nobody can tell whether for good."""
 
 LOST_SECONDS = 60.0
@@ -46,7 +46,7 @@ class Signs:
     """None where this machine cannot tell."""
 
 
-def condition(phase: Phase, signs: Signs) -> Condition:
+def condition(phase: Phase, signs: Signs) -> RunCondition:
     """What to say of a run. A log that ends in `finished` needs no heartbeat.
 
     A heartbeat from the future tells nothing: the clock that dated it is not this one.
@@ -122,7 +122,7 @@ class RunState:
         return "paused" if paused > self._seq("resumed") and paused > self._seq("started") else "running"
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> RunCondition:
         return "unreadable" if self.problem and not self.last else condition(self.phase, self.signs)
 
     @property

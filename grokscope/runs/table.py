@@ -8,8 +8,8 @@ everything of events other than the four that recur. Lists (the samples behind a
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from grokscope.events import schema
-from grokscope.words.table import Cell, Column, Table
+from grokscope.events import event_schema
+from grokscope.words.table import Column, Table, TableCell
 
 RECURRING = ("trained", "evaluated", "measured", "observed")
 ENVELOPE = frozenset({"v", "run", "seq", "time", "event", "step", "flags"})
@@ -22,10 +22,10 @@ def wide_table(events: Iterable[Mapping[str, Any]], kinds: Iterable[str] = RECUR
     """
     wanted = frozenset(kinds)
     columns: dict[str, None] = {"step": None}
-    rows: dict[int, dict[str, Cell]] = {}
+    rows: dict[int, dict[str, TableCell]] = {}
     for event in events:
         if event["event"] in wanted and isinstance(event.get("step"), int):
-            cells = flattened(event)
+            cells = event_cells(event)
             columns.update(dict.fromkeys(cells))
             rows.setdefault(event["step"], {"step": event["step"]}).update(cells)
     return Table(
@@ -38,13 +38,13 @@ def wide_table(events: Iterable[Mapping[str, Any]], kinds: Iterable[str] = RECUR
 
 def known_kinds() -> list[str]:
     """Every kind of event there is, sorted."""
-    return sorted(schema()["discriminator"]["mapping"])
+    return sorted(event_schema()["discriminator"]["mapping"])
 
 
-def flattened(event: Mapping[str, Any]) -> dict[str, Cell]:
+def event_cells(event: Mapping[str, Any]) -> dict[str, TableCell]:
     """One event's cells by column."""
     kind = event["event"]
-    cells: dict[str, Cell] = {}
+    cells: dict[str, TableCell] = {}
     for name, value in event.items():
         if name in ENVELOPE:
             continue
@@ -53,7 +53,7 @@ def flattened(event: Mapping[str, Any]) -> dict[str, Cell]:
     return cells
 
 
-def _flatten(value: Any, path: str, cells: dict[str, Cell]) -> None:
+def _flatten(value: Any, path: str, cells: dict[str, TableCell]) -> None:
     if isinstance(value, Mapping):
         for name, item in value.items():
             _flatten(item, f"{path}.{name}", cells)

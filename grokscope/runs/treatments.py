@@ -9,7 +9,7 @@ from grokscope.words.table import Column, Table
 
 
 @dataclass
-class Treatment:
+class TreatmentStretch:
     """One stretch of one intervention, from a switch to the next, or a refusal."""
 
     kind: str
@@ -26,10 +26,10 @@ class Treatment:
     """Why the trainer refused"""
 
 
-def treatments_of(events: Iterable[Mapping[str, Any]]) -> list[Treatment]:
+def treatments_of(events: Iterable[Mapping[str, Any]]) -> list[TreatmentStretch]:
     """The treatments of a log, in the order of their switches."""
-    found: list[Treatment] = []
-    on: dict[str, Treatment] = {}
+    found: list[TreatmentStretch] = []
+    on: dict[str, TreatmentStretch] = {}
     for event in events:
         if event["event"] != "intervened":
             continue
@@ -37,7 +37,7 @@ def treatments_of(events: Iterable[Mapping[str, Any]]) -> list[Treatment]:
         if state in {"on", "changed"}:
             if kind in on:
                 on[kind].off = step
-            on[kind] = Treatment(kind, step, None, event["source"], event["parameters"])
+            on[kind] = TreatmentStretch(kind, step, None, event["source"], event["parameters"])
             found.append(on[kind])
         elif state == "applied" and kind in on:
             on[kind].applied += 1
@@ -46,11 +46,11 @@ def treatments_of(events: Iterable[Mapping[str, Any]]) -> list[Treatment]:
             on.pop(kind).off = step
         elif state == "refused":
             parameters = event.get("parameters", {})
-            found.append(Treatment(kind, None, None, event["source"], parameters, refused=event["reason"]))
+            found.append(TreatmentStretch(kind, None, None, event["source"], parameters, refused=event["reason"]))
     return found
 
 
-def treatments_table(treatments: Iterable[Treatment]) -> Table:
+def treatments_table(treatments: Iterable[TreatmentStretch]) -> Table:
     """A row a treatment."""
     return Table(
         "interventions",

@@ -22,18 +22,18 @@ from grokscope.contract.tasks import TaskSpec
 from grokscope.settings.decay_time import in_steps
 from grokscope.settings.schedule import BadSchedule, checked
 from grokscope.settings.signals import BadSignal, asked_signals
-from grokscope.settings.values import dotted, read_value, sentence
+from grokscope.settings.values import dotted, problem_in_words, read_value
 
 
 class ConfigError(ValueError):
     """A setting that does not exist or cannot have this value; one sentence for a person."""
 
 
-class Section(BaseModel):
+class ConfigSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class ModelSection(Section):
+class ModelSection(ConfigSection):
     """Sizes that differ from the task's own; None leaves the task's."""
 
     width: int | None = Field(None, ge=1)
@@ -44,7 +44,7 @@ class ModelSection(Section):
     source_padding_attended: bool | None = None
 
 
-class OptimizerSection(Section):
+class OptimizerSection(ConfigSection):
     """AdamW, decoupled decay on every parameter."""
 
     lr: float = Field(1e-3, gt=0)
@@ -55,7 +55,7 @@ class OptimizerSection(Section):
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 turns clipping off")
 
 
-class TrainSection(Section):
+class TrainSection(ConfigSection):
     seed: int = Field(42, ge=0, description="of initialization, batches, probes, and the split where the task says so")
     steps: int = Field(20_000, ge=0)
     batch_size: int = Field(512, ge=1, description="examples drawn with replacement")
@@ -63,11 +63,11 @@ class TrainSection(Section):
     replicate: int = Field(0, ge=0, description="another order of batches, all else equal: shows the noise of one seed")
 
 
-class EvaluateSection(Section):
+class EvaluateSection(ConfigSection):
     every: int = Field(100, ge=1, description="steps")
 
 
-class MeasureSection(Section):
+class MeasureSection(ConfigSection):
     every: int = Field(100, ge=1, description="steps")
     samples: int = Field(5, ge=1, description="pairs of batches (K)")
     estimator: Literal["exact", "finite-difference", "off"] = "exact"
@@ -79,7 +79,7 @@ class MeasureSection(Section):
     blocks: bool = Field(False, description="shares by block and layer too")
 
 
-class ObserveSection(Section):
+class ObserveSection(ConfigSection):
     """What is looked at beside what every run records."""
 
     signals: tuple[str, ...] = Field((), description="signals, each as NAME[:parameter=value,…]")
@@ -90,7 +90,7 @@ class ObserveSection(Section):
         return (value,) if isinstance(value, str) else value
 
 
-class InterventionsSection(Section):
+class InterventionsSection(ConfigSection):
     schedule: tuple[str, ...] = Field(
         (), description="what is done to the run and when, each as KIND[@WHEN[..UNTIL]][:parameter=value,…]"
     )
@@ -101,37 +101,37 @@ class InterventionsSection(Section):
         return (value,) if isinstance(value, str) else value
 
 
-class LogSection(Section):
+class LogSection(ConfigSection):
     every: int = Field(20, ge=1, description="steps between `trained` events")
 
 
-class DetectSection(Section):
+class DetectSection(ConfigSection):
     memorization: float = Field(0.99, gt=0, le=1, description="training accuracy that counts as memorized")
     onset: Literal["persistent", "paper", "paper-slow"] = "persistent"
     grokking: str = Field("", description="name of one of the task's criteria; empty: its default")
 
 
-class ForecastSection(Section):
+class ForecastSection(ConfigSection):
     enabled: bool = True
     bank: str = Field("", description="trajectory table to calibrate on; empty: the one shipped for the task")
 
 
-class SnapshotSection(Section):
+class SnapshotSection(ConfigSection):
     every: int = Field(0, ge=0, description="steps; 0: none but those asked for")
 
 
-class CheckpointSection(Section):
+class CheckpointSection(ConfigSection):
     every: int = Field(500, ge=1, description="steps")
 
 
-class BackendSection(Section):
+class BackendSection(ConfigSection):
     name: str = "auto"
     device: str = "auto"
     precision: Precision = "float32"
     threads: int | None = Field(None, ge=1, description="absent: the backend's choice. Bits depend on it")
 
 
-class RunConfig(Section):
+class RunConfig(ConfigSection):
     """All of it. `task.name` names the plugin; what else `[task]` may hold is the plugin's own model."""
 
     task: dict[str, Any]
@@ -176,12 +176,12 @@ def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -
     try:
         options = task.options.model_validate({k: v for k, v in nested["task"].items() if k != "name"})
     except ValidationError as problem:
-        raise ConfigError(sentence(problem, "task.")) from None
+        raise ConfigError(problem_in_words(problem, "task.")) from None
     try:
         nested["task"] = {"name": task.name, **options.model_dump(mode="json")}
         config = RunConfig.model_validate(nested)
     except ValidationError as problem:
-        raise ConfigError(sentence(problem)) from None
+        raise ConfigError(problem_in_words(problem)) from None
     try:
         for text in config.interventions.schedule:
             checked(text)
@@ -210,7 +210,7 @@ def _layered(task: TaskSpec, layers: Iterable[Mapping[str, Any]], preset: str) -
         raise ConfigError(str(problem)) from None
 
 
-def read_toml(file: Path) -> dict[str, Any]:
+def read_settings_file(file: Path) -> dict[str, Any]:
     """A TOML file as a layer of dotted keys. Raises `ConfigError`."""
     try:
         with file.open("rb") as source:
@@ -267,7 +267,7 @@ def known_keys(task: TaskSpec) -> list[str]:
     """Every dotted key a configuration of `task` may hold."""
     keys = ["preset", "task.name", *(f"task.{name}" for name in task.options.model_fields)]
     for section, info in RunConfig.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+        if isinstance(info.annotation, type) and issubclass(info.annotation, ConfigSection):
             keys += [f"{section}.{name}" for name in info.annotation.model_fields]
     return keys
 

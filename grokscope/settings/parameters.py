@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from grokscope.settings.values import read_value, sentence
+from grokscope.settings.values import problem_in_words, read_value
 
 _BARE = re.compile(r"[A-Za-z0-9_./~+-]+")
 
@@ -47,7 +47,7 @@ def validated(name: str, model: type[BaseModel], parameters: Mapping[str, Any]) 
     try:
         return model.model_validate(dict(parameters))
     except ValidationError as problem:
-        raise BadParameters(f"{name}: {sentence(problem)}") from None
+        raise BadParameters(f"{name}: {problem_in_words(problem)}") from None
 
 
 def _written(value: Any) -> str:

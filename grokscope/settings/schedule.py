@@ -21,11 +21,11 @@ from grokscope.settings.parameters import BadParameters, read_parameters, writte
 from grokscope.settings.parameters import validated as valid_parameters
 from grokscope.settings.signals import installed_signals
 
-DETECTIONS = ("memorized", "onset", "test-loss-turn", "grokked", "regressed")
+MOMENTS = ("memorized", "onset", "test-loss-turn", "grokked", "regressed")
 """What a schedule may wait for, beside the rules of signals"""
 
 Time = int | str
-"""Steps taken, or one of `DETECTIONS`, or the name of a signal's rule"""
+"""Steps taken, or one of `MOMENTS`, or the name of a signal's rule"""
 
 _HEAD = re.compile(r"(?P<kind>[^@:]+)(@(?P<when>[^:]*?)(\.\.(?P<until>[^:]*))?)?(:(?P<rest>.*))?", re.DOTALL)
 
@@ -99,7 +99,7 @@ def checked(text: str) -> Entry:
     entry = parsed(text)
     spec = specified(entry.kind)
     if not entry.off:
-        validated(spec, entry.parameters)
+        validated_intervention(spec, entry.parameters)
     return entry
 
 
@@ -111,7 +111,7 @@ def specified(kind: str) -> InterventionSpec:
         raise BadSchedule(str(problem.args[0])) from None
 
 
-def validated(spec: InterventionSpec, parameters: Mapping[str, Any]) -> BaseModel:
+def validated_intervention(spec: InterventionSpec, parameters: Mapping[str, Any]) -> BaseModel:
     """The parameters as the intervention takes them. Raises `BadSchedule`, naming the nearest where one is unknown."""
     try:
         return valid_parameters(spec.name, spec.parameters, parameters)
@@ -141,7 +141,7 @@ def _time(text: str, whole: str) -> Time:
     text = text.strip()
     if text.isdigit():
         return int(text)
-    known = dict.fromkeys([*DETECTIONS, *(rule.name for spec in installed_signals() for rule in spec.rules)])
+    known = dict.fromkeys([*MOMENTS, *(rule.name for spec in installed_signals() for rule in spec.rules)])
     if text in known:
         return text
     nearest = get_close_matches(text, known, n=1)

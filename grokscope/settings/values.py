@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-LONGEST = 80
+LONGEST_SETTING = 80
 """Letters of a wrong value that a sentence repeats"""
 
 
@@ -18,7 +18,7 @@ def read_value(text: str) -> Any:
         return text
 
 
-def sentence(problem: ValidationError, prefix: str = "") -> str:
+def problem_in_words(problem: ValidationError, prefix: str = "") -> str:
     """What is wrong first, where, and what was given instead."""
     first = problem.errors()[0]
     where = prefix + ".".join(str(part) for part in first["loc"])
@@ -46,4 +46,4 @@ def setting(config: Mapping[str, Any], name: str, default: Any = None) -> Any:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= LONGEST_SETTING else f"{text[: LONGEST_SETTING - 1]}…"

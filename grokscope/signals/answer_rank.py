@@ -4,15 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Number, SignalSpec, Vantage
-from grokscope.signals.readings import Classes, Numbers, mean_over_reads
+from grokscope.signals.readings import Classes, mean_over_reads
 
 
 class AnswerRank:
     """The mean over the test of the share of wrong classes above the right one, ties by half: 0 best, 0.5 chance."""
 
     def observe(self, vantage: Vantage) -> Mapping[str, Number]:
-        def rank(logits: Numbers, labels: Classes) -> Numbers:
+        def rank(logits: Floats, labels: Classes) -> Floats:
             right = np.take_along_axis(logits, labels[:, None], axis=1)
             above = (logits > right).sum(axis=1) + ((logits == right).sum(axis=1) - 1) / 2
             return np.asarray(above / max(1, logits.shape[1] - 1))

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from grokscope.contract.signals import Number, SignalSpec, Subject, Vantage
-from grokscope.signals.trends import joined, slope
+from grokscope.signals.trends import joined_series, slope
 
 
 class ContractionParameters(BaseModel):
@@ -22,7 +22,7 @@ class Contraction:
         self._window = window
 
     def observe(self, vantage: Vantage) -> Mapping[str, Number]:
-        decay_time, length = (column[-self._window :] for column in joined(vantage, "decay_time", "weight_norm"))
+        decay_time, length = (column[-self._window :] for column in joined_series(vantage, "decay_time", "weight_norm"))
         if len(decay_time) < self._window or decay_time[-1] <= decay_time[0] or length.min() <= 0:
             return {}
         return {"contraction": -slope(decay_time, np.log(length))}

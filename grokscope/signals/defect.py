@@ -10,7 +10,7 @@ import numpy as np
 
 from grokscope.contract.arrays import Array
 from grokscope.contract.signals import Number, SignalRule, SignalSpec, Vantage, Work
-from grokscope.geometry.commutator import Commutator, CommutatorSample, Estimator, exact, shares
+from grokscope.geometry.commutator import Commutator, CommutatorSample, Estimator, block_shares, exact
 
 PAPER = "arXiv 2602.16967"
 
@@ -67,7 +67,7 @@ def _median_gradient_norm(samples: Sequence[CommutatorSample]) -> float:
 def _median_shares(
     samples: Sequence[CommutatorSample], groups: Mapping[str, Sequence[tuple[int, int]]]
 ) -> dict[str, float]:
-    each = [shares(sample.commutator, groups) for sample in samples]
+    each = [block_shares(sample.commutator, groups) for sample in samples]
     return {group: float(np.median([shares[group] for shares in each])) for group in groups}
 
 

@@ -9,7 +9,7 @@ from grokscope.contract.arrays import Array
 from grokscope.contract.signals import Number, SignalSpec, Subject, Vantage, Work
 from grokscope.geometry.commutator import dot, norm
 from grokscope.geometry.subspaces import Projector
-from grokscope.signals.transverse_share import SubspaceParameters, Trajectory, commutators, trajectory_of
+from grokscope.signals.transverse_share import SubspaceParameters, SubspaceSoFar, commutators, subspace_of
 
 
 def share_over_chance(commutator: Array, projector: Projector) -> tuple[float, float]:
@@ -33,7 +33,7 @@ def share_over_chance(commutator: Array, projector: Projector) -> tuple[float, f
 class ExecRandom:
     """Medians over pairs, by the fair null and by the published one."""
 
-    def __init__(self, trajectory: Trajectory) -> None:
+    def __init__(self, trajectory: SubspaceSoFar) -> None:
         self._trajectory = trajectory
 
     def observe(self, vantage: Vantage) -> Mapping[str, Number]:
@@ -46,7 +46,7 @@ class ExecRandom:
 
 
 def _open(parameters: SubspaceParameters, subject: Subject) -> ExecRandom:
-    return ExecRandom(trajectory_of(parameters, subject))
+    return ExecRandom(subspace_of(parameters, subject))
 
 
 SPEC = SignalSpec(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from grokscope.contract.arrays import FloatArray
 from grokscope.contract.signals import Number, SignalRule, SignalSpec, Subject, Vantage
-from grokscope.signals.trends import joined
+from grokscope.signals.trends import joined_series
 
 REFERENCE = 0.6
 """Decay time of the record that growth is counted from: e^(−2 · 0.6) = 0.3 of the initial power is left, memorization
@@ -68,7 +68,7 @@ class FourierGrowth:
 
     def _reference(self, vantage: Vantage, name: str, now: float) -> float:
         """What was on record first from the reference on; what is seen now, where that is the first."""
-        decay_time, recorded = joined(vantage, "decay_time", name)
+        decay_time, recorded = joined_series(vantage, "decay_time", name)
         late = recorded[decay_time >= REFERENCE]
         return float(late[0]) if len(late) else now
 

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Number, SignalSpec, Subject, Vantage
 from grokscope.signals.readings import SPLIT
-from grokscope.signals.trends import Numbers, joined
+from grokscope.signals.trends import joined_series
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Quantiles: in one dimension the Wasserstein distance is that between the quantile functions"""
@@ -30,14 +31,14 @@ class HankelParameters(BaseModel):
         return self
 
 
-def weighted_quantiles(values: Numbers, weights: NDArray[Any], levels: Numbers) -> Numbers:
+def weighted_quantiles(values: Floats, weights: NDArray[Any], levels: Floats) -> Floats:
     """The smallest of `values` [n] at or below which a share of at least each level of the `weights` [n] lies."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order]) / weights.sum()
     return np.asarray(values[order][np.minimum(np.searchsorted(reached, levels - 1e-12), len(values) - 1)])
 
 
-def residual(series: Numbers, delays: int, rank: int) -> float | None:
+def residual(series: Floats, delays: int, rank: int) -> float | None:
     """‖X' − U Uᵀ X' V Σ⁻¹ Uᵀ X‖ / ‖X'‖ of the states X and their successors X', with X ≈ U Σ Vᵀ of at most `rank`.
 
     `series` [times, coordinates], centred over time; a state is `delays` rows in a row. 0 where a linear law of that
@@ -69,7 +70,7 @@ class HankelDMD:
         times = np.concatenate([each.times for each in answers])
         now = weighted_quantiles(-losses, times, np.array(LEVELS))
         seen: dict[str, Number] = dict(zip(NAMES, map(float, now), strict=True))
-        before = np.stack(joined(vantage, *NAMES), axis=1)
+        before = np.stack(joined_series(vantage, *NAMES), axis=1)
         series = np.concatenate([before, now[None]])[-self._parameters.window :]
         if len(series) < self._parameters.window:
             return seen

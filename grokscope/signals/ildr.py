@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Number, SignalRule, SignalSpec, Vantage
-from grokscope.signals.readings import Classes, Numbers, representations
+from grokscope.signals.readings import Classes, representations
 
 
-def distance_ratio(vectors: Numbers, labels: Classes, weights: Numbers) -> float | None:
+def distance_ratio(vectors: Floats, labels: Classes, weights: Floats) -> float | None:
     """Mean distance between the centroids of two classes over the mean distance of a vector from its own centroid.
 
     `vectors` [reads, width], `labels` [reads], `weights` [reads], which sum to 1. None where there is one class, or no

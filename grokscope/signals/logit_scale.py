@@ -5,15 +5,16 @@ from math import sqrt
 
 import numpy as np
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Number, SignalSpec, Vantage
-from grokscope.signals.readings import Classes, Numbers, mean_over_reads
+from grokscope.signals.readings import Classes, mean_over_reads
 
 
 class LogitScale:
     """The root of the mean, over the labels of the test, of the variance of the logits over the classes."""
 
     def observe(self, vantage: Vantage) -> Mapping[str, Number]:
-        def variance(logits: Numbers, labels: Classes) -> Numbers:
+        def variance(logits: Floats, labels: Classes) -> Floats:
             return np.asarray(logits.var(axis=1))
 
         return {"logit_scale": sqrt(mean_over_reads(vantage, variance))}

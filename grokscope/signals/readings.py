@@ -8,15 +8,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import NotOffered, Vantage
 
-Numbers = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
 SPLIT = "test"
 
 
-def mean_over_reads(vantage: Vantage, number: Callable[[Numbers, Classes], Numbers]) -> float:
+def mean_over_reads(vantage: Vantage, number: Callable[[Floats, Classes], Floats]) -> float:
     """The mean over the labels of the test of `number(logits, labels)`, [reads, classes] and [reads] -> [reads].
 
     Raises `NotOffered` where the run keeps no logits.
@@ -31,7 +31,7 @@ def mean_over_reads(vantage: Vantage, number: Callable[[Numbers, Classes], Numbe
     return total / labels
 
 
-def representations(vantage: Vantage) -> tuple[Numbers, Classes, Numbers]:
+def representations(vantage: Vantage) -> tuple[Floats, Classes, Floats]:
     """What the read-out is applied to on the test, [reads, width], the right classes [reads], and the share of the
     test's labels that each read stands for [reads]. Raises `NotOffered` where the run keeps none."""
     parts = []

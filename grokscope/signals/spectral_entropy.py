@@ -5,11 +5,12 @@ from math import log
 
 import numpy as np
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Number, SignalRule, SignalSpec, Vantage
-from grokscope.signals.readings import Numbers, representations
+from grokscope.signals.readings import representations
 
 
-def normalized_entropy(vectors: Numbers, weights: Numbers) -> float | None:
+def normalized_entropy(vectors: Floats, weights: Floats) -> float | None:
     """−Σ p log p / log d of the shares p of the d eigenvalues of the covariance of `vectors` [reads, d].
 
     `weights` [reads] sum to 1. 1 where all directions are alike, 0 where there is one; None without any variance.

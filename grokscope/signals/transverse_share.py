@@ -11,7 +11,7 @@ from grokscope.contract.signals import Number, SignalSpec, Subject, Vantage, Wor
 from grokscope.geometry.commutator import exact
 from grokscope.geometry.subspaces import Projector, invariance, trajectory_basis
 
-FEWEST_SNAPSHOTS = 4
+FEWEST_FOR_SUBSPACE = 4
 """As the published code: fewer span a subspace of little meaning"""
 
 
@@ -21,7 +21,7 @@ class SubspaceParameters(BaseModel):
     components: int = Field(2, ge=1, description="principal directions of each weight matrix's trajectory")
 
 
-class Trajectory:
+class SubspaceSoFar:
     """The execution subspace of a run so far: principal components of its snapshots, of each weight matrix.
 
     All snapshots are kept in memory: the subspace of a longer trajectory is not that of a shorter one, extended.
@@ -38,7 +38,7 @@ class Trajectory:
         for step, parameters in vantage.snapshots(after=self._seen):
             self._snapshots.append(parameters)
             self._seen = step
-        if len(self._snapshots) < FEWEST_SNAPSHOTS:
+        if len(self._snapshots) < FEWEST_FOR_SUBSPACE:
             return None
         return Projector(trajectory_basis(self._snapshots, self._layout, self._components), vantage)
 
@@ -52,7 +52,7 @@ def commutators(vantage: Vantage) -> Iterator[Array]:
 class TransverseShare:
     """The median over pairs of ‖(1 − P_B) δ‖ / ‖δ‖"""
 
-    def __init__(self, trajectory: Trajectory) -> None:
+    def __init__(self, trajectory: SubspaceSoFar) -> None:
         self._trajectory = trajectory
 
     def observe(self, vantage: Vantage) -> Mapping[str, Number]:
@@ -62,15 +62,15 @@ class TransverseShare:
         return {"transverse_share": float(np.median([invariance(each, projector) for each in commutators(vantage)]))}
 
 
-def trajectory_of(parameters: SubspaceParameters, subject: Subject) -> Trajectory:
+def subspace_of(parameters: SubspaceParameters, subject: Subject) -> SubspaceSoFar:
     """Raises `ValueError` where the run has no model to look at."""
     if subject.layout is None:
         raise ValueError("it needs a model")
-    return Trajectory(subject.layout, parameters.components)
+    return SubspaceSoFar(subject.layout, parameters.components)
 
 
 def _open(parameters: SubspaceParameters, subject: Subject) -> TransverseShare:
-    return TransverseShare(trajectory_of(parameters, subject))
+    return TransverseShare(subspace_of(parameters, subject))
 
 
 SPEC = SignalSpec(

@@ -4,19 +4,17 @@ No signal itself.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Vantage
-
-Numbers = NDArray[np.float64]
 
 RECENT = 0.4
 """Share of the run so far, in decay time, over which a slope is taken"""
-FEWEST = 3
+FEWEST_POINTS = 3
 """Points of a slope, at least"""
 
 
-def joined(vantage: Vantage, *names: str) -> list[Numbers]:
+def joined_series(vantage: Vantage, *names: str) -> list[Floats]:
     """The columns `names` at those steps where all of them are on record, [records] each, in the order of steps."""
     columns = [vantage.series(name) for name in names]
     steps = columns[0][0]
@@ -25,19 +23,19 @@ def joined(vantage: Vantage, *names: str) -> list[Numbers]:
     return [values[np.searchsorted(own, steps)] for own, values in columns]
 
 
-def recent(vantage: Vantage, *names: str) -> list[Numbers] | None:
+def recent(vantage: Vantage, *names: str) -> list[Floats] | None:
     """Decay time τ and the columns `names` over the last 40 % of the run so far in τ, [points] each.
 
     None where there is no such clock (no weight decay), or where fewer than three points are on record.
     """
-    decay_time, *columns = joined(vantage, "decay_time", *names)
+    decay_time, *columns = joined_series(vantage, "decay_time", *names)
     if not len(decay_time) or decay_time[-1] <= 0:
         return None
     chosen = decay_time >= (1 - RECENT) * decay_time[-1]
-    return [column[chosen] for column in (decay_time, *columns)] if chosen.sum() >= FEWEST else None
+    return [column[chosen] for column in (decay_time, *columns)] if chosen.sum() >= FEWEST_POINTS else None
 
 
-def slope(x: Numbers, y: Numbers) -> float:
+def slope(x: Floats, y: Floats) -> float:
     """The slope of the least-squares line through the points (x, y), [points] each, x not all equal."""
     centred = x - x.mean()
     return float(centred @ (y - y.mean()) / (centred @ centred))

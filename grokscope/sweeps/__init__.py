@@ -1,7 +1,7 @@
 """Sweeps: many runs from one file. A grid makes cells, an engine runs them, and their directories say how far they are.
 
     sweep = plan(Path("sweep.toml"), Path("runs"))     # or a dictionary of the same shape
-    record(sweep)                                      # writes runs/<name>/sweep.toml, and refuses to mix two sweeps
+    record_sweep(sweep)                                   # writes runs/<name>/sweep.toml, and refuses to mix two sweeps
     failures = run_local(sweep.cells, jobs=2)          # what is finished is skipped, the rest begins or goes on
     [read_standing(cell) for cell in sweep.cells]
 
@@ -11,18 +11,18 @@ Cells need no grid: `made_cell` makes one by hand, and any list of cells can be 
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell, Sweep, made_cell, plan
 from grokscope.sweeps.local import run_local
-from grokscope.sweeps.manifest import read_sweep, record
-from grokscope.sweeps.standing import Standing, read_standing
+from grokscope.sweeps.manifest import read_sweep, record_sweep
+from grokscope.sweeps.standing import CellStanding, read_standing
 
 __all__ = [
     "Cell",
+    "CellStanding",
     "Failure",
-    "Standing",
     "Sweep",
     "made_cell",
     "plan",
     "read_standing",
     "read_sweep",
-    "record",
+    "record_sweep",
     "run_local",
 ]

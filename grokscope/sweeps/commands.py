@@ -17,7 +17,7 @@ from grokscope.sweeps.grid import Cell
 from grokscope.sweeps.standing import OnChange, read_standing
 
 
-def command_of(cell: Cell, changes: Mapping[str, Any] = {}, *, python: str = sys.executable) -> list[str]:
+def cell_command(cell: Cell, changes: Mapping[str, Any] = {}, *, python: str = sys.executable) -> list[str]:
     """What to execute for a cell; `changes` say how it runs here (`backend.threads`). It works from any folder."""
     folder = cell.directory.path.absolute()
     if read_standing(cell).state == "diverged":  # only asked for where it is to be tried again
@@ -51,7 +51,7 @@ class PlanEngine:
 
     def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
         for cell in cells:
-            self.tell(cell, command_of(cell))
+            self.tell(cell, cell_command(cell))
         return []
 
 

@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from grokscope import registry
 from grokscope.runs.directory import BadRunName, RunDirectory, check_name
 from grokscope.settings.config import FLAGS, ConfigError, RunConfig, read_environment, resolve
-from grokscope.settings.values import dotted, read_value, sentence
+from grokscope.settings.values import dotted, problem_in_words, read_value
 
 NOT_AXES = ("task.name", "preset")
 """What a grid cannot vary: another task or preset is another sweep, or a cell listed by hand."""
@@ -126,7 +126,7 @@ def sweep_file(source: Mapping[str, Any], name: str = "") -> SweepFile:
         given = {key: value for key, value in own.items() if value is not None}
         file = SweepFile.model_validate({"name": name} | given)
     except ValidationError as problem:
-        raise ConfigError(sentence(problem)) from None
+        raise ConfigError(problem_in_words(problem)) from None
     for axis, values in file.axes.items():
         _check_axis(file, axis, values)
     _check_said_once(file)
@@ -177,10 +177,10 @@ def merged(
     all_axes = draft.axes | own_axes
     environment = read_environment(registry.get("tasks", task))
     chosen = preset or environment.pop("preset", None) or source.get("preset") or "paper"
-    on_axes, on_own_axes = ({key for axis in each for key in keys_of(axis)} for each in (all_axes, own_axes))
+    on_axes, on_own_axes = ({key for axis in each for key in axis_keys(axis)} for each in (all_axes, own_axes))
     variables = {key: value for key, value in environment.items() if key not in on_axes}
     base = {key: value for key, value in draft.base.items() if key not in on_own_axes}
-    named_after = (key.rpartition(".")[2] for axis in all_axes for key in keys_of(axis))
+    named_after = (key.rpartition(".")[2] for axis in all_axes for key in axis_keys(axis))
     called = name or source.get("name") or stem or "-".join([task, *named_after])
     return {
         "name": called,
@@ -205,7 +205,7 @@ def read_axes(texts: Iterable[str]) -> dict[str, list[Any]]:
     return axes
 
 
-def keys_of(axis: str) -> list[str]:
+def axis_keys(axis: str) -> list[str]:
     """The settings that vary along an axis: `optimizer.lr` is one, `model.width, model.feed_forward` are two."""
     return [key.strip() for key in axis.split(",")]
 
@@ -214,7 +214,7 @@ def spelt_out(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys for the short names of flags. Raises `ConfigError` where one is said twice."""
     spelt: dict[str, Any] = {}
     for key, value in settings.items():
-        whole = ", ".join(FLAGS.get(each, each) for each in keys_of(key))
+        whole = ", ".join(FLAGS.get(each, each) for each in axis_keys(key))
         if whole in spelt:
             raise ConfigError(f"{whole} is set twice")
         spelt[whole] = value
@@ -240,7 +240,7 @@ def made_cell(
 
 def point_on(axis: str, value: Any) -> dict[str, Any]:
     """The settings of one value of an axis, by dotted key."""
-    keys = keys_of(axis)
+    keys = axis_keys(axis)
     return dict(zip(keys, value, strict=True)) if len(keys) > 1 else {axis: value}
 
 
@@ -286,7 +286,7 @@ def _listed_cells(file: SweepFile, folder: Path) -> Iterable[Cell]:
 
 
 def _check_axis(file: SweepFile, axis: str, values: list[Any]) -> None:
-    keys = keys_of(axis)
+    keys = axis_keys(axis)
     for key in keys:
         if key in NOT_AXES:
             raise ConfigError(f"{key} cannot be an axis: make two sweeps of it, or list [[cells]]")
@@ -304,7 +304,7 @@ def _check_axis(file: SweepFile, axis: str, values: list[Any]) -> None:
 def _check_said_once(file: SweepFile) -> None:
     """No setting varies along two axes, or along one and is the same in every cell."""
     varied: set[str] = set()
-    for key in (key for axis in file.axes for key in keys_of(axis)):
+    for key in (key for axis in file.axes for key in axis_keys(axis)):
         if key in file.base:
             raise ConfigError(f"{key} is an axis, and a setting of every cell too: say it once")
         if key in varied:

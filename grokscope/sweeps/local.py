@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 from grokscope import registry
 from grokscope.settings.config import variables_of
-from grokscope.sweeps.commands import command_of, last_words, stderr_file
+from grokscope.sweeps.commands import cell_command, last_words, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
-from grokscope.sweeps.standing import OnChange, Standing, in_other_hands, left_to_do, read_standing
+from grokscope.sweeps.standing import CellStanding, OnChange, in_other_hands, left_to_do, read_standing
 
-POLL_SECONDS = 0.05
-LOOK_SECONDS = 1.0
+_POLL_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
 """Between two looks into the run directory of a cell that runs."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -47,7 +47,7 @@ class _Worker:
 
     cell: Cell
     process: subprocess.Popen[bytes]
-    seen: Standing
+    seen: CellStanding
     looked: float
 
 
@@ -75,7 +75,7 @@ class LocalEngine:
                     else:
                         working.append(self._started(standing))
                         on_change(working[-1].seen)
-                time.sleep(POLL_SECONDS)
+                time.sleep(_POLL_SECONDS)
                 for worker in [*working]:
                     code = worker.process.poll()
                     _look(worker, code, on_change)
@@ -89,13 +89,13 @@ class LocalEngine:
             raise
         return failures
 
-    def _started(self, standing: Standing) -> _Worker:
+    def _started(self, standing: CellStanding) -> _Worker:
         cell = standing.cell
         threads = cell.config.backend.threads or self.threads
         settings = variables_of(registry.get("tasks", cell.task))
         environment = {name: value for name, value in os.environ.items() if name not in settings}
         environment |= dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
-        command = command_of(cell, {"backend.threads": threads})
+        command = cell_command(cell, {"backend.threads": threads})
         cell.directory.path.mkdir(parents=True, exist_ok=True)
         with stderr_file(cell).open("wb") as stderr:
             process = subprocess.Popen(
@@ -120,7 +120,7 @@ def _wanted_threads() -> int | None:
     return (int(text) if text.isdecimal() else None) or None
 
 
-def _taken_since(planned: Standing, now: Standing) -> bool:
+def _taken_since(planned: CellStanding, now: CellStanding) -> bool:
     """Whether another process has begun, or ended, a cell that was to be started."""
     return now.state in {"running", "stale"} or (now.ended and not planned.ended)
 
@@ -128,7 +128,7 @@ def _taken_since(planned: Standing, now: Standing) -> bool:
 def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
     """Tell of what is new about a cell."""
     now = time.monotonic()
-    if code is None and now - worker.looked < LOOK_SECONDS:
+    if code is None and now - worker.looked < _LOOK_SECONDS:
         return
     worker.looked = now
     standing = read_standing(worker.cell)

@@ -15,15 +15,15 @@ from grokscope.sweeps.grid import Cell, Sweep, SweepFile, plan, read_tables
 from grokscope.sweeps.standing import read_standing
 from grokscope.training.launch import changes_between, resumed_config
 
-MANIFEST = "sweep.toml"
+SWEEP_FILE = "sweep.toml"
 FREE = ("backend.name", "backend.device", "backend.threads")
 """Settings that say on what a cell runs, and may change between two attempts."""
 
 
-def record(sweep: Sweep) -> None:
+def record_sweep(sweep: Sweep) -> None:
     """Write the manifest, where it is new or larger. Raises `ConfigError`, see `check`."""
     check(sweep)
-    file = sweep.folder / MANIFEST
+    file = sweep.folder / SWEEP_FILE
     try:
         write_whole(file, manifest_of(sweep.file))
     except OSError as problem:
@@ -34,7 +34,7 @@ def check(sweep: Sweep) -> None:
     """Raises `ConfigError` where the folder holds a cell that has begun and is another, or none, in this sweep."""
     if (sweep.folder / "events.jsonl").exists():
         raise ConfigError(f"{sweep.folder} is a run; give the sweep another --name")
-    if (sweep.folder / MANIFEST).exists():
+    if (sweep.folder / SWEEP_FILE).exists():
         _check_none_lost(sweep, read_sweep(sweep.folder))
     for cell in sweep.cells:
         _check_unchanged(sweep, cell)
@@ -42,7 +42,7 @@ def check(sweep: Sweep) -> None:
 
 def read_sweep(folder: Path) -> Sweep:
     """The sweep whose manifest is in `folder`; a folder that was renamed is a sweep of the new name."""
-    return plan({**read_tables(folder / MANIFEST), "name": folder.name}, folder.parent)
+    return plan({**read_tables(folder / SWEEP_FILE), "name": folder.name}, folder.parent)
 
 
 def manifest_of(file: SweepFile) -> str:
@@ -52,12 +52,12 @@ def manifest_of(file: SweepFile) -> str:
 
 def sweeps_in(runs: Path) -> Iterator[Path]:
     """Folders of the sweeps in `runs`, the newest first."""
-    return folders_with(MANIFEST, runs)
+    return folders_with(SWEEP_FILE, runs)
 
 
 def find_sweep(wanted: str, runs: Path) -> Path:
     """A sweep's folder by name, unique prefix, path, or `latest`. Raises `NoSuchRun`."""
-    found = find_manifest(wanted, runs, MANIFEST)
+    found = find_manifest(wanted, runs, SWEEP_FILE)
     if found:
         return found
     names = ", ".join(folder.name for folder in list(sweeps_in(runs))[:5])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from grokscope.contract.backends import Unavailable
 from grokscope.settings.config import ConfigError
-from grokscope.sweeps.commands import command_of, last_words, stderr_file
+from grokscope.sweeps.commands import cell_command, last_words, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
 from grokscope.sweeps.standing import OnChange, read_standing
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from submitit import SlurmExecutor
     from submitit.helpers import DelayedSubmission
 
-LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 2.0
 """Between two looks into the run directories."""
 ASK_SECONDS = 10.0
 """Between two questions to the scheduler, which many ask."""
@@ -113,7 +113,7 @@ class SlurmEngine:
         works = []
         for cell in cells:
             cell.directory.path.mkdir(parents=True, exist_ok=True)
-            command = command_of(cell, {} if cell.config.backend.threads else {"backend.threads": threads})
+            command = cell_command(cell, {} if cell.config.backend.threads else {"backend.threads": threads})
             works.append(CellJob(command, str(stderr_file(cell).absolute())))
         try:
             with self.executor.batch():
@@ -159,7 +159,7 @@ def _follow(cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
             if standing.ended or cell.slug in gone:
                 waiting.remove(cell)
         if waiting:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(_LOOK_SECONDS)
         if time.monotonic() - asked > ASK_SECONDS:
             asked, queue = time.monotonic(), queued()
     return failures

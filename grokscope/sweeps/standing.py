@@ -9,20 +9,20 @@ from grokscope.runs.state import read_state
 from grokscope.sweeps.grid import Cell
 from grokscope.words.names import state_in_words
 
-State = Literal["missing", "running", "stale", "crashed", "interrupted", "finished", "diverged", "unreadable"]
+CellState = Literal["missing", "running", "stale", "crashed", "interrupted", "finished", "diverged", "unreadable"]
 """`finished`: completed, grokked, or stopped by a person. `stale`: silent, and perhaps still at it elsewhere.
 `unreadable`: there is a log, and nobody can say of what."""
 
-TO_DO: tuple[State, ...] = ("missing", "crashed", "interrupted")
+TO_DO: tuple[CellState, ...] = ("missing", "crashed", "interrupted")
 """Where something is left to do and nobody is doing it."""
 
 
 @dataclass(frozen=True)
-class Standing:
+class CellStanding:
     """A cell at one moment."""
 
     cell: Cell
-    state: State
+    state: CellState
     status: str | None = None
     """How a run that is over ended: completed, grokked, stopped, interrupted, diverged"""
     step: int | None = None
@@ -62,14 +62,14 @@ class Standing:
         }
 
 
-OnChange = Callable[[Standing], None]
+OnChange = Callable[[CellStanding], None]
 """Called with a cell whenever something about it has changed."""
 
 
-def read_standing(cell: Cell) -> Standing:
+def read_standing(cell: Cell) -> CellStanding:
     """The cell now."""
     run = read_state(cell.directory, listed=True)
-    return Standing(
+    return CellStanding(
         cell,
         _state(run.condition, run.status, begun=bool(run.last)),
         run.status,
@@ -86,13 +86,13 @@ def left_to_do(cells: Sequence[Cell], *, retry_diverged: bool = False) -> list[C
     return [cell for cell in cells if read_standing(cell).state in wanted]
 
 
-def in_other_hands(standing: Standing) -> bool:
+def in_other_hands(standing: CellStanding) -> bool:
     """Whether somebody is at work on a cell that no process of ours is: by its signs of life, or by its lock, which
     is taken before there are any."""
     return standing.state in {"running", "stale"} or (not standing.ended and is_locked(standing.cell.directory.lock))
 
 
-def _state(condition: str, status: str | None, *, begun: bool) -> State:
+def _state(condition: str, status: str | None, *, begun: bool) -> CellState:
     match condition:
         case "finished" if status in {"interrupted", "diverged"}:
             return "interrupted" if status == "interrupted" else "diverged"

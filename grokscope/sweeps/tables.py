@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from grokscope.sweeps.grid import Sweep
-from grokscope.sweeps.standing import Standing
+from grokscope.sweeps.standing import CellStanding
 from grokscope.words.numbers import count, fixed, number
 from grokscope.words.table import Column, Table
 
 
-def cells_table(standings: Sequence[Standing]) -> Table:
+def cells_table(standings: Sequence[CellStanding]) -> Table:
     """A row a cell: how far it is."""
     return Table(
         "cells",
@@ -20,7 +20,7 @@ def cells_table(standings: Sequence[Standing]) -> Table:
     )
 
 
-def plan_table(standings: Sequence[Standing], hours: Sequence[float | None]) -> Table:
+def sweep_plan_table(standings: Sequence[CellStanding], hours: Sequence[float | None]) -> Table:
     """A row a cell: what it is, and how long it takes at most."""
     return Table(
         "plan",
@@ -39,7 +39,7 @@ def plan_table(standings: Sequence[Standing], hours: Sequence[float | None]) -> 
     )  # fmt: skip
 
 
-def sweeps_table(sweeps: Sequence[tuple[Sweep, Sequence[Standing]]]) -> Table:
+def sweeps_table(sweeps: Sequence[tuple[Sweep, Sequence[CellStanding]]]) -> Table:
     """A row a sweep: how many cells, and how they stand."""
     return Table(
         "sweeps",
@@ -49,12 +49,12 @@ def sweeps_table(sweeps: Sequence[tuple[Sweep, Sequence[Standing]]]) -> Table:
     )
 
 
-def states_in_words(standings: Sequence[Standing]) -> str:
+def states_in_words(standings: Sequence[CellStanding]) -> str:
     """`3 finished, 2 running`."""
     return ", ".join(f"{number} {state}" for state, number in states(standings).items())
 
 
-def states(standings: Sequence[Standing]) -> dict[str, int]:
+def states(standings: Sequence[CellStanding]) -> dict[str, int]:
     """How many cells are in which state."""
     found: dict[str, int] = {}
     for standing in standings:

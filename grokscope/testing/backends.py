@@ -46,7 +46,7 @@ TOLERANCES: dict[Precision, Tolerance] = {
 }
 
 STEPS = 10
-OPTIMIZER = AdamW(lr=3e-3, wd=0.5, clip=0.5)
+BACKEND_OPTIMIZER = AdamW(lr=3e-3, wd=0.5, clip=0.5)
 
 # A gradient that is zero but for rounding (that of a key's bias, say) divided by its own size is noise of size 1; this
 # epsilon keeps float32 noise out of comparisons over several steps.
@@ -57,7 +57,7 @@ NOISE_PROOF: dict[Precision, float] = {"float64": 1e-8, "float32": 1e-4}
 
 
 @dataclass(frozen=True)
-class Case:
+class ModelCase:
     """A tiny model away from its starting point, and examples with repetitions."""
 
     model: ModelSpec
@@ -81,17 +81,17 @@ class Case:
 _SMALL: dict[str, Any] = {"width": 8, "layers": 2, "heads": 2, "feed_forward": 12}
 
 
-def _encoder(*, ragged: bool) -> Case:
+def _encoder(*, ragged: bool) -> ModelCase:
     """Read at the first position, as in modular arithmetic."""
     model = ModelSpec("encoder", vocabulary=7, context=4, classes=6, position_std=0.02, **_SMALL)
     random = np.random.default_rng(0)
     tokens = random.integers(0, 7, (20, 4))
     labels = np.full((20, 4), IGNORED)
     labels[:, 0] = random.integers(0, 6, 20)
-    return Case(model, Examples(tokens, random.integers(1, 5, 20) if ragged else np.full(20, 4), labels))
+    return ModelCase(model, Examples(tokens, random.integers(1, 5, 20) if ragged else np.full(20, 4), labels))
 
 
-def _decoder() -> Case:
+def _decoder() -> ModelCase:
     """Few tokens, so that prefixes are shared; read at every position but some."""
     model = ModelSpec("decoder", vocabulary=2, context=6, classes=5, **_SMALL)
     random = np.random.default_rng(1)
@@ -99,10 +99,10 @@ def _decoder() -> Case:
     labels = random.integers(0, 5, (20, 6))
     labels[(np.arange(6) >= lengths[:, None]) | (random.random((20, 6)) < 0.2)] = IGNORED
     labels[:, 0] = random.integers(0, 2, 20)
-    return Case(model, Examples(random.integers(0, 2, (20, 6)), lengths, labels))
+    return ModelCase(model, Examples(random.integers(0, 2, (20, 6)), lengths, labels))
 
 
-def _encoder_decoder(*, source_padding_attended: bool) -> Case:
+def _encoder_decoder(*, source_padding_attended: bool) -> ModelCase:
     """Ragged on both sides; some examples share their source."""
     model = ModelSpec("encoder-decoder", vocabulary=6, context=5, classes=5, target_vocabulary=5, target_context=6,
                       source_padding_attended=source_padding_attended, **_SMALL)  # fmt: skip
@@ -111,10 +111,10 @@ def _encoder_decoder(*, source_padding_attended: bool) -> Case:
     source[10:], source_lengths[10:] = source[:10], source_lengths[:10]
     target_lengths = random.integers(1, 7, 20)
     labels = np.where(np.arange(6) < target_lengths[:, None], random.integers(0, 5, (20, 6)), IGNORED)
-    return Case(model, Examples(source, source_lengths, labels, random.integers(1, 5, (20, 6)), target_lengths))
+    return ModelCase(model, Examples(source, source_lengths, labels, random.integers(1, 5, (20, 6)), target_lengths))
 
 
-CASES: dict[str, Case] = {
+CASES: dict[str, ModelCase] = {
     "encoder": _encoder(ragged=False),
     "encoder, padded": _encoder(ragged=True),
     "decoder": _decoder(),
@@ -124,7 +124,7 @@ CASES: dict[str, Case] = {
 
 
 @cache
-def _dense_hessian(name: str) -> tuple[Case, FloatArray]:
+def _dense_hessian(name: str) -> tuple[ModelCase, FloatArray]:
     """A still smaller model of the same kind, and the Hessian of its batch `a`, [size, size]."""
     case = CASES[name]
     case = replace(case, model=replace(case.model, width=4, layers=1, feed_forward=4))
@@ -135,13 +135,13 @@ def _dense_hessian(name: str) -> tuple[Case, FloatArray]:
     return case, hessian
 
 
-def _plateau(case: Case) -> Case:
+def _plateau(case: ModelCase) -> ModelCase:
     """The same model after memorization: every label is class 0, and its logit leads by about 14."""
     examples = case.examples
     return replace(case, examples=replace(examples, labels=np.where(examples.labels == IGNORED, IGNORED, 0)))
 
 
-def _leading(case: Case) -> FloatArray:
+def _leading(case: ModelCase) -> FloatArray:
     parameters = case.parameters
     bias = layout(case.model).by_name["head.bias"]
     parameters[bias.offset] += 14
@@ -200,14 +200,14 @@ class BackendConformance:
         return str(request.param)
 
     @pytest.fixture
-    def case(self, name: str) -> Case:
+    def case(self, name: str) -> ModelCase:
         return CASES[name]
 
     @pytest.fixture
     def opened(self, place: tuple[BackendSpec, str], precision: Precision) -> Opened:
         """`opened(case)`: a session at the case's parameters."""
 
-        def opened(case: Case, parameters: FloatArray | None = None) -> Session:
+        def opened(case: ModelCase, parameters: FloatArray | None = None) -> Session:
             start = case.parameters if parameters is None else parameters
             return place[0].open(case.model, start, device=place[1], precision=precision, threads=1)
 
@@ -216,28 +216,28 @@ class BackendConformance:
     # outputs
 
     def test_loss_of_a_packed_batch_is_the_loss_of_its_padded_examples(
-        self, opened: Opened, case: Case, tolerance: Tolerance
+        self, opened: Opened, case: ModelCase, tolerance: Tolerance
     ) -> None:
         session, rows = opened(case), case.batch("a")
         expected, _ = reference.loss_and_gradient(case.model, _theta(case), case.padded(rows))
         found, _ = session.gradient(session.parameters, _prepared(session, case, rows))
         assert float(found) == pytest.approx(expected, rel=tolerance.loss)
 
-    def test_loss_ignores_the_order_of_examples(self, opened: Opened, case: Case) -> None:
+    def test_loss_ignores_the_order_of_examples(self, opened: Opened, case: ModelCase) -> None:
         session, rows = opened(case), case.batch("a")
         forward, backward = (_prepared(session, case, order) for order in (rows, rows[::-1]))
         assert float(session.gradient(session.parameters, forward)[0]) == float(
             session.gradient(session.parameters, backward)[0]
         )
 
-    def test_repeating_a_batch_changes_nothing(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_repeating_a_batch_changes_nothing(self, opened: Opened, case: ModelCase, tolerance: Tolerance) -> None:
         session, rows = opened(case), case.batch("a")
         once, thrice = (_prepared(session, case, np.tile(rows, times)) for times in (1, 3))
         assert float(session.gradient(session.parameters, once)[0]) == pytest.approx(
             float(session.gradient(session.parameters, thrice)[0]), rel=tolerance.loss
         )
 
-    def test_what_stands_beyond_a_length_changes_nothing(self, opened: Opened, case: Case) -> None:
+    def test_what_stands_beyond_a_length_changes_nothing(self, opened: Opened, case: ModelCase) -> None:
         session, rows = opened(case), np.arange(len(case.examples))
         examples = case.examples
         beyond = np.arange(examples.source.shape[1]) >= examples.source_lengths[:, None]
@@ -247,7 +247,7 @@ class BackendConformance:
             session.gradient(session.parameters, dirty)[0]
         )
 
-    def test_predictions(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_predictions(self, opened: Opened, case: ModelCase, tolerance: Tolerance) -> None:
         session, rows = opened(case), np.arange(len(case.examples))
         packed = Packer(case.examples, case.model).batch(rows)
         expected = reference.predictions(case.model, _theta(case), reference.padded_batch(packed))
@@ -260,7 +260,7 @@ class BackendConformance:
         assert found.representations is None
 
     def test_details_of_predictions(
-        self, opened: Opened, case: Case, precision: Precision, tolerance: Tolerance
+        self, opened: Opened, case: ModelCase, precision: Precision, tolerance: Tolerance
     ) -> None:
         """Reads of batch `a` share nodes, so that there are more reads than nodes read."""
         session = opened(case)
@@ -278,7 +278,7 @@ class BackendConformance:
             _assert_near(ours, theirs, tolerance.gradient)
             ours[:] = 0  # a copy, as large as it looks: nobody else sees it change
 
-    def test_predictions_weighted_are_the_loss(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_predictions_weighted_are_the_loss(self, opened: Opened, case: ModelCase, tolerance: Tolerance) -> None:
         session = opened(case)
         packed = Packer(case.examples, case.model).batch(case.batch("a"))
         prepared = session.prepare(packed)
@@ -288,13 +288,15 @@ class BackendConformance:
 
     # gradient
 
-    def test_gradient(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_gradient(self, opened: Opened, case: ModelCase, tolerance: Tolerance) -> None:
         session, rows = opened(case), case.batch("a")
         _, expected = reference.loss_and_gradient(case.model, _theta(case), case.padded(rows))
         _, found = session.gradient(session.parameters, _prepared(session, case, rows))
         _assert_near(session.tonumpy(found), expected, tolerance.gradient)
 
-    def test_gradient_keeps_its_digits_on_the_plateau(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_gradient_keeps_its_digits_on_the_plateau(
+        self, opened: Opened, case: ModelCase, tolerance: Tolerance
+    ) -> None:
         """`log_softmax` loses them all: its derivative at the label is p − 1, and p is 1 but for rounding."""
         case = _plateau(case)
         parameters, rows = _leading(case), case.batch("a")
@@ -317,7 +319,7 @@ class BackendConformance:
             found = session.hessian_vector_product(session.parameters, batch, session.asarray(vector))
             _assert_near(session.tonumpy(found), hessian @ vector, tolerance.product)
 
-    def test_hessian_vector_product(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_hessian_vector_product(self, opened: Opened, case: ModelCase, tolerance: Tolerance) -> None:
         session, rows = opened(case), case.batch("a")
         (vector,) = _vectors(session, 1)
         expected = reference.hessian_vector_product(case.model, _theta(case), case.padded(rows), vector)
@@ -327,7 +329,7 @@ class BackendConformance:
         _assert_near(session.tonumpy(found), expected, tolerance.product)
 
     def test_hessian_vector_product_is_linear_in_tiny_vectors(
-        self, opened: Opened, case: Case, tolerance: Tolerance
+        self, opened: Opened, case: ModelCase, tolerance: Tolerance
     ) -> None:
         """Gradients of 1e-6 are what it is given on the plateau."""
         session = opened(case)
@@ -338,7 +340,7 @@ class BackendConformance:
         _assert_near(1e6 * session.tonumpy(tiny), session.tonumpy(whole), tolerance.product)
 
     def test_hessian_vector_product_keeps_its_digits_on_the_plateau(
-        self, opened: Opened, case: Case, tolerance: Tolerance
+        self, opened: Opened, case: ModelCase, tolerance: Tolerance
     ) -> None:
         case = _plateau(case)
         parameters, rows = _leading(case), case.batch("a")
@@ -351,7 +353,7 @@ class BackendConformance:
         )
         _assert_near(session.tonumpy(found), expected, tolerance.plateau)
 
-    def test_hessian_is_symmetric(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_hessian_is_symmetric(self, opened: Opened, case: ModelCase, tolerance: Tolerance) -> None:
         session = opened(case)
         batch = _prepared(session, case, case.batch("b"))
         u, v = _vectors(session, 2)
@@ -362,7 +364,7 @@ class BackendConformance:
         scale = float(np.linalg.norm(u) * np.linalg.norm(on_v))
         assert abs(float(u @ on_v - v @ on_u)) <= tolerance.product * scale
 
-    def test_bracket_is_its_plain_parts(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_bracket_is_its_plain_parts(self, opened: Opened, case: ModelCase, tolerance: Tolerance) -> None:
         session = opened(case)
         if not isinstance(session, BracketLandscape):
             pytest.skip("a backend need not fuse the bracket, and this one does not")
@@ -379,7 +381,7 @@ class BackendConformance:
             _assert_near(session.tonumpy(found), session.tonumpy(expected), tolerance.product)
 
     def test_float64_is_computed_in_a_float32_session_or_refused(
-        self, place: tuple[BackendSpec, str], case: Case
+        self, place: tuple[BackendSpec, str], case: ModelCase
     ) -> None:
         backend, device = place
         session = backend.open(case.model, case.parameters, device=device, precision="float32")
@@ -399,10 +401,10 @@ class BackendConformance:
 
     @pytest.mark.parametrize("clip", [None, 0.05, 1e9], ids=["unclipped", "clipped", "never clipped"])
     def test_each_step_is_the_formula_applied_to_its_own_gradient(
-        self, opened: Opened, case: Case, precision: Precision, tolerance: Tolerance, clip: float | None
+        self, opened: Opened, case: ModelCase, precision: Precision, tolerance: Tolerance, clip: float | None
     ) -> None:
         session = opened(case)
-        optimizer = OPTIMIZER._replace(clip=clip, epsilon=NOISE_PROOF[precision])
+        optimizer = BACKEND_OPTIMIZER._replace(clip=clip, epsilon=NOISE_PROOF[precision])
         for step in range(STEPS):
             batch = _prepared(session, case, case.batch("ab"[step % 2]))
             before = _doubled(session.state())
@@ -413,9 +415,9 @@ class BackendConformance:
             assert float(outcome.gradient_norm) == pytest.approx(float(norm), rel=tolerance.gradient)
             _assert_states_near(session.state(), expected, tolerance.step, gradient=tolerance.gradient)
 
-    def test_trajectory(self, opened: Opened, case: Case, precision: Precision, tolerance: Tolerance) -> None:
+    def test_trajectory(self, opened: Opened, case: ModelCase, precision: Precision, tolerance: Tolerance) -> None:
         session = opened(case)
-        optimizer = OPTIMIZER._replace(epsilon=NOISE_PROOF[precision])
+        optimizer = BACKEND_OPTIMIZER._replace(epsilon=NOISE_PROOF[precision])
         zeros = np.zeros(case.parameters.size)
         expected = TrainingState(0, _theta(case), zeros, zeros)
         for step in range(STEPS):
@@ -426,9 +428,9 @@ class BackendConformance:
             assert float(outcome.loss) == pytest.approx(loss, rel=tolerance.trajectory), step
             _assert_near(session.tonumpy(session.parameters), expected.parameters, tolerance.trajectory)
 
-    def test_step_along_is_step_with_a_gradient(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_step_along_is_step_with_a_gradient(self, opened: Opened, case: ModelCase, tolerance: Tolerance) -> None:
         along, plain = opened(case), opened(case)
-        optimizer = OPTIMIZER._replace(epsilon=1e-4)
+        optimizer = BACKEND_OPTIMIZER._replace(epsilon=1e-4)
         for step in range(3):
             batch = _prepared(plain, case, case.batch("ab"[step % 2]))
             _, gradient = along.gradient(along.parameters, batch)
@@ -437,59 +439,65 @@ class BackendConformance:
             assert float(norm) == pytest.approx(float(outcome.gradient_norm), rel=tolerance.gradient)
             _assert_states_near(along.state(), _doubled(plain.state()), tolerance.step, gradient=tolerance.gradient)
 
-    def test_optimizer_may_change_from_step_to_step(self, opened: Opened, case: Case, tolerance: Tolerance) -> None:
+    def test_optimizer_may_change_from_step_to_step(
+        self, opened: Opened, case: ModelCase, tolerance: Tolerance
+    ) -> None:
         session = opened(case)
         (gradient,) = _vectors(session, 1)
-        for optimizer in (OPTIMIZER, OPTIMIZER._replace(lr=1e-4, wd=0.0), AdamW(1e-2, 2.0, 0.8, 0.9, 1e-6, None)):
+        for optimizer in (
+            BACKEND_OPTIMIZER,
+            BACKEND_OPTIMIZER._replace(lr=1e-4, wd=0.0),
+            AdamW(1e-2, 2.0, 0.8, 0.9, 1e-6, None),
+        ):
             expected, _ = reference.adamw(_doubled(session.state()), gradient, optimizer)
             session.step_along(session.asarray(gradient), optimizer)
             _assert_states_near(session.state(), expected, tolerance.step, gradient=tolerance.gradient)
 
     def test_displaced_parameters_move_and_nothing_else_does(
-        self, opened: Opened, case: Case, tolerance: Tolerance
+        self, opened: Opened, case: ModelCase, tolerance: Tolerance
     ) -> None:
         session = opened(case)
-        session.step(_prepared(session, case, case.batch("a")), OPTIMIZER)
+        session.step(_prepared(session, case, case.batch("a")), BACKEND_OPTIMIZER)
         before = session.state()
         (delta,) = _vectors(session, 1)
         session.displace(session.asarray(delta))
         after = session.state()
         _assert_near(after.parameters, before.parameters + delta, tolerance.step)
         _assert_equal(after._replace(parameters=before.parameters), before)
-        expected, _ = reference.adamw(_doubled(after), delta, OPTIMIZER)
-        session.step_along(session.asarray(delta), OPTIMIZER)
+        expected, _ = reference.adamw(_doubled(after), delta, BACKEND_OPTIMIZER)
+        session.step_along(session.asarray(delta), BACKEND_OPTIMIZER)
         _assert_states_near(session.state(), expected, tolerance.step, gradient=tolerance.gradient)
 
-    def test_restored_state_goes_on_to_the_same_bits(self, opened: Opened, case: Case) -> None:
+    def test_restored_state_goes_on_to_the_same_bits(self, opened: Opened, case: ModelCase) -> None:
         first, second = opened(case), opened(case)
         batches = [_prepared(first, case, case.batch(name)) for name in "abab"]
         for batch in batches[:2]:
-            first.step(batch, OPTIMIZER)
+            first.step(batch, BACKEND_OPTIMIZER)
         middle = first.state()
         second.restore(middle)
         _assert_equal(second.state(), middle)
         if first.device != "cpu":
             return  # an accelerator may add in another order each time
         for batch in batches[2:]:
-            first.step(batch, OPTIMIZER)
-            second.step(batch, OPTIMIZER)
+            first.step(batch, BACKEND_OPTIMIZER)
+            second.step(batch, BACKEND_OPTIMIZER)
             _assert_equal(second.state(), first.state())
 
-    def test_the_same_step_twice_gives_the_same_bits(self, opened: Opened, case: Case) -> None:
+    def test_the_same_step_twice_gives_the_same_bits(self, opened: Opened, case: ModelCase) -> None:
         if opened(case).device != "cpu":
             pytest.skip("an accelerator may add in another order each time")
         states = []
         for _ in range(2):
             session = opened(case)
             for name in "ab":
-                session.step(_prepared(session, case, case.batch(name)), OPTIMIZER)
+                session.step(_prepared(session, case, case.batch(name)), BACKEND_OPTIMIZER)
             states.append(session.state())
         _assert_equal(*states)
 
-    def test_measuring_leaves_the_state_alone(self, opened: Opened, case: Case) -> None:
+    def test_measuring_leaves_the_state_alone(self, opened: Opened, case: ModelCase) -> None:
         session = opened(case)
         a, b = (_prepared(session, case, case.batch(name)) for name in "ab")
-        session.step(a, OPTIMIZER)
+        session.step(a, BACKEND_OPTIMIZER)
         before = session.state()
         theta = session.parameters
         _, gradient = session.gradient(theta, a)
@@ -501,7 +509,7 @@ class BackendConformance:
 
     # values in and out
 
-    def test_nothing_given_is_changed(self, opened: Opened, case: Case) -> None:
+    def test_nothing_given_is_changed(self, opened: Opened, case: ModelCase) -> None:
         start = case.parameters
         session = opened(case, start)
         batch = Packer(case.examples, case.model).batch(case.batch("a"))
@@ -510,17 +518,17 @@ class BackendConformance:
         theta, gradient = session.asarray(start), session.asarray(vector)
         prepared = session.prepare(batch)
         session.hessian_vector_product(theta, prepared, gradient)
-        session.step_along(gradient, OPTIMIZER)
+        session.step_along(gradient, BACKEND_OPTIMIZER)
         taken = session.state()
         kept = TrainingState(taken.step, *(array.copy() for array in taken[1:]))
-        session.step(prepared, OPTIMIZER)
+        session.step(prepared, BACKEND_OPTIMIZER)
         np.testing.assert_array_equal(session.tonumpy(theta), start)
         np.testing.assert_array_equal(session.tonumpy(gradient), vector.astype(session.precision))
         np.testing.assert_array_equal(start, case.parameters)
         np.testing.assert_array_equal(batch.weights, weights)
         _assert_equal(taken, kept)
 
-    def test_arrays_go_in_and_out_unchanged(self, opened: Opened, case: Case, precision: Precision) -> None:
+    def test_arrays_go_in_and_out_unchanged(self, opened: Opened, case: ModelCase, precision: Precision) -> None:
         session = opened(case)
         (vector,) = _vectors(session, 1)
         found = session.tonumpy(session.asarray(vector))
@@ -561,7 +569,7 @@ class BackendConformance:
         session = opened(case)
         before = session.tonumpy(session.parameters)
         copies = session.parameters * 1, session.concatenate([session.parameters])
-        session.step(_prepared(session, case, case.batch("a")), OPTIMIZER)
+        session.step(_prepared(session, case, case.batch("a")), BACKEND_OPTIMIZER)
         for copy in copies:
             np.testing.assert_array_equal(session.tonumpy(copy), before)
         assert not np.array_equal(session.tonumpy(session.parameters), before)
@@ -576,7 +584,7 @@ class BackendConformance:
         assert float(total) == pytest.approx(expected, rel=10 * tolerance.gradient)
         assert float(x[:0].sum()) == 0
 
-    def test_session_says_what_it_is(self, opened: Opened, case: Case, precision: Precision) -> None:
+    def test_session_says_what_it_is(self, opened: Opened, case: ModelCase, precision: Precision) -> None:
         session = opened(case)
         assert session.precision == precision
         assert session.device in {"cpu", "cuda", "mps", "gpu"}
@@ -590,7 +598,7 @@ class BackendConformance:
 
     # refusals
 
-    def test_wrong_sizes_are_refused(self, opened: Opened, case: Case) -> None:
+    def test_wrong_sizes_are_refused(self, opened: Opened, case: ModelCase) -> None:
         session, short = opened(case), case.parameters[:-1]
         with pytest.raises(ValueError, match=str(case.parameters.size)):
             opened(case, short)
@@ -604,11 +612,11 @@ class BackendConformance:
                 session.restore(wrong)
         _assert_equal(session.state(), state)
 
-    def test_unknown_device_is_refused(self, place: tuple[BackendSpec, str], case: Case) -> None:
+    def test_unknown_device_is_refused(self, place: tuple[BackendSpec, str], case: ModelCase) -> None:
         with pytest.raises(Unavailable, match="abacus"):
             place[0].open(case.model, case.parameters, device="abacus")
 
-    def test_missing_precision_is_refused(self, place: tuple[BackendSpec, str], case: Case) -> None:
+    def test_missing_precision_is_refused(self, place: tuple[BackendSpec, str], case: ModelCase) -> None:
         backend, device = place
         if "float64" in _precisions(backend, device):
             pytest.skip(f"{device} has both precisions")
@@ -616,7 +624,7 @@ class BackendConformance:
             backend.open(case.model, case.parameters, device=device, precision="float64")
 
     def test_auto_is_a_device_that_has_the_precision(
-        self, place: tuple[BackendSpec, str], case: Case, precision: Precision
+        self, place: tuple[BackendSpec, str], case: ModelCase, precision: Precision
     ) -> None:
         backend, _ = place
         session = backend.open(case.model, case.parameters, precision=precision)
@@ -636,11 +644,11 @@ def _precisions(backend: BackendSpec, device: str) -> tuple[Precision, ...]:
     return next(one.precisions for one in backend.devices() if one.name == device)
 
 
-def _theta(case: Case) -> FloatArray:
+def _theta(case: ModelCase) -> FloatArray:
     return case.parameters.astype(np.float64)
 
 
-def _prepared(session: Session, case: Case, rows: Ints) -> Any:
+def _prepared(session: Session, case: ModelCase, rows: Ints) -> Any:
     return session.prepare(Packer(case.examples, case.model).batch(rows))
 
 

@@ -35,7 +35,7 @@ from grokscope.testing import reference
 
 MODEL = ModelSpec("decoder", 5, 2, 5, 8, 1, 2, 8)
 STEP, SNAPSHOT_EVERY, SEED = 6, 2, 0
-OPTIMIZER = AdamW(lr=1e-2, wd=0.5, clip=0.5)
+INTERVENTION_OPTIMIZER = AdamW(lr=1e-2, wd=0.5, clip=0.5)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _taken(session: Session, intervention: Intervention) -> Taken:
         return session.prepare(train.batch(random.integers(len(rows), size=8)))
 
     active = Active("tested", intervention, STEP, {}, "control")
-    _, (acted,) = stepped(session, [active], draw(np.random.default_rng(2)), OPTIMIZER, STEP, SEED, draw)
+    _, (acted,) = stepped(session, [active], draw(np.random.default_rng(2)), INTERVENTION_OPTIMIZER, STEP, SEED, draw)
     changes = tuple(
         change._replace(delta=session.tonumpy(change.delta), of=session.tonumpy(change.of)) for change in acted.changes
     )

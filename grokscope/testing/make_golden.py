@@ -25,12 +25,12 @@ from grokscope.machine.verify import PACKAGED, GoldenPoint, verify
 from grokscope.testing import reference
 
 SEED = 1
-OPTIMIZER = AdamW(lr=3e-3, wd=1.0)
-BATCH = 16
+GOLDEN_OPTIMIZER = AdamW(lr=3e-3, wd=1.0)
+EXAMPLES_IN_BATCH = 16
 QUANTITIES = ("loss_a", "loss_b", "grad_norm_a", "grad_norm_b", "grad_cosine", "commutator_norm",
               "hvp_norm_b_on_grad_a", "hvp_norm_a_on_grad_b", "defect_exact")  # fmt: skip
 
-Tensors = dict[str, NDArray[Any]]
+NamedTensors = dict[str, NDArray[Any]]
 
 
 def write(folder: Path = PACKAGED) -> None:
@@ -54,11 +54,13 @@ def _write(
     session = reference.SPEC.open(model, initial_parameters(model, SEED))
     packer = Packer(examples, model)
     for step in range(steps):
-        rows = generator(SEED, "batch", step).integers(0, len(examples), 2 * BATCH)
-        session.step(session.prepare(packer.batch(rows)), OPTIMIZER)
+        rows = generator(SEED, "batch", step).integers(0, len(examples), 2 * EXAMPLES_IN_BATCH)
+        session.step(session.prepare(packer.batch(rows)), GOLDEN_OPTIMIZER)
     parameters = session.state().parameters
-    a, b = (examples.take(generator(SEED, "probe", index=i).integers(0, len(examples), BATCH)) for i in range(2))
-    tensors: Tensors = {f"weights/{key}": value for key, value in layout(model).unflatten(parameters).items()}
+    a, b = (
+        examples.take(generator(SEED, "probe", index=i).integers(0, len(examples), EXAMPLES_IN_BATCH)) for i in range(2)
+    )
+    tensors: NamedTensors = {f"weights/{key}": value for key, value in layout(model).unflatten(parameters).items()}
     tensors |= {f"batch_{side}/{key}": value.astype(np.int16) for side, batch in (("a", a), ("b", b))
                 for key, value in _columns(name, batch).items()}  # fmt: skip
     stem = f"{name}-tiny-seed{SEED}-step{steps}"
@@ -94,7 +96,7 @@ def _shrunk(data: TaskData) -> tuple[ModelSpec, Examples]:
     return replace(model, layers=1, target_context=longest), short
 
 
-def _columns(name: str, batch: Examples) -> Tensors:
+def _columns(name: str, batch: Examples) -> NamedTensors:
     """A batch under the names that golden points of its task have."""
     if name == "modular":
         return {"a": batch.source[:, 0], "b": batch.source[:, 1], "target": batch.labels[:, 0]}

@@ -142,7 +142,7 @@ class Tape:
                 variable.gradient = gradient if variable.gradient is None else variable.gradient + gradient
 
 
-def rows(table: Variable, index: Ints) -> Variable:
+def gather(table: Variable, index: Ints) -> Variable:
     """`table[index]`: [n, d] and [...] -> [..., d]"""
 
     def pullback(g: Numbers) -> Sequence[Numbers]:
@@ -277,7 +277,7 @@ class Transformer:
         for layer in range(self.model.layers):
             memory = self.encoder_layer(f"transformer.encoder.layers.{layer}", memory, source, causal=False)
         memory = self.norm("transformer.encoder.norm", memory)
-        memory = rows(memory, source_of_target)
+        memory = gather(memory, source_of_target)
         if self.model.source_padding_attended:
             seen = np.ones((1, 1, source.tokens.shape[1]), dtype=bool)
         else:
@@ -297,8 +297,8 @@ class Transformer:
 
     def embedded(self, side: str, rectangle: Rectangle) -> Variable:
         positions = np.broadcast_to(np.arange(rectangle.tokens.shape[1]), rectangle.tokens.shape)
-        tokens = rows(self.tensors[f"{side}tok_emb.weight"], rectangle.tokens)
-        return tokens + rows(self.tensors[f"{side}pos_emb.weight"], positions)
+        tokens = gather(self.tensors[f"{side}tok_emb.weight"], rectangle.tokens)
+        return tokens + gather(self.tensors[f"{side}pos_emb.weight"], positions)
 
     def attended(self, prefix: str, x: Variable, memory: Variable | None, seen: NDArray[np.bool_]) -> Variable:
         width, weight, bias = self.model.width, self.tensors[f"{prefix}.in_proj_weight"], f"{prefix}.in_proj_bias"
@@ -353,7 +353,7 @@ def forward(model: ModelSpec, where: Layout, theta: Numbers, batch: PaddedBatch)
     flat = tape.record(
         everywhere.value.reshape(-1, model.width), (everywhere,), lambda g: (g.reshape(everywhere.value.shape),)
     )
-    representations = rows(flat, batch.reads)
+    representations = gather(flat, batch.reads)
     logits = transformer.linear("head", representations)
     loss, losses = cross_entropy(logits, batch.labels, batch.weights.astype(theta.real.dtype))
     return Forward(tensors, representations, logits, losses, loss)

@@ -42,7 +42,7 @@ from grokscope.warning.rules import fresh
 from grokscope.warning.trajectory import trajectory_from
 
 STEPS, EVALUATE_EVERY, MEASURE_EVERY, SNAPSHOT_EVERY, PAIRS = 12, 2, 3, 2, 2
-OPTIMIZER = AdamW(lr=6e-2, wd=1.0)
+SIGNAL_OPTIMIZER = AdamW(lr=6e-2, wd=1.0)
 
 RECORD = {"step", "decay_time", "series"}
 PARAMETERS = RECORD | {
@@ -232,7 +232,7 @@ class ShortRun:
         self._config = RunConfig.model_validate(
             {
                 "task": {"name": "conformance"},
-                "optimizer": {"lr": OPTIMIZER.lr, "wd": OPTIMIZER.wd},
+                "optimizer": {"lr": SIGNAL_OPTIMIZER.lr, "wd": SIGNAL_OPTIMIZER.wd},
                 "train": {"seed": 1, "steps": STEPS, "batch_size": 8},
                 "evaluate": {"every": EVALUATE_EVERY},
                 "measure": {"every": MEASURE_EVERY, "samples": PAIRS, "baseline_samples": PAIRS},
@@ -282,7 +282,9 @@ class ShortRun:
         while self._step < until:
             random = generator(self._config.train.seed, "batch", self._step)
             rows = random.integers(len(self._data.train), size=self._config.train.batch_size)
-            self._outcome = self._session.step(self._session.prepare(self._packers["train"].batch(rows)), OPTIMIZER)
+            self._outcome = self._session.step(
+                self._session.prepare(self._packers["train"].batch(rows)), SIGNAL_OPTIMIZER
+            )
             self._step += 1
             self._record(observer)
 

@@ -59,7 +59,7 @@ def digest(data: TaskData) -> str:
     return state.hexdigest()
 
 
-def rows(examples: Examples) -> Iterator[bytes]:
+def row_bytes(examples: Examples) -> Iterator[bytes]:
     """Each example as bytes, without its padding: equal bytes mean equal inputs and labels."""
     for row in range(len(examples)):
         one = examples.take(np.array([row]))
@@ -162,8 +162,8 @@ class TaskConformance:
 
     def test_the_overlap_of_training_and_test_is_declared(self, data: TaskData) -> None:
         """The fact `test_in_train` counts the test examples that occur in training; without it there are none."""
-        trained = set(rows(data.train))
-        assert data.facts.get("test_in_train", 0) == sum(row in trained for row in rows(data.splits["test"]))
+        trained = set(row_bytes(data.train))
+        assert data.facts.get("test_in_train", 0) == sum(row in trained for row in row_bytes(data.splits["test"]))
 
     def test_chance_is_declared(self, data: TaskData) -> None:
         """The fact `chance`: what the most frequent answer of the test reaches in the task's metric."""

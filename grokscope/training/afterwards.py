@@ -21,7 +21,7 @@ from grokscope.gate import Unreadable
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import read
 from grokscope.runs.snapshots import Snapshot, read_snapshot
-from grokscope.settings.config import ConfigError, RunConfig, known_keys, read_toml, resolve
+from grokscope.settings.config import ConfigError, RunConfig, known_keys, read_settings_file, resolve
 from grokscope.settings.signals import asked_signals
 from grokscope.training.launch import available_backend
 from grokscope.training.observation import Observer, OpenSignal, open_signals
@@ -60,7 +60,7 @@ def _asked(directory: RunDirectory, signals: Sequence[str]) -> tuple[TaskSpec, R
     """The run's own configuration, looking at `signals`. Settings that are known no more are passed over."""
     if not directory.config.is_file():
         raise NoSuchRun(f"{directory.path} has no config.toml, so nobody knows what it trained on")
-    own = read_toml(directory.config)
+    own = read_settings_file(directory.config)
     task = registry.get("tasks", str(own.get("task.name")))
     known = {key: value for key, value in own.items() if key in known_keys(task)}
     wanted = {"observe.signals": list(signals), "measure.estimator": "off"}

@@ -22,7 +22,7 @@ from grokscope.runs.heartbeat import Heartbeat
 from grokscope.runs.log import EventLog
 from grokscope.runs.resumption import Resumption, make_way, resumption
 from grokscope.runs.state import read_state
-from grokscope.settings.config import ConfigError, RunConfig, read_toml, resolve
+from grokscope.settings.config import ConfigError, RunConfig, read_settings_file, resolve
 from grokscope.settings.values import dotted
 from grokscope.training.interruption import Interruption
 from grokscope.training.loop import Trainer
@@ -194,7 +194,7 @@ def resumed_config(directory: RunDirectory, changes: Mapping[str, Any]) -> tuple
     """
     if not directory.config.is_file():
         raise NoSuchRun(f"{directory.path} has no config.toml, so there is nothing to resume")
-    own = read_toml(directory.config)
+    own = read_settings_file(directory.config)
     forbidden = sorted(key for key in changes if key not in CHANGEABLE_ON_RESUME and own.get(key) != changes[key])
     if forbidden:
         allowed = ", ".join(CHANGEABLE_ON_RESUME)
@@ -224,7 +224,7 @@ def continuation(directory: RunDirectory, config: RunConfig) -> Literal["start",
 
 def _goes_on(directory: RunDirectory, config: RunConfig) -> bool:
     """Whether a run may go on beyond the step at which it was to end."""
-    own = read_toml(directory.config)
+    own = read_settings_file(directory.config)
     return any(own.get(key) != value for key, value in dotted(config.model_dump()).items() if key in _LENGTH)
 
 

@@ -16,7 +16,7 @@ from grokscope.contract.parameters import layout
 from grokscope.contract.streams import generator
 from grokscope.contract.tasks import TaskData
 from grokscope.events import Diverged, Event, Intervened, SnapshotWritten, Trained
-from grokscope.interventions.step import Acted, Active, Source
+from grokscope.interventions.step import Acted, Active, TreatmentSource
 from grokscope.interventions.treatment import Refused, Treatment
 from grokscope.runs.checkpoints import Checkpoint, Place
 from grokscope.runs.inbox import Letter
@@ -284,7 +284,7 @@ class Trainer:
                 self.recorder.emit(refused(self.step, switch.kind, str(problem)))
                 raise ConfigError(f"{switch.kind} was planned for step {self.step}: {problem}") from None
 
-    def _switched(self, kind: str, on: bool, parameters: Mapping[str, Any], source: Source) -> Intervened:
+    def _switched(self, kind: str, on: bool, parameters: Mapping[str, Any], source: TreatmentSource) -> Intervened:
         """Switch, and write down the point at which an intervention was switched on. Raises `Refused`."""
         if not on:
             return self.treatment.switched_off(kind, source, self.step)

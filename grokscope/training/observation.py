@@ -25,7 +25,7 @@ from grokscope.runs.snapshots import read_snapshot, snapshot_file
 from grokscope.settings.config import ConfigError, RunConfig
 from grokscope.settings.signals import MEASURING, AskedSignal, asked_signals, installed_signals
 from grokscope.training.evaluation import PreparedSplit
-from grokscope.training.vantage import LiveVantage, Watched
+from grokscope.training.vantage import LiveVantage, WatchedRun
 from grokscope.warning.trajectory import cells_of
 
 
@@ -108,7 +108,7 @@ class Observer:
         self._snapshots = snapshots
         self._every = config.snapshot.every
         self._series: dict[str, tuple[list[float], list[float]]] = {}
-        self._watched = Watched(
+        self._watched = WatchedRun(
             config=config,
             session=session,
             layout=layout,

@@ -24,7 +24,7 @@ from grokscope.runs.checkpoints import Checkpoint, write_checkpoint
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Inbox
 from grokscope.runs.log import EventLog, read
-from grokscope.runs.snapshots import Written, parameters_digest, write_snapshot
+from grokscope.runs.snapshots import WrittenSnapshot, parameters_digest, write_snapshot
 from grokscope.training.control import Control
 from grokscope.training.interruption import Interruption
 from grokscope.warning.forecast.live import LiveForecast
@@ -149,7 +149,7 @@ class Recorder:
         step, digest = checkpoint.state.step, checkpoint.digest
         self.emit(CheckpointWritten(step=step, state_digest=digest, **self._about(written)))
 
-    def _about(self, written: Written) -> dict[str, Any]:
+    def _about(self, written: WrittenSnapshot) -> dict[str, Any]:
         return {
             "path": str(written.file.relative_to(self.directory.path)),
             "bytes": written.bytes,

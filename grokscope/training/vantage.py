@@ -25,7 +25,7 @@ from grokscope.training.evaluation import PreparedSplit
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedRun:
     """What stays the same of a run while it is looked at."""
 
     config: RunConfig
@@ -49,7 +49,7 @@ class Watched:
 class LiveVantage:
     """See `grokscope.contract.signals.Vantage`: the moment after `step` optimizer steps."""
 
-    def __init__(self, watched: Watched, step: int, outcome: StepOutcome | None) -> None:
+    def __init__(self, watched: WatchedRun, step: int, outcome: StepOutcome | None) -> None:
         self._watched = watched
         self.step = step
         self.outcome = outcome

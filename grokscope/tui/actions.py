@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 
 
 @dataclass(frozen=True)
-class Action:
+class KeyAction:
     """Something a person can ask for. `name` is what the key map calls it."""
 
     name: str
@@ -33,22 +33,24 @@ class Action:
 
 _RUN, _VIEW, _REPLAY, _SAVE, _APP = "Run", "View", "Replay", "Save", "grokscope"
 
-ACTIONS: tuple[Action, ...] = (
-    Action("help", "question_mark,f1", "Help", "Show all keys", "everywhere", _APP, True),
-    Action("detach", "q", "Detach", "Leave; the run goes on", "everywhere", _APP, True),
-    Action("theme", "t", "Theme", "Next theme: dark, light, high contrast, colour-blind safe", "everywhere", _APP),
-    Action("ascii", "A", "ASCII", "Draw with ASCII characters only, or not", "everywhere", _APP),
-    Action("save_svg", "v", "Save SVG", "Save what is on the screen as an SVG picture", "everywhere", _SAVE),
-    Action("save_csv", "d", "Save CSV", "Save the curves of this run as CSV", "everywhere", _SAVE),
-    Action("pause", "space", "Pause", "Pause or resume the run; in a replay, stop or play", "watch chart", _RUN, True),
-    Action("step", "s", "Step", "Take one training step while paused", "watch", _RUN),
-    Action("steps", "S", "Steps…", "Take several training steps while paused", "watch", _RUN),
-    Action("snapshot", "w", "Snapshot", "Ask the trainer to write a snapshot", "watch", _RUN),
-    Action("stop", "X", "Stop…", "Stop the run, after asking", "watch", _RUN, True),
-    Action("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
-    Action("log_scale", "l,y", "Log", "Logarithmic or linear scale", "watch", _VIEW, True),
-    Action("runs", "r", "Runs", "Pick a run, or up to six to overlay", "watch chart", _VIEW, True),
-    Action(
+KEY_ACTIONS: tuple[KeyAction, ...] = (
+    KeyAction("help", "question_mark,f1", "Help", "Show all keys", "everywhere", _APP, True),
+    KeyAction("detach", "q", "Detach", "Leave; the run goes on", "everywhere", _APP, True),
+    KeyAction("theme", "t", "Theme", "Next theme: dark, light, high contrast, colour-blind safe", "everywhere", _APP),
+    KeyAction("ascii", "A", "ASCII", "Draw with ASCII characters only, or not", "everywhere", _APP),
+    KeyAction("save_svg", "v", "Save SVG", "Save what is on the screen as an SVG picture", "everywhere", _SAVE),
+    KeyAction("save_csv", "d", "Save CSV", "Save the curves of this run as CSV", "everywhere", _SAVE),
+    KeyAction(
+        "pause", "space", "Pause", "Pause or resume the run; in a replay, stop or play", "watch chart", _RUN, True
+    ),
+    KeyAction("step", "s", "Step", "Take one training step while paused", "watch", _RUN),
+    KeyAction("steps", "S", "Steps…", "Take several training steps while paused", "watch", _RUN),
+    KeyAction("snapshot", "w", "Snapshot", "Ask the trainer to write a snapshot", "watch", _RUN),
+    KeyAction("stop", "X", "Stop…", "Stop the run, after asking", "watch", _RUN, True),
+    KeyAction("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
+    KeyAction("log_scale", "l,y", "Log", "Logarithmic or linear scale", "watch", _VIEW, True),
+    KeyAction("runs", "r", "Runs", "Pick a run, or up to six to overlay", "watch chart", _VIEW, True),
+    KeyAction(
         "zoom",
         "z,enter",
         "Zoom",
@@ -58,9 +60,9 @@ ACTIONS: tuple[Action, ...] = (
         True,
         run="zoom",
     ),
-    Action("filter_events", "slash", "Filter", "Filter the event log", "watch", _VIEW, run="filter_events"),
-    Action("next_panel", "tab,j,down", "Next", "Focus the next panel", "watch", _VIEW, run="app.focus_next"),
-    Action(
+    KeyAction("filter_events", "slash", "Filter", "Filter the event log", "watch", _VIEW, run="filter_events"),
+    KeyAction("next_panel", "tab,j,down", "Next", "Focus the next panel", "watch", _VIEW, run="app.focus_next"),
+    KeyAction(
         "previous_panel",
         "shift+tab,k,up",
         "Previous",
@@ -69,13 +71,13 @@ ACTIONS: tuple[Action, ...] = (
         _VIEW,
         run="app.focus_previous",
     ),
-    Action("panel_defect", "1", "Defect", "Focus the commutator defect", "watch", _VIEW, run="panel('defect')"),
-    Action("panel_curves", "2", "Curves", "Focus accuracy and loss", "watch", _VIEW, run="panel('curves')"),
-    Action("panel_signals", "3", "Signals", "Focus the signals", "watch", _VIEW, run="panel('signals')"),
-    Action("panel_forecast", "4", "Forecast", "Focus the forecast", "watch", _VIEW, run="panel('forecast')"),
-    Action("panel_treat", "5", "Interventions", "Focus the interventions", "watch", _VIEW, run="panel('treat')"),
-    Action("panel_events", "6", "Events", "Focus the event log", "watch", _VIEW, run="panel('events')"),
-    Action(
+    KeyAction("panel_defect", "1", "Defect", "Focus the commutator defect", "watch", _VIEW, run="panel('defect')"),
+    KeyAction("panel_curves", "2", "Curves", "Focus accuracy and loss", "watch", _VIEW, run="panel('curves')"),
+    KeyAction("panel_signals", "3", "Signals", "Focus the signals", "watch", _VIEW, run="panel('signals')"),
+    KeyAction("panel_forecast", "4", "Forecast", "Focus the forecast", "watch", _VIEW, run="panel('forecast')"),
+    KeyAction("panel_treat", "5", "Interventions", "Focus the interventions", "watch", _VIEW, run="panel('treat')"),
+    KeyAction("panel_events", "6", "Events", "Focus the event log", "watch", _VIEW, run="panel('events')"),
+    KeyAction(
         "replay",
         "p",
         "Replay",
@@ -84,12 +86,12 @@ ACTIONS: tuple[Action, ...] = (
         _REPLAY,
         True,
     ),
-    Action("slower", "left_square_bracket", "Slower", "Replay more slowly", "watch", _REPLAY),
-    Action("faster", "right_square_bracket", "Faster", "Replay faster, up to 1000x", "watch", _REPLAY),
-    Action(
+    KeyAction("slower", "left_square_bracket", "Slower", "Replay more slowly", "watch", _REPLAY),
+    KeyAction("faster", "right_square_bracket", "Faster", "Replay faster, up to 1000x", "watch", _REPLAY),
+    KeyAction(
         "back", "comma,left,h", "Back", "Scrub back by a hundredth of the run", "watch", _REPLAY, run="app.scrub(-0.01)"
     ),
-    Action(
+    KeyAction(
         "forward",
         "full_stop,right",
         "Forward",
@@ -98,10 +100,10 @@ ACTIONS: tuple[Action, ...] = (
         _REPLAY,
         run="app.scrub(0.01)",
     ),
-    Action("to_start", "home", "Start", "Scrub to the start", "watch chart", _REPLAY, run="app.scrub(-1)"),
-    Action("to_end", "end", "End", "Scrub to the end", "watch chart", _REPLAY, run="app.scrub(1)"),
-    Action("switch", "space", "On/off", "Switch it on or off", "switch", _RUN, True, run="toggle_button"),
-    Action(
+    KeyAction("to_start", "home", "Start", "Scrub to the start", "watch chart", _REPLAY, run="app.scrub(-1)"),
+    KeyAction("to_end", "end", "End", "Scrub to the end", "watch chart", _REPLAY, run="app.scrub(1)"),
+    KeyAction("switch", "space", "On/off", "Switch it on or off", "switch", _RUN, True, run="toggle_button"),
+    KeyAction(
         "change",
         "enter",
         "Change",
@@ -111,13 +113,15 @@ ACTIONS: tuple[Action, ...] = (
         True,
         run="submit",
     ),
-    Action("chart_close", "escape,c", "Close", "Back to the panels", "chart", _VIEW, True, run="close"),
-    Action("chart_log", "l,y", "Log", "Logarithmic or linear scale", "chart", _VIEW, True, run="app.log_scale"),
-    Action("chart_next", "right_square_bracket", "Next", "The next quantity", "chart", _VIEW, True, run="quantity(1)"),
-    Action(
+    KeyAction("chart_close", "escape,c", "Close", "Back to the panels", "chart", _VIEW, True, run="close"),
+    KeyAction("chart_log", "l,y", "Log", "Logarithmic or linear scale", "chart", _VIEW, True, run="app.log_scale"),
+    KeyAction(
+        "chart_next", "right_square_bracket", "Next", "The next quantity", "chart", _VIEW, True, run="quantity(1)"
+    ),
+    KeyAction(
         "chart_previous", "left_square_bracket", "Previous", "The previous quantity", "chart", _VIEW, run="quantity(-1)"
     ),
-    Action(
+    KeyAction(
         "cursor_left",
         "left,h",
         "Left",
@@ -126,7 +130,7 @@ ACTIONS: tuple[Action, ...] = (
         _VIEW,
         run="cursor(-1)",
     ),
-    Action(
+    KeyAction(
         "cursor_right",
         "right,L",
         "Right",
@@ -135,7 +139,7 @@ ACTIONS: tuple[Action, ...] = (
         _VIEW,
         run="cursor(1)",
     ),
-    Action(
+    KeyAction(
         "mark_next",
         "w",
         "Next mark",
@@ -145,16 +149,16 @@ ACTIONS: tuple[Action, ...] = (
         True,
         run="mark(1)",
     ),
-    Action("mark_previous", "b", "Previous mark", "Cursor to the mark before", "chart", _VIEW, run="mark(-1)"),
-    Action("chart_band", "g", "Band", "Show or hide the quartile band", "chart", _VIEW, run="band"),
-    Action(
+    KeyAction("mark_previous", "b", "Previous mark", "Cursor to the mark before", "chart", _VIEW, run="mark(-1)"),
+    KeyAction("chart_band", "g", "Band", "Show or hide the quartile band", "chart", _VIEW, run="band"),
+    KeyAction(
         "zoom_in", "plus,equals_sign,k,up", "Zoom in", "Fewer steps around the cursor", "chart", _VIEW, run="zoom(0.5)"
     ),
-    Action("zoom_out", "minus,j,down", "Zoom out", "More steps around the cursor", "chart", _VIEW, run="zoom(2)"),
-    Action("zoom_all", "0", "All", "The whole run", "chart", _VIEW, run="zoom(0)"),
-    Action("runs_close", "escape,h", "Back", "Back to the run", "runs", _VIEW, True, run="close"),
-    Action("runs_open", "enter,l", "Open", "Watch the run under the cursor", "runs", _VIEW, True, run="open"),
-    Action(
+    KeyAction("zoom_out", "minus,j,down", "Zoom out", "More steps around the cursor", "chart", _VIEW, run="zoom(2)"),
+    KeyAction("zoom_all", "0", "All", "The whole run", "chart", _VIEW, run="zoom(0)"),
+    KeyAction("runs_close", "escape,h", "Back", "Back to the run", "runs", _VIEW, True, run="close"),
+    KeyAction("runs_open", "enter,l", "Open", "Watch the run under the cursor", "runs", _VIEW, True, run="open"),
+    KeyAction(
         "runs_overlay",
         "space,o",
         "Overlay",
@@ -164,7 +168,7 @@ ACTIONS: tuple[Action, ...] = (
         True,
         run="overlay",
     ),
-    Action(
+    KeyAction(
         "runs_filter",
         "slash,f",
         "Filter",
@@ -174,15 +178,15 @@ ACTIONS: tuple[Action, ...] = (
         True,
         run="filter",
     ),
-    Action("runs_down", "j", "Down", "Next run", "runs", _VIEW, run="move(1)"),
-    Action("runs_up", "k", "Up", "Previous run", "runs", _VIEW, run="move(-1)"),
-    Action("runs_refresh", "f5", "Refresh", "Look for runs again", "runs", _VIEW, run="refresh_runs"),
+    KeyAction("runs_down", "j", "Down", "Next run", "runs", _VIEW, run="move(1)"),
+    KeyAction("runs_up", "k", "Up", "Previous run", "runs", _VIEW, run="move(-1)"),
+    KeyAction("runs_refresh", "f5", "Refresh", "Look for runs again", "runs", _VIEW, run="refresh_runs"),
 )
 
 
-def actions_of(where: str) -> list[Action]:
+def actions_of(where: str) -> list[KeyAction]:
     """The actions of one screen or widget."""
-    return [action for action in ACTIONS if where in action.where.split()]
+    return [action for action in KEY_ACTIONS if where in action.where.split()]
 
 
 def bindings(where: str) -> list[BindingType]:
@@ -190,14 +194,14 @@ def bindings(where: str) -> list[BindingType]:
     return [action.binding for action in actions_of(where)]
 
 
-def keys_of(action: Action, keymap: Mapping[str, str]) -> tuple[str, ...]:
+def keys_of(action: KeyAction, keymap: Mapping[str, str]) -> tuple[str, ...]:
     """The keys of an action under the user's key map."""
     return tuple(key.strip() for key in keymap.get(action.name, action.keys).split(","))
 
 
 def unknown_names(keymap: Mapping[str, str]) -> list[str]:
     """Names in a key map that no action has."""
-    known = {action.name for action in ACTIONS}
+    known = {action.name for action in KEY_ACTIONS}
     return sorted(name for name in keymap if name not in known)
 
 

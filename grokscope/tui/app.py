@@ -19,11 +19,11 @@ from grokscope.runs.inbox import Command
 from grokscope.tui import themes
 from grokscope.tui.actions import actions_of, bindings, printed
 from grokscope.tui.ascii import Ascii
-from grokscope.tui.control import ask
+from grokscope.tui.control import post_command
 from grokscope.tui.export import free_name, write_csv
 from grokscope.tui.following import FollowingApp
-from grokscope.tui.liveness import State
-from grokscope.tui.reader import Trainer
+from grokscope.tui.liveness import RunLook
+from grokscope.tui.reader import TrainerProcess
 from grokscope.tui.replay import Player, fitting_speed
 from grokscope.tui.screens.chart import ChartScreen
 from grokscope.tui.screens.dialogs import Ask, Confirm
@@ -57,7 +57,7 @@ class GrokscopeApp(FollowingApp):
         *,
         settings: Settings | None = None,
         theme: str = "",
-        trainer: Trainer | None = None,
+        trainer: TrainerProcess | None = None,
         trainer_errors: Path | None = None,
         replaying: bool = False,
         at: int | None = None,
@@ -138,7 +138,7 @@ class GrokscopeApp(FollowingApp):
             self.notify(f"nobody listens: the run is {self.snapshot.state.word}", severity="warning", markup=False)
         else:
             try:
-                request = ask(self.run_directory.control, command, self.snapshot.view)
+                request = post_command(self.run_directory.control, command, self.snapshot.view)
             except OSError as problem:
                 self.notify(f"cannot reach the trainer: {problem.strerror}", severity="error", markup=False)
                 return
@@ -150,7 +150,7 @@ class GrokscopeApp(FollowingApp):
             self.player = replace(
                 self.player, playing=not self.player.playing, seconds=0.0 if again else self.player.seconds
             )
-        elif self.snapshot.state is State.FINISHED:
+        elif self.snapshot.state is RunLook.FINISHED:
             self.action_replay()
         else:
             self.command(Command(action="resume" if self.snapshot.view.phase == "paused" else "pause"))
@@ -295,10 +295,10 @@ class GrokscopeApp(FollowingApp):
             yield SystemCommand(f"Theme {name}", "Use this theme", lambda name=name: setattr(self, "theme", name))
 
 
-def watch(
+def open_app(
     run_directory: Path,
     *,
-    trainer: Trainer | None = None,
+    trainer: TrainerProcess | None = None,
     trainer_errors: Path | None = None,
     theme: str = "",
     ascii_mode: bool = False,

@@ -17,8 +17,18 @@ from numpy.typing import NDArray
 
 from grokscope.gate import open_regular
 from grokscope.runs.log import decode
-from grokscope.tui.columns import MAX_CURVES, REGULAR, Reader, samples
-from grokscope.tui.fold import GAP, extended, fold, is_dated_back, meant, newer, noticed, seconds_of, unreadable
+from grokscope.tui.columns import MAX_CURVES, REGULAR, ColumnReader, samples
+from grokscope.tui.fold import (
+    MISSING_EVENTS,
+    extended,
+    fold,
+    is_dated_back,
+    meant,
+    newer,
+    noticed,
+    seconds_of,
+    unreadable,
+)
 from grokscope.tui.series import Rows
 from grokscope.tui.view import KEPT_REGULAR, LogLine, View
 from grokscope.words.clean import clean
@@ -42,7 +52,7 @@ class Folder:
     """Folds blocks of lines; remembers nothing but the shapes of lines, which are only a matter of speed."""
 
     def __init__(self) -> None:
-        self._readers = {kind: Reader() for kind in REGULAR}
+        self._readers = {kind: ColumnReader() for kind in REGULAR}
 
     def fold(self, view: View, lines: list[bytes], forgiving: bool = True) -> View:
         """The view after `lines`, equal to folding them one by one. Raises `Discontinued` where `seq` does not go on
@@ -64,14 +74,14 @@ def _one_by_one(view: View, lines: list[bytes], forgiving: bool) -> View:
         missing = event["seq"] - view.events
         if missing and not forgiving:
             raise Discontinued
-        view = fold(noticed(view, GAP, missing) if missing > 0 else view, event)
+        view = fold(noticed(view, MISSING_EVENTS, missing) if missing > 0 else view, event)
     return view
 
 
 class _Block:
     """Many lines, read. Arrays [lines]; what they hold of odd lines means nothing."""
 
-    def __init__(self, lines: Sequence[bytes], readers: Mapping[str, Reader]) -> None:
+    def __init__(self, lines: Sequence[bytes], readers: Mapping[str, ColumnReader]) -> None:
         self.lines = lines
         self.good = np.zeros(len(lines), dtype=bool)
         self.seq = np.zeros(len(lines), dtype=np.int64)
@@ -91,7 +101,7 @@ class _Block:
             if event is not None:
                 self._take(place, event)
 
-    def _read(self, reader: Reader, places: list[int]) -> list[int]:
+    def _read(self, reader: ColumnReader, places: list[int]) -> list[int]:
         batches, rest = reader.read(self.lines, places)
         for batch in batches:
             at = batch.places
@@ -171,7 +181,7 @@ def _counted(view: View, seq: NDArray[np.int64], forgiving: bool) -> View:
     if missing.any() and not forgiving:
         raise Discontinued
     gap = int(missing[missing > 0].sum())
-    return replace(noticed(view, GAP, gap) if gap else view, events=int(reached[-1]))
+    return replace(noticed(view, MISSING_EVENTS, gap) if gap else view, events=int(reached[-1]))
 
 
 def _clocked(

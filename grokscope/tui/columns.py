@@ -91,7 +91,7 @@ _ENVELOPE: tuple[Path, ...] = (_SEQ, _STEP)
 
 
 @dataclass(frozen=True)
-class Batch:
+class EventBatch:
     """Events of one shape out of many lines. All arrays [n], in the order of the lines."""
 
     kind: str
@@ -105,7 +105,7 @@ class Batch:
     """Samples [n, width] by curve"""
 
 
-class Shape:
+class LineShape:
     """The regular expression of all lines that differ from `line` in numbers and time stamps only.
 
     Raises `ValueError` where a line has no such shape: it is odd, of another version, or lies about its kind.
@@ -144,7 +144,7 @@ class Shape:
         if self._match(line) is None:
             raise ValueError("no shape")
 
-    def read(self, lines: Sequence[bytes], places: Sequence[int]) -> tuple[Batch | None, list[int]]:
+    def read(self, lines: Sequence[bytes], places: Sequence[int]) -> tuple[EventBatch | None, list[int]]:
         """The lines at `places` that fit, None where none does, and the places of those that do not."""
         fit, rest = list(places), []
         rows = self._find(b"\n".join([lines[place] for place in places]))
@@ -167,7 +167,7 @@ class Shape:
             name: np.stack([columns[_STEP], *(columns.get(path, missing) for path in paths)], axis=1)
             for name, paths in self._curves.items()
         }
-        return Batch(self.kind, np.array(fit), seq, step, seconds, table), rest
+        return EventBatch(self.kind, np.array(fit), seq, step, seconds, table), rest
 
 
 def _like(path: Path, leaf: Any, text: bytes) -> bytes:
@@ -219,17 +219,17 @@ def _numbers(texts: tuple[bytes, ...], kind: type[np.int64] | type[np.float64]) 
     return np.fromstring(b",".join(texts), dtype=kind, sep=",", count=len(texts))
 
 
-class Reader:
+class ColumnReader:
     """Events out of many lines of one kind, with the shapes met so far."""
 
     MAX_SHAPES = 8
 
     def __init__(self) -> None:
-        self._shapes: list[Shape] = []
+        self._shapes: list[LineShape] = []
 
-    def read(self, lines: Sequence[bytes], places: Sequence[int]) -> tuple[list[Batch], list[int]]:
+    def read(self, lines: Sequence[bytes], places: Sequence[int]) -> tuple[list[EventBatch], list[int]]:
         """The events on the lines at `places`, and the places that hold none of a known shape."""
-        batches: list[Batch] = []
+        batches: list[EventBatch] = []
         rest = list(places)
         for shape in self._shapes:
             batch, rest = shape.read(lines, rest)
@@ -237,7 +237,7 @@ class Reader:
         shapeless: list[int] = []
         while rest and len(self._shapes) < self.MAX_SHAPES and len(shapeless) < self.MAX_SHAPES:
             try:
-                shape = Shape(lines[rest[0]])
+                shape = LineShape(lines[rest[0]])
             except (OddLine, ValueError, StopIteration):
                 shapeless.append(rest.pop(0))
                 continue

@@ -49,7 +49,7 @@ class Requests:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ToggleState:
     """An intervention as the trainer acknowledged it."""
 
     kind: str
@@ -61,7 +61,7 @@ class Standing:
     """Whatever was asked or refused since."""
 
 
-def ask(inbox: Path, command: Command, view: View) -> Request:
+def post_command(inbox: Path, command: Command, view: View) -> Request:
     """Put a command into the inbox. Raises `OSError`."""
     send(inbox, command)
     return Request(command, view.events)
@@ -93,16 +93,16 @@ def _refusal(request: Request, view: View) -> str | None:
     return None
 
 
-def standing(kind: str, view: View, requests: Requests) -> Standing:
+def standing(kind: str, view: View, requests: Requests) -> ToggleState:
     """How one kind of intervention stands: what the trainer last did, and whether something is asked of it now.
 
     A refusal changes nothing of that: it is a line of the history.
     """
     obeyed = [answer for answer in view.treated if answer.kind == kind and answer.state != "refused"]
-    known = Standing(kind)
+    known = ToggleState(kind)
     if obeyed:
         last = obeyed[-1]
-        known = Standing(kind, last.state, last.parameters, last.reason, last.times, last.state != "off")
+        known = ToggleState(kind, last.state, last.parameters, last.reason, last.times, last.state != "off")
     asked = [request for request in requests.open if request.command.kind == kind]
     if asked:
         return replace(known, word="requested", parameters=asked[-1].command.parameters or known.parameters, reason="")

@@ -23,7 +23,7 @@ _ORDER: dict[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True)
-class Condition:
+class Term:
     name: str
     relation: str
     value: str
@@ -44,7 +44,7 @@ class Condition:
 class Filter:
     """All conditions and words of one line of text."""
 
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Term, ...] = ()
     words: tuple[str, ...] = ()
 
     @classmethod
@@ -56,7 +56,7 @@ class Filter:
             if match is None:
                 words.append(term.lower())
             elif match[3]:
-                conditions.append(Condition(match[1], match[2], match[3]))
+                conditions.append(Term(match[1], match[2], match[3]))
         return cls(tuple(conditions), tuple(words))
 
     def holds(self, name: str, facts: Mapping[str, Any]) -> bool:

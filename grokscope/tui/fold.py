@@ -7,7 +7,6 @@ Replaying a log through `fold` is the model of the whole TUI. What cannot be und
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from grokscope.contract.signals import read_descriptions
 from grokscope.events import SCHEMA_VERSION
@@ -18,26 +17,24 @@ from grokscope.tui.view import (
     KEPT_NOTABLE,
     KEPT_REGULAR,
     NOTHING,
-    Detected,
     LogLine,
+    Transition,
     Treated,
     View,
     step_of,
     whole,
 )
 from grokscope.words.clean import clean
-from grokscope.words.events import rule_in_words
-
-Event = Mapping[str, Any]
+from grokscope.words.events import EventRecord, rule_in_words
 
 NEWER = "written by a newer grokscope: what this one does not know is left out"
 UNKNOWN = "events of an unknown kind, shown in the log only"
 UNREADABLE = "lines that could not be read"
-GAP = "events missing from the log"
+MISSING_EVENTS = "events missing from the log"
 CROWDED = f"more than {MAX_CURVES} curves; the rest is left out"
 
 
-def fold(view: View, event: Event) -> View:
+def fold(view: View, event: EventRecord) -> View:
     """The view after `event`."""
     view = _envelope(view, event)
     kind = event["event"]
@@ -46,7 +43,7 @@ def fold(view: View, event: Event) -> View:
     return meant(view, event)
 
 
-def meant(view: View, event: Event) -> View:
+def meant(view: View, event: EventRecord) -> View:
     """The view with what `event` means beyond its envelope and its numbers; clock and step are those of the event."""
     kind = event["event"]
     shelf = "applied" if kind == "intervened" and event.get("state") == "applied" else kind
@@ -62,19 +59,19 @@ def noticed(view: View, problem: str, times: int = 1) -> View:
     return replace(view, problems={**view.problems, problem: view.problems.get(problem, 0) + times})
 
 
-def is_dated_back(event: Event) -> bool:
+def is_dated_back(event: EventRecord) -> bool:
     """Whether its step is when something happened, and not how far the run was: a detection's is."""
     return "confirmed_at" in event
 
 
-def newer(view: View, event: Event) -> View:
+def newer(view: View, event: EventRecord) -> View:
     """The view, with a notice where `event` is of a schema of the future."""
     version = event.get("v")
     ahead = isinstance(version, int) and version > SCHEMA_VERSION
     return noticed(view, NEWER) if ahead and NEWER not in view.problems else view
 
 
-def sampled(view: View, event: Event) -> View:
+def sampled(view: View, event: EventRecord) -> View:
     """The curves longer by what `event` holds."""
     series = dict(view.series)
     for name, row in samples(event):
@@ -97,7 +94,7 @@ def extended(view: View, name: str, rows: Rows) -> View:
     return replace(view, series={**view.series, name: known.extend(rows)})
 
 
-def logged(view: View, event: Event | bytes, kind: str) -> View:
+def logged(view: View, event: EventRecord | bytes, kind: str) -> View:
     """The log longer by an event or its line; of every kind only so many are kept."""
     if kind in REGULAR or kind == "applied":
         kept = (*view.regular.get(kind, ())[-KEPT_REGULAR + 1 :], LogLine(event))
@@ -105,7 +102,7 @@ def logged(view: View, event: Event | bytes, kind: str) -> View:
     return replace(view, notable=(*view.notable[-KEPT_NOTABLE + 1 :], LogLine(event)))
 
 
-def seconds_of(event: Event) -> float | None:
+def seconds_of(event: EventRecord) -> float | None:
     """The time stamp as seconds since 1970."""
     try:
         return datetime.fromisoformat(str(event.get("time"))).timestamp()
@@ -113,7 +110,7 @@ def seconds_of(event: Event) -> float | None:
         return None
 
 
-def _envelope(view: View, event: Event) -> View:
+def _envelope(view: View, event: EventRecord) -> View:
     step = step_of(event)
     return _clocked(
         replace(
@@ -126,7 +123,7 @@ def _envelope(view: View, event: Event) -> View:
     )
 
 
-def _clocked(view: View, event: Event) -> View:
+def _clocked(view: View, event: EventRecord) -> View:
     """The clock advanced. It stands still between a run's sessions: `started` sets its origin anew."""
     now = seconds_of(event)
     if now is None:
@@ -137,29 +134,29 @@ def _clocked(view: View, event: Event) -> View:
     return replace(view, elapsed=elapsed, clock=view.clock.append((float(view.step), elapsed)))
 
 
-def _nothing_more(view: View, event: Event) -> View:
+def _nothing_more(view: View, event: EventRecord) -> View:
     return view if event["event"] in REGULAR or event["event"] in _SILENT else noticed(view, UNKNOWN)
 
 
-def _started(view: View, event: Event) -> View:
+def _started(view: View, event: EventRecord) -> View:
     signals = read_descriptions(event.get("signals"))
     return replace(view, started=event, signals=signals, phase="running", phase_reason="", finished=NOTHING)
 
 
-def _phase(phase: Phase) -> Callable[[View, Event], View]:
-    def changed(view: View, event: Event) -> View:
+def _phase(phase: Phase) -> Callable[[View, EventRecord], View]:
+    def changed(view: View, event: EventRecord) -> View:
         return replace(view, phase=phase, phase_reason=clean(event.get("reason", "")))
 
     return changed
 
 
-def _finished(view: View, event: Event) -> View:
+def _finished(view: View, event: EventRecord) -> View:
     return replace(view, phase="finished", phase_reason=clean(event.get("status", ""), 24), finished=event)
 
 
-def _detected(view: View, event: Event) -> View:
+def _detected(view: View, event: EventRecord) -> View:
     value = event.get("value")
-    found = Detected(
+    found = Transition(
         name=event["event"],
         step=step_of(event) or 0,
         confirmed_at=whole(event.get("confirmed_at", event.get("step"))),
@@ -171,7 +168,7 @@ def _detected(view: View, event: Event) -> View:
     return replace(view, detected=(*others, found))
 
 
-def _fired(view: View, event: Event) -> View:
+def _fired(view: View, event: EventRecord) -> View:
     rule = event.get("rule")
     name = clean(rule.get("name", ""), 60) if isinstance(rule, Mapping) else clean(rule, 60)
     [*_, found] = _detected(view, event).detected
@@ -179,11 +176,11 @@ def _fired(view: View, event: Event) -> View:
     return replace(view, fired=(*others, replace(found, name=name, signal=str(event.get("signal")))))
 
 
-def _forecast(view: View, event: Event) -> View:
+def _forecast(view: View, event: EventRecord) -> View:
     return replace(view, forecasts=(*view.forecasts[-KEPT_REGULAR + 1 :], event))
 
 
-def _intervened(view: View, event: Event) -> View:
+def _intervened(view: View, event: EventRecord) -> View:
     parameters, norm, dose = event.get("parameters"), event.get("norm"), event.get("relative_norm")
     earlier = view.treated
     treated = Treated(
@@ -206,12 +203,12 @@ def _intervened(view: View, event: Event) -> View:
     return replace(view, treated=(*earlier[-KEPT_REGULAR + 1 :], treated))
 
 
-def _snapshot(view: View, event: Event) -> View:
+def _snapshot(view: View, event: EventRecord) -> View:
     return replace(view, snapshots=(*view.snapshots[-KEPT_REGULAR + 1 :], step_of(event) or 0))
 
 
 _SILENT = {"checkpoint", "diverged", "warned"}
-_MEANING: dict[str, Callable[[View, Event], View]] = {
+_MEANING: dict[str, Callable[[View, EventRecord], View]] = {
     "started": _started,
     "paused": _phase("paused"),
     "resumed": _phase("running"),

@@ -9,9 +9,9 @@ from textual.reactive import reactive
 
 from grokscope.runs.directory import RunDirectory
 from grokscope.tui.control import Requests
-from grokscope.tui.liveness import State
+from grokscope.tui.liveness import RunLook
 from grokscope.tui.moment import Moment, Overlay
-from grokscope.tui.reader import Reader, Snapshot, Trainer
+from grokscope.tui.reader import Reader, ReadSoFar, TrainerProcess
 from grokscope.tui.replay import Player, as_known_at
 from grokscope.tui.screens.base import RunScreen
 from grokscope.words.clean import clean
@@ -21,7 +21,7 @@ from grokscope.words.numbers import count
 class Refreshed(Message):
     """A reader has a newer snapshot. Only the newest matters, so a waiting one is replaced."""
 
-    def __init__(self, reader: Reader, snapshot: Snapshot) -> None:
+    def __init__(self, reader: Reader, snapshot: ReadSoFar) -> None:
         super().__init__()
         self.reader = reader
         self.snapshot = snapshot
@@ -38,12 +38,12 @@ class FollowingApp(App[None]):
     log_scale: reactive[bool] = reactive(True)
 
     def __init__(
-        self, run: RunDirectory, *, trainer: Trainer | None, trainer_errors: Path | None, follow: bool
+        self, run: RunDirectory, *, trainer: TrainerProcess | None, trainer_errors: Path | None, follow: bool
     ) -> None:
         super().__init__()
         self.run_directory = run
-        self.snapshot = Snapshot()
-        self.overlays: dict[Path, Snapshot] = {}
+        self.snapshot = ReadSoFar()
+        self.overlays: dict[Path, ReadSoFar] = {}
         self._readers: dict[Path, Reader] = {}
         self._trainer, self._trainer_errors, self._follow = trainer, trainer_errors, follow
 
@@ -62,13 +62,13 @@ class FollowingApp(App[None]):
             self._close(before)
         self._close(run)
         self.run_directory = run
-        self.snapshot, self.player, self.requests = Snapshot(), None, Requests()
+        self.snapshot, self.player, self.requests = ReadSoFar(), None, Requests()
         self._read(run, self._trainer)
         self.show()
 
     def overlay(self, run: RunDirectory) -> None:
         """Draw another run over this one."""
-        self.overlays[run.path] = Snapshot()
+        self.overlays[run.path] = ReadSoFar()
         if run.path not in self._readers:
             self._read(run)
 
@@ -86,10 +86,10 @@ class FollowingApp(App[None]):
         if reader is not None:
             reader.close()
 
-    def _read(self, run: RunDirectory, trainer: Trainer | None = None) -> None:
+    def _read(self, run: RunDirectory, trainer: TrainerProcess | None = None) -> None:
         reader: Reader
 
-        def publish(snapshot: Snapshot) -> None:
+        def publish(snapshot: ReadSoFar) -> None:
             self.post_message(Refreshed(reader, snapshot))
 
         reader = Reader(run, publish, trainer)
@@ -115,7 +115,7 @@ class FollowingApp(App[None]):
                 self.seen_first()
         self.show()
 
-    def _announce(self, before: Snapshot, now: Snapshot) -> None:
+    def _announce(self, before: ReadSoFar, now: ReadSoFar) -> None:
         """Say that something was detected, when it is news and not history."""
         if (
             self.player is not None
@@ -133,7 +133,7 @@ class FollowingApp(App[None]):
         whole, state = self.snapshot.view, self.snapshot.state
         view = whole
         if self.player is not None:
-            view, state = as_known_at(whole, self.player.step(whole)), State.RECORDED
+            view, state = as_known_at(whole, self.player.step(whole)), RunLook.RECORDED
         overlays = tuple(
             Overlay(path.name, snapshot.view)
             for path, snapshot in self.overlays.items()

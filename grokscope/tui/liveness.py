@@ -6,7 +6,7 @@ from grokscope.runs.state import Signs, condition
 from grokscope.tui.view import View
 
 
-class State(Enum):
+class RunLook(Enum):
     """What a run is doing, as one word, one glyph and one theme colour: never colour alone."""
 
     WAITING = ("waiting", "○", "foreground-muted")
@@ -27,11 +27,11 @@ class State(Enum):
     @property
     def listens(self) -> bool:
         """Whether somebody reads the control inbox."""
-        return self in {State.RUNNING, State.PAUSED, State.STALE}
+        return self in {RunLook.RUNNING, RunLook.PAUSED, RunLook.STALE}
 
 
-def state(view: View, signs: Signs) -> State:
+def state(view: View, signs: Signs) -> RunLook:
     """The state to show: what `grokscope.runs.state` says of a run."""
     if view.problems and not view.started and not view.events:
-        return State.UNREADABLE
-    return State[condition(view.phase, signs).upper()]
+        return RunLook.UNREADABLE
+    return RunLook[condition(view.phase, signs).upper()]

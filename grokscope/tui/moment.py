@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from grokscope.settings.values import setting
 from grokscope.tui.control import Requests
-from grokscope.tui.liveness import State
+from grokscope.tui.liveness import RunLook
 from grokscope.tui.replay import Player
 from grokscope.tui.view import View
 
@@ -26,7 +26,7 @@ class Moment:
     """As known at this moment; in a replay, what was known then."""
     whole: View = field(default_factory=View)
     """Everything that was read."""
-    state: State = State.WAITING
+    state: RunLook = RunLook.WAITING
     loading: float | None = None
     player: Player | None = None
     requests: Requests = field(default_factory=Requests)

@@ -16,30 +16,30 @@ from grokscope.runs.heartbeat import last_beat, process_of
 from grokscope.runs.log import Tail
 from grokscope.runs.state import Signs, process_lives
 from grokscope.tui.bulk import Discontinued, Folder, preview
-from grokscope.tui.liveness import State, state
+from grokscope.tui.liveness import RunLook, state
 from grokscope.tui.view import View
 
-POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.25
 CALM_SECONDS = 1.0
 """The pause after a snapshot that brought nothing but longer curves. Following a fast run (8 events a second, 160x45
 cells) takes 4 % of a core so, and 7 % with two pictures a second."""
-BLOCK_BYTES = 1 << 22
+READ_BYTES = 1 << 22
 GLANCE_BYTES = 1 << 24
 """A log longer than this is shown at a glance before it is read."""
 
 
-class Trainer(Protocol):
+class TrainerProcess(Protocol):
     """A process that was started for this run: `subprocess.Popen` is one."""
 
     def poll(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class ReadSoFar:
     """A run as the reader sees it now."""
 
     view: View = field(default_factory=View)
-    state: State = State.WAITING
+    state: RunLook = RunLook.WAITING
     loading: float | None = None
     """Fraction of a long log read so far; None once all of it is."""
     reloads: int = 0
@@ -50,7 +50,7 @@ class Reader:
     """Follows a run until closed. `publish` is called from the reader's thread."""
 
     def __init__(
-        self, run: RunDirectory, publish: Callable[[Snapshot], object], trainer: Trainer | None = None
+        self, run: RunDirectory, publish: Callable[[ReadSoFar], object], trainer: TrainerProcess | None = None
     ) -> None:
         self.run = run
         self._publish = publish
@@ -59,8 +59,8 @@ class Reader:
         self._folder = Folder()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"reader of {run.name}", daemon=True)
-        self._snapshot = Snapshot()
-        self._published: Snapshot | None = None
+        self._snapshot = ReadSoFar()
+        self._published: ReadSoFar | None = None
         self._beat: tuple[float, float] | None = None
 
     def start(self) -> None:
@@ -76,9 +76,9 @@ class Reader:
         while not self._over.is_set():
             before = self._published
             self.poll()
-            self._over.wait(CALM_SECONDS if _only_longer(before, self._published) else POLL_SECONDS)
+            self._over.wait(CALM_SECONDS if _only_longer(before, self._published) else _POLL_SECONDS)
 
-    def poll(self) -> Snapshot:
+    def poll(self) -> ReadSoFar:
         """Read what has come, publish it if it says anything new, and return it."""
         broken = self._read()
         silence = self._silence()
@@ -86,13 +86,13 @@ class Reader:
         self._set(replace(self._snapshot, state=broken or state(self._snapshot.view, signs)))
         return self._snapshot
 
-    def _set(self, snapshot: Snapshot) -> None:
+    def _set(self, snapshot: ReadSoFar) -> None:
         self._snapshot = snapshot
         if snapshot != self._published:
             self._published = snapshot
             self._publish(snapshot)
 
-    def _read(self) -> State | None:
+    def _read(self) -> RunLook | None:
         """Fold everything the log holds by now; the state of a run whose log is gone, or cannot be read."""
         try:
             size = self.run.events.stat().st_size
@@ -102,16 +102,16 @@ class Reader:
             else:
                 self._catch_up()
         except (FileNotFoundError, Missing):
-            return None if self._snapshot.view.phase == "waiting" else State.GONE  # it may never have been there
+            return None if self._snapshot.view.phase == "waiting" else RunLook.GONE  # it may never have been there
         except (OSError, Unreadable):
-            return State.UNREADABLE
+            return RunLook.UNREADABLE
         return None
 
     def _catch_up(self) -> None:
         view = self._snapshot.view
         fresh = view.events == 0
         while True:
-            lines, truncated = self._tail.lines(BLOCK_BYTES)
+            lines, truncated = self._tail.lines(READ_BYTES)
             if truncated:
                 return self._again(lines)
             if not lines:
@@ -131,7 +131,7 @@ class Reader:
         view = self._folder.fold(View(), lines)
         self._snapshot = replace(self._snapshot, view=view, reloads=self._snapshot.reloads + 1)
         while True:
-            lines, truncated = self._tail.lines(BLOCK_BYTES)
+            lines, truncated = self._tail.lines(READ_BYTES)
             if truncated or not lines:
                 break
             self._snapshot = replace(self._snapshot, view=self._folder.fold(self._snapshot.view, lines))
@@ -140,11 +140,11 @@ class Reader:
         """Read a long log from its start; the glance stays on screen until all is there."""
         view, shown = View(), time.monotonic()
         while not self._over.is_set():
-            lines, _ = self._tail.lines(BLOCK_BYTES)
+            lines, _ = self._tail.lines(READ_BYTES)
             if not lines:
                 break
             view = self._folder.fold(view, lines)
-            if time.monotonic() - shown > POLL_SECONDS:
+            if time.monotonic() - shown > _POLL_SECONDS:
                 shown = time.monotonic()
                 self._set(replace(self._snapshot, loading=min(1.0, self._tail.offset / size)))
             self._over.wait(0.001)  # let the screen have its turn
@@ -172,14 +172,14 @@ class Reader:
         return process_lives(process_of(self.run.heartbeat) or view.started, silence)
 
 
-def _only_longer(before: Snapshot | None, now: Snapshot | None) -> bool:
+def _only_longer(before: ReadSoFar | None, now: ReadSoFar | None) -> bool:
     """Whether a snapshot differs from the one before by regular events alone."""
     if before is None or now is None or before is now:
         return False
     return now.state is before.state and now.view.notable is before.view.notable
 
 
-def read_whole(run: RunDirectory) -> Snapshot:
+def read_whole(run: RunDirectory) -> ReadSoFar:
     """A run as it stands, read once. Raises `FileNotFoundError` where there is none."""
     run.events.stat()
     reader = Reader(run, lambda snapshot: None)

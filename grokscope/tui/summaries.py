@@ -9,7 +9,7 @@ from grokscope.gate import Unreadable
 from grokscope.runs.directory import RunDirectory, groups_in, runs_in
 from grokscope.runs.state import DETECTED, RunState, read_state, summary
 from grokscope.settings.values import setting
-from grokscope.tui.liveness import State
+from grokscope.tui.liveness import RunLook
 from grokscope.words.clean import clean
 
 _OF_STARTED = ("task", "backend", "device", "precision", "parameters", "host")
@@ -28,8 +28,8 @@ class Summary:
         return self.run_state.directory
 
     @property
-    def state(self) -> State:
-        return State[self.run_state.condition.upper()]
+    def state(self) -> RunLook:
+        return RunLook[self.run_state.condition.upper()]
 
     @property
     def facts(self) -> Mapping[str, Any]:

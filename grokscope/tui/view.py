@@ -11,7 +11,7 @@ from grokscope.runs.log import decode
 from grokscope.runs.state import Phase
 from grokscope.tui.series import Series
 from grokscope.words.clean import clean
-from grokscope.words.events import details
+from grokscope.words.events import event_details
 
 
 def step_of(event: Mapping[str, Any]) -> int | None:
@@ -38,7 +38,7 @@ KEPT_REGULAR = 200
 """Log lines kept of each kind of event that comes at a regular interval."""
 
 
-DETECTIONS = ("memorized", "onset", "grokked")
+SHOWN_DETECTIONS = ("memorized", "onset", "grokked")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class LogLine:
 
     @cached_property
     def text(self) -> str:
-        return details(self._fields) + (f" · {self.times:,}x" if self.times > 1 else "")
+        return event_details(self._fields) + (f" · {self.times:,}x" if self.times > 1 else "")
 
     @property
     def treatment(self) -> tuple[str, str] | None:
@@ -87,7 +87,7 @@ class LogLine:
 
 
 @dataclass(frozen=True)
-class Detected:
+class Transition:
     """A transition, the step it is dated at and the step at which the rule could say so."""
 
     name: str
@@ -141,8 +141,8 @@ class View:
     """(step, seconds of training so far); time between the sessions of a resumed run does not count."""
     clock_origin: float | None = None
     elapsed: float = 0.0
-    detected: tuple[Detected, ...] = ()
-    fired: tuple[Detected, ...] = ()
+    detected: tuple[Transition, ...] = ()
+    fired: tuple[Transition, ...] = ()
     """Rules of signals, by the name of the rule."""
     forecasts: tuple[Mapping[str, Any], ...] = ()
     treated: tuple[Treated, ...] = ()
@@ -174,7 +174,7 @@ class View:
         parameters = offered.get(kind) if isinstance(offered, Mapping) else None
         return parameters if isinstance(parameters, Mapping) else NOTHING
 
-    def detection(self, name: str) -> Detected | None:
+    def detection(self, name: str) -> Transition | None:
         return next((found for found in self.detected if found.name == name), None)
 
     def curve(self, name: str) -> Series:

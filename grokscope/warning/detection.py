@@ -12,37 +12,38 @@ from typing import Any, Literal
 
 import numpy as np
 
-from grokscope.contract.signals import Shape, SignalDescription, SignalRule
+from grokscope.contract.arrays import Floats
+from grokscope.contract.signals import RuleShape, SignalDescription, SignalRule
 from grokscope.contract.tasks import GrokCriterion
 from grokscope.geometry.commutator import CLEAR_OF_FLOOR
 from grokscope.settings.signals import MEASURING, installed_descriptions, signals_of
-from grokscope.warning.rules import Detected, Grokking, Record, Regression, Rule, fresh
-from grokscope.warning.trajectory import Array, Fact, Trajectory, cells_of
+from grokscope.warning.rules import Detected, Grokking, Regression, RuleFold, SignalRecord, fresh
+from grokscope.warning.trajectory import Fact, Trajectory, cells_of
 
-Kind = Literal["memorized", "onset", "turned", "grokked", "regressed", "fired"]
+DetectionKind = Literal["memorized", "onset", "turned", "grokked", "regressed", "fired"]
 """What a rule finds: the name of the event that says so"""
 
 MEMORIZED = "memorized"
 MEMORIZATION_RULE = "train-accuracy"
 ONSET = "onset"
-TURN = "test-loss-turn"
+TURN_RULE = "test-loss-turn"
 GROKKED = "grokked"
 MEMORIZATION = 0.99
 """Training accuracy that counts as memorized where a run does not say, as in `detect.memorization`"""
 
-ONSETS: tuple[Shape, ...] = ("persistent", "paper", "paper-slow")
+ONSETS: tuple[RuleShape, ...] = ("persistent", "paper", "paper-slow")
 """Shapes of rules that find onset: `detect.onset` names the one that a run acts on"""
 
 
 @dataclass(frozen=True)
-class Watched:
+class WatchedRule:
     """One rule, and the number that it looks at."""
 
     key: str
     """What the rule is called where rules are compared: `onset-paper`"""
-    kind: Kind
+    kind: DetectionKind
     number: str
-    rule: Rule
+    rule: RuleFold
     acted: bool = False
     """Whether the run acts on it"""
     floor: str = ""
@@ -52,14 +53,14 @@ class Watched:
 class Detections:
     """A set of fresh rules, and what they have found in the records so far."""
 
-    def __init__(self, watched: Sequence[Watched], metric: str = "accuracy") -> None:
+    def __init__(self, watched: Sequence[WatchedRule], metric: str = "accuracy") -> None:
         """`metric`: which of a split's scores is its accuracy."""
         self.watched = watched
         self.found: dict[str, Detected] = {}
         self._metric = metric
         self._clock = Clock()
         self._recorded: set[str] = set()
-        self._by_number: dict[str, list[Watched]] = {}
+        self._by_number: dict[str, list[WatchedRule]] = {}
         for each in watched:
             self._by_number.setdefault(each.number, []).append(each)
 
@@ -68,7 +69,7 @@ class Detections:
         """Those of the rules' numbers that were recorded at all."""
         return frozenset(self._recorded)
 
-    def see(self, event: Mapping[str, Any]) -> list[tuple[Watched, Detected]]:
+    def see(self, event: Mapping[str, Any]) -> list[tuple[WatchedRule, Detected]]:
         """What this event settles."""
         seconds = self._clock.see(event)
         if event["event"] not in {"evaluated", "measured", "observed"}:
@@ -77,7 +78,7 @@ class Detections:
 
     def see_row(
         self, step: int, numbers: Mapping[str, float], seconds: float | None = None
-    ) -> list[tuple[Watched, Detected]]:
+    ) -> list[tuple[WatchedRule, Detected]]:
         """What the finite `numbers`, recorded at `step`, settle; a number and its floor come together."""
         news = []
         known = self._by_number.keys() & numbers.keys()
@@ -86,13 +87,13 @@ class Detections:
             for watched in self._by_number[name]:
                 floor = numbers.get(watched.floor)
                 below = floor is not None and not numbers[name] >= CLEAR_OF_FLOOR * floor
-                detected = watched.rule.update(Record(step, numbers[name], below, seconds))
+                detected = watched.rule.update(SignalRecord(step, numbers[name], below, seconds))
                 if detected is not None:
                     self.found[watched.key] = detected
                     news.append((watched, detected))
         return sorted(news, key=lambda pair: _rank(pair[0]))
 
-    def see_columns(self, columns: Mapping[str, Array]) -> Iterator[tuple[Watched, Detected]]:
+    def see_columns(self, columns: Mapping[str, Floats]) -> Iterator[tuple[WatchedRule, Detected]]:
         """What whole columns [n] settle, `step` among them, in the order in which it could be known. A number that a
         record lacks is NaN. Equal to `see_row` of every row, and sooner: a rule is asked until it answers."""
         self._recorded |= self._by_number.keys() & columns.keys()
@@ -102,7 +103,7 @@ class Detections:
             yield watched, detected
 
 
-def _first_in(watched: Watched, columns: Mapping[str, Array]) -> Detected | None:
+def _first_in(watched: WatchedRule, columns: Mapping[str, Floats]) -> Detected | None:
     """What a fresh rule finds in its column."""
     if watched.number not in columns:
         return None
@@ -110,14 +111,14 @@ def _first_in(watched: Watched, columns: Mapping[str, Array]) -> Detected | None
     seen = np.isfinite(values)
     floors = columns.get(watched.floor, np.full(len(values), np.nan))
     below = np.isfinite(floors) & ~(values >= CLEAR_OF_FLOOR * floors)
-    records = map(Record, map(int, columns["step"][seen]), values[seen].tolist(), below[seen].tolist())
+    records = map(SignalRecord, map(int, columns["step"][seen]), values[seen].tolist(), below[seen].tolist())
     return next(filter(None, map(watched.rule.update, records)), None)
 
 
-_ORDER: tuple[Kind, ...] = ("memorized", "onset", "turned", "fired", "grokked", "regressed")
+_ORDER: tuple[DetectionKind, ...] = ("memorized", "onset", "turned", "fired", "grokked", "regressed")
 
 
-def _rank(watched: Watched) -> tuple[int, str]:
+def _rank(watched: WatchedRule) -> tuple[int, str]:
     """In which order rules are told that are settled by the same record: the same in every process."""
     return _ORDER.index(watched.kind), watched.key
 
@@ -145,7 +146,7 @@ class Clock:
 # --- which rules look at which run ------------------------------------------------------------------------------------
 
 
-def rules_of_run(started: Mapping[str, Any]) -> list[Watched]:
+def rules_of_run(started: Mapping[str, Any]) -> list[WatchedRule]:
     """Every rule that has something to look at in a run, fresh; those that the run acts on are marked.
 
     `started`: the run's first event, with its metric, criteria, rules and signals.
@@ -168,7 +169,7 @@ def rules_of_run(started: Mapping[str, Any]) -> list[Watched]:
     return rules
 
 
-def rules_of_table(trajectories: Iterable[Trajectory], memorization: float = MEMORIZATION) -> list[Watched]:
+def rules_of_table(trajectories: Iterable[Trajectory], memorization: float = MEMORIZATION) -> list[WatchedRule]:
     """Every rule that can be asked of a table of numbers, fresh: of the signals that are installed, and of those that
     the runs describe."""
     signals = described(trajectories).values()
@@ -223,24 +224,24 @@ def _grokked(trajectory: Trajectory) -> Detected | None:
     return Detected(trajectory.grok_step, value, trajectory.grok_known_at, {"name": GROKKED})
 
 
-def _memorization(threshold: float) -> Watched:
+def _memorization(threshold: float) -> WatchedRule:
     rule = fresh(SignalRule(MEMORIZATION_RULE, "above", threshold=threshold))
-    return Watched(MEMORIZED, "memorized", "train_accuracy", rule, acted=True)
+    return WatchedRule(MEMORIZED, "memorized", "train_accuracy", rule, acted=True)
 
 
-def _watched(signal: SignalDescription, rule: SignalRule) -> Watched:
-    kind: Kind = "turned" if rule.name == TURN else "fired"
-    return Watched(rule.name, kind, signal.name, fresh(_named(rule)), acted=kind == "turned", floor=signal.floor)
+def _watched(signal: SignalDescription, rule: SignalRule) -> WatchedRule:
+    kind: DetectionKind = "turned" if rule.name == TURN_RULE else "fired"
+    return WatchedRule(rule.name, kind, signal.name, fresh(_named(rule)), acted=kind == "turned", floor=signal.floor)
 
 
-def _onsets(signal: SignalDescription, acted: str) -> list[Watched]:
+def _onsets(signal: SignalDescription, acted: str) -> list[WatchedRule]:
     """The rules that may find onset in the number that a run measures."""
     named = {rule.shape: rule for rule in signal.rules if rule.shape in ONSETS}
     rules = []
     for shape in ONSETS:
         rule = SignalRule(shape, shape, consecutive=named[shape].consecutive if shape in named else 3)
         key = named[shape].name if shape in named else f"{signal.name}-{shape}"
-        rules.append(Watched(key, "onset", signal.name, fresh(rule), acted=shape == acted, floor=signal.floor))
+        rules.append(WatchedRule(key, "onset", signal.name, fresh(rule), acted=shape == acted, floor=signal.floor))
     return rules
 
 
@@ -249,10 +250,10 @@ def _named(rule: SignalRule) -> SignalRule:
     return replace(rule, name=rule.shape) if rule.shape in ONSETS else rule
 
 
-def _groks(name: str, criterion: GrokCriterion, number: str, *, acted: bool) -> list[Watched]:
-    rules = [Watched(f"{GROKKED}:{name}", "grokked", number, Grokking(name, criterion), acted)]
+def _groks(name: str, criterion: GrokCriterion, number: str, *, acted: bool) -> list[WatchedRule]:
+    rules = [WatchedRule(f"{GROKKED}:{name}", "grokked", number, Grokking(name, criterion), acted)]
     if acted:
-        rules.append(Watched("regressed", "regressed", number, Regression(name, criterion), acted))
+        rules.append(WatchedRule("regressed", "regressed", number, Regression(name, criterion), acted))
     return rules
 
 

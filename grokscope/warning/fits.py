@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.streams import generator
 
-Array = NDArray[np.float64]
-
-LEVEL = 0.95
+CONFIDENCE = 0.95
 LEAST_POINTS = 3
 """With two points every power law fits."""
 DRAWS = 10_000
@@ -40,7 +39,7 @@ class PowerLaw:
     p: float
     """Two-sided, against an exponent of 0"""
 
-    def at(self, x: Array) -> Array:
+    def at(self, x: Floats) -> Floats:
         """y at `x` [n]; between e^-700 and e^700, however far a steep law is carried."""
         return np.asarray(np.exp(np.clip(self.intercept + self.exponent * np.log(x), -700, 700)), dtype=np.float64)
 
@@ -82,7 +81,7 @@ class LeaveOneOut:
     without_high: int
 
 
-def power_law(x: Array, y: Array) -> PowerLaw | None:
+def power_law(x: Floats, y: Floats) -> PowerLaw | None:
     """Fit of positive `x` [n] and `y` [n]; None below three points or where x is constant."""
     from scipy.special import stdtr, stdtrit
 
@@ -97,7 +96,7 @@ def power_law(x: Array, y: Array) -> PowerLaw | None:
     total = float(dv @ dv)
     error = math.sqrt(residual / (n - 2) / spread)
     intercept = float(v.mean()) - exponent * float(u.mean())
-    half = float(stdtrit(n - 2, (1 + LEVEL) / 2)) * error
+    half = float(stdtrit(n - 2, (1 + CONFIDENCE) / 2)) * error
     return PowerLaw(
         n=n,
         constant=_exp(intercept),
@@ -115,7 +114,7 @@ def _exp(exponent: float) -> float:
     return math.exp(min(exponent, 700.0))
 
 
-def slopes(u: Array, v: Array, weights: Array) -> Array:
+def slopes(u: Floats, v: Floats, weights: Floats) -> Floats:
     """Least-squares slopes of `v` on `u`, a row each [draws]; all [draws, n] or broadcastable to it.
 
     NaN where fewer than three points have weight, or where they share one u.
@@ -132,7 +131,7 @@ def slopes(u: Array, v: Array, weights: Array) -> Array:
     return np.asarray(np.where(enough & (spread > 1e-12 * scale), found, np.nan), dtype=np.float64)
 
 
-def leave_one_out(x: Array, y: Array) -> LeaveOneOut | None:
+def leave_one_out(x: Floats, y: Floats) -> LeaveOneOut | None:
     """The range of exponents; None where one point fewer cannot be fitted."""
     each = slopes(np.log(x)[None], np.log(y)[None], 1 - np.eye(len(x)))
     if len(x) <= LEAST_POINTS or np.isnan(each).any():
@@ -141,7 +140,7 @@ def leave_one_out(x: Array, y: Array) -> LeaveOneOut | None:
     return LeaveOneOut(float(each[low]), float(each[high]), low, high)
 
 
-def theil_sen(x: Array, y: Array) -> float | None:
+def theil_sen(x: Floats, y: Floats) -> float | None:
     """The median slope of all pairs of points with different x, on logarithms: outliers do not move it."""
     u, v = np.log(x), np.log(y)
     first, second = np.triu_indices(len(x), 1)
@@ -150,7 +149,7 @@ def theil_sen(x: Array, y: Array) -> float | None:
     return float(np.median(dv[different] / du[different])) if different.any() else None
 
 
-def bootstrap(x: Array, y: Array, clusters: Sequence[str], draws: int = DRAWS, seed: int = 0) -> Resampled | None:
+def bootstrap(x: Floats, y: Floats, clusters: Sequence[str], draws: int = DRAWS, seed: int = 0) -> Resampled | None:
     """The exponent when clusters (runs, or configurations with all their runs) are drawn with replacement.
 
     None where there are fewer than three clusters.
@@ -162,16 +161,16 @@ def bootstrap(x: Array, y: Array, clusters: Sequence[str], draws: int = DRAWS, s
     return resampled(slopes(np.log(x)[None], np.log(y)[None], drawn[:, member].astype(np.float64)))
 
 
-def resampled(exponents: Array) -> Resampled | None:
+def resampled(exponents: Floats) -> Resampled | None:
     """Mean and central 95 % of the draws that could be fitted; None where none could."""
     fitted = exponents[np.isfinite(exponents)]
     if len(fitted) == 0:
         return None
-    low, high = np.quantile(fitted, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(fitted, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Resampled(float(fitted.mean()), float(low), float(high), len(exponents), int(len(exponents) - len(fitted)))
 
 
-def censored_power_law(x: Array, y: Array, seen: NDArray[np.bool_]) -> CensoredPowerLaw | None:
+def censored_power_law(x: Floats, y: Floats, seen: NDArray[np.bool_]) -> CensoredPowerLaw | None:
     """Log-normal regression of `y` [n] on `x` [n] where y is only a lower bound unless `seen` [n].
 
     In Olsen's parameters (1/σ and the coefficients over σ) the likelihood is concave, so there is one maximum. None
@@ -207,7 +206,7 @@ def censored_power_law(x: Array, y: Array, seen: NDArray[np.bool_]) -> CensoredP
     )
 
 
-def _olsen(parameters: Array, design: Array, v: Array, seen: NDArray[np.bool_]) -> tuple[float, Array, Array]:
+def _olsen(parameters: Floats, design: Floats, v: Floats, seen: NDArray[np.bool_]) -> tuple[float, Floats, Floats]:
     """Negative log-likelihood, its gradient [3] and Hessian [3, 3], up to a constant."""
     from scipy.special import log_ndtr
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import names_of
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import described, detections, rule_numbers
 from grokscope.warning.fits import (
     DRAWS,
-    Array,
     CensoredPowerLaw,
     LeaveOneOut,
     PowerLaw,
@@ -94,7 +94,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedForm:
     """The published form, lead = C · grok^alpha, on the runs that led, and how much of it hangs on single runs."""
 
     fit: PowerLaw
@@ -106,7 +106,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PredictiveForm:
     """The form that predicts: grok = C · onset^b."""
 
     fit: PowerLaw
@@ -124,14 +124,14 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Law:
+class LeadTimeLaw:
     """One rule's lead-time law on a set of runs. Forms that cannot be fitted are None."""
 
     rule: str
     cases: tuple[Case, ...]
     counts: Counts
-    published: Published | None
-    prediction: Prediction | None
+    published: PublishedForm | None
+    prediction: PredictiveForm | None
     words: str = ""
     """What a person calls the rule; empty: its name"""
 
@@ -146,7 +146,9 @@ class Law:
         return {**asdict(self), "counts": {"runs": self.counts.runs, **asdict(self.counts)}, "cases": cases}
 
 
-def law(trajectories: Sequence[Trajectory], rule: str = "onset", draws: int = DRAWS, seed: int = 0) -> Law:
+def lead_time_law(
+    trajectories: Sequence[Trajectory], rule: str = "onset", draws: int = DRAWS, seed: int = 0
+) -> LeadTimeLaw:
     """The law of one rule of `detections` on these runs. Raises `ValueError` for a rule that does not exist."""
     known = rule_numbers(trajectories)
     if rule not in known:
@@ -155,9 +157,11 @@ def law(trajectories: Sequence[Trajectory], rule: str = "onset", draws: int = DR
     return replace(fitted, words=in_words(rule, names_of(described(trajectories))))
 
 
-def law_of(cases: Sequence[Case], rule: str, draws: int = DRAWS, seed: int = 0) -> Law:
+def law_of(cases: Sequence[Case], rule: str, draws: int = DRAWS, seed: int = 0) -> LeadTimeLaw:
     """The law on runs that are known by their steps alone."""
-    return Law(rule, tuple(cases), counts(cases), _published(cases, draws, seed), _prediction(cases, draws, seed))
+    return LeadTimeLaw(
+        rule, tuple(cases), counts(cases), _published(cases, draws, seed), _prediction(cases, draws, seed)
+    )
 
 
 def case_of(trajectory: Trajectory, rule: str, found: Mapping[str, Detected | None] | None = None) -> Case:
@@ -177,7 +181,7 @@ def case_of(trajectory: Trajectory, rule: str, found: Mapping[str, Detected | No
     )
 
 
-def left_alone(trajectories: Sequence[Trajectory]) -> tuple[list[Trajectory], list[Trajectory]]:
+def split_treated(trajectories: Sequence[Trajectory]) -> tuple[list[Trajectory], list[Trajectory]]:
     """The runs that the law is about, and those that were intervened in."""
     return [run for run in trajectories if not run.treated], [run for run in trajectories if run.treated]
 
@@ -211,7 +215,7 @@ def counts(cases: Sequence[Case]) -> Counts:
     )
 
 
-def _published(cases: Sequence[Case], draws: int, seed: int) -> Published | None:
+def _published(cases: Sequence[Case], draws: int, seed: int) -> PublishedForm | None:
     led = [case for case in cases if case.outcome == "led"]
     grok = np.array([case.grok_step for case in led], dtype=np.float64)
     onset = np.array([case.onset_step for case in led], dtype=np.float64)
@@ -219,7 +223,7 @@ def _published(cases: Sequence[Case], draws: int, seed: int) -> Published | None
     fit = power_law(grok, lead)
     if fit is None:
         return None
-    return Published(
+    return PublishedForm(
         fit=fit,
         leave_one_out=leave_one_out(grok, lead),
         by_run=bootstrap(grok, lead, [str(index) for index in range(len(led))], draws, seed),
@@ -229,7 +233,7 @@ def _published(cases: Sequence[Case], draws: int, seed: int) -> Published | None
     )
 
 
-def _prediction(cases: Sequence[Case], draws: int, seed: int) -> Prediction | None:
+def _prediction(cases: Sequence[Case], draws: int, seed: int) -> PredictiveForm | None:
     # step 0 has no logarithm: an alarm there says nothing, and a run that began as grokked has nothing to predict
     fired = [case for case in cases if case.onset_step and case.grok_step != 0]
     onset = np.array([case.onset_step for case in fired], dtype=np.float64)
@@ -239,7 +243,7 @@ def _prediction(cases: Sequence[Case], draws: int, seed: int) -> Prediction | No
     if fit is None:
         return None
     clusters = [case.configuration for case in fired if case.grok_step is not None]
-    return Prediction(
+    return PredictiveForm(
         fit,
         censored_power_law(onset, last, seen),
         held_out_error(onset[seen], last[seen], clusters),
@@ -249,7 +253,7 @@ def _prediction(cases: Sequence[Case], draws: int, seed: int) -> Prediction | No
     )
 
 
-def held_out_error(x: Array | None, grok: Array, clusters: Sequence[str]) -> float | None:
+def held_out_error(x: Floats | None, grok: Floats, clusters: Sequence[str]) -> float | None:
     """Median of |predicted / grok − 1| for `grok` [n], every cluster predicted by a fit of the others.
 
     Without `x` [n] the prediction is the others' geometric mean. None where no cluster leaves enough of them.

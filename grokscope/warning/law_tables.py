@@ -4,10 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from grokscope.warning.fits import PowerLaw, Resampled
-from grokscope.warning.law import Case, Counts, Law, Published
+from grokscope.warning.law import Case, Counts, LeadTimeLaw, PublishedForm
 from grokscope.warning.published import Stated
-from grokscope.words.numbers import count, counted, estimate, fixed, interval, listed, p_value, percent, whole_percent
-from grokscope.words.table import Cell, Column, Table
+from grokscope.words.numbers import (
+    count,
+    counted,
+    estimate,
+    fixed,
+    interval_form,
+    listed,
+    p_value,
+    percent,
+    whole_percent,
+)
+from grokscope.words.table import Column, Table, TableCell
 
 MOST_NAMED = 4
 """Runs that are named before the others are counted"""
@@ -30,13 +40,13 @@ class Exponent:
     about: str = ""
 
 
-def exponents(law: Law) -> list[Exponent]:
+def exponents(law: LeadTimeLaw) -> list[Exponent]:
     """Every estimate of the published form's exponent, then every null of it; none without a fit."""
     form = law.published
     return [] if form is None else [*_estimates(form), *_nulls(form, len(law.points))]
 
 
-def exponents_table(law: Law) -> Table:
+def exponents_table(law: LeadTimeLaw) -> Table:
     """The exponents of the published form with their nulls, and of the form that predicts."""
     rows = [(each.words, each.value, _interval(each.low, each.high), each.about) for each in exponents(law)]
     return Table(
@@ -45,14 +55,14 @@ def exponents_table(law: Law) -> Table:
         (
             Column("estimate"),
             Column("exponent", _EXPONENT),
-            Column("95 %", interval(_EXPONENT), parts=("95 % low", "95 % high")),
+            Column("95 %", interval_form(_EXPONENT), parts=("95 % low", "95 % high")),
             Column("about"),
         ),
         (*rows, *_prediction_rows(law)),
     )
 
 
-def laws_table(laws: Sequence[Law]) -> Table:
+def laws_table(laws: Sequence[LeadTimeLaw]) -> Table:
     """A row a rule: which runs fired when, the fit, its nulls, and the form that predicts."""
     names = {law.rule: law.words for law in laws}
     triple = ("95 % low", "95 % high")
@@ -109,7 +119,7 @@ def law_in_words(fit: PowerLaw | Stated) -> str:
     )
 
 
-def verdict(law: Law) -> list[str]:
+def law_verdict(law: LeadTimeLaw) -> list[str]:
     """What the law is worth, a sentence each."""
     form, prediction = law.published, law.prediction
     sentences = []
@@ -137,7 +147,7 @@ def verdict(law: Law) -> list[str]:
     return sentences
 
 
-def _estimates(form: Published) -> Iterator[Exponent]:
+def _estimates(form: PublishedForm) -> Iterator[Exponent]:
     fit = form.fit
     yield Exponent("least squares", "fit", fit.exponent, fit.low, fit.high, "of lead on grok step")
     if form.leave_one_out is not None:
@@ -149,7 +159,7 @@ def _estimates(form: Published) -> Iterator[Exponent]:
         yield Exponent("Theil–Sen", "theil-sen", form.theil_sen, None, None, "median of pairs")
 
 
-def _nulls(form: Published, points: int) -> Iterator[Exponent]:
+def _nulls(form: PublishedForm, points: int) -> Iterator[Exponent]:
     nulls = form.nulls
     if nulls.permuted is not None:
         drawn, chance = nulls.permuted.exponents, nulls.permuted.at_least_observed
@@ -164,7 +174,7 @@ def _nulls(form: Published, points: int) -> Iterator[Exponent]:
         yield Exponent("null: onset at 2 × cadence", "cadence", fit.exponent, fit.low, fit.high, about)
 
 
-def _prediction_rows(law: Law) -> Iterator[tuple[Cell, ...]]:
+def _prediction_rows(law: LeadTimeLaw) -> Iterator[tuple[TableCell, ...]]:
     form = law.prediction
     if form is None:
         return
@@ -176,17 +186,17 @@ def _prediction_rows(law: Law) -> Iterator[tuple[Cell, ...]]:
         yield "  maximum likelihood", form.censored.exponent, _interval(low, high), about
 
 
-def _interval(low: float | None, high: float | None) -> Cell:
+def _interval(low: float | None, high: float | None) -> TableCell:
     return None if low is None or high is None else (low, high)
 
 
-def _triple(drawn: Resampled) -> Cell:
+def _triple(drawn: Resampled) -> TableCell:
     return drawn.mean, drawn.low, drawn.high
 
 
-def _law_row(law: Law) -> tuple[Cell, ...]:
+def _law_row(law: LeadTimeLaw) -> tuple[TableCell, ...]:
     tally, form, ahead = law.counts, law.published, law.prediction
-    cells: list[Cell] = [
+    cells: list[TableCell] = [
         law.rule, tally.runs, tally.led, tally.late, tally.missed, tally.false_alarms, tally.quiet, tally.unfinished,
         tally.not_recorded,
     ]  # fmt: skip

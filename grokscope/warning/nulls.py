@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.streams import generator
 from grokscope.warning.fits import DRAWS, PowerLaw, Resampled, power_law, resampled, slopes
 from grokscope.warning.ranking import ranks
-
-Array = NDArray[np.float64]
 
 FLOOR_RECORDS = 2
 """The published rule cannot report an onset before this many cadences."""
@@ -53,7 +51,7 @@ class Nulls:
 
 
 def nulls(
-    grok: Array, onset: Array, cadences: Sequence[int | None], observed: float, draws: int = DRAWS, seed: int = 0
+    grok: Floats, onset: Floats, cadences: Sequence[int | None], observed: float, draws: int = DRAWS, seed: int = 0
 ) -> Nulls:
     """All three for runs with grok steps [n], onset steps [n] and the `observed` exponent."""
     smallest, median = float(onset.min()), float(np.median(onset))
@@ -70,7 +68,7 @@ def nulls(
     )
 
 
-def permuted(grok: Array, onset: Array, observed: float, draws: int = DRAWS, seed: int = 0) -> Permuted | None:
+def permuted(grok: Floats, onset: Floats, observed: float, draws: int = DRAWS, seed: int = 0) -> Permuted | None:
     """The exponent's distribution when onset has nothing to do with grokking. None where no draw can be fitted."""
     random = generator(seed, "analysis", 1)
     leads = grok - random.permuted(np.broadcast_to(onset, (draws, len(onset))), axis=1)
@@ -83,7 +81,7 @@ def permuted(grok: Array, onset: Array, observed: float, draws: int = DRAWS, see
     return Permuted(summary, float((np.sum(fitted >= observed - 1e-12) + 1) / (len(fitted) + 1)))
 
 
-def permuted_correlation(onset: Array, grok: Array, draws: int = DRAWS, seed: int = 0) -> float | None:
+def permuted_correlation(onset: Floats, grok: Floats, draws: int = DRAWS, seed: int = 0) -> float | None:
     """Two-sided p of the rank correlation of onset and grok step. None where nothing varies.
 
     An onset that tells when grokking comes gives leads in proportion, an exponent near 1, often below what permuted
@@ -96,6 +94,6 @@ def permuted_correlation(onset: Array, grok: Array, draws: int = DRAWS, seed: in
     return float((np.sum(np.abs(drawn) >= abs(u @ v) - 1e-9) + 1) / (draws + 1))
 
 
-def _lead_law(grok: Array, onset: Array) -> PowerLaw | None:
+def _lead_law(grok: Floats, onset: Floats) -> PowerLaw | None:
     ahead = grok > onset
     return power_law(grok[ahead], grok[ahead] - onset[ahead])

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Floats
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import GROKKED, MEMORIZED
 from grokscope.warning.fits import power_law
 from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Trajectory
 
-Array = NDArray[np.float64]
 Findings = Mapping[str, Detected | None]
-Predict = Callable[[NDArray[np.bool_]], Array]
+Predict = Callable[[NDArray[np.bool_]], Floats]
 """From the runs that may be looked at [n] to the predicted grok step of all [n]; NaN where there is none."""
 
 LR = "optimizer.lr"
@@ -59,8 +59,8 @@ def predictors(trajectories: Sequence[Trajectory], findings: Sequence[Findings])
     grok = np.array([run.grok_step for run in runs], dtype=np.float64)
     lr, wd = (np.array([_number(run, fact) for run in runs]) for fact in (LR, WD))
     rules = dict.fromkeys(rule for finding in findings for rule in finding if rule != GROKKED)
-    known: dict[str, Array] = {rule: _known(rule, found, grok) for rule in rules}
-    ways: list[tuple[str, Predict, Array]] = [
+    known: dict[str, Floats] = {rule: _known(rule, found, grok) for rule in rules}
+    ways: list[tuple[str, Predict, Floats]] = [
         (rule, _power(_dated(rule, found, known[rule]), grok), known[rule]) for rule in rules
     ]
     start = np.zeros(len(runs))
@@ -74,7 +74,7 @@ def predictors(trajectories: Sequence[Trajectory], findings: Sequence[Findings])
     return tuple(_row(name, _held_out(predict, member), naive, at, grok) for name, predict, at in ways)
 
 
-def _row(name: str, predicted: Array, naive: Array, known: Array, grok: Array) -> PredictorRow:
+def _row(name: str, predicted: Floats, naive: Floats, known: Floats, grok: Floats) -> PredictorRow:
     made = np.isfinite(predicted)
     if not made.any():
         return PredictorRow(name, 0, None, None, None, None)
@@ -90,7 +90,7 @@ def _row(name: str, predicted: Array, naive: Array, known: Array, grok: Array) -
     )
 
 
-def _held_out(predict: Predict, member: NDArray[np.str_]) -> Array:
+def _held_out(predict: Predict, member: NDArray[np.str_]) -> Floats:
     """Every configuration as predicted from the others. [n]"""
     predicted = np.full(len(member), np.nan)
     for cluster in np.unique(member):
@@ -99,22 +99,22 @@ def _held_out(predict: Predict, member: NDArray[np.str_]) -> Array:
     return predicted
 
 
-def _known(rule: str, found: Sequence[Findings], grok: Array) -> Array:
+def _known(rule: str, found: Sequence[Findings], grok: Floats) -> Floats:
     """When the rule could say so, [n]; NaN where it did not before grokking."""
     detected = [finding.get(rule) for finding in found]
     steps = np.array([np.nan if each is None else each.confirmed_at for each in detected])
     return np.where(steps < grok, steps, np.nan)
 
 
-def _dated(rule: str, found: Sequence[Findings], known: Array) -> Array:
+def _dated(rule: str, found: Sequence[Findings], known: Floats) -> Floats:
     """The firing step where it was known in time and is no trivial 0. [n]"""
     detected = [finding.get(rule) for finding in found]
     steps = np.array([np.nan if each is None else each.step for each in detected])
     return np.where(np.isfinite(known) & (steps > 0), steps, np.nan)
 
 
-def _power(x: Array, grok: Array) -> Predict:
-    def predict(may: NDArray[np.bool_]) -> Array:
+def _power(x: Floats, grok: Floats) -> Predict:
+    def predict(may: NDArray[np.bool_]) -> Floats:
         use = may & np.isfinite(x)
         fit = power_law(x[use], grok[use])
         return np.full(len(x), np.nan) if fit is None else fit.at(x)
@@ -122,10 +122,10 @@ def _power(x: Array, grok: Array) -> Predict:
     return predict
 
 
-def _clock(rate: Array, grok: Array) -> Predict:
+def _clock(rate: Floats, grok: Floats) -> Predict:
     """grok = κ / rate; a rate of 0 predicts nothing."""
 
-    def predict(may: NDArray[np.bool_]) -> Array:
+    def predict(may: NDArray[np.bool_]) -> Floats:
         use = may & (rate > 0)
         kappa = _geometric_mean(rate[use] * grok[use])
         return kappa / np.where(rate > 0, rate, np.nan)
@@ -133,11 +133,11 @@ def _clock(rate: Array, grok: Array) -> Predict:
     return predict
 
 
-def _separation(runs: Sequence[Trajectory], memorized: Array, rate: Array, grok: Array) -> Predict:
+def _separation(runs: Sequence[Trajectory], memorized: Floats, rate: Floats, grok: Floats) -> Predict:
     at_memorization = _squared_norm(runs, memorized)
     at_grokking = _squared_norm(runs, grok)
 
-    def predict(may: NDArray[np.bool_]) -> Array:
+    def predict(may: NDArray[np.bool_]) -> Floats:
         target = _geometric_mean(at_grokking[may & np.isfinite(at_grokking)])
         with np.errstate(invalid="ignore", divide="ignore"):
             distance = np.log(at_memorization / target) / rate
@@ -148,22 +148,22 @@ def _separation(runs: Sequence[Trajectory], memorized: Array, rate: Array, grok:
     return predict
 
 
-def _same(lr: Array, grok: Array) -> Predict:
-    def predict(may: NDArray[np.bool_]) -> Array:
+def _same(lr: Floats, grok: Floats) -> Predict:
+    def predict(may: NDArray[np.bool_]) -> Floats:
         return np.array([_geometric_mean(grok[may & (lr == rate)]) for rate in lr])
 
     return predict
 
 
-def _mean(grok: Array) -> Predict:
+def _mean(grok: Floats) -> Predict:
     return lambda may: np.full(len(grok), _geometric_mean(grok[may]))
 
 
-def _geometric_mean(values: Array) -> float:
+def _geometric_mean(values: Floats) -> float:
     return float(np.exp(np.log(values).mean())) if len(values) else float("nan")
 
 
-def _squared_norm(runs: Sequence[Trajectory], steps: Array) -> Array:
+def _squared_norm(runs: Sequence[Trajectory], steps: Floats) -> Floats:
     """‖θ‖² as last recorded by each run's step, [n]; NaN where it was not."""
     norms = [value_at(run, "weight_norm", step) for run, step in zip(runs, steps, strict=True)]
     return np.array(norms) ** 2

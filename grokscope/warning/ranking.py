@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.streams import generator
-from grokscope.warning.fits import DRAWS, LEVEL
-
-Array = NDArray[np.float64]
+from grokscope.warning.fits import CONFIDENCE, DRAWS
 
 LEAST_RANKED = 3
 
@@ -38,14 +36,14 @@ class Auroc:
     controls: int
 
 
-def ranks(values: Array) -> Array:
+def ranks(values: Floats) -> Floats:
     """1 for the smallest; equal values share the mean of their ranks. [n]"""
     _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(count)
     return np.asarray((last - (count - 1) / 2)[inverse], dtype=np.float64)
 
 
-def spearman(x: Array, y: Array, strata: Sequence[str] | None = None) -> Correlation | None:
+def spearman(x: Floats, y: Floats, strata: Sequence[str] | None = None) -> Correlation | None:
     """Rank correlation of `x` [n] and `y` [n]; with `strata` [n], of ranks within each, around its mean.
 
     None below three comparable runs, or where nothing varies.
@@ -66,7 +64,7 @@ def spearman(x: Array, y: Array, strata: Sequence[str] | None = None) -> Correla
     return Correlation(float(u @ v) / size, n) if size > 0 else None
 
 
-def auroc(grokking: Array, controls: Array, draws: int = DRAWS, seed: int = 0) -> Auroc | None:
+def auroc(grokking: Floats, controls: Floats, draws: int = DRAWS, seed: int = 0) -> Auroc | None:
     """For values of runs that grok [p] and of runs that never do [q]; None where one of them is empty.
 
     A sample that separates completely leaves the bootstrap nothing to vary. The bound is then the value v at which as
@@ -81,8 +79,8 @@ def auroc(grokking: Array, controls: Array, draws: int = DRAWS, seed: int = 0) -
     times_p = random.multinomial(p, np.full(p, 1 / p), size=draws).astype(np.float64)
     times_q = random.multinomial(q, np.full(q, 1 / q), size=draws).astype(np.float64)
     drawn = ((times_p @ wins) * times_q).sum(axis=1) / (p * q)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    bound = ((1 - LEVEL) / 2) ** (1 / min(p, q))
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    bound = ((1 - CONFIDENCE) / 2) ** (1 / min(p, q))
     if value == 1:
         low = bound
     elif value == 0:
@@ -91,14 +89,14 @@ def auroc(grokking: Array, controls: Array, draws: int = DRAWS, seed: int = 0) -
 
 
 def stratified_auroc(
-    grokking: Array, controls: Array, strata_grokking: Sequence[str], strata_controls: Sequence[str]
+    grokking: Floats, controls: Floats, strata_grokking: Sequence[str], strata_controls: Sequence[str]
 ) -> float | None:
     """AUROC over pairs of one stratum; None where no stratum holds runs of both kinds."""
     same = np.asarray(list(strata_grokking))[:, None] == np.asarray(list(strata_controls))[None, :]
     return float(_wins(grokking, controls)[same].mean()) if same.any() else None
 
 
-def _wins(grokking: Array, controls: Array) -> Array:
+def _wins(grokking: Floats, controls: Floats) -> Floats:
     """[p, q]: 1 where the run that groks has the larger value, 1/2 where they are equal."""
     larger = grokking[:, None] > controls[None, :]
     equal = grokking[:, None] == controls[None, :]

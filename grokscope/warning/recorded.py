@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import NotOffered, Signal, SignalSpec, Subject
 from grokscope.settings.signals import installed_signals
-from grokscope.warning.trajectory import SCORES, Array, Trajectory
+from grokscope.warning.trajectory import SCORES, Trajectory
 
 Asked = Iterable[tuple[SignalSpec, BaseModel]]
-Series = Callable[[str], tuple[Array, Array]]
+StepsAndValues = Callable[[str], tuple[Floats, Floats]]
 
 
 class RecordVantage:
@@ -26,7 +27,7 @@ class RecordVantage:
 
     outcome = None
 
-    def __init__(self, trajectory: Trajectory, step: int, series: Series) -> None:
+    def __init__(self, trajectory: Trajectory, step: int, series: StepsAndValues) -> None:
         """`series`: steps and values of a number, to the end of the run."""
         self.step = step
         self._trajectory = trajectory
@@ -57,7 +58,7 @@ def with_recorded(trajectory: Trajectory, asked: Asked | None = None) -> Traject
     if not lacking:
         return trajectory
     series = _offered(trajectory, [spec for spec, _ in wanted])
-    columns: dict[str, Array] = dict(trajectory.columns)
+    columns: dict[str, Floats] = dict(trajectory.columns)
     for spec, parameters in lacking:
         try:
             assert spec.open is not None
@@ -93,20 +94,20 @@ def _evaluated(trajectory: Trajectory) -> NDArray[np.bool_]:
     return evaluated
 
 
-def _offered(trajectory: Trajectory, hidden: Sequence[SignalSpec]) -> Series:
+def _offered(trajectory: Trajectory, hidden: Sequence[SignalSpec]) -> StepsAndValues:
     """What a vantage offers of a run: not the numbers of `hidden` signals, which are due at the same time."""
 
     @cache
-    def series(name: str) -> tuple[Array, Array]:
+    def series(name: str) -> tuple[Floats, Floats]:
         return trajectory.signal("" if any(spec.owns(name) for spec in hidden) else name)
 
     return series
 
 
-def _columns(trajectory: Trajectory, signal: Signal, series: Series) -> dict[str, Array]:
+def _columns(trajectory: Trajectory, signal: Signal, series: StepsAndValues) -> dict[str, Floats]:
     """The numbers at every evaluation, in columns like the others."""
     evaluated = _evaluated(trajectory)
-    found: dict[str, Array] = {}
+    found: dict[str, Floats] = {}
     for row in np.flatnonzero(evaluated):
         vantage = RecordVantage(trajectory, int(trajectory.columns["step"][row]), series)
         for name, value in signal.observe(vantage).items():

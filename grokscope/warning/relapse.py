@@ -10,7 +10,7 @@ from grokscope.words.numbers import count, counted, listed, number, whole_percen
 
 USUAL_THRESHOLD = 0.98
 """Of runs whose record does not say by which accuracy they were judged"""
-MOST_NAMED = 4
+MOST_NAMED_RUNS = 4
 
 
 @dataclass(frozen=True)
@@ -51,4 +51,4 @@ def relapses_in_words(trajectories: Sequence[Trajectory]) -> str | None:
     lost = [f"{run.name} at step {count(run.regress_step)}" for run in trajectories if relapse_of(run) is not None]
     if not lost:
         return None
-    return f"{len(lost)} of {counted(grokked, 'run')} that grokked lost it again: {listed(lost, MOST_NAMED)}"
+    return f"{len(lost)} of {counted(grokked, 'run')} that grokked lost it again: {listed(lost, MOST_NAMED_RUNS)}"

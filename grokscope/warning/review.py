@@ -4,26 +4,23 @@ A run acts on one rule of each kind. Which rule one chooses decides the lead tim
 all, side by side.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from grokscope.runs.directory import NoSuchRun
-from grokscope.warning.detection import Detections, Kind, Watched, rules_of_run
+from grokscope.warning.detection import DetectionKind, Detections, WatchedRule, rules_of_run
 from grokscope.warning.rules import Detected
+from grokscope.words.events import EventRecord
 from grokscope.words.numbers import count, number
 from grokscope.words.table import Column, Table
-
-Record = Mapping[str, Any]
-"""An event as its line of JSON has it."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """One rule on one run. Steps are None where it never came true."""
 
-    kind: Kind
+    kind: DetectionKind
     rule: str
     step: int | None
     confirmed_at: int | None
@@ -36,7 +33,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Cost:
+class TimeSpent:
     """Wall time by what it was spent on, seconds, all processes of the run together."""
 
     total: float
@@ -50,7 +47,7 @@ class Cost:
         return max(0.0, self.total - self.training - self.evaluation - self.measurement)
 
 
-def findings_of(events: Iterable[Record]) -> list[Finding]:
+def findings_of(events: Iterable[EventRecord]) -> list[Finding]:
     """Every rule's finding on a run's log, by the metric, criteria and rules that the run was started with; those of
     signals where the run recorded them.
 
@@ -70,10 +67,10 @@ def findings_of(events: Iterable[Record]) -> list[Finding]:
     return [_finding(each, fold.found.get(each.key), fold.found.get(acted)) for each in told]
 
 
-_ORDER: tuple[Kind, ...] = ("memorized", "onset", "turned", "grokked", "regressed", "fired")
+_ORDER: tuple[DetectionKind, ...] = ("memorized", "onset", "turned", "grokked", "regressed", "fired")
 
 
-def cost(events: Iterable[Record]) -> Cost:
+def cost(events: Iterable[EventRecord]) -> TimeSpent:
     """Where the wall time went. Training time is steps over the speed that was recorded for them."""
     spent = {"training": 0.0, "evaluation": 0.0, "measurement": 0.0}
     total, process_began, last_time, last_step = 0.0, None, 0.0, 0
@@ -93,16 +90,16 @@ def cost(events: Iterable[Record]) -> Cost:
         last_time = _seconds(event["time"])
     if process_began is not None:
         total += last_time - process_began
-    return Cost(total, **spent)
+    return TimeSpent(total, **spent)
 
 
-def shares(cost: Cost) -> dict[str, float]:
+def time_shares(cost: TimeSpent) -> dict[str, float]:
     """Fractions of the wall time."""
     total = max(cost.total, cost.training + cost.evaluation + cost.measurement, 1e-9)
     return {name: getattr(cost, name) / total for name in ("training", "evaluation", "measurement", "other")}
 
 
-def _finding(watched: Watched, detected: Detected | None, grokked: Detected | None) -> Finding:
+def _finding(watched: WatchedRule, detected: Detected | None, grokked: Detected | None) -> Finding:
     name = watched.rule.name
     if detected is None:
         return Finding(watched.kind, name, None, None, None, None, watched.acted)

@@ -23,7 +23,7 @@ LEAST_REGRESSED_RECORDS = 3
 """Records below the threshold before a run counts as having lost what it had learned: a single dip says nothing"""
 
 
-class Record(NamedTuple):
+class SignalRecord(NamedTuple):
     """One number at one step."""
 
     step: int
@@ -48,13 +48,13 @@ class Detected:
     """Running time at `step`, seconds, where that is known"""
 
 
-class Rule(Protocol):
+class RuleFold(Protocol):
     """Fed one record after the other."""
 
     @property
     def name(self) -> str: ...
 
-    def update(self, record: Record) -> Detected | None:
+    def update(self, record: SignalRecord) -> Detected | None:
         """What the rule finds, at the record that settles it; None before and after."""
 
 
@@ -65,11 +65,11 @@ class Lasting:
         self.name = name
         self.consecutive = consecutive
         self._dated = dated
-        self._first: Record | None = None
+        self._first: SignalRecord | None = None
         self._row = 0
         self.found = False
 
-    def holds(self, record: Record) -> bool:
+    def holds(self, record: SignalRecord) -> bool:
         """Whether the condition holds at this record. Asked of every record once, in order."""
         raise NotImplementedError
 
@@ -77,7 +77,7 @@ class Lasting:
         """What the rule goes by, as far as it is known now."""
         return {} if self.consecutive == 1 else {"consecutive": self.consecutive}
 
-    def update(self, record: Record) -> Detected | None:
+    def update(self, record: SignalRecord) -> Detected | None:
         if not self.holds(record):
             self._first, self._row = None, 0
             return None
@@ -99,7 +99,7 @@ class Threshold(Lasting):
         self.threshold = threshold
         self._above = above
 
-    def holds(self, record: Record) -> bool:
+    def holds(self, record: SignalRecord) -> bool:
         reached = record.value >= self.threshold if self._above else record.value <= self.threshold
         return reached and not record.below_floor
 
@@ -115,7 +115,7 @@ class Rise(Lasting):
         self.factor = factor
         self._baseline: float | None = None
 
-    def holds(self, record: Record) -> bool:
+    def holds(self, record: SignalRecord) -> bool:
         if self._baseline is None:
             self._baseline = record.value
             return False
@@ -135,7 +135,7 @@ class Fall(Lasting):
         self._baseline: float | None = None
         self._peak = -math.inf
 
-    def holds(self, record: Record) -> bool:
+    def holds(self, record: SignalRecord) -> bool:
         if self._baseline is None:
             self._baseline = record.value
         self._peak = max(self._peak, record.value)
@@ -158,7 +158,7 @@ class Turn(Lasting):
         self._peak = -math.inf
         self._last = math.inf
 
-    def holds(self, record: Record) -> bool:
+    def holds(self, record: SignalRecord) -> bool:
         falls = record.value < self._last and record.value < self._peak
         self._peak, self._last = max(self._peak, record.value), record.value
         return falls and not record.below_floor
@@ -179,7 +179,7 @@ class PersistentOnset(Lasting):
         super().__init__(name, consecutive)
         self._baseline: float | None = None
 
-    def holds(self, record: Record) -> bool:
+    def holds(self, record: SignalRecord) -> bool:
         if self._baseline is None:
             self._baseline = max(record.value, PAPER_SMALLEST_BASELINE)
             return False
@@ -204,7 +204,7 @@ class PaperOnset(Lasting):
         self._medians: list[float] = []
         self._baseline: float | None = None
 
-    def holds(self, record: Record) -> bool:
+    def holds(self, record: SignalRecord) -> bool:
         if self._baseline is None:
             self._medians.append(record.value)
             if len(self._medians) < PAPER_BASELINE_RECORDS:
@@ -231,7 +231,7 @@ class Grokking(Lasting):
         super().__init__(name, criterion.consecutive, dated=criterion.report)
         self.criterion = criterion
 
-    def holds(self, record: Record) -> bool:
+    def holds(self, record: SignalRecord) -> bool:
         return record.value >= self.criterion.threshold
 
     def parameters(self) -> Mapping[str, Any]:
@@ -252,7 +252,7 @@ class Regression(Lasting):
         super().__init__(name, max(criterion.consecutive, LEAST_REGRESSED_RECORDS))
         self._grokking = Grokking(name, criterion)
 
-    def holds(self, record: Record) -> bool:
+    def holds(self, record: SignalRecord) -> bool:
         if not self._grokking.found:
             self._grokking.update(record)
             return False
@@ -263,7 +263,7 @@ class Regression(Lasting):
         return {"metric": criterion.metric, "threshold": criterion.threshold, **super().parameters()}
 
 
-_SHAPES: Mapping[str, Callable[[SignalRule], Rule]] = {
+_SHAPES: Mapping[str, Callable[[SignalRule], RuleFold]] = {
     "above": lambda rule: Threshold(rule.name, rule.threshold or 0.0, above=True, consecutive=rule.consecutive),
     "below": lambda rule: Threshold(rule.name, rule.threshold or 0.0, above=False, consecutive=rule.consecutive),
     "rises": lambda rule: Rise(rule.name, _factor(rule), rule.consecutive),
@@ -275,7 +275,7 @@ _SHAPES: Mapping[str, Callable[[SignalRule], Rule]] = {
 }
 
 
-def fresh(rule: SignalRule) -> Rule:
+def fresh(rule: SignalRule) -> RuleFold:
     """A rule of this kind that has seen nothing yet."""
     return _SHAPES[rule.shape](rule)
 

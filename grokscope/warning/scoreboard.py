@@ -11,20 +11,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import SignalDescription, names_of
-from grokscope.warning.detection import MEMORIZED, TURN, described, detections, rule_numbers
+from grokscope.warning.detection import MEMORIZED, TURN_RULE, described, detections, rule_numbers
 from grokscope.warning.predictors import LR, WD, PredictorRow, predictors, value_at
 from grokscope.warning.ranking import Auroc, Correlation, auroc, spearman, stratified_auroc
 from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Trajectory
 
-Array = NDArray[np.float64]
-
 STRATA = (LR, WD, "task.operation")
-FRACTIONS = (0.05, 0.1, 0.25)
-EVIDENT = (MEMORIZED, TURN)
+BUDGET_FRACTIONS = (0.05, 0.1, 0.25)
+EVIDENT = (MEMORIZED, TURN_RULE)
 """Rules that anybody can follow without measuring a landscape: a warning that comes after them is late news."""
 CLOCK = "lr·wd"
 AUROC_DRAWS = 2_000
@@ -154,7 +152,7 @@ class _Run:
 def scoreboard(
     trajectories: Sequence[Trajectory],
     at_steps: Sequence[int] = (),
-    fractions: Sequence[float] = FRACTIONS,
+    fractions: Sequence[float] = BUDGET_FRACTIONS,
     draws: int = AUROC_DRAWS,
     seed: int = 0,
 ) -> Scoreboard:
@@ -263,7 +261,7 @@ def _stratum(run: _Run, fact: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _quartiles(values: Array) -> Quartiles | None:
+def _quartiles(values: Floats) -> Quartiles | None:
     if len(values) == 0:
         return None
     low, median, high = np.quantile(values, [0.25, 0.5, 0.75])

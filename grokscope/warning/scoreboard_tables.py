@@ -6,14 +6,14 @@ from functools import partial
 from grokscope.warning.ranking import Correlation
 from grokscope.warning.scoreboard import EVIDENT, AurocRow, Horizon, Quartiles, Race, RuleRow, Scoreboard
 from grokscope.words.names import in_words
-from grokscope.words.numbers import Form, count, counted, estimate, fixed, parts_of_whole, percent, short
-from grokscope.words.table import Cell, Column, Table
+from grokscope.words.numbers import Form, count, counted, estimate, fixed, parts_of_whole, percent, short_count
+from grokscope.words.table import Column, Table, TableCell
 
-_SPREAD = estimate(short)
+_SPREAD = estimate(short_count)
 _AUROC = estimate(fixed(2))
 
 
-def headline(board: Scoreboard) -> str:
+def scoreboard_headline(board: Scoreboard) -> str:
     """How many runs grokked, how many never did, and how long they were watched."""
     typical = "" if board.median_grok_step is None else f" (median step {count(board.median_grok_step)})"
     watched = "" if board.median_control_steps is None else f" (watched for {count(board.median_control_steps)} steps)"
@@ -81,7 +81,7 @@ def races_table(board: Scoreboard) -> Table:
         for column in (
             Column(f"vs {named(rival)}", parts_of_whole,
                    parts=(f"before {named(rival)}", f"runs with {named(rival)}")),
-            Column("by", short, "steps"),
+            Column("by", short_count, "steps"),
         )
     ]  # fmt: skip
     return Table(
@@ -169,7 +169,7 @@ def at_words(horizon: Horizon) -> str:
     return f"step {count(horizon.step)}" if horizon.step is not None else percent(horizon.fraction, 0)
 
 
-def rule_in_words(row: RuleRow, names: Mapping[str, str]) -> str:
+def rule_row_in_words(row: RuleRow, names: Mapping[str, str]) -> str:
     """The rule's row in a sentence, for those who cannot see the chart."""
     lead = "never fired" if row.lead is None else f"median lead {count(row.lead.median)} steps"
     return (
@@ -188,7 +188,7 @@ def _named(board: Scoreboard) -> Form:
     return partial(in_words, names=board.names)
 
 
-def _spread(quartiles: Quartiles | None) -> Cell:
+def _spread(quartiles: Quartiles | None) -> TableCell:
     return None if quartiles is None else (quartiles.median, quartiles.low, quartiles.high)
 
 
@@ -200,11 +200,11 @@ def _rho(correlation: Correlation | None) -> float | None:
     return None if correlation is None else correlation.rho
 
 
-def _race(race: Race | None) -> Sequence[Cell]:
+def _race(race: Race | None) -> Sequence[TableCell]:
     return (None, None) if race is None or race.ahead is None else ((race.first, race.runs), race.ahead.median)
 
 
-def _auroc(row: AurocRow | None) -> Cell:
+def _auroc(row: AurocRow | None) -> TableCell:
     found = row and row.auroc
     return (found.value, found.low, found.high, found.grokking, found.controls) if found else None
 

@@ -21,11 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from grokscope.contract.signals import read_descriptions
 from grokscope.runs.directory import NoSuchRun
-from grokscope.settings.values import sentence
+from grokscope.settings.values import problem_in_words
 from grokscope.warning.trajectory import Trajectory
 
 TABLE_SUFFIXES = (".jsonl", ".jsonl.gz")
-FORMAT = "grokscope trajectories"
+TABLE_FORMAT = "grokscope trajectories"
 VERSION = 2
 DIGITS = 6
 """Significant digits of a number in a table."""
@@ -90,7 +90,7 @@ def write_table(path: Path, trajectories: Iterable[Trajectory]) -> str:
     lines = [json.dumps(_to_json(each), allow_nan=False) + "\n" for each in trajectories]
     body = "".join(lines).encode()
     digest = hashlib.sha256(body).hexdigest()
-    head = json.dumps({"format": FORMAT, "v": VERSION, "runs": len(lines), "sha256": digest}).encode() + b"\n"
+    head = json.dumps({"format": TABLE_FORMAT, "v": VERSION, "runs": len(lines), "sha256": digest}).encode() + b"\n"
     data = head + body
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     return digest
@@ -132,14 +132,14 @@ def _head(path: Path, line: bytes) -> _Head:
     try:
         return _Head.model_validate_json(line)
     except ValidationError as problem:
-        raise NoSuchRun(f"{path} has a head that this version cannot read: {sentence(problem)}") from None
+        raise NoSuchRun(f"{path} has a head that this version cannot read: {problem_in_words(problem)}") from None
 
 
 def _read(path: Path, number: int, line: bytes) -> Trajectory:
     try:
         return _from(_Line.model_validate_json(line))
     except ValidationError as problem:
-        raise NoSuchRun(f"{path}, line {number} is no trajectory: {sentence(problem)}") from None
+        raise NoSuchRun(f"{path}, line {number} is no trajectory: {problem_in_words(problem)}") from None
     except ValueError as problem:
         raise NoSuchRun(f"{path}, line {number} is no trajectory: {problem}") from None
 

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import SignalDescription, read_descriptions
 from grokscope.gate import Unreadable
 from grokscope.runs.directory import NoSuchRun, RunDirectory
@@ -20,7 +20,6 @@ from grokscope.runs.log import OddLines, read
 from grokscope.settings.signals import installed_signals
 from grokscope.settings.values import dotted
 
-Array = NDArray[np.float64]
 Fact = float | int | str
 
 TREATED_FROM = "interventions.first"
@@ -69,7 +68,7 @@ class Trajectory:
     """`modular`, `dyck`, …; `imported` for a stranger's"""
     facts: Mapping[str, Fact]
     """Dotted settings, only those known: optimizer.lr, optimizer.wd, train.seed, task.operation, measure.every, …"""
-    columns: Mapping[str, Array]
+    columns: Mapping[str, Floats]
     """Equal lengths [n]; NaN where a record lacks the signal; `step` always, ascending"""
     grok_step: int | None
     """By the run's own criterion; None where it has not grokked by `steps`"""
@@ -124,7 +123,7 @@ class Trajectory:
             steps=min(self.steps, step),
         )
 
-    def signal(self, name: str) -> tuple[Array, Array]:
+    def signal(self, name: str) -> tuple[Floats, Floats]:
         """Steps and values of the records that have it, both [m]; empty where the run never recorded it."""
         if name not in self.columns:
             return np.empty(0), np.empty(0)
@@ -264,7 +263,7 @@ def _beside(measured: Mapping[str, Any]) -> dict[str, Any]:
     return {column: measured.get(field) for column, field in _BESIDE.items()}
 
 
-def _columns(series: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> dict[str, Array]:
+def _columns(series: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> dict[str, Floats]:
     """Steps and values by name as one table; where a step has a number twice, the later one counts."""
     columns = {"step": np.unique(np.concatenate([np.array(steps) for steps, _ in series.values()]))}
     for name in [*SCORES, *sorted(series.keys() - set(SCORES))]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from grokscope.contract.arrays import Floats
 from grokscope.events import Detection, Fired, Grokked, Memorized, Onset, Regressed, Rule, Turned
-from grokscope.warning.detection import GROKKED, MEMORIZED, TURN, Detections, Watched, rules_of_run
+from grokscope.warning.detection import GROKKED, MEMORIZED, TURN_RULE, Detections, WatchedRule, rules_of_run
 from grokscope.warning.rules import Detected
-from grokscope.warning.trajectory import Array
 
 _EVENTS: Mapping[str, type[Detection]] = {
     "memorized": Memorized,
@@ -57,7 +57,7 @@ class Watch:
     @property
     def found(self) -> frozenset[str]:
         """Names of the detections so far, as a schedule waits for them."""
-        named = {"memorized": MEMORIZED, "turned": TURN, "grokked": GROKKED}
+        named = {"memorized": MEMORIZED, "turned": TURN_RULE, "grokked": GROKKED}
         found = [each for each in self._rules if each.key in self._detections.found]
         return frozenset(each.key if each.kind == "fired" else named.get(each.kind, each.kind) for each in found)
 
@@ -68,7 +68,7 @@ class Watch:
             self._last = event
         return [self._event(watched, detected) for watched, detected in self._detections.see(event)]
 
-    def see_columns(self, columns: Mapping[str, Array]) -> list[Detection]:
+    def see_columns(self, columns: Mapping[str, Floats]) -> list[Detection]:
         """What whole columns of a run settle, `step` among them, in the order in which it could be known."""
         scores = {split: columns[f"{split}_accuracy"] for split in ("train", "test") if f"{split}_accuracy" in columns}
         self._last = {
@@ -94,7 +94,7 @@ class Watch:
             **scores,
         }
 
-    def _event(self, watched: Watched, detected: Detected) -> Detection:
+    def _event(self, watched: WatchedRule, detected: Detected) -> Detection:
         fields: dict[str, Any] = {
             "step": detected.step,
             "rule": Rule(**detected.rule),

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Any
 
-LONGEST = 2000
+LONGEST_TEXT = 2000
 """Characters of one text that are shown at most."""
 
 _PLAIN = re.compile(r"[ -~]*")
@@ -26,7 +26,7 @@ _MARKDOWN = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _NOT_PLAIN = re.compile(r"[^ -~]")
 
 
-def clean(value: object, limit: int = LONGEST) -> str:
+def clean(value: object, limit: int = LONGEST_TEXT) -> str:
     """One line of visible text of at most `limit` characters; a longer text ends in `…`.
 
     Line ends and tabs become spaces. Control characters, lone surrogates and characters without a meaning become `·`,

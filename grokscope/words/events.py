@@ -10,19 +10,19 @@ from typing import Any
 from grokscope.words.clean import clean
 from grokscope.words.durations import duration
 from grokscope.words.names import EVENTS, state_in_words
-from grokscope.words.numbers import assigned, between, count, number, percent, whole_percent
+from grokscope.words.numbers import assigned, bracketed, count, number, percent, whole_percent
 
-Record = Mapping[str, Any]
+EventRecord = Mapping[str, Any]
 """An event as its line of JSON has it"""
 
-LONGEST = 160
+LONGEST_UNKNOWN = 160
 """Characters shown of an event that is not known here"""
 _ENVELOPE = frozenset({"v", "run", "seq", "time", "event", "step"})
 
 
-def sentence(event: Record) -> str:
+def event_in_words(event: EventRecord) -> str:
     """What happened, when, and the details."""
-    kind, about = clean(event.get("event", ""), 24), details(event)
+    kind, about = clean(event.get("event", ""), 24), event_details(event)
     if kind == "started":
         return f"{clean(event.get('run', ''), 100)}: {about}"
     if kind == "forecast":
@@ -36,13 +36,13 @@ def sentence(event: Record) -> str:
     return f"{EVENTS.get(kind, kind)} at step {count(event.get('step'))}" + (f": {about}" if about else "")
 
 
-def details(event: Record) -> str:
+def event_details(event: EventRecord) -> str:
     """The event without its kind and its step, which a log shows in columns of their own."""
     words = _DETAILS.get(str(event.get("event")))
     try:
-        return words(event) if words else clean(_fields(event), LONGEST)
+        return words(event) if words else clean(_fields(event), LONGEST_UNKNOWN)
     except (TypeError, AttributeError, ValueError, KeyError):
-        return clean(_fields(event), LONGEST)
+        return clean(_fields(event), LONGEST_UNKNOWN)
 
 
 def rule_in_words(rule: object) -> str:
@@ -53,7 +53,7 @@ def rule_in_words(rule: object) -> str:
     return clean(rule.get("name", "")) + (f" ({assigned(parameters)})" if parameters else "")
 
 
-def _fields(event: Record) -> dict[str, Any]:
+def _fields(event: EventRecord) -> dict[str, Any]:
     return {key: value for key, value in event.items() if key not in _ENVELOPE}
 
 
@@ -61,7 +61,7 @@ def _joined(parts: Sequence[str]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _started(event: Record) -> str:
+def _started(event: EventRecord) -> str:
     config = event.get("config", {})
     settings = {
         "lr": config.get("optimizer", {}).get("lr"),
@@ -79,7 +79,7 @@ def _started(event: Record) -> str:
     )
 
 
-def _trained(event: Record) -> str:
+def _trained(event: EventRecord) -> str:
     speed = event.get("steps_per_second")
     return _joined(
         [
@@ -90,25 +90,25 @@ def _trained(event: Record) -> str:
     )
 
 
-def _evaluated(event: Record) -> str:
+def _evaluated(event: EventRecord) -> str:
     splits = {key: scores for key, scores in event.items() if isinstance(scores, Mapping) and "accuracy" in scores}
     return _joined([f"{clean(split, 20)} {_scores(scores)}" for split, scores in splits.items()])
 
 
-def _scores(scores: Record) -> str:
+def _scores(scores: EventRecord) -> str:
     accuracy, whole = scores.get("accuracy"), scores.get("sequence_accuracy")
     examples = "" if whole is None or whole == accuracy else f"whole examples {percent(whole)}"
     loss = f"loss {number(scores.get('loss'))}"
     return f"{percent(accuracy)} ({_joined([examples, loss])})"
 
 
-def _measured(event: Record) -> str:
+def _measured(event: EventRecord) -> str:
     defect = event["defect"]
     below = " below its rounding floor" if event.get("below_floor") else ""
-    return f"defect {number(defect['median'])} {between(defect['p25'], defect['p75'])}{below}"
+    return f"defect {number(defect['median'])} {bracketed(defect['p25'], defect['p75'])}{below}"
 
 
-def _observed(event: Record) -> str:
+def _observed(event: EventRecord) -> str:
     return _joined([f"{_signal(name)} {number(value)}" for name, value in event["signals"].items()])
 
 
@@ -116,7 +116,7 @@ def _signal(name: object) -> str:
     return clean(name, 40).replace("_", " ")
 
 
-def _detected(event: Record) -> str:
+def _detected(event: EventRecord) -> str:
     step, confirmed = event.get("step"), event.get("confirmed_at", event.get("step"))
     return _joined(
         [
@@ -127,25 +127,25 @@ def _detected(event: Record) -> str:
     )
 
 
-def _forecast(event: Record) -> str:
+def _forecast(event: EventRecord) -> str:
     chance = event.get("probability")
     likely = f"{whole_percent(chance)} likely to grok within the budget" if isinstance(chance, int | float) else ""
     if event.get("abstained"):
         return _joined([f"no forecast: {clean(event['abstained'])}", likely])
     ends = event.get("interval")
-    interval = f" {between(ends['low'], ends['high'], count)}" if ends else ", without an interval"
+    interval = f" {bracketed(ends['low'], ends['high'], count)}" if ends else ", without an interval"
     return _joined([f"groks at step {count(event.get('grok_step'))}{interval}", likely])
 
 
-def _intervened(event: Record) -> str:
+def _intervened(event: EventRecord) -> str:
     return _treatment(event) + _dose(event)
 
 
-def _treatment(event: Record) -> str:
+def _treatment(event: EventRecord) -> str:
     return f"{clean(event.get('kind'), 24)} {clean(event.get('state'), 24)}"
 
 
-def _dose(event: Record) -> str:
+def _dose(event: EventRecord) -> str:
     """What stands behind kind and state: how much, of what, by whom, why."""
     if event.get("state") == "applied":
         target = event.get("target")
@@ -156,15 +156,15 @@ def _dose(event: Record) -> str:
     return "".join(f" {part}" for part in (parameters, source) if part) + reason
 
 
-def _file(event: Record) -> str:
+def _file(event: EventRecord) -> str:
     return f"{clean(event.get('path'), 80)} ({count(event.get('bytes'))} bytes)"
 
 
-def _reason(event: Record) -> str:
+def _reason(event: EventRecord) -> str:
     return clean(event.get("reason", ""))
 
 
-def _finished(event: Record) -> str:
+def _finished(event: EventRecord) -> str:
     result = event.get("result") or {}
     lead = result.get("lead_steps")
     return _joined(
@@ -176,14 +176,14 @@ def _finished(event: Record) -> str:
     )
 
 
-def _ending(event: Record) -> str:
+def _ending(event: EventRecord) -> str:
     result = event.get("result") or {}
     return state_in_words(
         "finished", clean(event.get("status", ""), 24), grokked=result.get("grokked_step") is not None
     )
 
 
-_DETAILS: Mapping[str, Callable[[Record], str]] = {
+_DETAILS: Mapping[str, Callable[[EventRecord], str]] = {
     "started": _started,
     "trained": _trained,
     "evaluated": _evaluated,

@@ -12,7 +12,7 @@ EVENTS: Mapping[str, str] = {
 }
 """Of kinds of events whose names do not say it"""
 
-STAGES: Mapping[str, str] = {
+STAGE_WORDS: Mapping[str, str] = {
     "learning": "not memorized yet",
     "memorized": "memorized",
     "turned": "test loss has turned",

@@ -37,7 +37,7 @@ def count(value: object) -> str:
     return f"{value:,.0f}" if _finite(value) else MISSING
 
 
-def short(value: float) -> str:
+def short_count(value: float) -> str:
     """A count in little room: `900`, `1.2k`, `40k`, `3.5M`."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
@@ -62,19 +62,19 @@ def p_value(p: Any) -> str:
     return "< 1e-15" if p < 1e-15 else number(float(p), 2)
 
 
-def between(low: Any, high: Any, form: Form = number) -> str:
+def bracketed(low: Any, high: Any, form: Form = number) -> str:
     """An interval: `[0.9, 1.6]`; a side that is None is open."""
     return f"[{MISSING if low is None else form(low)}, {MISSING if high is None else form(high)}]"
 
 
-def interval(form: Form = number) -> Form:
+def interval_form(form: Form = number) -> Form:
     """The form of a pair (low, high): `[0.9, 1.6]`."""
-    return lambda cell: between(cell[0], cell[1], form)
+    return lambda cell: bracketed(cell[0], cell[1], form)
 
 
 def estimate(form: Form = number) -> Form:
     """The form of a triple (value, low, high): `1.2 [0.9, 1.6]`."""
-    return lambda cell: f"{form(cell[0])} {between(cell[1], cell[2], form)}"
+    return lambda cell: f"{form(cell[0])} {bracketed(cell[1], cell[2], form)}"
 
 
 def parts_of_whole(cell: Sequence[int]) -> str:

@@ -14,8 +14,8 @@ from typing import Any, Self
 from grokscope.words.clean import clean, for_csv, for_html, for_markdown, json_text
 from grokscope.words.numbers import MISSING, Form, value_text
 
-Cell = str | int | float | bool | tuple[Any, ...] | None
-GAP = "  "
+TableCell = str | int | float | bool | tuple[Any, ...] | None
+COLUMN_GAP = "  "
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Column:
     def heading(self) -> str:
         return f"{self.words} ({self.unit})" if self.unit else self.words
 
-    def read(self, cell: Cell) -> str:
+    def read(self, cell: TableCell) -> str:
         """The cell for a person, on one line of clean text."""
         return MISSING if _missing(cell) else clean(self.form(cell))
 
@@ -53,14 +53,14 @@ class Table:
     """Name of its files, and its anchor on a page"""
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[TableCell, ...], ...]
     notes: tuple[str, ...] = ()
     """What a reader must know to read the columns, a sentence each"""
     folded: bool = False
     """On a page the table is closed until somebody opens it"""
 
     @classmethod
-    def of_records(cls, slug: str, title: str, records: Sequence[Mapping[str, Cell]]) -> Self:
+    def of_records(cls, slug: str, title: str, records: Sequence[Mapping[str, TableCell]]) -> Self:
         """A column for each key of the first record."""
         names = tuple(records[0]) if records else ()
         rows = tuple(tuple(record[name] for name in names) for record in records)
@@ -79,7 +79,7 @@ class Table:
             for cells in firsts
         )
 
-    def records(self) -> list[dict[str, Cell]]:
+    def records(self) -> list[dict[str, TableCell]]:
         """The rows as objects, by the words of their columns."""
         names = [column.words for column in self.columns]
         return [dict(zip(names, row, strict=True)) for row in self.rows]
@@ -93,11 +93,11 @@ class Table:
         texts = {index: [self.columns[index].words, *self._read(index)] for index in shown}
         widths = {index: max(map(_cells, texts[index])) for index in shown}
         leaving = sorted(shown[1:], key=lambda index: (self.columns[index].rank, index))
-        while leaving and sum(widths[index] + len(GAP) for index in shown) - len(GAP) > width:
+        while leaving and sum(widths[index] + len(COLUMN_GAP) for index in shown) - len(COLUMN_GAP) > width:
             shown.remove(leaving.pop())
         right = self.numeric
         padded = [[_padded(text, widths[index], right[index]) for text in texts[index]] for index in shown]
-        return [GAP.join(line).rstrip() for line in zip(*padded, strict=True)]
+        return [COLUMN_GAP.join(line).rstrip() for line in zip(*padded, strict=True)]
 
     def csv(self) -> str:
         """Comma-separated values: numbers to the last digit, what is missing empty, `true` and `false`."""
@@ -136,7 +136,7 @@ class Table:
             f"<tbody>\n{body}\n</tbody>\n</table>"
         )
 
-    def _by_column(self) -> list[tuple[Cell, ...]]:
+    def _by_column(self) -> list[tuple[TableCell, ...]]:
         return list(zip(*self.rows, strict=True)) or [()] * len(self.columns)
 
     def _read(self, index: int) -> list[str]:
@@ -146,11 +146,11 @@ class Table:
         return [[column.read(cell) for column, cell in zip(self.columns, row, strict=True)] for row in self.rows]
 
 
-def _missing(cell: Cell) -> bool:
+def _missing(cell: TableCell) -> bool:
     return cell is None or (isinstance(cell, float) and not math.isfinite(cell))
 
 
-def _machine_values(cell: Cell, parts: int) -> list[object]:
+def _machine_values(cell: TableCell, parts: int) -> list[object]:
     values = cell if isinstance(cell, tuple) else [cell] * max(parts, 1)
     return ["" if _missing(value) else for_csv(value) for value in values]
 

@@ -9,7 +9,7 @@ import pytest
 from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import AdamW
 from grokscope.testing import backends, reference
-from grokscope.testing.backends import BackendConformance, Case
+from grokscope.testing.backends import BackendConformance, ModelCase
 
 
 class TestInstalledBackends(BackendConformance):
@@ -76,7 +76,7 @@ class _Deaf(reference.ReferenceSession):
     ],
 )
 def test_a_broken_backend_falls(session: type[reference.ReferenceSession], test: str) -> None:
-    def opened(case: Case, parameters: FloatArray | None = None) -> Any:
+    def opened(case: ModelCase, parameters: FloatArray | None = None) -> Any:
         return session(case.model, case.parameters if parameters is None else parameters, "float64")
 
     name = "encoder-decoder"

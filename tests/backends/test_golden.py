@@ -7,14 +7,15 @@ import pytest
 
 from grokscope.contract.arrays import Precision
 from grokscope.contract.backends import BackendSpec
-from grokscope.machine.verify import PACKAGED, TOLERANCES, load, points, verify, worst
+from grokscope.machine.verify import GOLDEN_TOLERANCES, PACKAGED, golden_points, load, verify, worst
 
 SHARED = Path(__file__).parents[3] / "shared" / "golden"
 """Points of full-size models; beside the repository where it is developed, never inside it."""
 
-SMALL = [pytest.param(PACKAGED, name, id=name) for name in points()]
+SMALL = [pytest.param(PACKAGED, name, id=name) for name in golden_points()]
 FULL = [
-    pytest.param(SHARED, name, id=name, marks=pytest.mark.slow) for name in (points(SHARED) if SHARED.is_dir() else [])
+    pytest.param(SHARED, name, id=name, marks=pytest.mark.slow)
+    for name in (golden_points(SHARED) if SHARED.is_dir() else [])
 ]
 
 
@@ -27,4 +28,4 @@ def test_golden_point(place: tuple[BackendSpec, str], precision: Precision, fold
     point = load(folder, name)
     session: Any = backend.open(point.model, point.parameters, device=device, precision=precision)
     check = worst(verify(point, session))
-    assert check.relative_error <= TOLERANCES[precision], check
+    assert check.relative_error <= GOLDEN_TOLERANCES[precision], check

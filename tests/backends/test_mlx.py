@@ -13,7 +13,7 @@ import pytest
 from grokscope import registry
 from grokscope.contract.backends import AdamW, Unavailable
 from grokscope.contract.examples import Packer
-from grokscope.testing.backends import CASES, Case
+from grokscope.testing.backends import CASES, ModelCase
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
@@ -144,12 +144,12 @@ class TestFunctions:
         np.testing.assert_allclose(np.array(curvature(x)), small / (1 + small) ** 2, rtol=digits)
 
 
-def _opened(case: Case) -> Any:
+def _opened(case: ModelCase) -> Any:
     return registry.get("backends", "mlx").open(case.model, case.parameters, device="cpu", precision="float64")
 
 
 @each_case
-def test_buckets_change_no_number(case: Case, mx: Any) -> None:
+def test_buckets_change_no_number(case: ModelCase, mx: Any) -> None:
     from grokscope_mlx.buckets import bucketed
 
     session = _opened(case)

@@ -7,14 +7,14 @@ from grokscope.contract.arrays import Vector
 from grokscope.contract.backends import Unavailable
 from grokscope.contract.examples import Packer
 from grokscope.testing import reference
-from grokscope.testing.backends import CASES, Case
+from grokscope.testing.backends import CASES, ModelCase
 from grokscope.testing.vectors import StrictVector
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 @each_case
-def test_gradient_is_the_slope_of_the_loss(case: Case) -> None:
+def test_gradient_is_the_slope_of_the_loss(case: ModelCase) -> None:
     theta, batch = case.parameters.astype(np.float64), case.padded(case.batch("a"))
     _, gradient = reference.loss_and_gradient(case.model, theta, batch)
     random = np.random.default_rng(0)
@@ -28,7 +28,7 @@ def test_gradient_is_the_slope_of_the_loss(case: Case) -> None:
 
 
 @each_case
-def test_hessian_vector_product_is_the_slope_of_the_gradient(case: Case) -> None:
+def test_hessian_vector_product_is_the_slope_of_the_gradient(case: ModelCase) -> None:
     theta, batch = case.parameters.astype(np.float64), case.padded(case.batch("a"))
     direction = np.random.default_rng(0).normal(size=theta.size)
     direction /= np.linalg.norm(direction)
@@ -40,7 +40,7 @@ def test_hessian_vector_product_is_the_slope_of_the_gradient(case: Case) -> None
 
 
 @each_case
-def test_packed_and_padded_batches_agree(case: Case) -> None:
+def test_packed_and_padded_batches_agree(case: ModelCase) -> None:
     theta, rows = case.parameters.astype(np.float64), case.batch("b")
     packed = reference.padded_batch(Packer(case.examples, case.model).batch(rows))
     loss, gradient = reference.loss_and_gradient(case.model, theta, packed)

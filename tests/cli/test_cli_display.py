@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grokscope.cli.display import Progress
+from grokscope.cli.display import NewestEvents
 from grokscope.cli.sweep_display import grid_lines
 from grokscope.events import Event, Finished, Forecast, Interval, Intervened, Started, to_line
 from grokscope.sweeps import Standing, plan
-from grokscope.words.events import Record
+from grokscope.words.events import EventRecord
 
 STARTED = Started(
     task="modular", backend="torch", device="cpu", precision="float32", parameters=1234, versions={}, step=0,
@@ -19,14 +19,14 @@ STARTED = Started(
 )  # fmt: skip
 
 
-def logged(event: Event) -> Record:
+def logged(event: Event) -> EventRecord:
     """As the log has it."""
-    fields: Record = json.loads(to_line(event))
+    fields: EventRecord = json.loads(to_line(event))
     return fields
 
 
 def panel(*events: Event) -> str:
-    view = Progress()
+    view = NewestEvents()
     for event in (STARTED, *events):
         view.see(logged(event))
     console = Console(width=120)
@@ -58,7 +58,7 @@ def test_the_newest_forecast_is_in_the_panel_until_the_end(forecast: Forecast, s
 
 
 def test_switches_are_lines_and_applications_are_not() -> None:
-    view = Progress()
+    view = NewestEvents()
     on = Intervened(step=100, kind="noise", state="on", source="control")
     refused = Intervened(step=110, kind="project", state="refused", reason="its basis cannot be read")
     assert [line.plain for line in view.see(logged(on))] == ["◆ noise on at step 100 (control)"]

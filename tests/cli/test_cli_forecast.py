@@ -11,7 +11,7 @@ from cli_process import Nursery, Outcome, grokscope, tiny
 from forecast_made import LRS, bank, made
 
 from grokscope.cli.exits import ExitCode
-from grokscope.events import schema
+from grokscope.events import event_schema
 from grokscope.warning.lookup import read_trajectories
 from grokscope.warning.tables import write_table
 
@@ -232,4 +232,4 @@ def test_a_run_carries_its_forecasts(nursery: Nursery, folder: Path, tmp_path: P
     assert said[0]["abstained"] == "too early: fewer than 4 evaluations"
     assert [event["step"] for event in said][:2] == [0, 30]
     for event in said:
-        jsonschema.validate(event, schema())
+        jsonschema.validate(event, event_schema())

@@ -11,7 +11,7 @@ import pytest
 from cli_process import Nursery
 
 from grokscope.experiment.conduct import all_planned
-from grokscope.experiment.design import Design, Planned, record
+from grokscope.experiment.design import Design, Planned, record_design
 
 TINY = (
     "--backend=torch", "--set=task.modulus=7", "--set=model.width=8", "--set=model.heads=2", "--set=model.layers=1",
@@ -33,7 +33,7 @@ def made(tmp_path: Path) -> Path:
         seeds=[42, 137, 2024],
         arms={"kick": [10.0], "project": [0.5, 1.0], "project-random": [0.5]},
     )
-    for planned in all_planned(record(design, tmp_path / "runs"), tmp_path / "runs"):
+    for planned in all_planned(record_design(design, tmp_path / "runs"), tmp_path / "runs"):
         if planned.arm.condition != "kick":
             _write(planned, _grok_step(planned))
     return tmp_path

@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from cli_process import Nursery, grokscope, tiny
 
-from grokscope.events import schema
-from grokscope.machine.verify import PACKAGED, points
+from grokscope.events import event_schema
+from grokscope.machine.verify import PACKAGED, golden_points
 
 SCAN_SIMPLE = {
     "tasks_train_simple.txt": "941bb8a088c5f53ceff12fde902dc008933cf0c4203cc672c47b5f79d73262dd",
@@ -73,7 +73,7 @@ def test_backends_that_are_missing(tmp_path: Path) -> None:
 def test_schema(nursery: Nursery, tmp_path: Path) -> None:
     printed = nursery.run("schema", folder=tmp_path).json
     jsonschema.Draft202012Validator.check_schema(printed)
-    assert printed == schema()
+    assert printed == event_schema()
 
 
 @pytest.mark.parametrize("task", ["modular", "scan", "dyck"])
@@ -106,16 +106,16 @@ def test_doctor_verifies(nursery: Nursery, tmp_path: Path) -> None:
     done = nursery.run("doctor", "--verify", "--backend=torch", "--device=cpu", "--json", folder=tmp_path)
     assert done.code == 0, done.err
     assert {(point["point"], point["precision"]) for point in done.json} == {
-        (name, precision) for name in points() for precision in ("float32", "float64")
+        (name, precision) for name in golden_points() for precision in ("float32", "float64")
     }
     assert all(len(point["checks"]) == 9 for point in done.json)
     told = nursery.run("doctor", "--verify", "--backend=torch", "--precision=float64", folder=tmp_path)
     assert told.code == 0
-    assert told.out.count(" ok ") == 9 * len(points())
+    assert told.out.count(" ok ") == 9 * len(golden_points())
 
 
 def test_doctor_finds_a_wrong_answer(nursery: Nursery, tmp_path: Path) -> None:
-    name = points()[0]
+    name = golden_points()[0]
     shutil.copy(PACKAGED / f"{name}.npz", tmp_path)
     facts = json.loads((PACKAGED / f"{name}.json").read_text())
     facts["expected"]["commutator_norm"] *= 1.00001

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from cli_process import TASKS, TINY, Nursery, assert_whole, grokscope, read_log, tiny, until_logged
 
-from grokscope.events import schema
+from grokscope.events import event_schema
 
 
 def digest(run: Path) -> str:
@@ -34,7 +34,7 @@ def test_from_scratch_as_from_the_nursery(nursery: Nursery, tmp_path: Path) -> N
 def test_json_is_pure(nursery: Nursery, tmp_path: Path, task: str) -> None:
     done = nursery.run(*tiny(task, "--steps=20", "--name=a", "--json", "--set=snapshot.every=10"), folder=tmp_path)
     assert done.code == 0
-    validator = jsonschema.Draft202012Validator(schema())
+    validator = jsonschema.Draft202012Validator(event_schema())
     for line in done.out.splitlines():
         event = json.loads(line, parse_constant=pytest.fail)
         validator.validate(event)
@@ -181,7 +181,7 @@ def test_divergence_that_is_evaluated_first(nursery: Nursery, tmp_path: Path) ->
     done = nursery.run(*arguments, "--eval-every=1", "--measure-every=1", folder=tmp_path)
     assert done.code == 4
     assert "Warning" not in done.err
-    validator = jsonschema.Draft202012Validator(schema())
+    validator = jsonschema.Draft202012Validator(event_schema())
     for event in done.lines:
         validator.validate(event)
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from grokscope.contract.examples import IGNORED, Batch, Examples, Ints, Packer, Stream
 from grokscope.contract.models import ModelSpec
-from grokscope.testing.tasks import rows
+from grokscope.testing.tasks import row_bytes
 from grokscope_dyck import SPEC as DYCK
 from grokscope_modular import SPEC as MODULAR
 
@@ -254,7 +254,7 @@ def test_order_does_not_matter(task: tuple[ModelSpec, Examples], data: st.DataOb
 def test_taken_examples_are_the_same_examples(task: tuple[ModelSpec, Examples]) -> None:
     _, examples = task
     order = np.arange(len(examples))[::-1]
-    assert list(rows(examples.take(order))) == list(rows(examples))[::-1]
+    assert list(row_bytes(examples.take(order))) == list(row_bytes(examples))[::-1]
 
 
 def test_prefix_sharing_shrinks_the_dyck_test_fourfold() -> None:

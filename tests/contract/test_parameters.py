@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.contract.models import ModelSpec, Shape
+from grokscope.contract.models import ModelShape, ModelSpec
 from grokscope.contract.parameters import Layout, initial_parameters, layout
 
 MODULAR = ModelSpec("encoder", vocabulary=97, context=2, classes=97, position_std=1 / sqrt(128), identical_layers=True)
@@ -43,7 +43,7 @@ def test_sizes_are_the_paper_s(model: ModelSpec, size: int) -> None:
 @st.composite
 def models(draw: st.DrawFn) -> ModelSpec:
     heads = draw(st.integers(1, 3))
-    shape: Shape = draw(st.sampled_from(["encoder", "decoder", "encoder-decoder"]))
+    shape: ModelShape = draw(st.sampled_from(["encoder", "decoder", "encoder-decoder"]))
     size = st.integers(1, 5)
     return ModelSpec(
         shape, draw(size), draw(size), draw(size), heads * draw(size), draw(st.integers(1, 3)), heads, draw(size),

@@ -8,7 +8,7 @@ import pytest
 from experiment_made import SEEDS, TYPICAL, outcome, simulated
 
 from grokscope.experiment.analysis import Analysis, analyse
-from grokscope.experiment.claims import CLAIMS, Finding, judged, ratio_in_words
+from grokscope.experiment.claims import CLAIMS, ClaimFinding, judged, ratio_in_words
 from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm
 from grokscope.experiment.outcomes import Outcome
 
@@ -123,7 +123,7 @@ def test_every_claim_is_about_a_condition_that_exists() -> None:
     assert {claim.task for claim in CLAIMS} == {"modular", "dyck", "scan"}
 
 
-def finding(task: str, condition: str, dose: float | None, analysis: Analysis) -> Finding:
+def finding(task: str, condition: str, dose: float | None, analysis: Analysis) -> ClaimFinding:
     return next(
         each.finding for each in judged(task, analysis) if (each.claim.condition, each.claim.dose) == (condition, dose)
     )
@@ -143,7 +143,7 @@ def finding(task: str, condition: str, dose: float | None, analysis: Analysis) -
         ("dyck", KICK, math.inf, "refuted"),
     ],
 )
-def test_claims_are_judged(task: str, arm: Arm, ratio: float, expected: Finding) -> None:
+def test_claims_are_judged(task: str, arm: Arm, ratio: float, expected: ClaimFinding) -> None:
     assert finding(task, arm.condition, arm.dose, exactly({arm: ratio})) == expected
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from grokscope.experiment.analysis import analyse
 from grokscope.experiment.conduct import all_outcomes, all_planned, check_design, conduct, starts
-from grokscope.experiment.design import Design, read_design, record
+from grokscope.experiment.design import Design, read_design, record_design
 from grokscope.registry import get
 from grokscope.runs.log import read
 from grokscope.settings.config import ConfigError
@@ -59,7 +59,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         _with_reference(patch)
-        conduct(record(design(), runs), runs, Here(), lambda standing: None, lambda warning: None)
+        conduct(record_design(design(), runs), runs, Here(), lambda standing: None, lambda warning: None)
     return runs
 
 
@@ -115,7 +115,7 @@ def test_settings_of_what_has_begun_stay(finished: Path) -> None:
 
 def test_what_fails_stops_nothing_else(tmp_path: Path) -> None:
     """A baseline that is missing leaves its seed untreated; partial results are results."""
-    asked = record(design(arms={"lr": [0.5]}, replicates=0), tmp_path)
+    asked = record_design(design(arms={"lr": [0.5]}, replicates=0), tmp_path)
     engine, warnings = Here("baseline-seed2"), list[str]()
     failures = conduct(asked, tmp_path, engine, lambda standing: None, warnings.append)
     assert [failure.cell.slug for failure in failures] == ["baseline-seed2"]
@@ -132,12 +132,12 @@ def test_what_fails_stops_nothing_else(tmp_path: Path) -> None:
 
 
 def test_an_experiment_that_has_not_begun_has_an_analysis(tmp_path: Path) -> None:
-    asked = record(design(), tmp_path)
+    asked = record_design(design(), tmp_path)
     assert analyse(all_outcomes(asked, tmp_path)).baseline.known == []
 
 
 def test_what_starts_behind_the_last_step_is_never_treated(tmp_path: Path) -> None:
-    asked = record(design(arms={"kick": [10.0], "lr": [0.5]}, seeds=[1], replicates=0, start=24), tmp_path)
+    asked = record_design(design(arms={"kick": [10.0], "lr": [0.5]}, seeds=[1], replicates=0, start=24), tmp_path)
     warnings = list[str]()
     assert conduct(asked, tmp_path, Here(), lambda standing: None, warnings.append) == []
     assert any("seed 1 is never treated: from step 24 on, and its runs end at step 24" in each for each in warnings)

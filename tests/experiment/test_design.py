@@ -10,11 +10,11 @@ from grokscope.experiment.conditions import (
     CONDITIONS,
     SETS,
     Arm,
+    condition_settings,
     doses_of,
     possible,
     read_conditions,
     read_doses,
-    settings_of,
 )
 from grokscope.experiment.design import (
     Design,
@@ -23,7 +23,7 @@ from grokscope.experiment.design import (
     baselines,
     find_experiment,
     read_design,
-    record,
+    record_design,
     start_of,
     treated,
 )
@@ -96,7 +96,7 @@ def test_random_controls_are_equal_but_for_the_basis() -> None:
 def test_a_schedule_reads_as_one_would_write_it() -> None:
     config = design().config()
     texts = [
-        settings_of(arm, config, start=500, basis="b")["interventions.schedule"][0]
+        condition_settings(arm, config, start=500, basis="b")["interventions.schedule"][0]
         for arm in (Arm("kick", 10.0), Arm("penalty", 1e-3), Arm("update", 0.5), Arm("noise-isotropic", 2.0))
     ]
     assert texts == [
@@ -114,7 +114,9 @@ def test_the_past_ends_where_treatment_starts() -> None:
 def test_rescale_and_rate_are_matched_to_the_projection() -> None:
     config = design().config()
     assert _parameters(Arm("rescale", 0.75)) == _parameters(Arm("project", 0.75))
-    assert settings_of(Arm("lr", 0.75), config, start=1, basis="b") == {"optimizer.lr": config.optimizer.lr * 0.25}
+    assert condition_settings(Arm("lr", 0.75), config, start=1, basis="b") == {
+        "optimizer.lr": config.optimizer.lr * 0.25
+    }
     assert not possible(Arm("lr", 1.0))
     assert doses_of("lr", {}, grid=True) == [0.25, 0.5, 0.75]
 
@@ -183,13 +185,13 @@ def test_a_wrong_dose_is_told_before_anything_runs() -> None:
 
 def test_a_design_survives_its_file(tmp_path: Path) -> None:
     for asked in (design(start=0.25, base={"model.width": 16}), design(name="auto")):
-        assert record(asked, tmp_path) == asked
+        assert record_design(asked, tmp_path) == asked
         assert read_design(tmp_path / asked.name) == asked
 
 
 def test_an_experiment_may_grow(tmp_path: Path) -> None:
-    record(design(arms={"project": [0.5]}, replicates=1), tmp_path)
-    grown = record(design(arms={"project": [1.0], "kick": [10.0]}, seeds=[137, 7]), tmp_path)
+    record_design(design(arms={"project": [0.5]}, replicates=1), tmp_path)
+    grown = record_design(design(arms={"project": [1.0], "kick": [10.0]}, seeds=[137, 7]), tmp_path)
     assert grown.arms == {"kick": [10.0], "project": [0.5, 1.0]}
     assert (grown.seeds, grown.replicates) == ([42, 137, 7], 2)
     assert read_design(tmp_path / "e") == grown
@@ -199,9 +201,9 @@ def test_an_experiment_may_grow(tmp_path: Path) -> None:
     "change", [{"preset": "quick"}, {"base": {"optimizer.lr": 1.0}}, {"start": 7}, {"measure": True}]
 )
 def test_an_experiment_cannot_become_another(tmp_path: Path, change: dict[str, Any]) -> None:
-    record(design(), tmp_path)
+    record_design(design(), tmp_path)
     with pytest.raises(ConfigError, match="choose another --name"):
-        record(design(**change), tmp_path)
+        record_design(design(**change), tmp_path)
     assert read_design(tmp_path / "e") == design()
 
 
@@ -209,14 +211,14 @@ def test_a_folder_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "events.jsonl").touch()
     with pytest.raises(ConfigError, match="is no experiment"):
-        record(design(), tmp_path)
+        record_design(design(), tmp_path)
 
 
 def test_experiments_are_found(tmp_path: Path) -> None:
     with pytest.raises(NoSuchRun, match="no experiments"):
         find_experiment("latest", tmp_path)
-    record(design(name="one"), tmp_path)
-    record(design(name="once"), tmp_path)
+    record_design(design(name="one"), tmp_path)
+    record_design(design(name="once"), tmp_path)
     assert find_experiment("one", tmp_path) == tmp_path / "one"
     assert find_experiment(str(tmp_path / "once"), Path("nowhere")) == tmp_path / "once"
     with pytest.raises(NoSuchRun, match="fits 2 experiments"):
@@ -230,5 +232,5 @@ def test_a_label_says_condition_and_dose() -> None:
 
 
 def _parameters(arm: Arm) -> dict[str, Any]:
-    (text,) = settings_of(arm, design().config(), start=1, basis="b")["interventions.schedule"]
+    (text,) = condition_settings(arm, design().config(), start=1, basis="b")["interventions.schedule"]
     return dict(checked(text).parameters)

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.experiment.conditions import BASELINE, Arm
-from grokscope.experiment.effects import Noise, dose_slope, effect, replicate_noise
+from grokscope.experiment.effects import ReplicateNoise, dose_slope, effect, replicate_noise
 from grokscope.experiment.outcomes import Outcome
 
 PROJECT = Arm("project", 0.5)
-NOISE = Noise(0.05, 6, "replicates")
+NOISE = ReplicateNoise(0.05, 6, "replicates")
 T6 = 2.446911851144969
 """Student's 97.5 % quantile with 6 degrees of freedom"""
 

@@ -22,12 +22,12 @@ from grokscope.geometry.commutator import (
     EXACT_ROUNDING,
     Commutator,
     CommutatorSample,
+    block_shares,
     bracket,
     dot,
     exact,
     finite_difference,
     norm,
-    shares,
 )
 from grokscope.testing.backends import CASES
 from grokscope.testing.reference import ReferenceSession
@@ -393,7 +393,7 @@ def test_one_sample_that_is_no_number_spoils_the_median() -> None:
 def test_shares_of_blocks_sum_to_1() -> None:
     session, theta, batch_a, batch_b = _model("encoder-decoder", "float64")
     groups = layout(session.model).groups()
-    found = shares(exact(session, theta, batch_a, batch_b, precision="float64").commutator, groups)
+    found = block_shares(exact(session, theta, batch_a, batch_b, precision="float64").commutator, groups)
     blocks = {"embedding", "attention", "mlp", "norm", "head"}
     assert sum(found[block] for block in blocks) == pytest.approx(1)
     layers = found.keys() - blocks
@@ -403,8 +403,8 @@ def test_shares_of_blocks_sum_to_1() -> None:
 
 def test_shares_by_hand() -> None:
     groups = {"ends": [(0, 1), (3, 4)], "middle": [(1, 3)]}
-    assert shares(np.array([3.0, 0.0, 4.0, 0.0]), groups) == {"ends": 9 / 25, "middle": 16 / 25}
-    assert all(math.isnan(share) for share in shares(np.zeros(4), groups).values())
+    assert block_shares(np.array([3.0, 0.0, 4.0, 0.0]), groups) == {"ends": 9 / 25, "middle": 16 / 25}
+    assert all(math.isnan(share) for share in block_shares(np.zeros(4), groups).values())
 
 
 @given(size=st.integers(0, 20_000))

@@ -17,7 +17,7 @@ from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.geometry.blocks import Weights, covered, weight_blocks
 from grokscope.geometry.subspaces import (
-    Block,
+    Directions,
     Projector,
     Subspace,
     delta_basis,
@@ -107,13 +107,13 @@ def test_covered_slices_hold_all_blocks() -> None:
 
 
 def test_a_subspace_is_checked() -> None:
-    one = Block("one", ((0, 2),), np.eye(2)[:1])
+    one = Directions("one", ((0, 2),), np.eye(2)[:1])
     with pytest.raises(ValueError, match="orthonormal"):
-        Block("long", ((0, 2),), np.array([[1.0, 1.0]]))
+        Directions("long", ((0, 2),), np.array([[1.0, 1.0]]))
     with pytest.raises(ValueError, match="do not fit"):
-        Block("short", ((0, 3),), np.eye(2))
+        Directions("short", ((0, 3),), np.eye(2))
     with pytest.raises(ValueError, match="overlaps"):
-        Subspace(4, (one, Block("two", ((1, 3),), np.eye(2))))
+        Subspace(4, (one, Directions("two", ((1, 3),), np.eye(2))))
     with pytest.raises(ValueError, match="leaves"):
         Subspace(1, (one,))
     with pytest.raises(ValueError, match="at least one"):

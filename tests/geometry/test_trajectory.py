@@ -13,7 +13,7 @@ from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
 from grokscope.geometry import gram as gram_module
 from grokscope.geometry.blocks import covered, weight_blocks
-from grokscope.geometry.gram import gram, largest, shares
+from grokscope.geometry.gram import gram, largest, variance_shares
 from grokscope.geometry.trajectory import (
     RANDOM_WALK_LIMIT,
     Concentration,
@@ -60,7 +60,7 @@ def whole(points: Points) -> NDArray[np.float64]:
 def test_a_gram_pca_is_that_of_the_explicit_matrix(snapshots: int, size: int, offset: float, seed: int) -> None:
     points = walk(snapshots, size, seed) + offset
     count = min(3, size)
-    assert shares(whole(points), count) == pytest.approx(explained(points, count), abs=1e-8)
+    assert variance_shares(whole(points), count) == pytest.approx(explained(points, count), abs=1e-8)
 
 
 def test_columns_at_a_time_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_blocks_add_up_to_the_joint_one() -> None:
 def test_a_straight_line_is_one_component() -> None:
     direction = random().standard_normal(SIZE)
     points = np.array([0.0, 0.1, 2.0, 2.5, 7.0])[:, None] * direction + 5
-    assert shares(whole(points), 2) == pytest.approx([1, 0], abs=1e-12)
+    assert variance_shares(whole(points), 2) == pytest.approx([1, 0], abs=1e-12)
     assert expanding(whole(points)) == pytest.approx([1, 1], abs=1e-12)
 
 
@@ -90,17 +90,17 @@ def test_a_plane_curve_is_two() -> None:
     angle = np.linspace(0, 2 * math.pi, 20, endpoint=False)
     one, other = np.linalg.qr(random().standard_normal((SIZE, 2)))[0].T
     circle = np.cos(angle)[:, None] * one + np.sin(angle)[:, None] * other
-    assert shares(whole(circle), 3) == pytest.approx([0.5, 0.5, 0], abs=1e-12)
+    assert variance_shares(whole(circle), 3) == pytest.approx([0.5, 0.5, 0], abs=1e-12)
     ellipse = 3 * np.cos(angle)[:, None] * one + np.sin(angle)[:, None] * other
-    assert shares(whole(ellipse), 2) == pytest.approx([0.9, 0.1], abs=1e-12)
+    assert variance_shares(whole(ellipse), 2) == pytest.approx([0.9, 0.1], abs=1e-12)
 
 
 def test_where_nothing_moves_there_is_no_share() -> None:
-    assert np.isnan(shares(whole(np.ones((5, 8))), 2)).all()
+    assert np.isnan(variance_shares(whole(np.ones((5, 8))), 2)).all()
 
 
 def test_more_components_than_there_are_count_nothing() -> None:
-    assert shares(whole(walk(4)), 6) == pytest.approx([*explained(walk(4), 3), 0, 0, 0], abs=1e-12)
+    assert variance_shares(whole(walk(4)), 6) == pytest.approx([*explained(walk(4), 3), 0, 0, 0], abs=1e-12)
 
 
 def test_the_largest_eigenvalues_of_many_snapshots() -> None:
@@ -111,7 +111,7 @@ def test_the_largest_eigenvalues_of_many_snapshots() -> None:
     assert found == pytest.approx([9, 9, 4], rel=1e-10)
     assert vectors.T @ vectors == pytest.approx(np.eye(3), abs=1e-8)
     products = whole(walk(300, 50))
-    assert shares(products, 3) == pytest.approx(explained(walk(300, 50), 3), abs=1e-9)
+    assert variance_shares(products, 3) == pytest.approx(explained(walk(300, 50), 3), abs=1e-9)
 
 
 def test_equal_eigenvalues_all_the_way_fall_back() -> None:
@@ -150,7 +150,7 @@ def test_step_lengths() -> None:
 def test_what_a_random_walk_gives(snapshots: int) -> None:
     """The closed form, on walks of 20,000 dimensions drawn in full."""
     points = walk(snapshots, 20_000)
-    assert shares(whole(points))[0] == pytest.approx(random_walk_share(snapshots), abs=0.01)
+    assert variance_shares(whole(points))[0] == pytest.approx(random_walk_share(snapshots), abs=0.01)
 
 
 def test_what_a_long_random_walk_gives() -> None:
@@ -169,9 +169,9 @@ def test_walks_drawn_in_gram_space_are_distributed_like_walks(dimension: int) ->
         steps = generator.standard_normal((11, dimension))
         steps *= (lengths / np.linalg.norm(steps, axis=1))[:, None]
         points = np.concatenate([np.zeros((1, dimension)), steps.cumsum(axis=0)])
-        return float(shares(points @ points.T)[0])
+        return float(variance_shares(points @ points.T)[0])
 
-    drawn = [float(shares(products)[0]) for products in random_walks(lengths, dimension, generator, 1500)]
+    drawn = [float(variance_shares(products)[0]) for products in random_walks(lengths, dimension, generator, 1500)]
     made = [explicit() for _ in range(1500)]
     assert np.mean(drawn) == pytest.approx(np.mean(made), abs=4 * np.std(made) * math.sqrt(2 / 1500))
     assert np.std(drawn) == pytest.approx(np.std(made), rel=0.15)

@@ -115,7 +115,7 @@ def test_a_stream_is_the_same_wherever_a_block_ends(
 ) -> None:
     from grokscope.imports import delimited, documents, sheets
 
-    monkeypatch.setattr(delimited, "BLOCK", block)
+    monkeypatch.setattr(delimited, "BLOCK_CHARACTERS", block)
     monkeypatch.setattr(sheets.Collector, "BLOCK", block)
     monkeypatch.setattr(documents, "ARRAY_BLOCK", block)
     assert is_usual(imports.one("r.csv", PLAIN.replace("\n600,", "\nstep,train_acc,test_acc\n600,")))

@@ -13,16 +13,16 @@ import pytest
 from grokscope.contract.examples import IGNORED, Examples
 from grokscope.contract.models import LAYER_NORM_EPSILON
 from grokscope.contract.parameters import layout
-from grokscope.machine.verify import PACKAGED, Check, GoldenPoint, load, points, verify, worst
+from grokscope.machine.verify import PACKAGED, Check, GoldenPoint, golden_points, load, verify, worst
 from grokscope.testing import reference
 
 
 def test_one_point_a_task_ships() -> None:
-    assert {name.partition("-")[0] for name in points()} == {"dyck", "modular", "scan"}
+    assert {name.partition("-")[0] for name in golden_points()} == {"dyck", "modular", "scan"}
     assert sum(path.stat().st_size for path in PACKAGED.iterdir()) < 200_000
 
 
-@pytest.mark.parametrize("name", points())
+@pytest.mark.parametrize("name", golden_points())
 @pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-11), ("float32", 1e-5)])
 def test_reference_agrees(name: str, precision: Any, tolerance: float) -> None:
     point = load(PACKAGED, name)
@@ -32,7 +32,7 @@ def test_reference_agrees(name: str, precision: Any, tolerance: float) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
-@pytest.mark.parametrize("name", points())
+@pytest.mark.parametrize("name", golden_points())
 def test_pytorch_modules_agree(name: str) -> None:
     """`nn.TransformerEncoder` and `nn.Transformer` as the paper builds them, in float64, by autograd."""
     torch = pytest.importorskip("torch")
@@ -129,7 +129,7 @@ def _module(torch: Any, point: GoldenPoint) -> Any:
 
 
 def test_a_wrong_answer_is_seen() -> None:
-    point = load(PACKAGED, points()[0])
+    point = load(PACKAGED, golden_points()[0])
     wrong = point.parameters.copy()
     wrong[0] += 0.01
     changed = GoldenPoint(point.name, point.model, wrong, point.examples_a, point.examples_b, point.expected)
@@ -144,12 +144,12 @@ def test_what_is_not_a_number_is_worst() -> None:
 
 def test_a_folder_without_points_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no golden point"):
-        points(tmp_path)
+        golden_points(tmp_path)
 
 
 def _edited(folder: Path, change: Callable[[dict[str, Any]], None]) -> str:
     """A packaged point copied to `folder` with its description changed; returns its name."""
-    name = points()[0]
+    name = golden_points()[0]
     shutil.copy(PACKAGED / f"{name}.npz", folder)
     facts = json.loads((PACKAGED / f"{name}.json").read_text())
     change(facts)
@@ -175,7 +175,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
         load(tmp_path, name)
 
 
-@pytest.mark.parametrize("name", points())
+@pytest.mark.parametrize("name", golden_points())
 def test_batches_are_int64(name: str) -> None:
     point = load(PACKAGED, name)
     assert {point.examples_a.source.dtype, point.examples_b.labels.dtype} == {np.dtype(np.int64)}

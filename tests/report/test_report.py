@@ -12,10 +12,10 @@ from report_made import BUDGET, made, sweep
 from report_read import SVG, Page, labels, root, rows
 
 from grokscope.report.curves import chosen_runs
-from grokscope.report.sources import command_of, find_source, read_source, read_sources
-from grokscope.report.write import Written, write_report
+from grokscope.report.sources import find_source, read_source, read_sources, run_command
+from grokscope.report.write import WrittenReport, write_report
 from grokscope.runs.directory import NoSuchRun
-from grokscope.warning.law import law
+from grokscope.warning.law import lead_time_law
 from grokscope.warning.law_tables import exponents
 from grokscope.warning.tables import write_table
 from grokscope.warning.trajectory import Trajectory
@@ -26,32 +26,32 @@ RATES = (1e-3, 2e-3, 4e-3)
 
 def report(
     folder: Path, trajectories: Sequence[Trajectory], formats: Sequence[str] = ("svg",), most: int = 0
-) -> Written:
+) -> WrittenReport:
     write_table(folder / "made.jsonl", trajectories)
     return write_report(read_sources([folder / "made.jsonl"]), folder / "out", formats, most)
 
 
 @pytest.fixture(scope="module")
-def grid(tmp_path_factory: pytest.TempPathFactory) -> Written:
+def grid(tmp_path_factory: pytest.TempPathFactory) -> WrittenReport:
     """2 operations, 3 learning rates, decay and none, 2 seeds: 24 runs, 6 of which grok."""
     return report(tmp_path_factory.mktemp("grid"), sweep(OPERATIONS, RATES, seeds=2), most=3)
 
 
 @pytest.fixture(scope="module")
-def page(grid: Written) -> Page:
+def page(grid: WrittenReport) -> Page:
     return Page(grid.page)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_file_that_is_named_exists_and_nothing_else(grid: Written) -> None:
+def test_every_file_that_is_named_exists_and_nothing_else(grid: WrittenReport) -> None:
     folder = grid.page.parent
     assert sorted(folder.iterdir()) == sorted([grid.page, *grid.files])
     assert {path.suffix for path in grid.files} == {".svg", ".csv", ".md"}
 
 
-def test_every_figure_is_well_formed_and_has_words(grid: Written, page: Page) -> None:
+def test_every_figure_is_well_formed_and_has_words(grid: WrittenReport, page: Page) -> None:
     drawings = [path for path in grid.files if path.suffix == ".svg"]
     assert len(drawings) == 12
     for path in drawings:
@@ -70,7 +70,7 @@ def test_the_page_fetches_and_runs_nothing(page: Page) -> None:
     assert not any(name.startswith("on") for _, each in page.elements for name in each)
 
 
-def test_links_within_the_page_and_beside_it_lead_somewhere(grid: Written, page: Page) -> None:
+def test_links_within_the_page_and_beside_it_lead_somewhere(grid: WrittenReport, page: Page) -> None:
     assert len(page.ids) == len(set(page.ids))
     for each in page.all("a"):
         target = each["href"]
@@ -102,13 +102,13 @@ def test_it_says_how_many_runs_are_censored_and_what_it_leans_on(page: Page) -> 
         assert paper in page.prose
 
 
-def test_what_is_left_out_is_said_and_why(grid: Written, page: Page) -> None:
+def test_what_is_left_out_is_said_and_why(grid: WrittenReport, page: Page) -> None:
     assert "Intervention results: none of these is the folder of an experiment" in page.prose
     assert "Intervention results" in [part.what for part in grid.left_out]
 
 
 @pytest.mark.slow
-def test_the_same_runs_make_the_same_bytes(tmp_path: Path, grid: Written) -> None:
+def test_the_same_runs_make_the_same_bytes(tmp_path: Path, grid: WrittenReport) -> None:
     again = report(tmp_path, sweep(OPERATIONS, RATES, seeds=2), most=3)
     for one, other in zip([grid.page, *grid.files], [again.page, *again.files], strict=True):
         assert one.name == other.name
@@ -118,7 +118,7 @@ def test_the_same_runs_make_the_same_bytes(tmp_path: Path, grid: Written) -> Non
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_shows_its_curves_and_every_rule_that_fired(grid: Written) -> None:
+def test_a_run_shows_its_curves_and_every_rule_that_fired(grid: WrittenReport) -> None:
     run = made("add", 1e-3, 1.0, 0)
     file = next(
         path for path in sorted(grid.page.parent.glob("run-*.svg")) if f"grokked  {run.grok_step:,}" in labels(path)
@@ -142,7 +142,7 @@ def test_a_run_that_never_grokked_says_so(page: Page) -> None:
     assert f"Not grokked by step {BUDGET:,} of {BUDGET:,}: memorized." in page.prose
 
 
-def test_the_law_shows_every_run_that_fired(grid: Written) -> None:
+def test_the_law_shows_every_run_that_fired(grid: WrittenReport) -> None:
     said = labels(grid.page.parent / "law-modular-onset.svg")
     assert {"led (6)", "fired, not grokked (18)", "null: onsets permuted", "Theil–Sen", "least squares"} <= said
     assert {"null: onset 100 (2 × cadence)", "null: onset at 2 × cadence", "null: median onset"} <= said
@@ -164,7 +164,7 @@ def _with_onset_at(run: Trajectory, later: int) -> Trajectory:
 
 
 def test_exponents_are_those_of_the_law() -> None:
-    fitted = law(sweep(("add", "sub"), RATES, (1.0,), seeds=2), "onset")
+    fitted = lead_time_law(sweep(("add", "sub"), RATES, (1.0,), seeds=2), "onset")
     assert fitted.published is not None
     found = {each.words: (each.value, each.low, each.high) for each in exponents(fitted)}
     fit = fitted.published.fit
@@ -173,7 +173,7 @@ def test_exponents_are_those_of_the_law() -> None:
     assert found["null: onsets permuted"][0] == fitted.published.nulls.permuted.exponents.mean
 
 
-def test_the_phase_diagram_has_a_mark_a_run(grid: Written) -> None:
+def test_the_phase_diagram_has_a_mark_a_run(grid: WrittenReport) -> None:
     drawn = root(grid.page.parent / "phase-modular.svg")
     axes = next(each for each in drawn.iter(f"{SVG}g") if each.get("id") == "axes_1")
     marks = sum(
@@ -189,7 +189,7 @@ def test_the_phase_diagram_has_a_mark_a_run(grid: Written) -> None:
     assert {"add · wd 1", "x3_xy · wd 0", "0.001", "0.004", "grokked", "memorized, not grokked within budget"} <= said
 
 
-def test_the_scoreboard_has_a_row_a_rule(grid: Written) -> None:
+def test_the_scoreboard_has_a_row_a_rule(grid: WrittenReport) -> None:
     table = rows(grid.page.parent / "scoreboard-modular.csv")
     assert {"memorized", "onset", "onset-finite-difference", "test-loss-turn"} <= {row["rule"] for row in table}
     turn = next(row for row in table if row["rule"] == "test-loss-turn")
@@ -199,7 +199,7 @@ def test_the_scoreboard_has_a_row_a_rule(grid: Written) -> None:
     )
 
 
-def test_the_forecast_is_backtested(grid: Written) -> None:
+def test_the_forecast_is_backtested(grid: WrittenReport) -> None:
     said = labels(grid.page.parent / "forecast-modular.svg")
     assert {"forecast", "median error of the grok step (%)", "Brier score", "way to grokking (%)"} <= said
     assert {"probability given", "share that grokked"} <= said
@@ -211,7 +211,7 @@ def test_the_forecast_is_backtested(grid: Written) -> None:
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
-def test_tables_round_trip_through_csv(grid: Written) -> None:
+def test_tables_round_trip_through_csv(grid: WrittenReport) -> None:
     table = {row["run"]: row for row in rows(grid.page.parent / "runs.csv")}
     for run in sweep(OPERATIONS, RATES, seeds=2):
         row = table[run.name]
@@ -352,9 +352,9 @@ def test_a_command_says_what_differs_from_the_preset(changes: dict[str, Any], co
     from grokscope.settings.config import resolve
 
     config, _ = resolve(get("tasks", "modular"), changes, preset="quick")
-    assert command_of(config.model_dump(mode="json")) == command
+    assert run_command(config.model_dump(mode="json")) == command
 
 
 def test_a_plugin_that_is_gone_leaves_its_config() -> None:
     config = {"task": {"name": "nowhere"}, "preset": "quick", "optimizer": {"lr": 1.0}}
-    assert command_of(config) == "grokscope run nowhere --config config.toml"
+    assert run_command(config) == "grokscope run nowhere --config config.toml"

@@ -16,10 +16,10 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from grokscope.report.style import (
+    BACKGROUND,
     CYCLE,
     INK,
     LOOKS,
-    PAPER,
     Look,
     line,
     log_axis,
@@ -29,10 +29,10 @@ from grokscope.report.style import (
     panels,
     png,
     points,
-    short,
     steps_axis,
     style,
     svg,
+    tick_text,
     write_figure,
 )
 
@@ -66,7 +66,7 @@ ALL_BLACK: dict[str, Callable[[int, Axes], object]] = {
         np.linspace(0.05, 0.95, 8), np.full(8, 0.5), **points(number, color=INK, markerfacecolor=INK)
     ),
     "areas": lambda number, axes: axes.add_patch(
-        Rectangle((0, 0), 1, 1, facecolor=PAPER, edgecolor=INK, hatch=look(number).hatch)
+        Rectangle((0, 0), 1, 1, facecolor=BACKGROUND, edgecolor=INK, hatch=look(number).hatch)
     ),
 }
 
@@ -114,7 +114,7 @@ def test_luminance(color: str, bright: float) -> None:
      (1e-5, "10⁻⁵"), (3e-12, "3·10⁻¹²"), (-1000, "-1k")],
 )  # fmt: skip
 def test_ticks_are_short(value: float, text: str) -> None:
-    assert short(value) == text
+    assert tick_text(value) == text
 
 
 @pytest.mark.parametrize(("low", "high"), [(480, 720), (100, 3000), (0.2, 4000), (1e-12, 1e4), (300, 330)])

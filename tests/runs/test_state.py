@@ -10,7 +10,7 @@ import pytest
 from events_made import write_log
 
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.state import Condition, Phase, Signs, bytes_in, condition, process_lives, read_state, summary
+from grokscope.runs.state import Phase, RunCondition, Signs, bytes_in, condition, process_lives, read_state, summary
 
 NOBODY = 2**22 + 1
 """No process has such a number."""
@@ -34,7 +34,7 @@ NOBODY = 2**22 + 1
         ("waiting", 1.0, False, "crashed"),
     ],
 )
-def test_condition(phase: Phase, silence: float | None, lives: bool | None, expected: Condition) -> None:
+def test_condition(phase: Phase, silence: float | None, lives: bool | None, expected: RunCondition) -> None:
     assert condition(phase, Signs(silence, lives)) == expected
 
 

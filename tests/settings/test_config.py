@@ -15,7 +15,7 @@ from grokscope.settings.config import (
     known_keys,
     read_assignments,
     read_environment,
-    read_toml,
+    read_settings_file,
     resolve,
 )
 from grokscope.training.launch import CHANGEABLE_ON_RESUME, resumed_config
@@ -28,7 +28,7 @@ each_preset = pytest.mark.parametrize(("name", "preset"), PRESETS)
 
 def reread(task: TaskSpec, config: RunConfig, file: Path) -> RunConfig:
     file.write_text(config.to_toml(), encoding="utf-8")
-    layer = read_toml(file)
+    layer = read_settings_file(file)
     return resolve(task, layer, preset=layer["preset"])[0]
 
 
@@ -72,10 +72,10 @@ class TestToml:
 
     def test_neither_there_nor_toml(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"cannot read .*: No such file"):
-            read_toml(tmp_path / "none.toml")
+            read_settings_file(tmp_path / "none.toml")
         (tmp_path / "bad.toml").write_text("lr == 1")
         with pytest.raises(ConfigError, match="is not TOML"):
-            read_toml(tmp_path / "bad.toml")
+            read_settings_file(tmp_path / "bad.toml")
 
 
 class TestLayers:

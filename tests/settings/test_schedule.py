@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope import registry
-from grokscope.settings.config import ConfigError, RunConfig, read_toml, resolve
-from grokscope.settings.schedule import DETECTIONS, BadSchedule, Entry, checked, parsed, replayed
+from grokscope.settings.config import ConfigError, RunConfig, read_settings_file, resolve
+from grokscope.settings.schedule import MOMENTS, BadSchedule, Entry, checked, parsed, replayed
 
 MODULAR = registry.get("tasks", "modular")
 
@@ -32,7 +32,7 @@ def test_what_it_means(text: str, entry: Entry) -> None:
     assert parsed(text) == entry
 
 
-TIMES = st.one_of(st.integers(0, 10**6), st.sampled_from(DETECTIONS))
+TIMES = st.one_of(st.integers(0, 10**6), st.sampled_from(MOMENTS))
 VALUES = st.one_of(
     st.booleans(), st.integers(-(2**60), 2**60), st.floats(allow_nan=False, allow_infinity=False),
     st.text(st.characters(blacklist_categories=["C", "Z"]), min_size=1),
@@ -92,7 +92,7 @@ class TestSettings:
         texts = ["noise@onset..2000:epsilon=0.5", 'project:basis="a,b"']
         config, _ = resolve(MODULAR, {"interventions.schedule": texts})
         (tmp_path / "config.toml").write_text(config.to_toml())
-        again: RunConfig = resolve(MODULAR, read_toml(tmp_path / "config.toml"))[0]
+        again: RunConfig = resolve(MODULAR, read_settings_file(tmp_path / "config.toml"))[0]
         assert again == config
 
 

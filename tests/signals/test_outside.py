@@ -17,7 +17,7 @@ from grokscope.tui.fold import fold
 from grokscope.tui.screens.chart import quantities
 from grokscope.tui.view import View
 from grokscope.tui.widgets.chart import marks_of
-from grokscope.tui.widgets.signals import logarithmic, signals_of, title
+from grokscope.tui.widgets.signals import logarithmic, signal_curves, title
 from grokscope.warning.tables import read_table, write_table
 from grokscope.warning.trajectory import trajectory_of
 
@@ -104,7 +104,7 @@ def test_it_is_shown(grokscope: Grokscope) -> None:
     view = View()
     for event in read(directory.events):
         view = fold(view, event)
-    assert "signals.weight_spread" in [name for name, _ in signals_of(view)]
+    assert "signals.weight_spread" in [name for name, _ in signal_curves(view)]
     assert title(view, "signals.weight_spread") == "spread of the weights (…"
     assert "signals.weight_spread" in {curve for curves in quantities(view).values() for curve in curves}
     assert logarithmic(view, "signals.weight_spread")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from signals_made import MadeVantage, Numbers, opened
 
-from grokscope.signals.trends import joined, slope
+from grokscope.signals.trends import joined_series, slope
 
 EVERY = 100
 RATE = 1e-3
@@ -28,8 +28,8 @@ def test_a_slope_is_that_of_least_squares() -> None:
 
 def test_columns_are_joined_by_step() -> None:
     vantage = MadeVantage(recorded={"a": ([1, 2, 4, 5], [10, 20, 40, 50]), "b": ([2, 3, 5], [2, 3, 5])})
-    assert [column.tolist() for column in joined(vantage, "a", "b")] == [[20, 50], [2, 5]]
-    assert [column.tolist() for column in joined(vantage, "a", "nothing")] == [[], []]
+    assert [column.tolist() for column in joined_series(vantage, "a", "b")] == [[20, 50], [2, 5]]
+    assert [column.tolist() for column in joined_series(vantage, "a", "nothing")] == [[], []]
 
 
 # --- elasticity and the slope of the norm -----------------------------------------------------------------------------

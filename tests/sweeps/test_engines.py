@@ -17,7 +17,7 @@ from grokscope.runs.log import EventLog
 from grokscope.runs.state import read_state
 from grokscope.settings.config import read_assignments
 from grokscope.sweeps import Standing, plan, read_standing, run_local
-from grokscope.sweeps.commands import PlanEngine, command_of, stderr_file, toml_of
+from grokscope.sweeps.commands import PlanEngine, cell_command, stderr_file, toml_of
 from grokscope.sweeps.local import LocalEngine, cores
 from grokscope.sweeps.standing import in_other_hands
 
@@ -33,7 +33,7 @@ def test_a_setting_survives_a_command_line(value: object) -> None:
 
 def test_a_command_says_everything_and_can_be_given_twice(planned: Planned) -> None:
     (cell,) = planned({"task.operation": ["add"]}, preset="quick").cells
-    command = command_of(cell, {"backend.threads": 3})
+    command = cell_command(cell, {"backend.threads": 3})
     assert command[1:4] == ["-m", "grokscope", "run"]
     assert "--continue" in command
     assert command[command.index("--name") + 1] == "add"
@@ -46,7 +46,7 @@ def test_a_command_says_everything_and_can_be_given_twice(planned: Planned) -> N
 def test_a_diverged_cell_is_resumed(planned: Planned) -> None:
     (cell,) = planned({"lr": [1e-3]}).cells
     begin(cell, "diverged")
-    assert command_of(cell)[4:6] == ["--resume", str(cell.directory.path.absolute())]
+    assert cell_command(cell)[4:6] == ["--resume", str(cell.directory.path.absolute())]
 
 
 def test_a_plan_is_told_and_not_run(planned: Planned) -> None:

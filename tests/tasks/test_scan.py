@@ -13,7 +13,7 @@ from grokscope.contract.examples import IGNORED
 from grokscope.contract.parameters import layout
 from grokscope.contract.tasks import TaskData
 from grokscope.settings.config import resolve
-from grokscope.testing.tasks import TaskConformance, rows
+from grokscope.testing.tasks import TaskConformance, row_bytes
 from grokscope_scan import SPEC
 from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS, EOS, SOS, encode, parse
 from grokscope_scan.official import SHA256, SPLITS, content, export, file_name
@@ -103,10 +103,10 @@ def test_the_model_is_the_paper_s() -> None:
 
 def test_training_lines_are_drawn_without_replacement_and_nested() -> None:
     small, large = load(train_size=100, test_size=1), load(train_size=300, test_size=1)
-    drawn = list(rows(large.train))
+    drawn = list(row_bytes(large.train))
     assert len(set(drawn)) == 300
-    assert list(rows(small.train)) == drawn[:100]
-    other = list(rows(load(train_size=300, test_size=1, data_seed=1).train))
+    assert list(row_bytes(small.train)) == drawn[:100]
+    other = list(row_bytes(load(train_size=300, test_size=1, data_seed=1).train))
     assert len(set(other) & set(drawn)) < 100
     assert len(load(train_size=0, test_size=1).train) == 16_728
 

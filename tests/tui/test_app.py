@@ -13,21 +13,21 @@ from tui_made import Driven, Script, whole_run
 
 from grokscope.runs import inbox
 from grokscope.runs.directory import RunDirectory
-from grokscope.tui.actions import ACTIONS, actions_of
+from grokscope.tui.actions import KEY_ACTIONS, actions_of
 from grokscope.tui.app import GrokscopeApp
-from grokscope.tui.liveness import State
+from grokscope.tui.liveness import RunLook
 from grokscope.tui.screens.chart import ChartScreen
 from grokscope.tui.screens.dialogs import Ask, Confirm
 from grokscope.tui.screens.help import HelpScreen
 from grokscope.tui.screens.runs import RunsScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings
-from grokscope.tui.widgets.event_log import EventLog
+from grokscope.tui.widgets.event_log import EventLogPanel
 from grokscope.tui.widgets.notices import notices
 from grokscope.tui.widgets.run_line import RunLine
-from grokscope.tui.widgets.signals import Signals
+from grokscope.tui.widgets.signals import SignalsPanel
 from grokscope.tui.widgets.transport import Transport
-from grokscope.tui.widgets.treatments import Row, Treatments
+from grokscope.tui.widgets.treatments import TreatmentRow, Treatments
 
 
 def live(folder: Path, script: Script | None = None) -> tuple[RunDirectory, Script]:
@@ -56,13 +56,13 @@ def asked(run: RunDirectory) -> list[dict[str, Any]]:
 async def test_pause_and_resume(tmp_path: Path, driven: Driven) -> None:
     run, script = live(tmp_path)
     async with driven(run) as (app, pilot):
-        assert app.snapshot.state is State.RUNNING
+        assert app.snapshot.state is RunLook.RUNNING
         await pilot.press("space")
         assert [command["action"] for command in asked(run)] == ["pause"]
         assert [request.word for request in app.requests.open] == ["pause"]
         script.add("paused", 3000, reason="asked")
         await again(app, pilot, script)
-        assert app.snapshot.state is State.PAUSED
+        assert app.snapshot.state is RunLook.PAUSED
         assert app.requests.open == ()
         await pilot.press("space")
         assert [command["action"] for command in asked(run)] == ["resume"]
@@ -96,7 +96,7 @@ async def test_stop_asks_first(tmp_path: Path, driven: Driven) -> None:
         assert [command["action"] for command in asked(run)] == ["stop"]
         script.add("finished", 3000, status="stopped", steps=3000, seconds=1, result={}, parameters_digest="")
         await again(app, pilot, script)
-        assert app.snapshot.state is State.FINISHED
+        assert app.snapshot.state is RunLook.FINISHED
         await pilot.press("X")
         assert isinstance(app.screen, WatchScreen)
 
@@ -114,7 +114,7 @@ async def test_snapshot(tmp_path: Path, driven: Driven) -> None:
 async def test_nobody_listens_to_a_crashed_run(tmp_path: Path, driven: Driven) -> None:
     run = whole_run(finish=False).write(tmp_path)
     async with driven(run) as (app, pilot):
-        assert app.snapshot.state is State.CRASHED
+        assert app.snapshot.state is RunLook.CRASHED
         await pilot.press("space", "w", "X")
         assert asked(run) == []
         assert isinstance(app.screen, WatchScreen)
@@ -133,7 +133,7 @@ async def test_an_inbox_that_cannot_be_written(tmp_path: Path, driven: Driven) -
 async def test_interventions_as_acknowledged(tmp_path: Path, driven: Driven) -> None:
     run, script = live(tmp_path, whole_run(finish=False, interventions=["kick", "noise", "project", "penalty"]))
     async with driven(run, (160, 45)) as (app, pilot):
-        rows = {row.kind: row for row in app.screen.query(Row)}
+        rows = {row.kind: row for row in app.screen.query(TreatmentRow)}
         assert list(rows) == ["kick", "noise", "project", "penalty"]
         kick = rows["kick"]
         kick.query_one(Input).value = "scale=0.1"
@@ -169,7 +169,7 @@ def history(app: GrokscopeApp) -> str:
     return str(app.screen.query_one("#history", Static).content)
 
 
-def state(row: Row) -> str:
+def state(row: TreatmentRow) -> str:
     return str(row.query_one(".state", Static).content)
 
 
@@ -182,7 +182,7 @@ async def test_a_refusal_does_not_hide_what_is_on(tmp_path: Path, driven: Driven
         script.add("intervened", 3010, kind="noise", state="refused", reason="too loud", **common)
         script.add("intervened", 3020, kind="nois", state="refused", reason="no such kind", **common)
         await again(app, pilot, script)
-        (row,) = app.screen.query(Row)
+        (row,) = app.screen.query(TreatmentRow)
         assert (row.kind, state(row)) == ("noise", "● on")
         assert row.query_one(Checkbox).value
         assert [line.split(": ")[1] for line in history(app).splitlines()[:2]] == ["no such kind", "too loud"]
@@ -225,7 +225,7 @@ async def test_no_tick_before_it_is_true(tmp_path: Path, driven: Driven) -> None
     """Asked for around the finish: the trainer never answers, and afterwards nothing can be ticked."""
     run, script = live(tmp_path, whole_run(finish=False, interventions=["noise"]))
     async with driven(run, (160, 45)) as (app, pilot):
-        (row,) = app.screen.query(Row)
+        (row,) = app.screen.query(TreatmentRow)
         box = row.query_one(Checkbox)
         box.focus()
         await pilot.press("space")
@@ -263,7 +263,7 @@ async def test_what_it_does_is_counted_in_one_line(tmp_path: Path, driven: Drive
         script.add("intervened", step, state="applied", **common)
     run, script = live(tmp_path, script)
     async with driven(run, (160, 45)) as (app, pilot):
-        (row,) = app.screen.query(Row)
+        (row,) = app.screen.query(TreatmentRow)
         assert re.search(r"● on, 3,122x +basis=none", "\n".join(screen(app)))
         assert said_of_noise(app) == ["noise on basis none", "noise applied · 3,122x"]
         script.add("intervened", 6123, state="off", **common)
@@ -276,7 +276,7 @@ async def test_what_it_does_is_counted_in_one_line(tmp_path: Path, driven: Drive
 
 
 def said_of_noise(app: GrokscopeApp) -> list[str]:
-    return [line.text for line in app.screen.query_one(EventLog).chosen if line.event == "intervened"]
+    return [line.text for line in app.screen.query_one(EventLogPanel).chosen if line.event == "intervened"]
 
 
 def screen(app: GrokscopeApp) -> list[str]:
@@ -289,7 +289,7 @@ async def test_replay_and_scrubbing(tmp_path: Path, driven: Driven) -> None:
         await pilot.press("p")
         assert app.player is not None
         assert app.player.playing
-        assert app.screen.moment.state is State.RECORDED
+        assert app.screen.moment.state is RunLook.RECORDED
         app.player = app.player.advanced(0, app.snapshot.view)
         await pilot.press("space")
         assert not app.player.playing
@@ -316,7 +316,7 @@ async def test_replay_and_scrubbing(tmp_path: Path, driven: Driven) -> None:
         assert not app.player.playing
         await pilot.press("p")
         assert app.player is None
-        assert app.screen.moment.state is State.FINISHED
+        assert app.screen.moment.state is RunLook.FINISHED
 
 
 async def test_space_replays_a_finished_run(tmp_path: Path, driven: Driven) -> None:
@@ -360,7 +360,7 @@ async def test_panels_zoom_and_scale(tmp_path: Path, driven: Driven) -> None:
 
 async def test_the_event_log_filters(tmp_path: Path, driven: Driven) -> None:
     async with driven(whole_run().write(tmp_path)) as (app, pilot):
-        log = app.screen.query_one(EventLog)
+        log = app.screen.query_one(EventLogPanel)
         everything = len(log.chosen)
         await pilot.press("slash", *"onset")
         assert [line.event for line in log.chosen] == ["onset"]
@@ -520,7 +520,7 @@ async def test_help_and_detach(tmp_path: Path, driven: Driven) -> None:
         await pilot.press("question_mark")
         assert isinstance(app.screen, HelpScreen)
         text = str(app.screen.query_one("Static").render())
-        assert all(action.help in text and f"[{action.name}]" in text for action in ACTIONS)
+        assert all(action.help in text and f"[{action.name}]" in text for action in KEY_ACTIONS)
         await pilot.press("j", "k", "escape", "q")
     assert asked(run) == []
 
@@ -623,7 +623,7 @@ async def test_a_run_that_vanishes(tmp_path: Path, driven: Driven) -> None:
         app._readers[run.path].poll()
         await pilot.pause()
         await pilot.pause()
-        assert app.snapshot.state is State.GONE
+        assert app.snapshot.state is RunLook.GONE
         assert any("vanished" in said for said in notices(app.screen.moment))
         await pilot.press("space", "r", "escape", "c", "escape")
 
@@ -681,6 +681,6 @@ async def test_nothing_is_drawn_again_when_nothing_changed(tmp_path: Path, drive
         script.trained(3000)
         await again(app, pilot, script)
         assert set(drawn) <= {"RunLine", "Signals"}
-        signals = app.screen.query_one(Signals)
+        signals = app.screen.query_one(SignalsPanel)
         signals.first = 1
         assert "Signals" in drawn

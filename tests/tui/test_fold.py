@@ -170,7 +170,7 @@ def test_a_sequence_that_does_not_go_on(many: bool) -> None:
     rest = lines[5:] if many else lines[5:9]
     with pytest.raises(Discontinued):
         Folder().fold(view, rest, forgiving=False)
-    assert Folder().fold(view, rest).problems == {folding.GAP: 2}
+    assert Folder().fold(view, rest).problems == {folding.MISSING_EVENTS: 2}
 
 
 def test_lines_that_are_no_events(tmp_path: Any) -> None:

@@ -11,7 +11,7 @@ from tui_made import Driven, Script, whole_run
 from grokscope.tui.fold import fold
 from grokscope.tui.replay import as_known_at
 from grokscope.tui.view import View
-from grokscope.tui.widgets.forecast import Forecast, lines
+from grokscope.tui.widgets.forecast import ForecastPanel, lines
 
 
 def said(view: View) -> str:
@@ -118,7 +118,7 @@ async def test_a_projection_fits_a_small_terminal(tmp_path: Path, driven: Driven
     run = script.write(tmp_path)
     run.heartbeat.touch()
     async with driven(run, (80, 24), at=at) as (app, _pilot):
-        panel = app.screen.query_one(Forecast)
+        panel = app.screen.query_one(ForecastPanel)
         seen = [panel.render_line(y).text.strip() for y in range(panel.content_size.height)]
         left = "743 steps, 26 s" if at is None else "843 steps, 30 s"
         assert [" ".join(line.split()) for line in seen[:4]] == [

@@ -13,14 +13,14 @@ from tui_made import Script, whole_run
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.state import Signs, process_lives
 from grokscope.tui import reader as reading
-from grokscope.tui.liveness import State, state
-from grokscope.tui.reader import Reader, Snapshot, read_whole
+from grokscope.tui.liveness import RunLook, state
+from grokscope.tui.reader import Reader, ReadSoFar, read_whole
 from grokscope.tui.summaries import summaries
 from grokscope.tui.view import View
 
 
-def following(run: RunDirectory, **others: Any) -> tuple[Reader, list[Snapshot]]:
-    seen: list[Snapshot] = []
+def following(run: RunDirectory, **others: Any) -> tuple[Reader, list[ReadSoFar]]:
+    seen: list[ReadSoFar] = []
     return Reader(run, seen.append, **others), seen
 
 
@@ -36,7 +36,7 @@ def test_publishes_only_what_is_new(tmp_path: Path) -> None:
     for _ in range(3):
         reader.poll()
     assert len(seen) == 1
-    assert seen[0].state is State.FINISHED
+    assert seen[0].state is RunLook.FINISHED
     assert seen[0].view.step == 3000
 
 
@@ -91,36 +91,36 @@ def test_a_line_that_cannot_be_read_costs_one_reload_and_a_notice(tmp_path: Path
 def test_a_run_that_is_not_there_yet_and_then_vanishes(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "made")
     reader, _ = following(run)
-    assert reader.poll().state is State.WAITING
+    assert reader.poll().state is RunLook.WAITING
     whole_run().write(tmp_path)
-    assert reader.poll().state is State.FINISHED
+    assert reader.poll().state is RunLook.FINISHED
     shutil.rmtree(run.path)
     snapshot = reader.poll()
-    assert snapshot.state is State.GONE
+    assert snapshot.state is RunLook.GONE
     assert snapshot.view.step == 3000
 
 
 def test_states_by_heartbeat(tmp_path: Path) -> None:
     run = whole_run(finish=False).write(tmp_path)
     reader, _ = following(run)
-    assert reader.poll().state is State.CRASHED  # no heartbeat at all
+    assert reader.poll().state is RunLook.CRASHED  # no heartbeat at all
     beat(run)
-    assert reader.poll().state is State.RUNNING
+    assert reader.poll().state is RunLook.RUNNING
     beat(run, age=30)
     reader, _ = following(run)
-    assert reader.poll().state is State.STALE
+    assert reader.poll().state is RunLook.STALE
     beat(run, age=3600)
     reader, _ = following(run)
-    assert reader.poll().state is State.CRASHED
+    assert reader.poll().state is RunLook.CRASHED
 
 
 def test_a_file_servers_clock_may_be_off(tmp_path: Path) -> None:
     run = whole_run(finish=False).write(tmp_path)
     beat(run, age=500)
     reader, _ = following(run)
-    assert reader.poll().state is State.CRASHED
+    assert reader.poll().state is RunLook.CRASHED
     beat(run, age=499)  # it was touched, whatever hour that clock shows
-    assert reader.poll().state is State.RUNNING
+    assert reader.poll().state is RunLook.RUNNING
 
 
 def test_a_process_of_this_machine_that_is_dead(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_process_of_this_machine_that_is_dead(tmp_path: Path) -> None:
     assert process_lives({**here, "process": "x"}) is None
     run = whole_run(finish=False, host=socket.gethostname(), process=2**22 + 12345).write(tmp_path)
     beat(run)
-    assert read_whole(run).state is State.CRASHED
+    assert read_whole(run).state is RunLook.CRASHED
 
 
 class Dead:
@@ -143,21 +143,21 @@ def test_a_trainer_of_ours_that_died(tmp_path: Path) -> None:
     run = whole_run(finish=False).write(tmp_path)
     beat(run)
     reader, _ = following(run, trainer=Dead())
-    assert reader.poll().state is State.CRASHED
+    assert reader.poll().state is RunLook.CRASHED
 
 
 def test_states_in_words() -> None:
-    assert state(View(phase="paused"), Signs(silence=1.0)) is State.PAUSED
-    assert state(View(phase="running"), Signs(silence=20.0, process_lives=True)) is State.STALE
-    assert state(View(phase="running"), Signs(silence=900.0, process_lives=True)) is State.STALE
-    words = [member.word for member in State]
+    assert state(View(phase="paused"), Signs(silence=1.0)) is RunLook.PAUSED
+    assert state(View(phase="running"), Signs(silence=20.0, process_lives=True)) is RunLook.STALE
+    assert state(View(phase="running"), Signs(silence=900.0, process_lives=True)) is RunLook.STALE
+    words = [member.word for member in RunLook]
     assert len(set(words)) == len(words)
-    assert len({member.glyph for member in State}) == len(words)
+    assert len({member.glyph for member in RunLook}) == len(words)
 
 
 def test_a_long_log_is_shown_at_a_glance_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "GLANCE_BYTES", 1000)
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 100_000)
+    monkeypatch.setattr(reading, "READ_BYTES", 100_000)
     run = whole_run(steps=40000).write(tmp_path)
     reader, seen = following(run)
     reader.poll()
@@ -188,5 +188,5 @@ def test_summaries(tmp_path: Path) -> None:
     assert found["a"].facts["grokked"] == 2200
     assert found["a"].setting("lr") == "0.001"
     assert found["b"].run_state.step == 20000
-    assert found["b"].state is State.CRASHED
-    assert found["empty"].state is State.WAITING
+    assert found["b"].state is RunLook.CRASHED
+    assert found["empty"].state is RunLook.WAITING

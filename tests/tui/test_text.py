@@ -6,7 +6,7 @@ import pytest
 from rich.cells import cell_len
 
 from grokscope.settings.values import setting
-from grokscope.tui.actions import ACTIONS, bindings, keys_of, printed
+from grokscope.tui.actions import KEY_ACTIONS, bindings, keys_of, printed
 from grokscope.tui.ascii import ascii_text
 from grokscope.tui.filtering import Filter
 from grokscope.tui.settings import read_settings
@@ -45,11 +45,11 @@ def test_ascii_keeps_the_cells() -> None:
 
 
 def test_every_action_has_words_and_its_own_name() -> None:
-    names = [action.name for action in ACTIONS]
+    names = [action.name for action in KEY_ACTIONS]
     assert len(set(names)) == len(names)
-    assert all(action.help and action.label and action.keys for action in ACTIONS)
+    assert all(action.help and action.label and action.keys for action in KEY_ACTIONS)
     for where in ("watch", "chart", "runs", "everywhere"):
-        keys = [key for action in ACTIONS if action.where == where for key in keys_of(action, {})]
+        keys = [key for action in KEY_ACTIONS if action.where == where for key in keys_of(action, {})]
         assert len(set(keys)) == len(keys), where
         assert bindings(where)
 
@@ -61,7 +61,7 @@ def test_the_users_key_map(tmp_path: Path) -> None:
     found = read_settings(file)
     assert (found.theme, found.ascii, found.keys) == ("grokscope-light", True, {"pause": "p"})
     assert "dance" in found.problems[0]
-    pause = next(action for action in ACTIONS if action.name == "pause")
+    pause = next(action for action in KEY_ACTIONS if action.name == "pause")
     assert printed(keys_of(pause, found.keys)) == "p"
     file.write_text("[keys\n")
     assert "cannot be read" in read_settings(file).problems[0]

@@ -19,8 +19,8 @@ from grokscope.tui.control import Requests, standing
 from grokscope.tui.fold import fold
 from grokscope.tui.view import View
 from grokscope.tui.widgets.chart import marks_of
-from grokscope.tui.widgets.treatments import Row, parse_parameters, told, written
-from grokscope.words.events import details
+from grokscope.tui.widgets.treatments import TreatmentRow, parse_parameters, told, written
+from grokscope.words.events import event_details
 
 PATIENCE = 60.0
 
@@ -55,8 +55,8 @@ async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
 @pytest.mark.slow
 async def test_against_a_real_trainer(trainer: RunDirectory, driven: Driven) -> None:
     async with driven(trainer, (160, 45), follow=True) as (app, pilot):
-        await until(pilot, lambda: len(app.screen.query(Row)) >= 5)
-        rows = {row.kind: row for row in app.screen.query(Row)}
+        await until(pilot, lambda: len(app.screen.query(TreatmentRow)) >= 5)
+        rows = {row.kind: row for row in app.screen.query(TreatmentRow)}
         noise, kick = rows["noise"], rows["kick"]
         assert noise.query_one(Input).value.startswith("epsilon=0.1 every=50 ")
 
@@ -158,8 +158,8 @@ def test_the_log_says_how_much_of_what() -> None:
         "relative_norm": 0.0025,
         "target": "parameters",
     }
-    assert details(event) == "noise applied, 0.0025 of the parameters"
-    assert details({**event, "target": None}) == "noise applied"
+    assert event_details(event) == "noise applied, 0.0025 of the parameters"
+    assert event_details({**event, "target": None}) == "noise applied"
 
 
 def test_parameters_are_edited_as_they_are_shown() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from grokscope.cli.watch import watch
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.tui.demo import DEMO
-from grokscope.tui.liveness import State
+from grokscope.tui.liveness import RunLook
 from grokscope.tui.reader import read_whole
 
 APP = typer.Typer()
@@ -58,7 +58,7 @@ def test_the_demo_takes_no_run(tmp_path: Path) -> None:
 
 def test_the_demo_is_a_real_run_of_nobodys_machine() -> None:
     view = read_whole(RunDirectory(DEMO)).view
-    assert read_whole(RunDirectory(DEMO)).state is State.FINISHED
+    assert read_whole(RunDirectory(DEMO)).state is RunLook.FINISHED
     assert [found.name for found in view.detected] == ["memorized", "onset", "grokked"]
     assert view.started["host"] == "demo"
     assert not view.problems

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from forecast_made import BUDGET, HOPELESS, LRS, OPERATIONS, bank, made
 
-from grokscope.warning.forecast.backtest import FORECAST, FRACTIONS, Backtest, backtest
-from grokscope.warning.forecast.intervals import LEVEL
+from grokscope.warning.forecast.backtest import FORECAST, TENTHS, Backtest, backtest
+from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.forecast.laws import LAWS
 
 
@@ -27,7 +27,7 @@ class TestWhen:
     def test_every_candidate_at_every_fraction(self) -> None:
         names = [law.name for law in LAWS] + [FORECAST]
         assert [(error.candidate, error.at) for error in done().errors] == [
-            (name, at) for name in names for at in FRACTIONS
+            (name, at) for name in names for at in TENTHS
         ]
 
     def test_the_law_that_the_runs_obey_is_as_wrong_as_they_are_noisy(self) -> None:
@@ -44,7 +44,7 @@ class TestWhen:
 
     def test_steps_too(self) -> None:
         steps = sorted({error.at for error in done().errors_by_step})
-        assert steps[:5] == [int(fraction * BUDGET) for fraction in FRACTIONS[:5]]
+        assert steps[:5] == [int(fraction * BUDGET) for fraction in TENTHS[:5]]
         forecasts = [error.runs for error in done().errors_by_step if error.candidate == FORECAST]
         assert forecasts[0] == 32
         assert forecasts == sorted(forecasts, reverse=True)  # those that have grokked are asked about no more
@@ -63,7 +63,7 @@ class TestIntervals:
         covered = [each.covered for each in found if each.covered is not None]
         configurations = sum(each.grokked for each in found)
         assert len(covered) == 4
-        assert np.mean(covered) >= LEVEL - 3 * math.sqrt(0.1 * LEVEL / configurations)
+        assert np.mean(covered) >= FORECAST_LEVEL - 3 * math.sqrt(0.1 * FORECAST_LEVEL / configurations)
 
     def test_narrow_along_the_way(self) -> None:
         widths = {each.at: each.width or math.inf for each in done().coverage}
@@ -74,7 +74,7 @@ class TestIntervals:
         """A budget that ends among the grok steps: the late ones never grokked, and the intervals hold for the rest."""
         found = backtest(bank(seeds=2, noise=0.2, budget=2100))
         assert 0 < found.grokked < len(OPERATIONS) * 4 * 2
-        assert (found.covered or 0) >= LEVEL - 3 * math.sqrt(0.1 * LEVEL / found.grokked)
+        assert (found.covered or 0) >= FORECAST_LEVEL - 3 * math.sqrt(0.1 * FORECAST_LEVEL / found.grokked)
 
     def test_none_where_configurations_are_too_few(self) -> None:
         few = [
@@ -125,7 +125,7 @@ class TestWhether:
                 sum(each.grokked for each in odds)
             )
             assert all(each.low <= each.said <= each.high for each in bins)
-            assert all(each.distinct <= each.answers <= len(FRACTIONS) * each.distinct for each in bins)
+            assert all(each.distinct <= each.answers <= len(TENTHS) * each.distinct for each in bins)
         low, *_, high = (each for each in done().reliability if each.runs == "all")
         assert (low.low, low.grokked) == (0.0, pytest.approx(0, abs=0.05))
         assert (high.high, high.grokked) == (1.0, pytest.approx(1, abs=0.05))
@@ -166,4 +166,4 @@ class TestHonesty:
     def test_is_json(self) -> None:
         read = json.loads(json.dumps(done().to_dict(), allow_nan=False))
         assert read["runs"] == done().runs
-        assert len(read["coverage"]) == len(FRACTIONS)
+        assert len(read["coverage"]) == len(TENTHS)

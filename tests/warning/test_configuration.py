@@ -6,7 +6,7 @@ from warning_made import jump, made
 from grokscope.warning.configuration import configuration_of, is_setting, settings_of
 from grokscope.warning.forecast.backtest import backtest
 from grokscope.warning.forecast.landmarks import landmarks_of
-from grokscope.warning.law import law
+from grokscope.warning.law import lead_time_law
 from grokscope.warning.trajectory import Trajectory
 
 LR = {"optimizer.lr": 1e-3, "optimizer.wd": 1.0}
@@ -50,6 +50,6 @@ def test_the_law_landmarks_and_backtests_count_the_same_configurations() -> None
         for lr in (1e-3, 2e-3, 3e-3)
         for seed in (1, 2)
     ]
-    assert len({case.configuration for case in law(runs, "memorized").cases}) == 3
+    assert len({case.configuration for case in lead_time_law(runs, "memorized").cases}) == 3
     assert len(set(landmarks_of(runs).configuration.tolist())) == 3
     assert backtest(runs).configurations == 3

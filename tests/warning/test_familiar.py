@@ -6,7 +6,7 @@ import pytest
 from forecast_made import bank
 from forecast_made import made as made_run
 
-from grokscope.warning.forecast.familiar import in_words, is_complete, known_settings, outside
+from grokscope.warning.forecast.familiar import fact_in_words, is_complete, known_settings, outside
 from grokscope.warning.forecast.forecaster import calibrate
 from grokscope.warning.trajectory import ORIGIN, Fact
 
@@ -57,7 +57,7 @@ def test_seeds_and_interventions_are_no_settings() -> None:
     ],
 )
 def test_in_words(key: str, value: Fact | None, words: str) -> None:
-    assert in_words(key, value, known_settings(BANK)) == words
+    assert fact_in_words(key, value, known_settings(BANK)) == words
 
 
 def test_a_foreign_run_is_forecast_where_its_facts_agree() -> None:

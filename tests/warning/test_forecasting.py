@@ -50,7 +50,7 @@ from grokscope.warning.forecast.forecaster import (
     Forecaster,
     calibrate,
 )
-from grokscope.warning.forecast.intervals import LEVEL, fewest_configurations, interval, votes
+from grokscope.warning.forecast.intervals import FORECAST_LEVEL, fewest_configurations, interval, votes
 from grokscope.warning.forecast.live import LiveForecast
 from grokscope.warning.forecast.progress import progress_of
 from grokscope.warning.lookup import read_trajectories
@@ -93,7 +93,7 @@ class TestWhatItSays:
         assert np.mean(np.abs(np.log(ratios))) < 0.1
         pairs = zip(said, runs, strict=True)
         held = [(each.low or 0) <= grok_step(run) <= (each.high or 0) for each, run in pairs]
-        assert np.mean(held) >= LEVEL - 3 * math.sqrt(0.1 * LEVEL / len(runs))
+        assert np.mean(held) >= FORECAST_LEVEL - 3 * math.sqrt(0.1 * FORECAST_LEVEL / len(runs))
 
     def test_parts_fit_together(self) -> None:
         run = unseen()
@@ -341,7 +341,7 @@ class TestIntervals:
             totals = np.array([values[index != each].mean() for each in range(configurations)])
             low, high = interval(totals[index], np.abs(values - totals[index]), weights)
             held += low <= centers[-1] + 0.5 * random.standard_normal() <= high
-        assert held / trials >= LEVEL - 3 * math.sqrt(0.1 * LEVEL / trials)
+        assert held / trials >= FORECAST_LEVEL - 3 * math.sqrt(0.1 * FORECAST_LEVEL / trials)
 
 
 class TestLaws:

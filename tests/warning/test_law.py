@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from warning_made import jump, made
 
-from grokscope.warning.law import Case, Law, grouped, held_out_error, law, law_of, left_alone
+from grokscope.warning.law import Case, LeadTimeLaw, grouped, held_out_error, law_of, lead_time_law, split_treated
 from grokscope.warning.nulls import permuted, permuted_correlation
 from grokscope.warning.published import PublishedTable, published
 from grokscope.warning.trajectory import Trajectory
 
 
 @pytest.fixture(scope="module")
-def fits() -> dict[str, tuple[PublishedTable, Law]]:
+def fits() -> dict[str, tuple[PublishedTable, LeadTimeLaw]]:
     return {table.task: (table, law_of(table.cases, "onset-paper")) for table in published()}
 
 
@@ -28,7 +28,7 @@ def case(name: str, onset: int | None, grok: int | None, steps: int = 10_000, co
     [("scan", 0.149, 1.180, 0.040, 0.990, 11, (1.09, 1.27)), ("dyck", 0.239, 1.132, 0.100, 0.908, 15, (0.92, 1.35))],
 )
 def test_the_published_fits_come_out_of_the_published_tables(
-    fits: dict[str, tuple[PublishedTable, Law]],
+    fits: dict[str, tuple[PublishedTable, LeadTimeLaw]],
     task: str,
     constant: float,
     exponent: float,
@@ -49,13 +49,13 @@ def test_the_published_fits_come_out_of_the_published_tables(
     assert fit.p < 1e-6
 
 
-def test_the_paper_counts_one_dyck_run_less_than_it_fits(fits: dict[str, tuple[PublishedTable, Law]]) -> None:
+def test_the_paper_counts_one_dyck_run_less_than_it_fits(fits: dict[str, tuple[PublishedTable, LeadTimeLaw]]) -> None:
     table, found = fits["dyck"]
     assert (table.stated.n, len(found.points)) == (14, 15)
     assert "n = 14" in table.remark
 
 
-def test_one_row_carries_the_dyck_exponent_above_one(fits: dict[str, tuple[PublishedTable, Law]]) -> None:
+def test_one_row_carries_the_dyck_exponent_above_one(fits: dict[str, tuple[PublishedTable, LeadTimeLaw]]) -> None:
     _, found = fits["dyck"]
     assert found.published is not None
     left = found.published.leave_one_out
@@ -64,7 +64,7 @@ def test_one_row_carries_the_dyck_exponent_above_one(fits: dict[str, tuple[Publi
     assert found.points[left.without_low].name == "lr 3e-3, seed 2024"
 
 
-def test_runs_without_onset_or_grokking_are_counted(fits: dict[str, tuple[PublishedTable, Law]]) -> None:
+def test_runs_without_onset_or_grokking_are_counted(fits: dict[str, tuple[PublishedTable, LeadTimeLaw]]) -> None:
     scan, dyck = fits["scan"][1].counts, fits["dyck"][1].counts
     assert (scan.runs, scan.led, scan.missed, scan.quiet) == (13, 11, 1, 1)
     assert (dyck.runs, dyck.led, dyck.missed, dyck.quiet) == (16, 15, 0, 1)
@@ -75,7 +75,7 @@ def test_runs_without_onset_or_grokking_are_counted(fits: dict[str, tuple[Publis
     [("scan", 1.26, 1.08, 1.52, 0.67), ("dyck", 1.11, 1.01, 1.26, 0.31)],
 )
 def test_permuted_onsets_give_the_published_exponents(
-    fits: dict[str, tuple[PublishedTable, Law]], task: str, mean: float, low: float, high: float, chance: float
+    fits: dict[str, tuple[PublishedTable, LeadTimeLaw]], task: str, mean: float, low: float, high: float, chance: float
 ) -> None:
     """Within the error of 10,000 draws; two independent implementations gave these numbers."""
     form = fits[task][1].published
@@ -97,7 +97,7 @@ def test_no_p_is_smaller_than_its_draws_can_show() -> None:
     assert permuted_correlation(grok / 5, grok, draws=99) == pytest.approx(1 / 100)
 
 
-def test_constant_onsets_give_the_published_exponents(fits: dict[str, tuple[PublishedTable, Law]]) -> None:
+def test_constant_onsets_give_the_published_exponents(fits: dict[str, tuple[PublishedTable, LeadTimeLaw]]) -> None:
     form = fits["scan"][1].published
     assert form is not None
     assert [(null.onset, null.fit and round(null.fit.exponent, 2)) for null in form.nulls.constant] == [
@@ -106,7 +106,7 @@ def test_constant_onsets_give_the_published_exponents(fits: dict[str, tuple[Publ
     assert all(null.fit is not None and null.fit.r_squared > 0.93 for null in form.nulls.constant)
 
 
-def test_onsets_stand_on_the_floor_of_their_cadence(fits: dict[str, tuple[PublishedTable, Law]]) -> None:
+def test_onsets_stand_on_the_floor_of_their_cadence(fits: dict[str, tuple[PublishedTable, LeadTimeLaw]]) -> None:
     scan, dyck = (fits[task][1].published for task in ("scan", "dyck"))
     assert scan is not None
     assert dyck is not None
@@ -218,7 +218,7 @@ def test_held_out_configurations_are_not_looked_at() -> None:
     assert held_out_error(None, grok[:1], ["a"]) is None
 
 
-def test_nothing_is_random_but_the_seed(fits: dict[str, tuple[PublishedTable, Law]]) -> None:
+def test_nothing_is_random_but_the_seed(fits: dict[str, tuple[PublishedTable, LeadTimeLaw]]) -> None:
     table, found = fits["dyck"]
     assert law_of(table.cases, "onset-paper").to_json() == found.to_json()
 
@@ -229,7 +229,7 @@ def run(name: str, grok: int, onset: int, **facts: float | str) -> Trajectory:
 
 def test_the_law_of_trajectories_is_that_of_their_detections() -> None:
     runs = [run(str(grok), grok, onset) for grok, onset in [(400, 100), (600, 200), (1000, 300), (800, 900)]]
-    found = law(runs, "memorized")
+    found = lead_time_law(runs, "memorized")
     assert [(each.onset_step, each.grok_step, each.outcome) for each in found.cases] == [
         (100, 400, "led"), (200, 600, "led"), (300, 1000, "led"), (900, 800, "late"),
     ]  # fmt: skip
@@ -238,10 +238,10 @@ def test_the_law_of_trajectories_is_that_of_their_detections() -> None:
     assert found.published.fit.exponent == pytest.approx(
         np.polyfit(np.log([400, 600, 1000]), np.log([300, 400, 700]), 1)[0]
     )
-    blind = law(runs, "onset").counts
+    blind = lead_time_law(runs, "onset").counts
     assert (blind.runs, blind.missed, blind.not_recorded) == (0, 0, 4)
     with pytest.raises(ValueError, match="there is no rule 'oracle'; there are: memorized"):
-        law(runs, "oracle")
+        lead_time_law(runs, "oracle")
 
 
 def test_groups_by_a_setting() -> None:
@@ -256,7 +256,7 @@ def test_groups_by_a_setting() -> None:
 @pytest.mark.parametrize("fact", ["interventions.schedule", "interventions.first"])
 def test_runs_that_were_intervened_in_are_told_apart(fact: str) -> None:
     alone, treated = run("a", 400, 100), run("b", 400, 100, **{fact: 200})
-    assert left_alone([treated, alone]) == ([alone], [treated])
+    assert split_treated([treated, alone]) == ([alone], [treated])
 
 
 def test_published_tables_name_their_source() -> None:

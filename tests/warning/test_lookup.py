@@ -7,7 +7,7 @@ import pytest
 from warning_made import log, made, write_log
 
 from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names
-from grokscope.warning.law import law
+from grokscope.warning.law import lead_time_law
 from grokscope.warning.lookup import distinct, find_trajectories, gathered, read_trajectories
 from grokscope.warning.tables import write_table
 from grokscope.warning.trajectory import trajectory_of
@@ -53,7 +53,7 @@ def test_two_runs_that_look_alike_are_two_runs(tmp_path: Path) -> None:
             write_log(runs / sweep / cell, log())
     found = gathered(["x", "y"], runs)
     assert [run.name for run in found] == ["x/lr1", "x/lr2", "y/lr1", "y/lr2"]
-    assert law(found, "memorized").counts.runs == 4
+    assert lead_time_law(found, "memorized").counts.runs == 4
     assert [run.name for run in gathered(["x"], runs)] == ["lr1", "lr2"]
 
 

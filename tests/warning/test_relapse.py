@@ -7,7 +7,7 @@ import pytest
 from warning_made import made
 
 from grokscope.warning.forecast.bank import forecast_of
-from grokscope.warning.forecast.projection_tables import answers, headline
+from grokscope.warning.forecast.projection_tables import answers, projection_headline
 from grokscope.warning.relapse import Relapse, relapse_of, relapses_in_words
 from grokscope.warning.tables import read_table, write_table
 from grokscope.warning.trajectory import Trajectory
@@ -62,4 +62,6 @@ def test_a_forecast_says_so(test: list[int], regressed: int | None) -> None:
     projection = forecast_of(trajectory)
     said = dict(answers(trajectory, projection))
     assert said["no forecast"] == "already grokked at step 200"
-    assert ("but" in said) == ("lost it again" in headline(trajectory, projection)) == (regressed is not None)
+    assert (
+        ("but" in said) == ("lost it again" in projection_headline(trajectory, projection)) == (regressed is not None)
+    )

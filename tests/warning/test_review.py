@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from grokscope.warning.review import cost, findings_of, shares
+from grokscope.warning.review import cost, findings_of, time_shares
 
 CRITERIA = {
     "early": {"metric": "accuracy", "threshold": 0.5},
@@ -81,9 +81,9 @@ def test_cost_of_a_run_in_two_processes() -> None:
     spent = cost(events)
     assert (spent.total, spent.training, spent.evaluation, spent.measurement) == (8.0, 5.0, 0.5, 2.0)
     assert spent.other == 0.5
-    assert math.isclose(sum(shares(spent).values()), 1)
+    assert math.isclose(sum(time_shares(spent).values()), 1)
 
 
 @pytest.mark.parametrize("events", [[], [at(0, {"event": "started", "step": 0})]], ids=len)
 def test_cost_of_nothing(events: list[dict[str, Any]]) -> None:
-    assert set(shares(cost(events)).values()) == {0.0}
+    assert set(time_shares(cost(events)).values()) == {0.0}

@@ -15,19 +15,19 @@ from grokscope.warning.rules import (
     Grokking,
     PaperOnset,
     PersistentOnset,
-    Record,
     Regression,
-    Rule,
+    RuleFold,
+    SignalRecord,
     fresh,
 )
 
 EVERY = 100
 
 
-def found(rule: Rule, values: Sequence[float], below: Iterable[int] = ()) -> Detected | None:
+def found(rule: RuleFold, values: Sequence[float], below: Iterable[int] = ()) -> Detected | None:
     """What the rule says of one record every 100 steps; it answers once, at the record that settles it."""
     below = set(below)
-    said = [rule.update(Record(index * EVERY, value, index in below)) for index, value in enumerate(values)]
+    said = [rule.update(SignalRecord(index * EVERY, value, index in below)) for index, value in enumerate(values)]
     answers = [answer for answer in said if answer is not None]
     assert len(answers) <= 1
     if answers:
@@ -39,7 +39,7 @@ def step_of(found: Detected | None) -> int | None:
     return None if found is None else found.step
 
 
-def steps(rule: Rule, values: Sequence[float], below: Iterable[int] = ()) -> tuple[int, int] | None:
+def steps(rule: RuleFold, values: Sequence[float], below: Iterable[int] = ()) -> tuple[int, int] | None:
     """The record dated to and the one known at."""
     detected = found(rule, values, below)
     return None if detected is None else (detected.step // EVERY, detected.confirmed_at // EVERY)

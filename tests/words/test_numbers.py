@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from grokscope.words.durations import duration
 from grokscope.words.numbers import (
     assigned,
-    between,
+    bracketed,
     count,
     counted,
     estimate,
@@ -16,7 +16,7 @@ from grokscope.words.numbers import (
     p_value,
     parts_of_whole,
     percent,
-    short,
+    short_count,
 )
 
 
@@ -39,7 +39,13 @@ def test_a_number_is_read_back_to_its_digits(size: float, sign: int) -> None:
 
 def test_counts_and_durations() -> None:
     assert [count(12345), count(float("nan")), count(None)] == ["12,345", "–", "–"]
-    assert [short(900), short(1234), short(40000), short(3.5e6), short(0.25)] == ["900", "1.23k", "40k", "3.5M", "0.25"]
+    assert [short_count(900), short_count(1234), short_count(40000), short_count(3.5e6), short_count(0.25)] == [
+        "900",
+        "1.23k",
+        "40k",
+        "3.5M",
+        "0.25",
+    ]
     assert [duration(value) for value in (5, 65, 3665, 90000, -1, None)] == [
         "5 s", "1 min 05 s", "1 h 01 min", "1 d 1 h", "–", "–",
     ]  # fmt: skip
@@ -48,7 +54,7 @@ def test_counts_and_durations() -> None:
 def test_what_is_made_of_numbers() -> None:
     assert [percent(0.9731), percent(0.5, 0), percent(None)] == ["97.3 %", "50 %", "–"]
     assert [p_value(0.0312), p_value(1.0), p_value(1e-20), p_value(None)] == ["0.031", "1", "< 1e-15", "–"]
-    assert between(0.9, None) == "[0.9, –]"
+    assert bracketed(0.9, None) == "[0.9, –]"
     assert estimate(percent)((0.5, 0.25, 0.75)) == "50.0 % [25.0 %, 75.0 %]"
     assert parts_of_whole((3, 4, 1200)) == "3/4/1,200"
     assert [counted(1, "run"), counted(1200, "run")] == ["1 run", "1,200 runs"]

@@ -14,9 +14,9 @@ from grokscope.tui.actions import bindings
 from grokscope.tui.moment import Moment
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.view import View
-from grokscope.tui.widgets.axes import MARK_COLOURS, Axes, Line, Picture
-from grokscope.tui.widgets.chart import GLYPHS, Mark, marks_of
-from grokscope.tui.widgets.signals import logarithmic, signal_of, signals_of, title
+from grokscope.tui.widgets.axes import MARK_COLOURS, Axes, Picture, TickLine
+from grokscope.tui.widgets.chart import EVENT_GLYPHS, Mark, marks_of
+from grokscope.tui.widgets.signals import logarithmic, signal_curves, signal_of, title
 from grokscope.tui.widgets.transport import Transport
 from grokscope.words.clean import clean
 from grokscope.words.numbers import count, number
@@ -29,7 +29,7 @@ def quantities(view: View) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {"commutator defect": ("defect",)}
     found[ACCURACY] = (f"train.{view.metric}", f"test.{view.metric}")
     found["loss"] = ("train.loss", "test.loss")
-    found |= {title(view, name): (name,) for name, _ in signals_of(view)}
+    found |= {title(view, name): (name,) for name, _ in signal_curves(view)}
     found["loss of the batch"] = ("trained.loss",)
     return found
 
@@ -86,11 +86,11 @@ class ChartScreen(RunScreen):
     def _marks(self) -> tuple[Mark, ...]:
         return marks_of(self.moment.view, signal_of(self._curves[-1]))
 
-    def _lines(self) -> tuple[Line, ...]:
+    def _lines(self) -> tuple[TickLine, ...]:
         """The run's own curves, then the overlaid ones."""
         names = self._curves
         own = [
-            Line(
+            TickLine(
                 self._name_of(name, len(names) > 1),
                 self.moment.view.curve(name).rows,
                 f"series-{index}",
@@ -99,7 +99,9 @@ class ChartScreen(RunScreen):
             for index, name in enumerate(names, start=1)
         ]
         over = [
-            Line(clean(overlay.name, 40), overlay.view.curve(names[-1]).rows, f"series-{1 + (len(names) + index) % 6}")
+            TickLine(
+                clean(overlay.name, 40), overlay.view.curve(names[-1]).rows, f"series-{1 + (len(names) + index) % 6}"
+            )
             for index, overlay in enumerate(self.moment.overlays)
         ]
         return tuple(line for line in (*own, *over) if len(line.rows))
@@ -115,7 +117,7 @@ class ChartScreen(RunScreen):
         name = clean(self.moment.name, 40)
         return f"{name} {words}" if several else name
 
-    def _whole_window(self, lines: tuple[Line, ...]) -> tuple[float, float]:
+    def _whole_window(self, lines: tuple[TickLine, ...]) -> tuple[float, float]:
         return 0.0, max([self.moment.horizon, *(float(line.rows[-1, 0]) for line in lines)])
 
     def _log(self) -> bool:
@@ -143,7 +145,7 @@ class ChartScreen(RunScreen):
             (f"  {place} · {scale} · {name} · {state.glyph} {state.word}", "$foreground 65%"),
         )
 
-    def _readout(self, lines: tuple[Line, ...], marks: tuple[Mark, ...]) -> Content:
+    def _readout(self, lines: tuple[TickLine, ...], marks: tuple[Mark, ...]) -> Content:
         """What the curves say at the cursor."""
         step = self.at_step if self.at_step is not None else self.moment.present
         parts: list[Content | tuple[str, str] | str] = [(f" step {count(step)} ", "bold")]
@@ -156,7 +158,7 @@ class ChartScreen(RunScreen):
                 if len(row) > 5 and row[5] > 0:
                     parts.append((" below floor", "$warning"))
         here = [mark for mark in marks if mark.step == step]
-        parts += [(f"  {GLYPHS[mark.kind]} {mark.text or mark.kind}", "bold $accent") for mark in here]
+        parts += [(f"  {EVENT_GLYPHS[mark.kind]} {mark.text or mark.kind}", "bold $accent") for mark in here]
         return Content.assemble(*parts)
 
     def _samples(self) -> np.ndarray:
@@ -224,19 +226,19 @@ class ChartScreen(RunScreen):
         self.action_zoom(1 / 1.5)
 
 
-def _at(line: Line, step: float) -> np.ndarray | None:
+def _at(line: TickLine, step: float) -> np.ndarray | None:
     index = int(np.searchsorted(line.rows[:, 0], step, side="right"))
     row: np.ndarray | None = line.rows[index - 1] if index else None
     return row
 
 
-def _legend(lines: tuple[Line, ...], marks: tuple[Mark, ...]) -> Content:
+def _legend(lines: tuple[TickLine, ...], marks: tuple[Mark, ...]) -> Content:
     parts: list[Content | tuple[str, str] | str] = [" "]
     for line in lines:
         parts += [("━━ ", f"${line.colour}"), f"{line.name}   "]
     for mark in marks:
         parts += [
-            (f"{GLYPHS[mark.kind]} ", f"${MARK_COLOURS[mark.kind]}"),
+            (f"{EVENT_GLYPHS[mark.kind]} ", f"${MARK_COLOURS[mark.kind]}"),
             f"{mark.text or mark.kind} {count(mark.step)}   ",
         ]
     return Content.assemble(*parts)

@@ -14,11 +14,11 @@ from grokscope.tui.moment import Moment
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.widgets.chart import AccuracyChart, Chart, DefectChart, LossChart
 from grokscope.tui.widgets.drawn import ShowsMoment
-from grokscope.tui.widgets.event_log import EventLog
-from grokscope.tui.widgets.forecast import Forecast
+from grokscope.tui.widgets.event_log import EventLogPanel
+from grokscope.tui.widgets.forecast import ForecastPanel
 from grokscope.tui.widgets.notices import Notices
 from grokscope.tui.widgets.run_line import RunLine
-from grokscope.tui.widgets.signals import Signals
+from grokscope.tui.widgets.signals import SignalsPanel
 from grokscope.tui.widgets.transport import Transport
 from grokscope.tui.widgets.treatments import Treatments
 
@@ -30,7 +30,16 @@ _PANELS = {
     "treat": "#treat",
     "events": "#events",
 }
-_SHOWN: tuple[type[ShowsMoment], ...] = (RunLine, Chart, Forecast, Treatments, Signals, EventLog, Notices, Transport)
+_SHOWN: tuple[type[ShowsMoment], ...] = (
+    RunLine,
+    Chart,
+    ForecastPanel,
+    Treatments,
+    SignalsPanel,
+    EventLogPanel,
+    Notices,
+    Transport,
+)
 _BESIDE = ("forecast", "treat", "events")
 
 _WIDE, _TALL = 120, 34
@@ -51,11 +60,11 @@ class WatchScreen(RunScreen):
             with Container(id="curves"):
                 yield AccuracyChart(id="accuracy")
                 yield LossChart(id="loss")
-            yield Signals(id="signals")
+            yield SignalsPanel(id="signals")
             with Container(id="side"):
-                yield Forecast(id="forecast", classes="-chosen")
+                yield ForecastPanel(id="forecast", classes="-chosen")
                 yield Treatments(id="treat")
-                yield EventLog(id="events")
+                yield EventLogPanel(id="events")
         yield Input(placeholder="words of the event log, -word to leave out; esc ends", id="event-filter", compact=True)
         yield Notices()
         yield Transport()
@@ -97,12 +106,12 @@ class WatchScreen(RunScreen):
 
     @on(Input.Changed, "#event-filter")
     def _filtering(self, event: Input.Changed) -> None:
-        self.query_one(EventLog).wanted = event.value
+        self.query_one(EventLogPanel).wanted = event.value
 
     @on(Input.Submitted, "#event-filter")
     def _filtered(self, event: Input.Submitted) -> None:
         event.input.set_class(bool(event.value), "-open")
-        self.query_one(EventLog).focus()
+        self.query_one(EventLogPanel).focus()
 
     def key_escape(self) -> None:
         """Step out of whatever is open."""
@@ -110,6 +119,6 @@ class WatchScreen(RunScreen):
         if entry.has_class("-open"):
             entry.value = ""
             entry.remove_class("-open")
-            self.query_one(EventLog).focus()
+            self.query_one(EventLogPanel).focus()
         elif self.maximized is not None:
             self.minimize()

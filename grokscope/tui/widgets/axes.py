@@ -8,10 +8,11 @@ from textual.color import Color
 from textual.reactive import reactive
 from textual_plot import AxisFormatter, HiResMode, NumericAxisFormatter, PlotWidget
 
-from grokscope.tui.raster import Floats, limits
+from grokscope.contract.arrays import Floats
+from grokscope.tui.raster import limits
 from grokscope.tui.series import Rows, extremes
 from grokscope.tui.widgets.chart import Mark
-from grokscope.words.numbers import number, short
+from grokscope.words.numbers import number, short_count
 
 MARK_COLOURS = {
     "memorized": "series-4", "onset": "series-5", "turned": "series-2", "grokked": "series-3", "regressed": "series-6",
@@ -33,10 +34,10 @@ class Powers(AxisFormatter):
 
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
         values = [10**tick for tick in ticks]
-        return [short(value) if 1e-3 <= value < 1e6 else number(value, 2) for value in values]
+        return [short_count(value) if 1e-3 <= value < 1e6 else number(value, 2) for value in values]
 
 
-class Steps(NumericAxisFormatter):
+class StepTicks(NumericAxisFormatter):
     def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
         return [f"{tick:,.0f}" if float(tick).is_integer() else f"{tick:,.4g}" for tick in ticks]
 
@@ -47,7 +48,7 @@ class Values(NumericAxisFormatter):
 
 
 @dataclass(frozen=True)
-class Line:
+class TickLine:
     """One curve of the full chart. rows: [n, 2 or more]; columns 2 and 3 are the quartiles where `band`."""
 
     name: str
@@ -61,7 +62,7 @@ class Line:
 class Picture:
     """Everything the chart shows."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[TickLine, ...]
     marks: tuple[Mark, ...]
     window: tuple[float, float]
     log: bool
@@ -107,7 +108,7 @@ class Axes(PlotWidget, can_focus=False):
 
     def _set_axes(self, picture: Picture) -> None:
         left, right = picture.window
-        self.set_x_formatter(Steps())
+        self.set_x_formatter(StepTicks())
         self.set_xlimits(left, right if right > left else left + 1)
         shown = [line.rows[(line.rows[:, 0] >= left) & (line.rows[:, 0] <= right)] for line in picture.lines]
         values = [
@@ -118,7 +119,7 @@ class Axes(PlotWidget, can_focus=False):
         self.set_ylimits(*(float(edge) for edge in _drawn(np.array([bottom, top]), picture.log)))
         self.set_xlabel("step")
 
-    def _draw(self, line: Line, picture: Picture) -> None:
+    def _draw(self, line: TickLine, picture: Picture) -> None:
         left, right = picture.window
         inside = line.rows[(line.rows[:, 0] >= left) & (line.rows[:, 0] <= right)]
         rows = extremes(inside, max(16, self.size.width)) if len(inside) else inside

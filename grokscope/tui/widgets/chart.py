@@ -9,14 +9,15 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from grokscope.contract.arrays import Floats
 from grokscope.tui.moment import Moment
-from grokscope.tui.raster import Canvas, Floats, Scale, limits
+from grokscope.tui.raster import Canvas, Scale, limits
 from grokscope.tui.series import Series
 from grokscope.tui.view import View
 from grokscope.tui.widgets.drawn import Drawn, Inks
-from grokscope.words.numbers import number, percent, short
+from grokscope.words.numbers import number, percent, short_count
 
-GLYPHS = {
+EVENT_GLYPHS = {
     "memorized": "▲", "onset": "◆", "turned": "▽", "grokked": "★", "regressed": "☆", "fired": "●", "treated": "✚",
 }  # fmt: skip
 _GUTTER = 7
@@ -137,7 +138,7 @@ def _ticks(scale: Scale, height: int) -> dict[int, str]:
         if -0.01 <= up <= 1.01:
             line = round((1 - up) * (height - 1))
             if all(abs(line - other) > 1 for other in lines):
-                lines[line] = short(value) if abs(value) >= 1e-3 or value == 0 else number(value, 1)
+                lines[line] = short_count(value) if abs(value) >= 1e-3 or value == 0 else number(value, 1)
     return lines
 
 
@@ -173,14 +174,14 @@ def _foot(width: int, scale: Scale, columns: dict[int, Mark], inks: Inks) -> lis
         return True
 
     for x, mark in columns.items():
-        cells[x], styles[x] = GLYPHS[mark.kind], inks[mark.kind]
+        cells[x], styles[x] = EVENT_GLYPHS[mark.kind], inks[mark.kind]
     for x, mark in sorted(columns.items()):
-        text = short(mark.step)
+        text = short_count(mark.step)
         if not put(x + 1, text, inks[mark.kind], apart=0):
             put(x - len(text), text, inks[mark.kind], apart=0)
-    right = short(scale.right)
+    right = short_count(scale.right)
     put(width - len(right), right, inks["axis"])
-    put(0, short(scale.left), inks["axis"])
+    put(0, short_count(scale.left), inks["axis"])
     return list(Segment.simplify(Segment(cell, style) for cell, style in zip(cells, styles, strict=True)))
 
 

@@ -28,7 +28,7 @@ _INKS = {
 }
 
 
-class EventLog(Drawn, can_focus=True):
+class EventLogPanel(Drawn, can_focus=True):
     """Scrolls by itself: a scroll view would lay the whole screen out anew for every line that comes, which was more
     than half of the work of following a run."""
 

@@ -10,23 +10,23 @@ from textual.strip import Strip
 
 from grokscope.settings.values import dotted
 from grokscope.tui.moment import Moment
-from grokscope.tui.view import DETECTIONS, Detected, View
-from grokscope.tui.widgets.chart import GLYPHS
+from grokscope.tui.view import SHOWN_DETECTIONS, Transition, View
+from grokscope.tui.widgets.chart import EVENT_GLYPHS
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
 from grokscope.words.clean import clean
 from grokscope.words.durations import duration
+from grokscope.words.events import EventRecord
 from grokscope.words.numbers import MISSING, count, number
 
 _SAID = {
     "v", "run", "seq", "time", "event", "step", "law", "grok_step", "interval", "no_interval", "lead_steps",
     "lead_seconds", "probability", "abstained", "stage", "candidates",
 }  # fmt: skip
-Event = Mapping[str, Any]
-Line = tuple[str, str, str]
+PanelLine = tuple[str, str, str]
 """Label, value and the ink of the value."""
 
 
-class Forecast(Drawn, can_focus=True):
+class ForecastPanel(Drawn, can_focus=True):
     ALLOW_MAXIMIZE = True
 
     def watch_moment(self, old: Moment, new: Moment) -> None:
@@ -41,13 +41,13 @@ class Forecast(Drawn, can_focus=True):
             if not label:
                 drawn += [strip((f" {part}", style)) for part in wrap(value, width - 1)]
                 continue
-            glyph = f"{GLYPHS.get(label, ' ')} "
-            mark = style if label in GLYPHS else inks["plain"]
+            glyph = f"{EVENT_GLYPHS.get(label, ' ')} "
+            mark = style if label in EVENT_GLYPHS else inks["plain"]
             drawn.append(strip(" ", (glyph, mark), (f"{label:<10}", inks["muted"]), (value, style + Style(bold=True))))
         return drawn[:height]
 
 
-def lines(view: View) -> Iterator[Line]:
+def lines(view: View) -> Iterator[PanelLine]:
     """What the panel says, most important first: what is expected before what was found, until the run has grokked."""
     newest = view.forecasts[-1] if view.forecasts else None
     expected, found = _expected(newest, view.step), _detected(view)
@@ -56,7 +56,7 @@ def lines(view: View) -> Iterator[Line]:
     yield from _comparison(view, newest or {})
 
 
-def _expected(newest: Event | None, now: int) -> Iterator[Line]:
+def _expected(newest: EventRecord | None, now: int) -> Iterator[PanelLine]:
     if newest is None:
         yield "", "no forecast yet", "muted"
         return
@@ -67,8 +67,8 @@ def _expected(newest: Event | None, now: int) -> Iterator[Line]:
         yield from _projection(newest, now)
 
 
-def _detected(view: View) -> Iterator[Line]:
-    for name in DETECTIONS:
+def _detected(view: View) -> Iterator[PanelLine]:
+    for name in SHOWN_DETECTIONS:
         found = view.detection(name)
         yield name, _found(found) if found else MISSING, name if found else "muted"
     lost = view.detection("regressed")
@@ -77,7 +77,7 @@ def _detected(view: View) -> Iterator[Line]:
     yield from _lead(view)
 
 
-def _comparison(view: View, newest: Event) -> Iterator[Line]:
+def _comparison(view: View, newest: EventRecord) -> Iterator[PanelLine]:
     """Of the projection what matters less, and how it compares."""
     if newest.get("law"):
         yield "law", clean(newest["law"], 60), "plain"
@@ -96,12 +96,12 @@ def _result(view: View) -> Mapping[str, Any]:
     return result if isinstance(result, Mapping) else {}
 
 
-def _found(found: Detected) -> str:
+def _found(found: Transition) -> str:
     late = f" (known at {count(found.confirmed_at)})" if found.confirmed_at != found.step else ""
     return f"{count(found.step)}{late}"
 
 
-def _lead(view: View) -> Iterator[Line]:
+def _lead(view: View) -> Iterator[PanelLine]:
     onset, grokked = view.detection("onset"), view.detection("grokked")
     if onset is None:
         return
@@ -129,13 +129,13 @@ def _between(view: View, start: float, end: float) -> float | None:
     return max(0.0, last[1] - (first[1] if first else 0.0)) if last else None
 
 
-def _chance(event: Event) -> Iterator[Line]:
+def _chance(event: EventRecord) -> Iterator[PanelLine]:
     probability = event.get("probability")
     if isinstance(probability, int | float) and 0 < probability < 1:  # else it is no guess any more
         yield "chance", f"{probability:.0%} within budget", "strong"
 
 
-def _projection(event: Event, now: int) -> Iterator[Line]:
+def _projection(event: EventRecord, now: int) -> Iterator[PanelLine]:
     yield "grok step", _steps(event.get("grok_step")), "strong"
     interval = event.get("interval")
     if isinstance(interval, Mapping):
@@ -147,7 +147,7 @@ def _projection(event: Event, now: int) -> Iterator[Line]:
         yield "", f"no interval: {clean(event['no_interval'])}", "muted"
 
 
-def _left(event: Event, now: int) -> str:
+def _left(event: EventRecord, now: int) -> str:
     """To the projected grok step, from now: a projection that still holds is not made again."""
     grok_step, steps, seconds = (event.get(name) for name in ("grok_step", "lead_steps", "lead_seconds"))
     if not isinstance(grok_step, int | float):
@@ -159,7 +159,7 @@ def _left(event: Event, now: int) -> str:
     return f"{_steps(left)} steps, {wall}"
 
 
-def _others(event: Event) -> Iterator[Line]:
+def _others(event: EventRecord) -> Iterator[PanelLine]:
     """How far the laws that were not chosen are apart."""
     candidates = event.get("candidates")
     if not isinstance(candidates, Mapping):

@@ -2,7 +2,7 @@
 
 from textual.strip import Strip
 
-from grokscope.tui.liveness import State
+from grokscope.tui.liveness import RunLook
 from grokscope.tui.moment import Moment
 from grokscope.tui.widgets.drawn import Drawn, Inks, strip
 from grokscope.words.clean import clean
@@ -15,11 +15,11 @@ KEPT_IN_SIGHT = 8
 def notices(moment: Moment) -> list[str]:
     """Sentences, the most urgent first."""
     said = []
-    if moment.state is State.GONE:
+    if moment.state is RunLook.GONE:
         said.append("the run directory has vanished; showing what was read")
-    if moment.state is State.CRASHED and moment.whole.events:
+    if moment.state is RunLook.CRASHED and moment.whole.events:
         said.append("the trainer is gone without a last word; `grokscope run --resume` goes on from its checkpoint")
-    if moment.state is State.STALE:
+    if moment.state is RunLook.STALE:
         said.append("no heartbeat: the trainer, its machine or the connection to its disk hangs")
     if moment.loading is not None:
         said.append(f"reading the log, {moment.loading:.0%}: until then the curves are samples of it")

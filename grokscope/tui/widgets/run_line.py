@@ -3,23 +3,23 @@
 from rich.style import Style
 from textual.strip import Strip
 
-from grokscope.tui.liveness import State
+from grokscope.tui.liveness import RunLook
 from grokscope.tui.moment import Moment
 from grokscope.tui.widgets.drawn import Drawn, Inks, between, strip
 from grokscope.words.clean import clean
 from grokscope.words.durations import duration
-from grokscope.words.events import details
+from grokscope.words.events import event_details
 from grokscope.words.numbers import count, number
 
 _STATE_INKS = {
-    State.WAITING: "muted",
-    State.RUNNING: "good",
-    State.PAUSED: "warn",
-    State.FINISHED: "good",
-    State.STALE: "warn",
-    State.CRASHED: "bad",
-    State.GONE: "bad",
-    State.RECORDED: "strong",
+    RunLook.WAITING: "muted",
+    RunLook.RUNNING: "good",
+    RunLook.PAUSED: "warn",
+    RunLook.FINISHED: "good",
+    RunLook.STALE: "warn",
+    RunLook.CRASHED: "bad",
+    RunLook.GONE: "bad",
+    RunLook.RECORDED: "strong",
 }
 
 
@@ -34,7 +34,7 @@ class RunLine(Drawn):
         moment = self.moment
         first = between(self._who(inks), self._how_far(inks, width), width)
         second = between(
-            strip((" " + described(moment), inks["muted"])), progress(moment, max(10, width // 5), inks), width
+            strip((" " + heading(moment), inks["muted"])), progress(moment, max(10, width // 5), inks), width
         )
         return [first, second][:height]
 
@@ -56,7 +56,7 @@ class RunLine(Drawn):
         total = moment.total
         said = f"step {count(moment.view.step)}" + (f" of {count(total)}" if total else "")
         pace = moment.view.curve("trained.steps_per_second").last
-        if width >= 72 and pace == pace and moment.state in {State.RUNNING, State.PAUSED, State.STALE}:
+        if width >= 72 and pace == pace and moment.state in {RunLook.RUNNING, RunLook.PAUSED, RunLook.STALE}:
             said += f" · {number(pace)} steps/s"
         left = time_left(moment)
         if width >= 100 and left is not None:
@@ -82,15 +82,15 @@ def _shown(moment: Moment) -> tuple[object, ...]:
     )
 
 
-def described(moment: Moment) -> str:
+def heading(moment: Moment) -> str:
     """Task, backend and the settings that matter most, in one line."""
     started = moment.whole.started
-    return details(started) if started else moment.waiting or "waiting for the first event"
+    return event_details(started) if started else moment.waiting or "waiting for the first event"
 
 
 def time_left(moment: Moment) -> float | None:
     """Seconds to the last step at the present pace; None where nobody can say."""
-    if moment.total is None or moment.state is not State.RUNNING:
+    if moment.total is None or moment.state is not RunLook.RUNNING:
         return None
     estimated = moment.view.latest.get("trained", {}).get("seconds_left")
     if isinstance(estimated, int | float):

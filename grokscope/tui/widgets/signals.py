@@ -17,7 +17,7 @@ _SIGNED = "cosine"
 """Ending of a number that may be below 0, in runs that do not describe their signals."""
 
 
-def signals_of(view: View) -> list[tuple[str, Series]]:
+def signal_curves(view: View) -> list[tuple[str, Series]]:
     """Every signal there is: those that have rules first, then the others by name, block shares last."""
     shown = {name: curve for name, curve in view.series.items() if not name.startswith(_HIDDEN) and "." not in name}
     shown |= {name: curve for name, curve in view.series.items() if name.startswith("signals.")}
@@ -55,11 +55,11 @@ def _place(view: View, curve: str) -> tuple[bool, str]:
 
 
 def _drawn_from(moment: Moment) -> tuple[object, ...]:
-    curves = tuple((name, id(curve), len(curve)) for name, curve in signals_of(moment.view))
+    curves = tuple((name, id(curve), len(curve)) for name, curve in signal_curves(moment.view))
     return (*curves, moment.horizon, moment.log_scale)
 
 
-class Signals(Drawn, can_focus=True):
+class SignalsPanel(Drawn, can_focus=True):
     """As many sparklines as there is room for; scroll with the arrow keys for the others."""
 
     first: reactive[int] = reactive(0)
@@ -72,7 +72,7 @@ class Signals(Drawn, can_focus=True):
             self.redraw()
 
     def _caption(self) -> None:
-        signals = len(signals_of(self.moment.view))
+        signals = len(signal_curves(self.moment.view))
         self.entitle("3 signals", f"{signals} in all" if signals > self.content_size.height > 0 else "")
 
     def on_resize(self) -> None:
@@ -83,13 +83,13 @@ class Signals(Drawn, can_focus=True):
         self.redraw()
 
     def on_mouse_scroll_down(self) -> None:
-        self.first = min(self.first + 1, max(0, len(signals_of(self.moment.view)) - 1))
+        self.first = min(self.first + 1, max(0, len(signal_curves(self.moment.view)) - 1))
 
     def on_mouse_scroll_up(self) -> None:
         self.first = max(0, self.first - 1)
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
-        signals = signals_of(self.moment.view)
+        signals = signal_curves(self.moment.view)
         if not signals:
             return [strip((" no signals yet", inks["muted"]))]
         shown = signals[self.first :] if len(signals) > height else signals

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widgets import Checkbox, Input, Static
 
 from grokscope.tui.actions import bindings
-from grokscope.tui.control import Standing, standing
+from grokscope.tui.control import ToggleState, standing
 from grokscope.tui.moment import Moment
 from grokscope.tui.view import Treated
 from grokscope.tui.widgets.drawn import ShowsMoment
@@ -52,10 +52,10 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
         if not self.query("#history"):
             return
         kinds = kinds_of(new)
-        if [row.kind for row in self.query(Row)] != list(kinds):
-            await self.query(Row).remove()
-            await self.mount(*(Row(kind, new.whole.defaults(kind)) for kind in kinds), after="#none")
-        for row in self.query(Row):
+        if [row.kind for row in self.query(TreatmentRow)] != list(kinds):
+            await self.query(TreatmentRow).remove()
+            await self.mount(*(TreatmentRow(kind, new.whole.defaults(kind)) for kind in kinds), after="#none")
+        for row in self.query(TreatmentRow):
             row.standing = standing(row.kind, new.view, new.requests)
             row.disabled = not new.state.listens
         self.entitle(_TITLE, _HOW if kinds and new.state.listens else "")
@@ -71,7 +71,7 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
     def _toggled(self, event: Checkbox.Changed) -> None:
         event.stop()
         row = event.checkbox.parent
-        if isinstance(row, Row) and event.value != row.standing.on:
+        if isinstance(row, TreatmentRow) and event.value != row.standing.on:
             row.show_acknowledged()
             self.post_message(self.Asked(row.kind, event.value, row.parameters))
 
@@ -79,9 +79,9 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
     def _edited(self, event: Input.Submitted) -> None:
         event.stop()
         row = event.input.parent
-        if isinstance(row, Row) and not row.standing.on:
+        if isinstance(row, TreatmentRow) and not row.standing.on:
             row.query_one(Checkbox).focus()
-        elif isinstance(row, Row):
+        elif isinstance(row, TreatmentRow):
             self.post_message(self.Asked(row.kind, True, row.parameters))
 
 
@@ -95,14 +95,14 @@ class Toggle(Checkbox, inherit_bindings=False):
         return "X" if self.value else " "
 
 
-class Parameters(Input):
+class ParametersField(Input):
     BINDINGS: ClassVar[list[BindingType]] = bindings("field")
 
 
-class Row(Horizontal):
+class TreatmentRow(Horizontal):
     """One kind: toggle, state in words, parameters."""
 
-    standing: reactive[Standing] = reactive(lambda: Standing(""), layout=False)
+    standing: reactive[ToggleState] = reactive(lambda: ToggleState(""), layout=False)
 
     def __init__(self, kind: str, defaults: Mapping[str, Any]) -> None:
         super().__init__()
@@ -112,14 +112,14 @@ class Row(Horizontal):
     def compose(self) -> ComposeResult:
         yield Toggle(Content(self.kind), compact=True)
         yield Static("", classes="state")
-        yield Parameters(written(self.defaults), placeholder="name=value …", compact=True)
+        yield ParametersField(written(self.defaults), placeholder="name=value …", compact=True)
 
     @property
     def parameters(self) -> dict[str, Any]:
         return parse_parameters(self.query_one(Input).value)
 
     def on_mount(self) -> None:
-        self.watch_standing(Standing(self.kind), self.standing)
+        self.watch_standing(ToggleState(self.kind), self.standing)
 
     def show_acknowledged(self) -> None:
         """Tick the box if the trainer has said that it is on: whatever the person pressed is a wish until then."""
@@ -127,7 +127,7 @@ class Row(Horizontal):
         with checkbox.prevent(Checkbox.Changed):
             checkbox.value = self.standing.on
 
-    def watch_standing(self, old: Standing, new: Standing) -> None:
+    def watch_standing(self, old: ToggleState, new: ToggleState) -> None:
         if not self.query(Checkbox):
             return
         self.show_acknowledged()

@@ -13,17 +13,18 @@ from typing import Any, Literal
 
 import numpy as np
 
+from grokscope.contract.arrays import Floats
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import rows_of
 from grokscope.warning.forecast.budgets import giveaway
 from grokscope.warning.forecast.forecaster import Forecaster, Projection, calibrate_on
-from grokscope.warning.forecast.intervals import LEVEL
+from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.forecast.landmarks import Mask, family_of, landmarks_of, settled
 from grokscope.warning.forecast.laws import LAWS
-from grokscope.warning.forecast.progress import Array, Progress
+from grokscope.warning.forecast.progress import Progress
 from grokscope.warning.trajectory import Trajectory
 
-FRACTIONS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
+TENTHS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
 FEWEST_RANKED = 5
 """Runs that grokked, and runs that did not, each, for an AUROC: with two of a kind it is a coin or two"""
 RELIABILITY_BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -35,7 +36,7 @@ Of = Literal["way", "step", "budget"]
 
 
 @dataclass(frozen=True)
-class Answer:
+class HeldOutAnswer:
     """What was said of a run that had been left out: at a fraction of its way to grokking, of its budget, or of the
     bank's median budget (a step then, the same for all)."""
 
@@ -156,7 +157,7 @@ def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration
     intervals = [covered for answer in way if (covered := _covered(answer)) is not None]
     return Backtest(
         left_out=left_out,
-        level=LEVEL,
+        level=FORECAST_LEVEL,
         runs=len(runs),
         grokked=sum(trajectory.grok_step is not None for trajectory in runs),
         configurations=len({configuration_of(trajectory) for trajectory in runs}),
@@ -172,7 +173,7 @@ def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration
     )
 
 
-def _answers(runs: Sequence[Trajectory], group_of: Callable[[Trajectory], Hashable]) -> Iterator[Answer]:
+def _answers(runs: Sequence[Trajectory], group_of: Callable[[Trajectory], Hashable]) -> Iterator[HeldOutAnswer]:
     groups = [group_of(trajectory) for trajectory in runs]
     if len(set(groups)) < 2:
         raise ValueError("a backtest leaves out one group of runs after the other, and here is only one")
@@ -187,13 +188,13 @@ def _answers(runs: Sequence[Trajectory], group_of: Callable[[Trajectory], Hashab
                 yield from _asked(forecaster, trajectory, horizon)
 
 
-def _asked(forecaster: Forecaster, trajectory: Trajectory, horizon: float) -> Iterator[Answer]:
+def _asked(forecaster: Forecaster, trajectory: Trajectory, horizon: float) -> Iterator[HeldOutAnswer]:
     """For as long as the run has not grokked: what it had come to by each step asked about, and not a row more."""
     grok = trajectory.grok_step
     wholes: list[tuple[Of, float]] = [("budget", trajectory.budget)]
     if grok is not None:
         wholes += [("way", grok), ("step", horizon)]
-    asked = sorted((int(fraction * whole), of, fraction) for of, whole in wholes for fraction in FRACTIONS)
+    asked = sorted((int(fraction * whole), of, fraction) for of, whole in wholes for fraction in TENTHS)
     wd = float(trajectory.facts.get("optimizer.wd", math.nan))
     progress, rows = Progress.of(trajectory.facts), list(rows_of(trajectory))[::-1]
     for step, of, fraction in asked:
@@ -202,17 +203,19 @@ def _asked(forecaster: Forecaster, trajectory: Trajectory, horizon: float) -> It
         while rows and rows[-1][0] <= step:
             progress.see(*rows.pop())
         said = forecaster.project(progress, trajectory.facts, trajectory.budget, grokked=False)
-        yield Answer(trajectory.name, wd, grok, step, fraction, of, said)
+        yield HeldOutAnswer(trajectory.name, wd, grok, step, fraction, of, said)
 
 
-def _by(answers: Iterable[Answer], key: Callable[[Answer], float]) -> list[tuple[float, list[Answer]]]:
-    groups: dict[float, list[Answer]] = {}
+def _by(
+    answers: Iterable[HeldOutAnswer], key: Callable[[HeldOutAnswer], float]
+) -> list[tuple[float, list[HeldOutAnswer]]]:
+    groups: dict[float, list[HeldOutAnswer]] = {}
     for answer in answers:
         groups.setdefault(key(answer), []).append(answer)
     return sorted(groups.items())
 
 
-def _errors(answers: Sequence[Answer], key: Callable[[Answer], float]) -> Iterator[Errors]:
+def _errors(answers: Sequence[HeldOutAnswer], key: Callable[[HeldOutAnswer], float]) -> Iterator[Errors]:
     for candidate in (*(law.name for law in LAWS), FORECAST):
         for at, group in _by(answers, key):
             ratios = np.array([ratio for answer in group if (ratio := _ratio(answer, candidate)) is not None])
@@ -228,20 +231,20 @@ def _errors(answers: Sequence[Answer], key: Callable[[Answer], float]) -> Iterat
             )
 
 
-def _ratio(answer: Answer, candidate: str) -> float | None:
+def _ratio(answer: HeldOutAnswer, candidate: str) -> float | None:
     """Predicted over true."""
     said = answer.said.grok_step if candidate == FORECAST else answer.said.candidates.get(candidate)
     return None if said is None or answer.grok_step is None else said / answer.grok_step
 
 
-def _covered(answer: Answer) -> float | None:
+def _covered(answer: HeldOutAnswer) -> float | None:
     low, high = answer.said.low, answer.said.high
     if low is None or high is None or answer.grok_step is None:
         return None
     return float(low <= answer.grok_step <= high)
 
 
-def _coverage(answers: Sequence[Answer], at: float) -> Coverage:
+def _coverage(answers: Sequence[HeldOutAnswer], at: float) -> Coverage:
     covered = [hit for answer in answers if (hit := _covered(answer)) is not None]
     widths = [answer.said.high / answer.said.low for answer in answers if answer.said.low and answer.said.high]
     projected = sum(answer.said.grok_step is not None for answer in answers)
@@ -250,7 +253,7 @@ def _coverage(answers: Sequence[Answer], at: float) -> Coverage:
     )
 
 
-def _odds(name: str, answers: Sequence[Answer]) -> Iterator[Odds]:
+def _odds(name: str, answers: Sequence[HeldOutAnswer]) -> Iterator[Odds]:
     for at, group in _by(answers, lambda answer: answer.fraction):
         said, true = _said_and_true(group)
         share = float(true.mean())
@@ -260,7 +263,7 @@ def _odds(name: str, answers: Sequence[Answer]) -> Iterator[Odds]:
         )  # fmt: skip
 
 
-def _reliability(name: str, answers: Sequence[Answer]) -> Iterator[Reliability]:
+def _reliability(name: str, answers: Sequence[HeldOutAnswer]) -> Iterator[Reliability]:
     said, grokked = _said_and_true(answers)
     bins = np.digitize(said, RELIABILITY_BINS[1:-1])
     for index, (low, high) in enumerate(pairwise(RELIABILITY_BINS)):
@@ -272,13 +275,13 @@ def _reliability(name: str, answers: Sequence[Answer]) -> Iterator[Reliability]:
             )
 
 
-def _said_and_true(answers: Sequence[Answer]) -> tuple[Array, Mask]:
+def _said_and_true(answers: Sequence[HeldOutAnswer]) -> tuple[Floats, Mask]:
     """Probabilities, and whether the runs grokked [n] each."""
     said = np.array([answer.said.probability for answer in answers], dtype=np.float64)
     return said, np.array([answer.grok_step is not None for answer in answers], dtype=bool)
 
 
-def _auroc(said: Array, true: Mask) -> float | None:
+def _auroc(said: Floats, true: Mask) -> float | None:
     """Share of pairs of a run that grokked and one that did not in which the first was thought likelier."""
     positive, negative = said[true], said[~true]
     if min(len(positive), len(negative)) < FEWEST_RANKED:
@@ -287,7 +290,7 @@ def _auroc(said: Array, true: Mask) -> float | None:
     return float(((difference > 0) + 0.5 * (difference == 0)).mean())
 
 
-def _projected(answers: Sequence[Answer]) -> float:
+def _projected(answers: Sequence[HeldOutAnswer]) -> float:
     return float(_mean([float(answer.said.grok_step is not None) for answer in answers]) or 0.0)
 
 

@@ -10,7 +10,7 @@ MOST_REASONS = 4
 """Why nothing was projected: so many reasons are named, the most frequent first"""
 
 
-def headline(tested: Backtest) -> str:
+def backtest_headline(tested: Backtest) -> str:
     """What was tested on what, and how."""
     return (
         f"{counted(tested.runs, 'run')} in {counted(tested.configurations, 'configuration')}, {tested.grokked} "
@@ -19,7 +19,7 @@ def headline(tested: Backtest) -> str:
     )
 
 
-def verdict(tested: Backtest) -> list[str]:
+def backtest_verdict(tested: Backtest) -> list[str]:
     """How far intervals and projections can be trusted, and why the forecaster was silent."""
     sentences = []
     if tested.covered is not None:

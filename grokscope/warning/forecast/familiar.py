@@ -39,7 +39,7 @@ def outside(known: Known, facts: Mapping[str, Fact], *, complete: bool) -> dict[
     return differing
 
 
-def in_words(key: str, value: Fact | None, known: Known) -> str:
+def fact_in_words(key: str, value: Fact | None, known: Known) -> str:
     """`optimizer.lr 0.1 (the bank has 0.001 to 0.003)`."""
     had = known.get(key, (None,))
     return f"{key} {_word(value)} ({'unset in the bank' if had == (None,) else f'the bank has {_range(had)}'})"

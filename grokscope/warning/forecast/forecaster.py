@@ -12,19 +12,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.warning.forecast.familiar import Known, in_words, is_complete, known_settings, outside
+from grokscope.contract.arrays import Floats
+from grokscope.warning.forecast.familiar import Known, fact_in_words, is_complete, known_settings, outside
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
 from grokscope.warning.forecast.landmarks import (
     FEWEST_EVALUATIONS,
-    Columns,
+    FeatureColumns,
     Landmarks,
     Mask,
     landmarks_of,
     settled,
 )
-from grokscope.warning.forecast.laws import FEWEST_RUNS, LAWS, Fitted, Law
+from grokscope.warning.forecast.laws import FEWEST_RUNS, LAWS, Fitted, ForecastLaw
 from grokscope.warning.forecast.probability import Logistic, fit_logistic, probability
-from grokscope.warning.forecast.progress import FEATURES, STAGES, Array, Progress, progress_of
+from grokscope.warning.forecast.progress import FEATURES, STAGES, Progress, progress_of
 from grokscope.warning.forecast.similarity import Neighbours, fit_neighbours, strangeness
 from grokscope.warning.trajectory import TREATED_FROM, Fact, Trajectory
 
@@ -77,7 +78,7 @@ class Projection:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class JudgedLaw:
     """One law asked about rows of configurations that it was not fitted to: those of a stage, or all."""
 
     share: float
@@ -87,9 +88,9 @@ class Judged:
     configurations: int
     folds: NDArray[np.int64]
     """Index of the fit without that configuration [n]"""
-    signed: Array
+    signed: Floats
     """log true − log predicted [n]"""
-    weights: Array
+    weights: Floats
     """Votes [n]"""
 
 
@@ -97,12 +98,12 @@ class Judged:
 class FittedLaw:
     """A law and what it keeps of the bank, whole and without each configuration."""
 
-    law: Law
+    law: ForecastLaw
     whole: Fitted
     folds: Sequence[Fitted]
-    stages: Mapping[int, Judged]
+    stages: Mapping[int, JudgedLaw]
     """Where it speaks `OFTEN`"""
-    always: Judged
+    always: JudgedLaw
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +141,7 @@ class Forecaster:
         reason = reason_before_looking(progress, facts, budget, grokked=grokked)
         if reason is not None:
             return Projection(step, stage, CERTAIN.get(reason), abstained=reason)
-        columns: Columns = dict(zip(FEATURES, progress.features()[:, None], strict=True))
+        columns: FeatureColumns = dict(zip(FEATURES, progress.features()[:, None], strict=True))
         if strangeness(self.neighbours, columns)[0] > 1:
             return Projection(step, stage, abstained=self._unlike(facts))
         index = STAGES.index(stage)
@@ -169,7 +170,7 @@ class Forecaster:
 
     def unfamiliar(self, facts: Mapping[str, Fact]) -> list[str]:
         """Settings outside of what the bank has, in words."""
-        return [in_words(key, value, self.settings) for key, value in self._outside(facts).items()]
+        return [fact_in_words(key, value, self.settings) for key, value in self._outside(facts).items()]
 
     def _outside(self, facts: Mapping[str, Fact]) -> Mapping[str, Fact | None]:
         return outside(self.settings, facts, complete=self.complete)
@@ -189,7 +190,7 @@ class Forecaster:
             return UNJUDGED.format(self.configurations)
         return SILENT
 
-    def _probability(self, columns: Columns, law: str | None, stage: int, budget: int) -> float | None:
+    def _probability(self, columns: FeatureColumns, law: str | None, stage: int, budget: int) -> float | None:
         """By the logistic for the bank's horizon; for a shorter budget, times the part of it that the law allows."""
         if self.logistic is None:
             return None
@@ -204,7 +205,7 @@ class Forecaster:
         return whole * min(1.0, until[0] / until[1])
 
     def _interval(
-        self, law: str, stage: int, columns: Columns, point: float, facts: Mapping[str, Fact]
+        self, law: str, stage: int, columns: FeatureColumns, point: float, facts: Mapping[str, Fact]
     ) -> tuple[float | None, float | None, str | None]:
         """From errors at this stage; where too few configurations were ever in it, from those on all of the way."""
         known = self.laws[law].stages[stage]
@@ -221,11 +222,11 @@ class Forecaster:
         now = math.log(max(columns["step"][0], 1.0))
         return math.exp(min(max(low, now), point)), math.exp(max(high, point)), None
 
-    def _fold_predictions(self, law: str, known: Judged, columns: Columns) -> Array:
+    def _fold_predictions(self, law: str, known: JudgedLaw, columns: FeatureColumns) -> Floats:
         fitted = self.laws[law]
         whole = fitted.law.log_steps(fitted.whole, columns)[0]
         said = np.array([fitted.law.log_steps(fold, columns)[0] for fold in fitted.folds])
-        result: Array = np.where(np.isfinite(said), said, whole)[known.folds]
+        result: Floats = np.where(np.isfinite(said), said, whole)[known.folds]
         return result
 
 
@@ -265,7 +266,11 @@ def _fit_laws(landmarks: Landmarks) -> dict[str, FittedLaw]:
 
 
 def _fit_law(
-    law: Law, timed: Landmarks, kept: Sequence[Landmarks], left: Sequence[Columns], fold_of: NDArray[np.int64]
+    law: ForecastLaw,
+    timed: Landmarks,
+    kept: Sequence[Landmarks],
+    left: Sequence[FeatureColumns],
+    fold_of: NDArray[np.int64],
 ) -> FittedLaw:
     folds = [law.fit(rows) for rows in kept]
     said = np.full(len(timed), np.nan)
@@ -277,14 +282,14 @@ def _fit_law(
     return FittedLaw(law, law.fit(timed), folds, often, _judged(signed, timed.configuration, fold_of, at >= 0))
 
 
-def _judged(signed: Array, configuration: NDArray[np.int64], fold_of: NDArray[np.int64], rows: Mask) -> Judged:
+def _judged(signed: Floats, configuration: NDArray[np.int64], fold_of: NDArray[np.int64], rows: Mask) -> JudgedLaw:
     heard = rows & np.isfinite(signed)
     if not heard.any():
-        return Judged(0.0, math.inf, 0, fold_of[heard], signed[heard], signed[heard])
+        return JudgedLaw(0.0, math.inf, 0, fold_of[heard], signed[heard], signed[heard])
     weights = votes(configuration[heard])
     error = float(np.average(np.abs(signed[heard]), weights=weights))
     count = len(np.unique(configuration[heard]))
-    return Judged(heard.sum() / rows.sum(), error, count, fold_of[heard], signed[heard], weights)
+    return JudgedLaw(heard.sum() / rows.sum(), error, count, fold_of[heard], signed[heard], weights)
 
 
 def reason_before_looking(progress: Progress, facts: Mapping[str, Fact], budget: int, *, grokked: bool) -> str | None:

@@ -14,31 +14,31 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from grokscope.warning.forecast.progress import Array
+from grokscope.contract.arrays import Floats
 
-LEVEL = 0.9
+FORECAST_LEVEL = 0.9
 
 
-def fewest_configurations(level: float = LEVEL) -> int:
+def fewest_configurations(level: float = FORECAST_LEVEL) -> int:
     """Below this no finite interval of that level exists."""
     return math.ceil(level / (1 - level) - 1e-9)
 
 
-def votes(configuration: NDArray[np.int64]) -> Array:
+def votes(configuration: NDArray[np.int64]) -> Floats:
     """Weights [n] that give every configuration one vote of K + 1, shared by its rows; they sum to K / (K + 1)."""
     _, index, counts = np.unique(configuration, return_inverse=True, return_counts=True)
-    weights: Array = 1.0 / (counts[index] * (len(counts) + 1))
+    weights: Floats = 1.0 / (counts[index] * (len(counts) + 1))
     return weights
 
 
-def upper(values: Array, weights: Array, level: float) -> float:
+def upper(values: Floats, weights: Floats, level: float) -> float:
     """The smallest value with at least `level` of the votes at or below it; infinite where there is none."""
     order = np.argsort(values)
     reached = np.cumsum(weights[order]) >= level - 1e-9
     return float(values[order][reached.argmax()]) if reached.any() else math.inf
 
 
-def interval(said: Array, errors: Array, weights: Array, level: float = LEVEL) -> tuple[float, float]:
+def interval(said: Floats, errors: Floats, weights: Floats, level: float = FORECAST_LEVEL) -> tuple[float, float]:
     """Both ends, in logarithms.
 
     `said` [n]: of the run in question, by the law fitted without the configuration of each row; `errors` [n]: absolute
@@ -47,7 +47,7 @@ def interval(said: Array, errors: Array, weights: Array, level: float = LEVEL) -
     return -upper(-(said - errors), weights, level), upper(said + errors, weights, level)
 
 
-def share_until(limit: float, said: Array, signed: Array, weights: Array) -> float:
+def share_until(limit: float, said: Floats, signed: Floats, weights: Floats) -> float:
     """Votes for grokking by `limit` (a logarithm); `signed` [n]: log true − log predicted. Never quite 0 or 1."""
     whole = float(weights.sum())
     within = float(weights[said + signed <= limit].sum())

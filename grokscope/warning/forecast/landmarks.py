@@ -14,18 +14,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.contract.arrays import Floats
 from grokscope.warning.configuration import configuration_of, settings_of
 from grokscope.warning.detection import rows_of
-from grokscope.warning.forecast.progress import FEATURES, Array, Progress
+from grokscope.warning.forecast.progress import FEATURES, Progress
 from grokscope.warning.trajectory import Fact, Trajectory
 
 SPREAD = 20
-GRID = 40
+LANDMARKS_A_RUN = 40
 FEWEST_EVALUATIONS = 4
 """Before that it is too early: there is no slope to look at"""
 
 Mask = NDArray[np.bool_]
-Columns = dict[str, Array]
+FeatureColumns = dict[str, Floats]
 """Features by name, each [n]."""
 
 
@@ -33,15 +34,15 @@ Columns = dict[str, Array]
 class Landmarks:
     """Rows [n]: a run at a step, run by run. Runs that never grokked within their budget are there; see `settled`."""
 
-    columns: Columns
+    columns: FeatureColumns
     run: NDArray[np.int64]
     configuration: NDArray[np.int64]
     """Runs that differ in their seeds alone share one"""
     family: NDArray[np.int64]
     """Runs of the same operation, whatever their lr, share one"""
-    grok_step: Array
+    grok_step: Floats
     """NaN where the run never grokked"""
-    budget: Array
+    budget: Floats
     spread: Mask
     grid: Mask
 
@@ -49,7 +50,7 @@ class Landmarks:
         return len(self.run)
 
     @property
-    def log_grok(self) -> Array:
+    def log_grok(self) -> Floats:
         """Of the grok step."""
         return np.log(self.grok_step)
 
@@ -107,7 +108,7 @@ def landmarks_of(trajectories: Sequence[Trajectory]) -> Landmarks:
 
 
 class _Row(NamedTuple):
-    features: Array
+    features: Floats
     spread: bool
     grid: bool
 
@@ -121,7 +122,10 @@ def _seen(trajectory: Trajectory) -> list[_Row]:
     steps = trajectory.columns["step"]
     steps = steps[steps < end]
     asked = np.array([]) if trajectory.grok_step is None else end * (np.arange(SPREAD) + 0.5) / SPREAD
-    spread, grid = _rows_at(steps, asked), _rows_at(steps, trajectory.budget * np.arange(1, GRID) / GRID, end)
+    spread, grid = (
+        _rows_at(steps, asked),
+        _rows_at(steps, trajectory.budget * np.arange(1, LANDMARKS_A_RUN) / LANDMARKS_A_RUN, end),
+    )
     progress = Progress.of(trajectory.facts)
     found: list[_Row] = []
     for index, (step, cells) in enumerate(rows_of(trajectory)):
@@ -134,7 +138,7 @@ def _seen(trajectory: Trajectory) -> list[_Row]:
     return found
 
 
-def _rows_at(steps: Array, asked: Array, end: float = math.inf) -> set[int]:
+def _rows_at(steps: Floats, asked: Floats, end: float = math.inf) -> set[int]:
     """The last row at or before each step asked for, if that is before `end`."""
     return {int(row) for row in np.searchsorted(steps, asked[asked < end], "right") - 1 if row >= 0}
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.warning.forecast.landmarks import Columns, Landmarks
-from grokscope.warning.forecast.progress import STAGES, Array
+from grokscope.contract.arrays import Floats
+from grokscope.warning.forecast.landmarks import FeatureColumns, Landmarks
+from grokscope.warning.forecast.progress import STAGES
 
 FEWEST_RUNS = 3
 """Grokking runs that a law is fitted to at least"""
@@ -25,16 +26,16 @@ Fitted = Any
 
 
 @dataclass(frozen=True)
-class Law:
+class ForecastLaw:
     """`fit(landmarks)` gives what `predict(fitted, columns)` [n] needs; NaN where the law is silent."""
 
     name: str
     words: str
     """What it goes by, for a person"""
     fit: Callable[[Landmarks], Fitted]
-    predict: Callable[[Fitted, Columns], Array]
+    predict: Callable[[Fitted, FeatureColumns], Floats]
 
-    def log_steps(self, fitted: Fitted, columns: Columns) -> Array:
+    def log_steps(self, fitted: Fitted, columns: FeatureColumns) -> Floats:
         """Logarithms of grok steps [n]. What should have happened already happens now."""
         now = np.log(np.maximum(columns["step"], 1.0))
         if fitted is None:
@@ -44,7 +45,7 @@ class Law:
         return np.where(np.isfinite(said), said, np.nan)
 
 
-def _decay(columns: Columns) -> Array:
+def _decay(columns: FeatureColumns) -> Floats:
     """log(lr · wd); -inf where nothing decays."""
     with np.errstate(divide="ignore"):
         return np.log(columns["lr"] * columns["wd"])
@@ -60,8 +61,8 @@ def _fit_decay_time(landmarks: Landmarks) -> Fitted:
     return (float(np.median(times)),) if len(times) >= FEWEST_RUNS else None
 
 
-def _predict_decay_time(fitted: Fitted, columns: Columns) -> Array:
-    result: Array = fitted[0] - _decay(columns)
+def _predict_decay_time(fitted: Fitted, columns: FeatureColumns) -> Floats:
+    result: Floats = fitted[0] - _decay(columns)
     return result
 
 
@@ -73,7 +74,7 @@ def _fit_same_lr(landmarks: Landmarks) -> Fitted:
     return (distinct, np.array(medians)) if len(distinct) else None
 
 
-def _predict_same_lr(fitted: Fitted, columns: Columns) -> Array:
+def _predict_same_lr(fitted: Fitted, columns: FeatureColumns) -> Floats:
     known, medians = fitted
     asked = np.column_stack([columns["lr"], columns["wd"]])
     same = (asked[:, None, :] == known[None, :, :]).all(axis=2)
@@ -83,7 +84,7 @@ def _predict_same_lr(fitted: Fitted, columns: Columns) -> Array:
 # --- from an event ----------------------------------------------------------------------------------------------------
 
 
-def _power_law(event: str) -> tuple[Callable[[Landmarks], Fitted], Callable[[Fitted, Columns], Array]]:
+def _power_law(event: str) -> tuple[Callable[[Landmarks], Fitted], Callable[[Fitted, FeatureColumns], Floats]]:
     """log t_grok = a + b log t_event, least squares over runs."""
 
     def fit(landmarks: Landmarks) -> Fitted:
@@ -98,9 +99,9 @@ def _power_law(event: str) -> tuple[Callable[[Landmarks], Fitted], Callable[[Fit
         b = float(deviation @ y) / spread if spread > 1e-12 else 0.0
         return float(y.mean() - b * x.mean()), b
 
-    def predict(fitted: Fitted, columns: Columns) -> Array:
+    def predict(fitted: Fitted, columns: FeatureColumns) -> Floats:
         a, b = fitted
-        result: Array = a + b * np.log(np.maximum(columns[event], 1.0))
+        result: Floats = a + b * np.log(np.maximum(columns[event], 1.0))
         return result
 
     return fit, predict
@@ -123,11 +124,11 @@ def _fit_first_passage(landmarks: Landmarks) -> Fitted:
     return (passage[0], float(np.median(kappa))) if len(kappa) >= FEWEST_RUNS else None
 
 
-def _predict_first_passage(fitted: Fitted, columns: Columns) -> Array:
+def _predict_first_passage(fitted: Fitted, columns: FeatureColumns) -> Floats:
     log_v, kappa = fitted
     drop = columns["log_norm_memorized"] - log_v
     delay = np.where(drop > 0, drop, np.nan) / (2 * kappa * columns["lr"] * columns["wd"])
-    said: Array = np.log(columns["memorized"] + delay)
+    said: Floats = np.log(columns["memorized"] + delay)
     return said
 
 
@@ -144,10 +145,10 @@ def _fit_crossing(signal: str) -> Callable[[Landmarks], Fitted]:
     return fit
 
 
-def _predict_crossing(signal: str, rate: str, direction: float) -> Callable[[Fitted, Columns], Array]:
+def _predict_crossing(signal: str, rate: str, direction: float) -> Callable[[Fitted, FeatureColumns], Floats]:
     """`direction`: 1 for a signal that has to rise, -1 for one that has to fall. Silent where it goes the other way."""
 
-    def predict(fitted: Fitted, columns: Columns) -> Array:
+    def predict(fitted: Fitted, columns: FeatureColumns) -> Floats:
         step, missing = columns["step"], direction * (fitted[0] - columns[signal])
         left = np.where(missing > 0, missing / (direction * columns[rate]), 0 * missing)
         usable = np.isfinite(columns["memorized"]) & (left >= 0) & (left < FARTHEST * step)
@@ -156,17 +157,19 @@ def _predict_crossing(signal: str, rate: str, direction: float) -> Callable[[Fit
     return predict
 
 
-def _crossing(name: str, words: str, signal: str, rate: str, direction: float) -> Law:
-    return Law(name, words, _fit_crossing(signal), _predict_crossing(signal, rate, direction))
+def _crossing(name: str, words: str, signal: str, rate: str, direction: float) -> ForecastLaw:
+    return ForecastLaw(name, words, _fit_crossing(signal), _predict_crossing(signal, rate, direction))
 
 
 SIMPLE = (
-    Law("decay time", "t = κ / (lr · wd)", _fit_decay_time, _predict_decay_time),
-    Law("same lr", "median of runs with this lr and wd", _fit_same_lr, _predict_same_lr),
-    Law("memorization", "power law in the memorization step", *_power_law("memorized")),
-    Law("onset", "power law in the defect's onset step", *_power_law("onset")),
-    Law("test-loss turn", "power law in the step of the turn", *_power_law("turn")),
-    Law("first passage", "weight norm since memorization, 2605.18845", _fit_first_passage, _predict_first_passage),
+    ForecastLaw("decay time", "t = κ / (lr · wd)", _fit_decay_time, _predict_decay_time),
+    ForecastLaw("same lr", "median of runs with this lr and wd", _fit_same_lr, _predict_same_lr),
+    ForecastLaw("memorization", "power law in the memorization step", *_power_law("memorized")),
+    ForecastLaw("onset", "power law in the defect's onset step", *_power_law("onset")),
+    ForecastLaw("test-loss turn", "power law in the step of the turn", *_power_law("turn")),
+    ForecastLaw(
+        "first passage", "weight norm since memorization, 2605.18845", _fit_first_passage, _predict_first_passage
+    ),
     _crossing("norm slope", "weight norm, going on like this", "log_norm", "norm_rate", -1),
     _crossing("loss slope", "test loss, going on like this", "log_test_loss", "loss_rate", -1),
     _crossing("accuracy slope", "test accuracy, going on like this", "logit", "logit_rate", 1),
@@ -177,7 +180,7 @@ SIMPLE = (
 # --- combinations -----------------------------------------------------------------------------------------------------
 
 
-def _said_by_all(fits: list[Fitted], columns: Columns) -> Array:
+def _said_by_all(fits: list[Fitted], columns: FeatureColumns) -> Floats:
     """[laws, n]"""
     return np.array([law.log_steps(fit, columns) for law, fit in zip(SIMPLE, fits, strict=True)])
 
@@ -201,16 +204,16 @@ def _fit_average(landmarks: Landmarks) -> Fitted:
     return fits, weights
 
 
-def _predict_average(fitted: Fitted, columns: Columns) -> Array:
+def _predict_average(fitted: Fitted, columns: FeatureColumns) -> Floats:
     fits, weights = fitted
     weight = weights[columns["stage"].astype(int)].T
     said = _said_by_all([fit if heard else None for fit, heard in zip(fits, weight.any(axis=1), strict=True)], columns)
     weight = weight * np.isfinite(said)
-    total: Array = (weight * np.where(np.isfinite(said), said, 0.0)).sum(axis=0) / weight.sum(axis=0)
+    total: Floats = (weight * np.where(np.isfinite(said), said, 0.0)).sum(axis=0) / weight.sum(axis=0)
     return total
 
 
-def _regressors(columns: Columns) -> Array:
+def _regressors(columns: FeatureColumns) -> Floats:
     """[n, k], without dimension: times in units of 1 / (lr · wd), so that a slope of zero is the law κ / (lr · wd)."""
     decay, step = _decay(columns), np.log(np.maximum(columns["step"], 1.0))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -236,7 +239,7 @@ def _fit_ridge(landmarks: Landmarks) -> Fitted:
     timed = landmarks.timed
     x, y = _regressors(timed.columns), timed.log_grok + _decay(timed.columns)
     usable = np.isfinite(y)
-    fits: list[tuple[float, Array, Array, Array] | None] = []
+    fits: list[tuple[float, Floats, Floats, Floats] | None] = []
     for stage in range(len(STAGES)):
         here = usable & (timed.columns["stage"] == stage)
         runs, rows = len(np.unique(timed.run[here])), int(here.sum())
@@ -244,7 +247,7 @@ def _fit_ridge(landmarks: Landmarks) -> Fitted:
     return fits
 
 
-def _ridge(x: Array, y: Array, penalty: float) -> tuple[float, Array, Array, Array]:
+def _ridge(x: Floats, y: Floats, penalty: float) -> tuple[float, Floats, Floats, Floats]:
     """Intercept, means, scales and slopes of standardized columns."""
     center, scale = standardization(x)
     z = standardized(x, center, scale)
@@ -252,7 +255,7 @@ def _ridge(x: Array, y: Array, penalty: float) -> tuple[float, Array, Array, Arr
     return float(y.mean()), center, scale, slopes
 
 
-def standardization(x: Array) -> tuple[Array, Array]:
+def standardization(x: Floats) -> tuple[Floats, Floats]:
     """Means and scales [k] of columns, of what is finite; 0 and 1 where nothing is."""
     known = np.isfinite(x)
     counts = np.maximum(known.sum(axis=0), 1)
@@ -261,24 +264,24 @@ def standardization(x: Array) -> tuple[Array, Array]:
     return center, np.sqrt(np.where(variance > 1e-12, variance, 1.0))
 
 
-def standardized(x: Array, center: Array, scale: Array) -> Array:
+def standardized(x: Floats, center: Floats, scale: Floats) -> Floats:
     """Within four scales of the mean; 0 where a value is missing."""
     return np.where(np.isfinite(x), np.clip((x - center) / scale, -4.0, 4.0), 0.0)
 
 
-def _predict_ridge(fitted: Fitted, columns: Columns) -> Array:
+def _predict_ridge(fitted: Fitted, columns: FeatureColumns) -> Floats:
     x, said = _regressors(columns), np.full(len(columns["step"]), np.nan)
     for stage, fit in enumerate(fitted):
         here = columns["stage"] == stage
         if fit is not None and here.any():
             intercept, center, scale, slopes = fit
             said[here] = intercept + standardized(x[here], center, scale) @ slopes
-    result: Array = said - _decay(columns)
+    result: Floats = said - _decay(columns)
     return result
 
 
 LAWS = (
     *SIMPLE,
-    Law("average", "all of them, weighted by their errors", _fit_average, _predict_average),
-    Law("regression", "ridge on settings, events and slopes", _fit_ridge, _predict_ridge),
+    ForecastLaw("average", "all of them, weighted by their errors", _fit_average, _predict_average),
+    ForecastLaw("regression", "ridge on settings, events and slopes", _fit_ridge, _predict_ridge),
 )

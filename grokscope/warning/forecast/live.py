@@ -8,10 +8,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from grokscope.events import Forecast, Interval, Number
+from grokscope.contract.signals import Number
+from grokscope.events import Forecast, Interval
 from grokscope.warning.forecast.bank import projection_of
 from grokscope.warning.forecast.forecaster import Projection
-from grokscope.warning.forecast.intervals import LEVEL
+from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.forecast.progress import Progress
 from grokscope.warning.trajectory import TREATED_FROM, cells_of, facts_of
 
@@ -69,7 +70,7 @@ class LiveForecast:
             return None
         projection = self.projection()
         pace = None if seconds_left is None else seconds_left / max(1, self._budget - projection.step)
-        event = event_of(projection, pace)
+        event = forecast_event(projection, pace)
         if self._said is not None and not materially_different(self._said, event.model_dump()):
             return None
         return event
@@ -86,12 +87,12 @@ class LiveForecast:
             self._row = {}
 
 
-def event_of(projection: Projection, seconds_per_step: float | None = None) -> Forecast:
+def forecast_event(projection: Projection, seconds_per_step: float | None = None) -> Forecast:
     """A projection as an event; steps are whole there."""
     lead = None if projection.grok_step is None else max(0.0, projection.grok_step - projection.step)
     interval = None
     if projection.low is not None and projection.high is not None:
-        interval = Interval(level=LEVEL, low=float(round(projection.low)), high=float(round(projection.high)))
+        interval = Interval(level=FORECAST_LEVEL, low=float(round(projection.low)), high=float(round(projection.high)))
     return Forecast(
         step=projection.step,
         stage=projection.stage,

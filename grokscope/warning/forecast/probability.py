@@ -6,16 +6,16 @@ things have moved. A run that waits longer is a row more often, so at any step i
 
 import numpy as np
 
-from grokscope.warning.forecast.landmarks import Columns, Landmarks
+from grokscope.contract.arrays import Floats
+from grokscope.warning.forecast.landmarks import FeatureColumns, Landmarks
 from grokscope.warning.forecast.laws import standardization, standardized
-from grokscope.warning.forecast.progress import Array
 
 PENALTY = 2.0
 """Of a standardized slope, in runs"""
 FEWEST_OUTCOMES = 3
 """Runs that grokked, and runs that did not, each, for any probability at all"""
 
-Logistic = tuple[float, Array, Array, Array, float]
+Logistic = tuple[float, Floats, Floats, Floats, float]
 """Intercept, means, scales, slopes; and the least that is left to either outcome"""
 
 
@@ -35,14 +35,14 @@ def fit_logistic(landmarks: Landmarks) -> Logistic | None:
     return float(coefficients[0]), center, scale, coefficients[1:], 1 / (configurations + 2)
 
 
-def probability(fitted: Logistic, columns: Columns) -> Array:
+def probability(fitted: Logistic, columns: FeatureColumns) -> Floats:
     """[n], of grokking within the budget that the bank's runs had. By the rule of succession never 0 or 1."""
     intercept, center, scale, slopes, least = fitted
     z = intercept + standardized(_regressors(columns), center, scale) @ slopes
     return np.clip(1 / (1 + np.exp(-z)), least, 1 - least)
 
 
-def _regressors(columns: Columns) -> Array:
+def _regressors(columns: FeatureColumns) -> Floats:
     step, decay = columns["step"], columns["lr"] * columns["wd"]
     with np.errstate(invalid="ignore", divide="ignore"):
         since = np.log(np.maximum(step, 1.0) / np.maximum(columns["memorized"], 1.0))
@@ -64,7 +64,7 @@ def _regressors(columns: Columns) -> Array:
         )
 
 
-def _newton(design: Array, outcome: Array, weight: Array) -> Array:
+def _newton(design: Floats, outcome: Floats, weight: Floats) -> Floats:
     """Penalized maximum likelihood; the intercept is free."""
     penalty = np.diag([1e-6, *[PENALTY] * (design.shape[1] - 1)])
     coefficients = np.zeros(design.shape[1])

@@ -11,12 +11,18 @@ from dataclasses import dataclass, field
 from operator import mul
 
 import numpy as np
-from numpy.typing import NDArray
 
-from grokscope.warning.detection import MEMORIZED, ONSET, TURN, Detections, memorization_of, rows_of, rules_of_table
+from grokscope.contract.arrays import Floats
+from grokscope.warning.detection import (
+    MEMORIZED,
+    ONSET,
+    TURN_RULE,
+    Detections,
+    memorization_of,
+    rows_of,
+    rules_of_table,
+)
 from grokscope.warning.trajectory import Fact, Trajectory
-
-Array = NDArray[np.float64]
 
 WINDOW = 6
 """Evaluations over which slopes are taken"""
@@ -91,14 +97,14 @@ class Progress:
                 self._norm_memorized = self._log_norm()
             elif watched.key == ONSET:
                 self.onset = detected.step
-            elif watched.key == TURN:
+            elif watched.key == TURN_RULE:
                 self.turn = step
         self._peak = max(self._peak, cells.get("test_loss", -math.inf))
         if "test_accuracy" in cells:
             self.evaluations += 1
             self._window.append((step, self._log_loss(), self._log_norm(), self._logit(), cells["test_accuracy"]))
 
-    def features(self) -> Array:
+    def features(self) -> Floats:
         """[len(FEATURES)]."""
         latest, gain = self._latest, self._gain()
         loss_rate, norm_rate, logit_rate, loss_roughness, accuracy_roughness = self._window_shape()
@@ -184,7 +190,7 @@ def progress_of(trajectory: Trajectory) -> Progress:
 def _landmarks(facts: Mapping[str, Fact]) -> Detections:
     """The detections that a forecast looks at."""
     rules = rules_of_table([], memorization_of(facts))
-    return Detections([each for each in rules if each.key in {MEMORIZED, ONSET, TURN}])
+    return Detections([each for each in rules if each.key in {MEMORIZED, ONSET, TURN_RULE}])
 
 
 def _number(facts: Mapping[str, Fact], key: str) -> float:

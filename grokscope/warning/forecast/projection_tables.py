@@ -3,22 +3,22 @@
 from collections.abc import Iterator
 
 from grokscope.warning.forecast.forecaster import Projection
-from grokscope.warning.forecast.intervals import LEVEL
+from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.forecast.laws import LAWS
 from grokscope.warning.relapse import relapse_of
 from grokscope.warning.trajectory import Trajectory
-from grokscope.words.names import STAGES
+from grokscope.words.names import STAGE_WORDS
 from grokscope.words.numbers import count, fixed, whole_percent
 from grokscope.words.table import Column, Table
 
-SILENT = 9.0
+UNKNOWN_ERROR = 9.0
 """Sorts laws whose error is not known behind the others"""
 
 
-def headline(trajectory: Trajectory, projection: Projection) -> str:
+def projection_headline(trajectory: Trajectory, projection: Projection) -> str:
     """Which run, how far, and in which stage."""
     grokked = "grokked" if trajectory.regress_step is None else "grokked and lost it again"
-    stage = grokked if trajectory.grok_step is not None else STAGES.get(projection.stage, "")
+    stage = grokked if trajectory.grok_step is not None else STAGE_WORDS.get(projection.stage, "")
     where = f"step {count(projection.step)} of {count(trajectory.budget)}"
     return f"{trajectory.name}: {where}" + (f", {stage}" if stage else "")
 
@@ -37,7 +37,7 @@ def answers(trajectory: Trajectory, projection: Projection) -> Iterator[tuple[st
         yield "grok step", f"{count(projection.grok_step)}, in {count(lead)} steps, by {projection.law}"
         if projection.low is not None and projection.high is not None:
             ends = f"{count(projection.low)} to {count(projection.high)}"
-            yield "interval", f"{ends}, {whole_percent(LEVEL)} of runs that grok"
+            yield "interval", f"{ends}, {whole_percent(FORECAST_LEVEL)} of runs that grok"
         else:
             yield "no interval", projection.no_interval or ""
 
@@ -45,7 +45,7 @@ def answers(trajectory: Trajectory, projection: Projection) -> Iterator[tuple[st
 def candidates_table(projection: Projection) -> Table:
     """A row a law that gives a grok step, the one with the smallest error first."""
     words = {law.name: law.words for law in LAWS}
-    names = sorted(projection.candidates, key=lambda name: projection.errors.get(name, SILENT))
+    names = sorted(projection.candidates, key=lambda name: projection.errors.get(name, UNKNOWN_ERROR))
     return Table(
         "laws",
         "Laws",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grokscope.warning.forecast.landmarks import Columns, Landmarks
-from grokscope.warning.forecast.progress import Array
+from grokscope.contract.arrays import Floats
+from grokscope.warning.forecast.landmarks import FeatureColumns, Landmarks
 
 TOLERANCE = 1.5
 """Times as far from the bank as the farthest of its own configurations is from the others"""
@@ -23,8 +23,8 @@ SAMPLED = 500
 class Neighbours:
     """Rows of the bank in a space where one unit is a usual difference."""
 
-    rows: Array
-    scale: Array
+    rows: Floats
+    scale: Floats
     radius: float
 
 
@@ -42,14 +42,14 @@ def fit_neighbours(landmarks: Landmarks) -> Neighbours:
     return Neighbours(rows, scale, radius)
 
 
-def strangeness(neighbours: Neighbours, columns: Columns) -> Array:
+def strangeness(neighbours: Neighbours, columns: FeatureColumns) -> Floats:
     """Distance to the nearest row of the bank, in radii [n]; above 1 is unlike all of them."""
     rows = _filled(_place(columns)) / neighbours.scale
-    nearest: Array = _distances(rows, neighbours.rows).min(axis=1)
+    nearest: Floats = _distances(rows, neighbours.rows).min(axis=1)
     return nearest / max(neighbours.radius, 1e-9)
 
 
-def _place(columns: Columns) -> Array:
+def _place(columns: FeatureColumns) -> Floats:
     return np.column_stack(
         [
             np.log(np.maximum(columns["step"], 1.0)),
@@ -63,18 +63,18 @@ def _place(columns: Columns) -> Array:
     )
 
 
-def _filled(x: Array) -> Array:
+def _filled(x: Floats) -> Floats:
     return np.where(np.isfinite(x), x, 0.0)
 
 
-def _scale(x: Array) -> Array:
+def _scale(x: Floats) -> Floats:
     """Half the spread of each column, but never so little that a constant one, or one unknown, would decide all."""
     low, high = np.nanquantile(np.where(np.isfinite(x).any(axis=0), x, 0.0), [0.1, 0.9], axis=0)
-    scale: Array = np.maximum((high - low) / 2, 0.2)
+    scale: Floats = np.maximum((high - low) / 2, 0.2)
     return scale
 
 
-def _distances(rows: Array, others: Array) -> Array:
+def _distances(rows: Floats, others: Floats) -> Floats:
     squares = (rows**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None, :] - 2 * rows @ others.T
-    distances: Array = np.sqrt(np.maximum(squares, 0.0))
+    distances: Floats = np.sqrt(np.maximum(squares, 0.0))
     return distances
