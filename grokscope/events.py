@@ -179,7 +179,7 @@ class Detection(Event):
 
     rule: Rule
     value: Number = Field(description="the signal at `step`")
-    cadence: int = Field(description="steps between the records the rule saw")
+    cadence: int | None = Field(None, description="steps between the records the rule saw, where that was settled")
     confirmed_at: int
 
 

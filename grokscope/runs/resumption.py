@@ -86,6 +86,17 @@ def resumption(directory: RunDirectory, layout: Layout, *, longer: bool = False,
     return Resumption(found, place, complaints)
 
 
+def events_until(file: Path, step: int) -> int:
+    """How many events stay where somebody's own loop goes on behind `step` steps, by a checkpoint of its own: those
+    before the first one that is damaged or was recorded later. Raises `Unreadable`."""
+    count = 0
+    for event in _events(file):
+        if event is None or event["seq"] != count or (event.get("step") or 0) > step:
+            break
+        count += 1
+    return count
+
+
 def make_way(directory: RunDirectory, plan: Resumption) -> None:
     """Remove the files that stand ahead of the step at which the run goes on. Raises `RunUnwritable`.
 
@@ -101,8 +112,10 @@ def make_way(directory: RunDirectory, plan: Resumption) -> None:
 
 
 def _going_on(place: Place, events: int, longer: bool) -> Place:
-    if not place.recorded or (place.final and longer):
+    if place.final and longer:
         return Place(seq=place.began, began=place.began, recorded=False)
+    if not place.recorded:
+        return place
     return replace(place, seq=min(place.seq + place.following, events), following=0)
 
 
@@ -119,8 +132,8 @@ def _believed(directory: RunDirectory, layout: Layout, survey: _Survey) -> tuple
 
 def _checked(found: Checkpoint, survey: _Survey) -> Checkpoint:
     if found.place.seq > survey.intact:
-        held = f"{survey.intact:,} events" + (" before a damaged line" if survey.damage else "")
-        raise Unreadable(f"{found.file} was written behind {found.place.seq:,} events, and the log holds {held}")
+        held = _counted(survey.intact) + (" before a damaged line" if survey.damage else "")
+        raise Unreadable(f"{found.file} was written behind {_counted(found.place.seq)}, and the log holds {held}")
     for place, step, digest in survey.checkpoints:
         if place >= found.place.seq and step == found.state.step:
             if digest != found.digest:
@@ -165,6 +178,9 @@ def _loss(found: Checkpoint | None, steps: Iterable[int]) -> str:
     known = list(steps)
     first, last = min(known), max(known)
     how = "beginning anew" if found is None else f"going on from step {found.state.step:,}"
-    events = "one event" if len(known) == 1 else f"{len(known):,} events"
     where = f"of step {first:,}" if first == last else f"of steps {first:,} to {last:,}"
-    return f"{how} discards {events} {where}"
+    return f"{how} discards {_counted(len(known))} {where}"
+
+
+def _counted(events: int) -> str:
+    return "one event" if events == 1 else f"{events:,} events"

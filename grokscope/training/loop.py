@@ -83,6 +83,7 @@ class Trainer:
         """Take steps until something ends the run; returns what. Raises `Interrupted`."""
         if self._resumed is None:
             self.recorder.warn(self.step, self.treatment.in_vain())
+            self._place = Place(self.recorder.seq, self.recorder.seq, recorded=False)
         else:
             for event in self.recorder.earlier():
                 self.treatment.see(event)

@@ -30,8 +30,8 @@ class Watch:
         self._rules = [each for each in rules_of_run(started) if each.acted or each.kind == "fired"]
         self._detections = Detections(self._rules, started["metric"])
         self._metric: str = started["metric"]
-        self._evaluate_every: int = started["config"]["evaluate"]["every"]
-        self._measure_every: int = started["config"]["measure"]["every"]
+        self._evaluate_every: int | None = started["config"].get("evaluate", {}).get("every")
+        self._measure_every: int | None = started["config"].get("measure", {}).get("every")
         self._last: Mapping[str, Any] = {}
 
     @property

@@ -7,23 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints_made import LAYOUT, MODEL, PARAMETERS, made
 from numpy.testing import assert_array_equal
 
-from grokscope.contract.backends import TrainingState
-from grokscope.contract.models import ModelSpec
-from grokscope.contract.parameters import initial_parameters, layout
+from grokscope.contract.parameters import layout
 from grokscope.gate import Unreadable
-from grokscope.runs.checkpoints import Checkpoint, Place, newest_first, read_checkpoint, remove_ahead, write_checkpoint
+from grokscope.runs.checkpoints import Place, newest_first, read_checkpoint, remove_ahead, write_checkpoint
 from grokscope.runs.sealed import write_sealed
-
-MODEL = ModelSpec("encoder", 5, 4, 6, width=8, layers=1, heads=2, feed_forward=8)
-LAYOUT = layout(MODEL)
-PARAMETERS = initial_parameters(MODEL, 1)
-
-
-def made(step: int, **changes: object) -> Checkpoint:
-    state = TrainingState(step, PARAMETERS + step, PARAMETERS * 2, PARAMETERS**2)
-    return replace(Checkpoint(state, LAYOUT, Place(seq=step * 10, began=step * 10 - 3)), **changes)  # type: ignore[arg-type]
 
 
 def test_there_and_back(tmp_path: Path) -> None:

@@ -25,13 +25,14 @@ class LiveForecast:
     """What is said of one run, and when it is worth an event."""
 
     def __init__(self, started: Mapping[str, Any]) -> None:
-        """`started`: the run's first event."""
+        """`started`: the run's first event. Nothing is forecast where it names no budget, or does not ask for it."""
         config = started["config"]
-        self._enabled: bool = config["forecast"]["enabled"]
-        self._bank: str = config["forecast"]["bank"]
+        section, budget = config.get("forecast", {}), config.get("train", {}).get("steps")
+        self._enabled: bool = budget is not None and section.get("enabled", False)
+        self._bank: str = section.get("bank", "")
         self._task: str = started["task"]
         self._metric: str = started["metric"]
-        self._budget: int = config["train"]["steps"]
+        self._budget: int = budget or 0
         self._facts = facts_of(config)
         self._progress = Progress.of(self._facts)
         self._row: dict[str, float] = {}
