@@ -8,6 +8,7 @@ The command line is `grokscope --help`. From Python, recorded runs are read with
     run.table().to_pandas()                 # one row a step
     run.detections()                        # what every rule found
     run.forecast(at=1000)                   # what was to be said at step 1,000
+    grokscope.import_runs("log.csv")        # somebody else's record as a run, as `grokscope import` makes it
 
 Importing this package imports nothing heavy: each name below is loaded when it is first used.
 """
@@ -16,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grokscope.imports.imported import import_runs as import_runs
     from grokscope.record import RecordedRun as RecordedRun
     from grokscope.record import RunTable as RunTable
     from grokscope.record import list_runs as list_runs
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "import_runs": ("grokscope.imports.imported", "import_runs"),
     "RecordedRun": ("grokscope.record", "RecordedRun"),
     "RunTable": ("grokscope.record", "RunTable"),
     "list_runs": ("grokscope.record", "list_runs"),
@@ -31,7 +34,7 @@ _HOME = {
 }
 """Where each public name stands, and what it is called there"""
 
-__all__ = ["RecordedRun", "RunTable", "list_runs", "open"]
+__all__ = ["RecordedRun", "RunTable", "import_runs", "list_runs", "open"]
 
 
 def __getattr__(name: str) -> Any:

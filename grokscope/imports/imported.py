@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -30,21 +31,28 @@ class Import:
 
 
 def import_runs(
-    paths: Sequence[Path], runs: Path, recipe: Recipe = AS_FOUND, *, name: str | None = None, replace: bool = False
+    paths: str | PathLike[str] | Sequence[str | PathLike[str]],
+    runs: str | PathLike[str] = "runs",
+    recipe: Recipe = AS_FOUND,
+    *,
+    name: str | None = None,
+    replace: bool = False,
 ) -> Import:
-    """Make run directories in the folder `runs` of the records that `paths` name, files or folders.
+    """Make run directories in the folder `runs` of the records that `paths` names, files or folders, one or several.
 
     A run is called by its file; `name` stands before, or instead where there is one run. Everything is read and checked
     before anything is written. With `replace`, imports that stand there already are replaced. Raises `Unimportable`,
     `BadRunName`, `Unavailable` for event files without TensorBoard, `OSError`.
     """
+    folder = Path(runs)
     left_out: list[str] = []
-    sources = find_sources(find_files(paths), left_out)
+    named = [paths] if isinstance(paths, str | PathLike) else paths
+    sources = find_sources(find_files(map(Path, named)), left_out)
     found = read_runs(sources, recipe, left_out)
     places = _places(found, name)
     for place in places:
-        check_free(runs, place, replace=replace)
-    written = [write_run(run, runs.joinpath(*place), recipe) for run, place in zip(found, places, strict=True)]
+        check_free(folder, place, replace=replace)
+    written = [write_run(run, folder.joinpath(*place), recipe) for run, place in zip(found, places, strict=True)]
     remarks = [*left_out, *(remark for run in found for remark in run.remarks)]
     if recipe.scale is None:
         remarks += filter(None, map(_doubt, written))

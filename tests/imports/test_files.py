@@ -238,3 +238,12 @@ def test_names_within_a_folder_have_two_parts_at_most() -> None:
     found = Found(Path("exp/a/b/c/log_1.csv"), Path("exp"))
     assert found.parts == ("exp", "a-b-c-log_1")
     assert Found(Path("exp/metrics.csv"), Path("exp")).parts == ("exp",)
+
+
+def test_from_python(tmp_path: Path) -> None:
+    import grokscope
+
+    (tmp_path / "log.csv").write_text(PLAIN)
+    done = grokscope.import_runs(str(tmp_path / "log.csv"), str(tmp_path / "runs"))
+    assert [each.directory.name for each in done.runs] == ["log"]
+    assert grokscope.open("log", runs=tmp_path / "runs").table().numpy()["test.accuracy"][-1] == 1.0
