@@ -110,7 +110,7 @@ def launched(
             started = _started(config, task, data, session, signals, spec, plan)
             recorder = Recorder(
                 directory, log, started, listeners, interruption=interruption, seconds_before=before,
-                warnings=() if plan is None else plan.warnings,
+                warnings=data.remarks if plan is None else plan.warnings,
             )  # fmt: skip
             yield Trainer(config, data, session, signals, recorder, plan)
 

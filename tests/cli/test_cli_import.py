@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cli_made import write_made_run
-from cli_process import Nursery, Outcome
+from cli_process import Nursery, Outcome, tiny
 
 from grokscope.warning.lookup import read_trajectories
 
@@ -182,3 +182,16 @@ def test_what_import_refuses(
     assert_refused(nursery.run("import", "theirs.csv", *arguments, folder=theirs), *words)
     assert not list(theirs.glob("runs/*"))
     assert_refused(nursery.run("import", "nothing.csv", folder=theirs), "nothing.csv")
+
+
+def test_what_is_left_of_a_named_training_file_is_said_in_a_line(nursery: Nursery, tmp_path: Path) -> None:
+    lines = ["IN: jump OUT: I_JUMP", "IN: run twice OUT: I_RUN I_RUN", "IN: walk OUT: I_WALK"] * 1000
+    (tmp_path / "train.txt").write_text("\n".join(lines))
+    (tmp_path / "test.txt").write_text("IN: look OUT: I_LOOK\n")
+    own = ("--set=task.train=train.txt", "--set=task.test=test.txt", "--steps=1", "--name=r")
+    tiny_scan = [word for word in tiny("scan", *own) if "_size" not in word]
+    whole = nursery.run(*tiny_scan, folder=tmp_path)
+    assert whole.code == 0, whole.err
+    assert "lines of" not in whole.err
+    cut = nursery.run(*tiny_scan[:-1], "--name=cut", "--set=task.train_size=300", folder=tmp_path)
+    assert "300 of 3,000 lines of train.txt are used, as task.train_size says; 0 takes all of them" in cut.err
