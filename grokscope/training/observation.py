@@ -179,7 +179,8 @@ class Observer:
         numbers: dict[str, Number] = {}
         for each in [each for each in self._opened if each.spec.cost in costs and not each.measuring]:
             try:
-                numbers |= self._checked(each, each.signal.observe(vantage))
+                with np.errstate(all="ignore"):  # what is not finite is recorded as such: nobody needs to be warned
+                    numbers |= self._checked(each, each.signal.observe(vantage))
             except Exception as problem:
                 yield _failed(each, vantage.step, problem)
         if numbers:
