@@ -39,7 +39,7 @@ def _imports(module: str) -> bool:
 
 class _WrongSign(reference.ReferenceSession):
     def hessian_vector_product(self, theta: FloatArray, batch: Any, vector: FloatArray) -> FloatArray:
-        return -super().hessian_vector_product(theta, batch, vector)
+        return -1.0 * super().hessian_vector_product(theta, batch, vector)
 
 
 class _Biased(reference.ReferenceSession):

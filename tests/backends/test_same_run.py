@@ -40,7 +40,7 @@ def test_detections_agree(tmp_path: Path) -> None:
     on_torch = detections(run(tmp_path / "torch", "torch"))
     on_mlx = detections(run(tmp_path / "mlx", "mlx"))
     assert on_torch == on_mlx
-    assert {kind for kind, _, _ in on_torch} == {"memorized", "onset", "grokked"}
+    assert {kind for kind, _, _ in on_torch} == {"memorized", "onset", "fired", "grokked"}
 
 
 @pytest.mark.parametrize(("first", "second"), [("torch", "mlx"), ("mlx", "torch")])

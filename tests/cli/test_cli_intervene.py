@@ -53,15 +53,21 @@ def _write(planned: Planned, grokked: int | None) -> None:
     status = "grokked" if grokked else "completed"
     events: list[dict[str, Any]] = [
         {"event": "started", "step": 0, "config": cell.config.model_dump(mode="json"), "task": cell.task, "process": 1,
-         "host": socket.gethostname()},
+         "host": socket.gethostname(), "backend": "torch", "device": "cpu", "precision": "float32", "parameters": 5,
+         "versions": {}, "facts": {}},
         *([{"event": "intervened", "step": 501, "kind": "any", "state": "applied", "relative_norm": 0.5}]
           if cell.config.interventions.schedule else []),
-        *([{"event": "grokked", "step": grokked}] if grokked else []),
-        {"event": "finished", "step": last, "status": status, "steps": last, "seconds": 60.0, "result": {"test": 0.99}},
+        *([{"event": "grokked", "step": grokked, "rule": {"name": "strict"}, "value": 1.0, "cadence": 50,
+            "confirmed_at": grokked}] if grokked else []),
+        {"event": "finished", "step": last, "status": status, "steps": last, "seconds": 60.0, "result": {"test": 0.99},
+         "parameters_digest": "0" * 64},
     ]  # fmt: skip
+    envelope = {"v": 1, "run": cell.slug, "time": "2026-11-27T00:00:00.000Z"}
     cell.directory.path.mkdir(parents=True)
     cell.directory.config.write_text(cell.config.to_toml())
-    cell.directory.events.write_text("".join(json.dumps({"seq": seq, **e}) + "\n" for seq, e in enumerate(events)))
+    cell.directory.events.write_text(
+        "".join(json.dumps({**envelope, "seq": seq, **e}) + "\n" for seq, e in enumerate(events))
+    )
 
 
 def test_the_plan_is_told_and_nothing_done(nursery: Nursery, tmp_path: Path) -> None:
@@ -170,7 +176,7 @@ def test_experiments_of_one_name_in_two_folders_are_two(nursery: Nursery, made: 
     shutil.copytree(made / "runs" / "made", made / "others" / "made")
     done = nursery.run("intervene", "spectrum", "made", "runs/made", "others/made", folder=made)
     assert done.code == 0, done.err
-    assert done.out.splitlines()[0].split() == ["condition", "runs/made", "others/made"]
+    assert done.out.splitlines()[1].split() == ["condition", "runs/made", "others/made"]
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ def test_what_was_done_is_shown_and_nothing_is_replayed_from_nothing(nursery: Nu
     assert "kick@500 will never come: the run ends at step 40" in treated.err
     assert "project@30:off has nothing to switch off" in treated.err
     switched = [line for line in treated.err.splitlines() if line.startswith("◆")]
-    assert switched == ["◆ noise on at step 10 (schedule)", "◆ noise off at step 30 (schedule)"]
+    assert [line.partition(" basis")[0] for line in switched] == ["◆ noise on at step 10", "◆ noise off at step 30"]
+    assert all(line.endswith("(schedule)") for line in switched)
     (noise,) = nursery.run("show", "treated", "--json", folder=tmp_path).json["interventions"]
     assert (noise["kind"], noise["on"], noise["off"], noise["source"]) == ("noise", 10, 30, "schedule")
     assert (noise["applied"], noise["last_applied"]) == (4, 26)
@@ -120,7 +121,7 @@ def test_asked_of_a_live_run_and_replayed(nursery: Nursery, tmp_path: Path, live
     on = ask("intervene", "noise", "on", "--set", "epsilon=0.3", "--set", "every=5")
     assert on.code == 0
     assert "noise on at step" in on.out
-    assert "epsilon=0.3 " in on.out
+    assert "epsilon 0.3," in on.out
     refused = ask("intervene", "noise", "on", "--set", "epsilonn=1")
     assert refused.code == 2
     assert "the nearest is epsilon" in refused.out

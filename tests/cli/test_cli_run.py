@@ -43,7 +43,7 @@ def test_json_is_pure(nursery: Nursery, tmp_path: Path, task: str) -> None:
     assert {event["event"] for event in done.lines} == {
         "started", "trained", "evaluated", "measured", "observed", "forecast", "snapshot", "checkpoint", "finished",
     }  # fmt: skip
-    assert "completed at step 20" in done.err
+    assert "did not grok, step 20 " in done.err
     assert "{" not in done.err
 
 
@@ -189,7 +189,7 @@ def test_divergence_that_is_evaluated_first(nursery: Nursery, tmp_path: Path) ->
 def test_failing_on_not_grokked(nursery: Nursery, tmp_path: Path) -> None:
     done = nursery.run(*tiny("modular", "--steps=5", "--name=a", "--fail-on=not-grokked"), folder=tmp_path)
     assert done.code == 5
-    assert "not grokked" in done.err
+    assert "did not grok" in done.err
 
 
 def test_grokking_ends_a_run(nursery: Nursery, tmp_path: Path) -> None:

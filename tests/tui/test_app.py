@@ -265,12 +265,16 @@ async def test_what_it_does_is_counted_in_one_line(tmp_path: Path, driven: Drive
     async with driven(run, (160, 45)) as (app, pilot):
         (row,) = app.screen.query(TreatmentRow)
         assert re.search(r"● on, 3,122x +basis=none", "\n".join(screen(app)))
-        assert said_of_noise(app) == ["noise on basis none", "noise applied · 3,122x"]
+        assert said_of_noise(app) == ["noise on basis none (control)", "noise applied · 3,122x"]
         script.add("intervened", 6123, state="off", **common)
         script.add("intervened", 6124, state="on", **common)
         script.add("intervened", 6125, state="applied", **common)
         await again(app, pilot, script)
-        assert said_of_noise(app)[-3:] == ["noise off basis none", "noise on basis none", "noise applied"]
+        assert said_of_noise(app)[-3:] == [
+            "noise off basis none (control)",
+            "noise on basis none (control)",
+            "noise applied",
+        ]
         assert "noise applied · 3,122x" in said_of_noise(app)
         assert state(row) == "● on, 1x"
 
@@ -680,7 +684,7 @@ async def test_nothing_is_drawn_again_when_nothing_changed(tmp_path: Path, drive
         assert drawn == []
         script.trained(3000)
         await again(app, pilot, script)
-        assert set(drawn) <= {"RunLine", "Signals"}
+        assert set(drawn) <= {"RunLine", "SignalsPanel"}
         signals = app.screen.query_one(SignalsPanel)
         signals.first = 1
-        assert "Signals" in drawn
+        assert "SignalsPanel" in drawn

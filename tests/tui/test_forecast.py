@@ -62,7 +62,7 @@ def test_a_projection_is_shown_with_its_odds_and_its_rivals() -> None:
         "lead 810 steps, 1 min 15 s",
     ]
     assert shown[-2:] == ["law regression", " 2 other laws say 2,000 – 2,400"]
-    assert "93% to grok: grokking at step 2,310 by regression" in view.log[-1].text
+    assert "groks at step 2,310 [1,990, 12,650], 93 % likely to grok within the budget" in view.log[-1].text
 
 
 def test_the_lead_is_counted_from_now() -> None:
@@ -93,7 +93,7 @@ def test_an_abstention_says_why_and_how_likely() -> None:
         "chance 6% within budget",
         " no forecast: grokking within the budget is unlikely",
     ]
-    assert "6% to grok: no forecast: grokking within the budget is unlikely" in view.log[-1].text
+    assert "no forecast: grokking within the budget is unlikely, 6 % likely to grok" in view.log[-1].text
     certain = forecasting(probability=1.0, abstained="already grokked")
     assert "chance" not in said(certain)
     assert "no forecast: already grokked" in said(certain)
