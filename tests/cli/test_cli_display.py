@@ -9,7 +9,7 @@ from rich.console import Console
 from grokscope.cli.display import NewestEvents
 from grokscope.cli.sweep_display import grid_lines
 from grokscope.events import Event, Finished, Forecast, Interval, Intervened, Started, to_line
-from grokscope.sweeps import Standing, plan
+from grokscope.sweeps import CellStanding, plan
 from grokscope.words.events import EventRecord
 
 STARTED = Started(
@@ -87,5 +87,5 @@ def test_switches_are_lines_and_applications_are_not() -> None:
 )
 def test_the_last_axis_of_a_sweep_goes_across(axes: dict[str, list[object]], said: list[str]) -> None:
     sweep = plan({"name": "s", "task": "modular", "axes": axes}, Path("runs"))
-    standings = {cell.slug: Standing(cell, "missing") for cell in sweep.cells}
+    standings = {cell.slug: CellStanding(cell, "missing") for cell in sweep.cells}
     assert [line.plain.rstrip() for line in grid_lines(sweep, standings, 80, ascii_only=True)] == said

@@ -16,7 +16,7 @@ from grokscope.cli.sweep_display import SweepView
 from grokscope.runs.log import EventLog
 from grokscope.runs.state import read_state
 from grokscope.settings.config import read_assignments
-from grokscope.sweeps import Standing, plan, read_standing, run_local
+from grokscope.sweeps import CellStanding, plan, read_standing, run_local
 from grokscope.sweeps.commands import PlanEngine, cell_command, stderr_file, toml_of
 from grokscope.sweeps.local import LocalEngine, cores
 from grokscope.sweeps.standing import in_other_hands
@@ -111,7 +111,7 @@ def test_cells_that_another_process_took_meanwhile_are_left_alone(planned: Plann
     cells = planned({"backend.name": ["abacus", "quipu"]}).cells
     seen: list[tuple[str, str]] = []
 
-    def take(now: Standing) -> None:
+    def take(now: CellStanding) -> None:
         seen.append((now.cell.slug, now.state))
         if not cells[1].directory.path.exists():
             begin(cells[1], state)
@@ -160,7 +160,7 @@ def view(planned: Planned) -> SweepView:
 
 
 def test_the_grid_shows_a_letter_a_cell(view: SweepView) -> None:
-    view.see(Standing(view.sweep.cells[6], "missing", reason="no disk"))
+    view.see(CellStanding(view.sweep.cells[6], "missing", reason="no disk"))
     lines = shown(view, width=80, height=24)
     assert lines[0] == "3/30 over, 1 grokked  s"
     assert lines[1].split() == ["seed1", "to", "5"]

@@ -7,7 +7,7 @@ from sweeps_made import Planned, begin
 
 from grokscope.runs.directory import NoSuchRun
 from grokscope.settings.config import ConfigError
-from grokscope.sweeps import read_standing, read_sweep, record
+from grokscope.sweeps import read_standing, read_sweep, record_sweep
 from grokscope.sweeps.manifest import check, find_sweep, manifest_of, sweeps_in
 from grokscope.sweeps.standing import left_to_do
 
@@ -51,7 +51,7 @@ def test_the_manifest_read_again_is_the_same_sweep(planned: Planned) -> None:
     base = {"detect.onset": "paper", "measure.blocks": True}
     axes = {"task.operation": ["add", "sub"], **AXES}
     sweep = planned(axes, base=base, preset="quick", cells=[{**listed[0], "settings": {"wd": 0.5}, "task": None}])
-    record(sweep)
+    record_sweep(sweep)
     again = read_sweep(sweep.folder)
     assert again.cells == sweep.cells
     assert manifest_of(again.file) == manifest_of(sweep.file)
@@ -59,9 +59,9 @@ def test_the_manifest_read_again_is_the_same_sweep(planned: Planned) -> None:
 
 def test_recording_twice_changes_nothing(planned: Planned) -> None:
     sweep = planned(AXES)
-    record(sweep)
+    record_sweep(sweep)
     before = (sweep.folder / "sweep.toml").read_bytes()
-    record(planned(AXES))
+    record_sweep(planned(AXES))
     assert (sweep.folder / "sweep.toml").read_bytes() == before
     assert [path.name for path in sweep.folder.iterdir()] == ["sweep.toml"]
 
@@ -69,34 +69,34 @@ def test_recording_twice_changes_nothing(planned: Planned) -> None:
 def test_settings_that_vary_together_come_back(planned: Planned) -> None:
     axes = {"optimizer.lr": [1e-3, 3e-3], "optimizer.beta1, optimizer.beta2": [[0.9, 0.98], [0.8, 0.9]]}
     sweep = planned(axes)
-    record(sweep)
+    record_sweep(sweep)
     again = read_sweep(sweep.folder)
     assert (again.file, again.cells) == (sweep.file, sweep.cells)
 
 
 def test_axes_may_grow(planned: Planned) -> None:
     sweep = planned(AXES)
-    record(sweep)
+    record_sweep(sweep)
     begin(sweep.cells[0], "completed")
     grown = planned({**AXES, "train.seed": [1, 2, 3]})
-    record(grown)
+    record_sweep(grown)
     assert len(left_to_do(grown.cells)) == 5
     assert read_sweep(sweep.folder).cells == grown.cells
 
 
 def test_a_cell_that_has_begun_keeps_its_settings(planned: Planned) -> None:
     sweep = planned(AXES)
-    record(sweep)
+    record_sweep(sweep)
     before = (sweep.folder / "sweep.toml").read_bytes()
     begin(sweep.cells[1], "interrupted")
     with pytest.raises(ConfigError, match=r"cell lr0.001-seed2 of s has begun with optimizer.wd 1.0, not 0.5"):
-        record(planned(AXES, base={"optimizer.wd": 0.5}))
+        record_sweep(planned(AXES, base={"optimizer.wd": 0.5}))
     assert (sweep.folder / "sweep.toml").read_bytes() == before
 
 
 def test_settings_may_change_before_anything_has_begin(planned: Planned) -> None:
-    record(planned(AXES))
-    record(planned(AXES, base={"optimizer.wd": 0.5}))
+    record_sweep(planned(AXES))
+    record_sweep(planned(AXES, base={"optimizer.wd": 0.5}))
 
 
 def test_where_a_cell_runs_may_change(planned: Planned) -> None:
@@ -107,12 +107,12 @@ def test_where_a_cell_runs_may_change(planned: Planned) -> None:
 
 def test_a_cell_that_has_begun_is_not_lost(planned: Planned) -> None:
     sweep = planned(AXES)
-    record(sweep)
-    record(planned({**AXES, "train.seed": [1]}))  # of those that are gone, none has begun
-    record(sweep)
+    record_sweep(sweep)
+    record_sweep(planned({**AXES, "train.seed": [1]}))  # of those that are gone, none has begun
+    record_sweep(sweep)
     begin(sweep.cells[3], "completed")
     with pytest.raises(ConfigError, match=r"has begun with a cell lr0.002-seed2, which is no longer in it"):
-        record(planned({**AXES, "train.seed": [1]}))
+        record_sweep(planned({**AXES, "train.seed": [1]}))
 
 
 def test_a_run_is_no_place_for_a_sweep(planned: Planned) -> None:
@@ -120,7 +120,7 @@ def test_a_run_is_no_place_for_a_sweep(planned: Planned) -> None:
     sweep.folder.mkdir(parents=True)
     (sweep.folder / "events.jsonl").touch()
     with pytest.raises(ConfigError, match="is a run"):
-        record(sweep)
+        record_sweep(sweep)
 
 
 def test_sweeps_are_found_like_runs(planned: Planned, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_sweeps_are_found_like_runs(planned: Planned, tmp_path: Path) -> None:
     with pytest.raises(NoSuchRun, match="there are no sweeps"):
         find_sweep("latest", runs)
     for name in ("rates", "rates-2", "decay"):
-        record(planned(AXES, name=name))
+        record_sweep(planned(AXES, name=name))
     assert {folder.name for folder in sweeps_in(runs)} == {"rates", "rates-2", "decay"}
     assert find_sweep("dec", runs) == runs / "decay"
     assert find_sweep("rates", runs) == runs / "rates"
@@ -142,7 +142,7 @@ def test_sweeps_are_found_like_runs(planned: Planned, tmp_path: Path) -> None:
 
 def test_a_folder_that_was_renamed(planned: Planned, tmp_path: Path) -> None:
     sweep = planned(AXES)
-    record(sweep)
+    record_sweep(sweep)
     moved = sweep.folder.rename(tmp_path / "kept")
     again = read_sweep(moved)
     assert again.name == "kept"
