@@ -103,7 +103,9 @@ def _nothing_is_done() -> Iterator[None]:
             patch.object(SlurmEngine, "run", lambda engine, cells, on_change: []),
             patch.object(Stopwatch, "seconds", lambda stopwatch, config, task: 1.0),
             patch.object(
-                timing, "bench", lambda config, task, options, seconds: timing.Bench("torch", "cpu", {}, 1, [])
+                timing,
+                "time_operations",
+                lambda config, task, options, seconds: timing.Bench("torch", "cpu", {}, 1, []),
             ),
         ):
             patches.enter_context(patched)
