@@ -13,6 +13,7 @@ are restored: `with style(): …` around drawing and saving. The same figure mak
 
 import io
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -303,11 +304,20 @@ def log_ticks(low: float, high: float) -> tuple[list[float], list[float]]:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
+_GENERATED_ID = re.compile(r'(?<=["#])[a-z][0-9a-f]{10}(?=[")])')
+
+
 def svg(figure: "Figure") -> str:
-    """The figure as SVG: no date, ids from a fixed salt."""
+    """The figure as SVG: no date, and ids by number.
+
+    Matplotlib makes ids from coordinates to their last bit, which differ between two drawings of one figure.
+    """
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": "grokscope"})
-    return out.getvalue().decode()
+    numbers: dict[str, int] = {}
+    return _GENERATED_ID.sub(
+        lambda found: f"{found[0][0]}{numbers.setdefault(found[0], len(numbers) + 1)}", out.getvalue().decode()
+    )
 
 
 def png(figure: "Figure", dpi: int = PNG_DPI) -> bytes:
