@@ -24,7 +24,7 @@ RUN = (
     "run modular --preset quick --name e2e --backend torch --eval-every 5 --measure-every 10 --samples 1 "
     "--set log.every=1 --set measure.baseline_samples=1 --set task.modulus=13 --steps 1000000"
 )
-WATCH = "from pathlib import Path; from grokscope.tui.app import watch; watch(Path('runs/e2e'))"
+WATCH = "from pathlib import Path; from grokscope.tui.app import open_app; open_app(Path('runs/e2e'))"
 
 
 class Terminal:
