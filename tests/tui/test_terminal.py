@@ -96,6 +96,7 @@ def test_from_start_to_crash(tmp_path: Path, terminal: Terminal) -> None:
         terminal.until(lambda screen: "● running" in screen)
 
         terminal.type("5")
+        terminal.until(lambda screen: "5 interventions" in screen)  # a hidden panel cannot be tabbed into
         terminal.type("Tab", "Tab", "Tab", "Space")  # kick, its parameters, noise
         terminal.until(lambda screen: re.search(r"noise +● on", screen))
         terminal.type("Space")
