@@ -305,6 +305,9 @@ class Finished(Event):
     seconds: float = Field(description="wall time of this process")
     result: dict[str, Any]
     parameters_digest: str = Field(description="SHA-256 of the final parameters, little-endian float32")
+    session: int | None = Field(
+        None, description="`seq` of the `started` of this process; 0 where it was never resumed"
+    )
 
 
 AnyEvent = Annotated[

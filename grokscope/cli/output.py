@@ -1,6 +1,5 @@
 """stdout and its one owner. It carries data only, and a reader who leaves early is no error."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from grokscope.cli.exits import ExitCode
+from grokscope.words.clean import clean, json_text
 
 if TYPE_CHECKING:
     from grokscope.words.table import Table
@@ -26,7 +26,11 @@ UNBOUNDED = 10_000
 
 
 def say(text: str) -> None:
-    """Text and a newline on stdout."""
+    """Text and a newline on stdout. Each of its lines is cleaned: it may hold what a file or a plugin said."""
+    _say_raw("\n".join(clean(line, None) for line in text.split("\n")))
+
+
+def _say_raw(text: str) -> None:
     with _to_stdout() as out:
         out.write(text + "\n")
 
@@ -37,13 +41,13 @@ def say_wrapped(sentence: str) -> None:
 
 
 def say_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    say(json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2))
+    """One JSON document on stdout, in ASCII."""
+    _say_raw(json_text(value, indent=2))
 
 
 def say_json_line(value: Any) -> None:
-    """One JSON document on a line of its own, at once."""
-    say(json.dumps(value, allow_nan=False, ensure_ascii=False))
+    """One JSON document in ASCII on a line of its own, at once."""
+    _say_raw(json_text(value))
 
 
 def say_labelled(lines: Iterable[tuple[str, str]]) -> None:
@@ -61,7 +65,9 @@ def say_table(table: "Table", *, titled: bool = True) -> None:
     heading, *rows = table.terminal(max(width, NARROWEST))
     with console.capture() as captured:
         console.print(heading, style="bold", soft_wrap=True)
-    say("\n".join([*([table.title] if titled else []), captured.get().rstrip("\n"), *rows]))
+    if titled:
+        say(table.title)
+    _say_raw("\n".join([captured.get().rstrip("\n"), *rows]))
     for note in table.notes:
         say_wrapped(note)
 

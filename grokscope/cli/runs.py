@@ -15,20 +15,33 @@ if TYPE_CHECKING:
     from grokscope.runs.inbox import Command
 
 
-def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
-    """List runs, the one last written to first."""
-    from grokscope.cli.output import say_json, say_table
-    from grokscope.runs.directory import runs_in
-    from grokscope.runs.listing import runs_table
-    from grokscope.runs.state import read_state, summary
+MOST_PROBLEMS = 5
+"""Odd logs of a list that are described one by one."""
 
-    states = [read_state(directory) for directory in runs_in(runs)]
+
+def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
+    """List runs, the one last written to first, and how far the runs of each sweep are."""
+    from grokscope.cli.output import say_json, say_table
+    from grokscope.runs.listing import Group, runs_and_groups, runs_table
+    from grokscope.runs.state import summary
+
+    found = runs_and_groups(runs)
     if json:
-        say_json(list(map(summary, states)))
-    elif states:
-        say_table(runs_table(states), titled=False)
+        say_json([each.to_dict() if isinstance(each, Group) else summary(each) for each in found])
+    elif found:
+        say_table(runs_table(found), titled=False)
     else:
         complain(f"there are no runs in {runs}; `grokscope run modular --preset quick` makes one")
+    states = [state for each in found for state in (each.states if isinstance(each, Group) else (each,))]
+    _complain_of([state.problem for state in states if state.problem])
+
+
+def _complain_of(problems: list[str]) -> None:
+    """Say of logs what is odd about them, of the first few in full."""
+    for problem in problems[:MOST_PROBLEMS]:
+        complain(problem)
+    if len(problems) > MOST_PROBLEMS:
+        complain(f"{len(problems) - MOST_PROBLEMS:,} more logs are odd; `grokscope show RUN` says how")
 
 
 def export(

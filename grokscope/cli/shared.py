@@ -19,10 +19,13 @@ DEFAULT_RUNS = Path("runs")
 
 def events_of(directory: "RunDirectory") -> list[dict[str, Any]]:
     """All events of a run; what is damaged in its log is said on stderr. Raises `Unreadable`."""
+    from grokscope.gate import Unreadable
     from grokscope.runs.log import OddLines, read
 
     odd = OddLines()
     events = list(read(directory.events, odd))
+    if odd.count and not events:
+        raise Unreadable(f"{directory.events} holds no event of a run ({odd.first})")
     if odd.count:
         complain(odd.sentence(directory.events))
     return events

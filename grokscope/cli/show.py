@@ -29,7 +29,7 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     directory = find_run(run, runs)
     state = read_state(directory)
     if "started" not in state.last:
-        raise NoSuchRun(f"{directory.events} holds no run: its first event is missing")
+        raise NoSuchRun(state.problem or f"{directory.events} holds no run: its first event is missing")
     events = events_of(directory)
     findings, spent = findings_of(events), cost(events)
     defects = [event["defect"]["median"] for event in events if event["event"] == "measured"]
@@ -68,7 +68,7 @@ def _say_all(
     from grokscope.warning.review import findings_table
     from grokscope.words.numbers import count
 
-    started, steps = state.last["started"], state.config["train"]["steps"]
+    started, steps = state.last["started"], state.setting("train", "steps")
     resumed = "" if started.get("resumed_from") is None else f", resumed from step {count(started['resumed_from'])}"
     say(f"{state.directory.name}: {state.word}, step {count(state.step or 0)} of {count(steps)}{resumed}")
     say_labelled(_settings(state))
@@ -86,23 +86,28 @@ def _say_all(
 
 
 def _settings(state: "RunState") -> list[tuple[str, str]]:
-    from grokscope.words.numbers import assigned, count
+    from grokscope.words.numbers import MISSING, assigned, count
 
     started, config = state.last["started"], state.config
-    if started["origin"] == "import":
+    if started["origin"] == "import" and started.get("imported"):
         return _imported(state)
-    task, train, optimizer, measure = config["task"], config["train"], config["optimizer"], config["measure"]
+    task = config.get("task", {})
     options = assigned({key: value for key, value in task.items() if key != "name"})
-    size, sizes = count(started["parameters"]), assigned(config["model"])
+    size, sizes = count(started["parameters"]), assigned(config.get("model", {}))
     where = " ".join(started[key] for key in ("backend", "device", "precision"))
-    training = {"lr": optimizer["lr"], "wd": optimizer["wd"], "batch": train["batch_size"], "seed": train["seed"]}
-    measuring = f"{measure['estimator']}, {measure['samples']} samples every {measure['every']} steps"
+    settings = {"lr": ("optimizer", "lr"), "wd": ("optimizer", "wd"), "batch": ("train", "batch_size")}
+    training = {name: state.setting(*place) for name, place in {**settings, "seed": ("train", "seed")}.items()}
+    estimator, samples, every = (state.setting("measure", name) for name in ("estimator", "samples", "every"))
     return [
-        ("task", f"{task['name']} ({options})"),
+        ("task", f"{started['task']} ({options})"),
         ("model", f"{size} parameters" + (f", {sizes}" if sizes else "")),
         ("where", f"{where} on {started['host']}"),
-        ("training", f"preset {config['preset']}, {assigned(training)}"),
-        ("measuring", f"{measuring}; evaluating every {config['evaluate']['every']}"),
+        ("training", f"preset {config.get('preset', MISSING)}, {assigned(training)}"),
+        (
+            "measuring",
+            f"{estimator or MISSING}, {count(samples)} samples every {count(every)} steps; "
+            f"evaluating every {count(state.setting('evaluate', 'every'))}",
+        ),
     ]
 
 

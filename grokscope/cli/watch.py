@@ -29,12 +29,16 @@ def watch(
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Of the picture, in cells.")] = "160x45",
 ) -> None:
     """Watch a run: live, finished or crashed. Leaving never touches the training."""
-    from grokscope.runs.directory import RunDirectory, find_run
+    from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
+    from grokscope.runs.state import read_state
     from grokscope.tui.demo import DEMO
 
     if demo and run is not None:
         raise typer.BadParameter("--demo plays its own recording; leave the run out", param_hint="RUN")
     directory = RunDirectory(DEMO) if demo else find_run(run or "latest", runs)
+    state = read_state(directory, listed=True)
+    if state.condition == "unreadable":
+        raise NoSuchRun(state.problem)
     if export_svg is not None:
         from grokscope.tui.picture import write_picture
 

@@ -22,7 +22,7 @@ LONGEST_LINE = 1 << 22
 """Bytes of a line that are read at most: 4 MiB."""
 
 _LINE = ConfigDict(strict=True, allow_inf_nan=False)
-_STEPLESS = frozenset({"started", "paused", "resumed", "warned"})
+_STEPLESS = frozenset({"paused", "resumed", "warned"})
 """Kinds that may come without a step"""
 
 _DAY = (
@@ -39,6 +39,17 @@ Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Finite = Annotated[int, Field(ge=-(10**300), le=10**300)]
 """A whole number that a float can hold."""
 Json = TypeAliasType("Json", "bool | Finite | FiniteFloat | str | list[Json] | dict[str, Json] | None")
+
+
+_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "train": {"steps": Whole},
+    "evaluate": {"every": Whole},
+    "measure": {"every": Whole, "estimator": str},
+    "snapshot": {"every": Whole},
+    "detect": {"memorization": float, "onset": str, "grokking": str},
+    "interventions": {"schedule": list[str]},
+}
+"""Settings that readers of a log count with, by section: of that type where they are there. All sections are tables."""
 
 
 class OddLine(ValueError):
@@ -110,16 +121,26 @@ def _table(model: type[BaseModel], kind: str | None = None) -> Any:
     for name, field in model.model_fields.items():
         presence: Any = Required if field.is_required() else NotRequired
         fields[name] = presence[_plain(field.annotation)]
+    if model is events.Rule:
+        fields["threshold"] = NotRequired[float]
     if kind is not None:
         own: Any = Literal[kind]
         place = {"event": Required[own], **_place(needs_step=kind not in _STEPLESS)}
+        if "config" in fields:
+            place["config"] = Required[_config()]
         fields = dict.fromkeys(events.HEAD) | fields | place
     return _typed_dict(model.__name__, fields)
 
 
-def _typed_dict(name: str, fields: Mapping[str, Any]) -> Any:
+def _config() -> Any:
+    """The typed dictionary of a configuration: `preset` is text, all else are tables."""
+    sections = {name: _typed_dict(name.title(), types) for name, types in _SETTINGS.items()}
+    return _typed_dict("Config", {"preset": str, **sections}, others=dict[str, Json])
+
+
+def _typed_dict(name: str, fields: Mapping[str, Any], others: Any = Json) -> Any:
     make: Any = TypedDict
-    made = make(name, dict(fields), total=False, extra_items=Json)
+    made = make(name, dict(fields), total=False, extra_items=others)
     made.__pydantic_config__ = _LINE
     return made
 

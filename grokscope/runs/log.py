@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from grokscope.events import Event, to_line
+from grokscope.events import Event, Finished, Started, to_line
 from grokscope.gate import Unreadable, open_regular
 from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
 from grokscope.words.numbers import counted
 
+LOOK_SECONDS = 0.5
+"""How long a lock is asked for before it counts as another trainer's."""
 BLOCK_BYTES = 2 * LONGEST_LINE
 """Of a log that are read at once."""
 
@@ -42,15 +45,13 @@ class EventLog:
         self.run = run
         self.file = file
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as problem:
+        if not _taken(self._lock):
             os.close(self._lock)
-            if problem.errno not in {errno.EAGAIN, errno.EACCES}:
-                raise
-            raise RunBusy(f"another trainer is writing {run}; stop it first, or give this run another --name") from None
+            raise RunBusy(f"another trainer is writing {run}; stop it first, or give this run another --name")
         self._out = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self.seq = 0
+        self._session: int | None = None
+        """`seq` of the newest `started` written here"""
 
     def keep(self, count: int) -> None:
         """Keep the first `count` events and go on behind them. Raises `ValueError` where there are fewer lines."""
@@ -70,7 +71,12 @@ class EventLog:
     def write(self, event: Event) -> dict[str, Any]:
         """Number, stamp and append an event; returns it exactly as its line holds it. Raises `RunUnwritable`."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = to_line(event.model_copy(update={"run": self.run, "seq": self.seq, "time": now}))
+        stamps: dict[str, Any] = {"run": self.run, "seq": self.seq, "time": now}
+        if isinstance(event, Started):
+            self._session = self.seq
+        if isinstance(event, Finished):
+            stamps["session"] = self._session
+        line = to_line(event.model_copy(update=stamps))
         data = line.encode() + b"\n"
         end = os.fstat(self._out).st_size
         try:
@@ -94,10 +100,26 @@ class EventLog:
         os.close(self._lock)
 
 
+def _taken(lock: int) -> bool:
+    """Whether this process has the lock now. It asks for a while: who only looks at a lock holds it for an instant."""
+    until = time.monotonic() + LOOK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as problem:
+            if problem.errno not in {errno.EAGAIN, errno.EACCES}:
+                raise
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.002)
+        else:
+            return True
+
+
 def is_locked(lock: Path) -> bool:
     """Whether some process is the writer of this run: known from its first moment on, before it has written anything.
 
-    Looking takes the lock for an instant, shared: a trainer that opens its log in that very instant finds it taken.
+    Looking takes the lock for an instant, shared. A trainer that opens its log in that very instant asks again.
     """
     try:
         with lock.open("rb") as file:

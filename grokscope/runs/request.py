@@ -73,6 +73,8 @@ def _answer(command: Command, name: str, event: dict[str, Any]) -> Answer | None
 
 def _nobody(state: RunState) -> str:
     name = state.directory.name
+    if state.condition == "unreadable":
+        return state.problem
     if state.condition == "finished":
         ended = f"{name} has finished ({state.word}), so there is no trainer to control"
         return f"{ended}; `grokscope run --resume {name}` continues it"

@@ -188,7 +188,8 @@ def read_state(directory: RunDirectory, *, listed: bool = False) -> RunState:
             holds = "has lines that are no events" if last else "holds no event of a run"
             problem = f"{directory.events} {holds} ({why})"
     except Missing:
-        pass
+        if directory.events.is_symlink():
+            problem = f"{directory.events} is a link to a file that is not there"
     except Unreadable as odd:
         problem = str(odd)
     except OSError as odd:

@@ -76,7 +76,7 @@ def read_standing(cell: Cell) -> CellStanding:
         run.step,
         run.detected_step("grokked"),
         run.detected_step("onset"),
-        run.problem or None,
+        run.problem if run.condition == "unreadable" else None,
     )
 
 

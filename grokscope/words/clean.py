@@ -6,8 +6,10 @@ of these functions before it reaches a terminal, a CSV, a Markdown or an HTML pa
 
 import html
 import json
+import math
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 LONGEST_TEXT = 2000
@@ -26,18 +28,18 @@ _MARKDOWN = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _NOT_PLAIN = re.compile(r"[^ -~]")
 
 
-def clean(value: object, limit: int = LONGEST_TEXT) -> str:
-    """One line of visible text of at most `limit` characters; a longer text ends in `…`.
+def clean(value: object, limit: int | None = LONGEST_TEXT) -> str:
+    """One line of visible text of at most `limit` characters, of any length for None; a longer text ends in `…`.
 
     Line ends and tabs become spaces. Control characters, lone surrogates and characters without a meaning become `·`,
     so that nobody overlooks them. Bidirectional and zero-width characters go: they change what the others seem to say.
     The result may hold markup of any kind; the functions below escape the markup of one medium each.
     """
     text = str(value)
-    cut = text[: limit + 1]
+    cut = text if limit is None else text[: limit + 1]
     if not _PLAIN.fullmatch(cut):
         cut = "".join(map(_visible, cut))
-    return cut if len(text) <= limit and len(cut) <= limit else cut[: limit - 1] + "…"
+    return cut if limit is None or len(text) <= limit else cut[: limit - 1] + "…"
 
 
 def for_html(value: object) -> str:
@@ -64,14 +66,26 @@ def for_csv(value: object) -> object:
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """A JSON document in printable ASCII: safe for any terminal and any encoding, equal when it is read.
 
-    Raises `ValueError` for a number that is not finite, `TypeError` for what is not JSON.
+    A number that is not finite becomes null. Raises `TypeError` for what is not JSON.
     """
-    return json.dumps(value, allow_nan=False, ensure_ascii=True, indent=indent).replace("\x7f", "\\u007f")
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=True, indent=indent)
+    except ValueError:
+        text = json.dumps(_finite(value), allow_nan=False, ensure_ascii=True, indent=indent)
+    return text.replace("\x7f", "\\u007f")
 
 
 def ascii_json(line: str) -> str:
     """One line of JSON in printable ASCII: the same document, whatever letters it holds."""
     return line if _PLAIN.fullmatch(line) else _NOT_PLAIN.sub(_escaped, line)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _visible(character: str) -> str:

@@ -103,7 +103,7 @@ class Table:
         """Comma-separated values: numbers to the last digit, what is missing empty, `true` and `false`."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(name for column in self.columns for name in column.parts or (column.heading,))
+        writer.writerow(for_csv(name) for column in self.columns for name in column.parts or (column.heading,))
         for row in self.rows:
             cells = zip(self.columns, row, strict=True)
             writer.writerow(value for column, cell in cells for value in _machine_values(cell, len(column.parts)))

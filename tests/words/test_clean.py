@@ -75,3 +75,7 @@ def test_a_line_of_a_log_becomes_ascii(value: dict[str, str]) -> None:
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line) == value
+
+
+def test_json_has_no_number_that_is_not_finite() -> None:
+    assert json_text({"a": [float("inf"), 1.0], "b": float("nan")}) == '{"a": [null, 1.0], "b": null}'

@@ -18,6 +18,7 @@ _STATE_INKS = {
     RunLook.FINISHED: "good",
     RunLook.STALE: "warn",
     RunLook.CRASHED: "bad",
+    RunLook.UNREADABLE: "bad",
     RunLook.GONE: "bad",
     RunLook.RECORDED: "strong",
 }

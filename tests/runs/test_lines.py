@@ -1,0 +1,113 @@
+"""One line of a log: what passes may be indexed, what does not is named."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from events_made import whole
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grokscope import events
+from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
+
+KINDS = sorted(events.event_schema()["discriminator"]["mapping"])
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def line_of(event: dict[str, Any]) -> bytes:
+    return json.dumps(event).encode()
+
+
+def without(event: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if key != name}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_passes_and_nothing_else_in_its_place(kind: str) -> None:
+    event = whole(kind, 3, step=7)
+    assert event_of(line_of(event)).items() >= (event | {"v": events.SCHEMA_VERSION}).items()
+    for needed in ("seq", "time", "event"):
+        with pytest.raises(OddLine, match=needed if needed != "event" else "no event"):
+            event_of(line_of(without(event, needed)))
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"seq": True}, "seq"),
+        ({"seq": -1}, "seq"),
+        ({"seq": 2**63}, "seq"),
+        ({"seq": "3"}, "seq"),
+        ({"step": 1.5}, "step"),
+        ({"time": "yesterday"}, "time is no time as RFC 3339"),
+        ({"time": "2025-02-29T00:00:00Z"}, "time is no time"),
+        ({"defect": {"median": 1.0}}, r"defect\.p25 is missing"),
+        ({"floor": "small"}, "floor"),
+        ({"floor": 10**400}, "floor"),
+        ({"below_floor": 0}, "below_floor"),
+        ({"estimator": "guess"}, "estimator"),
+        ({"own": 10**400}, "own holds a number that is not finite"),
+        ({"own": float("inf")}, "own holds a number that is not finite"),
+        ({"own": "\ud800"}, "no JSON object"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_named(change: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(OddLine, match=wrong):
+        event_of(line_of(whole("measured", 3) | change))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"null", b"[]", b"{}", b"\xff", b'{"event":' * 5000, b"\0" * 50, b'{"event":"step","loss":1}', b"x" * 40],
+    ids=lambda line: str(line[:12]),
+)
+def test_what_is_no_event(line: bytes) -> None:
+    with pytest.raises(OddLine):
+        event_of(line)
+
+
+def test_a_line_is_bounded() -> None:
+    line = line_of(whole("warned", reason="x" * LONGEST_LINE))
+    with pytest.raises(OddLine, match="longer than"):
+        event_of(line)
+
+
+def test_what_the_schema_does_not_know_is_kept() -> None:
+    event = whole("dreamt", 3, of=["sheep", {"electric": True}]) | {"v": 99}
+    assert event_of(line_of(event)) == event
+    assert event_of(line_of(whole("warned", own={"a": [1]})))["own"] == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"train": 3}, {"train": {"steps": "many"}}, {"preset": 3}, {"interventions": {"schedule": "kick"}}, 3, None],
+    ids=str,
+)
+def test_settings_that_readers_count_with_are_what_they_should_be(config: Any) -> None:
+    with pytest.raises(OddLine, match="config"):
+        event_of(line_of(whole("started", config=config)))
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.dictionaries(st.sampled_from(["config", "defect", "test", "rule", "step", "own"]), ANY_JSON),
+)
+def test_a_line_that_passes_has_what_the_schema_requires(kind: str, changes: dict[str, Any]) -> None:
+    try:
+        event = event_of(line_of(whole(kind, 1) | changes))
+    except OddLine:
+        return
+    events.typed(event)
+
+
+@given(st.binary(max_size=120) | ANY_JSON.map(lambda value: json.dumps(value).encode()))
+def test_any_line_is_an_event_or_odd(line: bytes) -> None:
+    with suppress(OddLine):
+        assert isinstance(event_of(line)["event"], str)

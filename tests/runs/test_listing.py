@@ -1,0 +1,110 @@
+"""A folder of runs as a list: every run has its row, whatever the others are."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from events_made import write_log
+
+from grokscope.gate import Unreadable
+from grokscope.runs import directory as directories
+from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run, groups_in, runs_in
+from grokscope.runs.listing import Group, runs_and_groups, runs_table
+from grokscope.words.table import Table
+
+STARTED = {"event": "started", "config": {"train": {"steps": 100}}}
+GROKKED = [STARTED, {"event": "grokked", "step": 50}, {"event": "finished", "step": 90, "status": "grokked"}]
+
+
+def made(folder: Path, name: str, *events: dict[str, Any], at: float = 0.0) -> Path:
+    file = write_log(folder / name / "events.jsonl", *events)
+    os.utime(file, (at, at))
+    return file.parent
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    made(tmp_path, "old", STARTED, at=1)
+    made(tmp_path, "new", *GROKKED, at=3)
+    made(tmp_path, "sweep/a", *GROKKED, at=2)
+    made(tmp_path, "sweep/b", STARTED, at=4)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").touch()
+    return tmp_path
+
+
+def test_runs_and_groups(runs: Path) -> None:
+    assert [run.name for run in runs_in(runs)] == ["new", "old"]
+    assert {path.name: [run.name for run in cells] for path, cells in groups_in(runs).items()} == {"sweep": ["b", "a"]}
+    assert runs_in(runs / "none") == []
+
+
+def test_a_group_says_how_its_runs_stand(runs: Path) -> None:
+    *_, group = runs_and_groups(runs)
+    assert isinstance(group, Group)
+    assert group.words == "2 runs: 1 crashed, 1 finished; 1 grokked"
+    about = group.to_dict()
+    assert (about["name"], about["runs"], about["states"]) == ("sweep/", 2, {"crashed": 1, "finished": 1})
+
+
+def test_latest_is_the_run_last_written_to_in_a_sweep_or_not(runs: Path) -> None:
+    assert find_run("latest", runs).path == runs / "sweep/b"
+    os.utime(runs / "old/events.jsonl", (9, 9))
+    assert find_run("latest", runs).path == runs / "old"
+    (runs / "odd/events.jsonl").mkdir(parents=True)
+    assert find_run("latest", runs).path == runs / "old", "what cannot be opened is not the latest run"
+
+
+def test_a_sweep_is_no_run(runs: Path) -> None:
+    with pytest.raises(NoSuchRun, match="'sweep' is a folder of runs: name one of them, as sweep/b"):
+        find_run("sweep", runs)
+    assert find_run("sweep/a", runs).name == "a"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 200, "\ud800", "", ".."])
+def test_names_that_can_be_none(runs: Path, name: str) -> None:
+    with pytest.raises(NoSuchRun):
+        find_run(name, runs)
+
+
+def test_runs_that_vanish_while_they_are_listed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = [RunDirectory(runs / "gone"), *runs_in(runs)]
+    monkeypatch.setattr("grokscope.runs.listing.runs_in", lambda folder: gone)
+    assert [row[:2] for row in runs_table(runs_and_groups(runs)).rows[:2]] == [("gone", "waiting"), ("new", "grokked")]
+
+
+def test_a_folder_that_may_not_be_entered_is_listed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root one may enter all of them, so the refusal is played."""
+    real = os.stat
+
+    def refusing(path: Any, *others: Any, **more: Any) -> os.stat_result:
+        if str(path).startswith(f"{runs}/empty/"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *others, **more)
+
+    monkeypatch.setattr(directories.os, "stat", refusing)
+    assert [run.name for run in runs_in(runs)] == ["new", "old", "empty"]
+
+
+def test_a_folder_that_cannot_be_listed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(Unreadable, match=r"cannot read .*: Permission denied"):
+        runs_in(tmp_path)
+
+
+def test_a_list_measures_each_text_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window of any width costs the same: columns give way by their widths."""
+    from grokscope.words import table as tables
+
+    measured: list[str] = []
+    real = tables._cells
+    monkeypatch.setattr(tables, "_cells", lambda text: measured.append(text) or real(text))
+    table: Table = runs_table(runs_and_groups(runs))
+    for width in (200, 60, 20):
+        measured.clear()
+        table.terminal(width)
+        assert len(measured) <= 2 * len(table.columns) * (len(table.rows) + 1)

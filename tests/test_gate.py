@@ -1,0 +1,97 @@
+"""What comes in: regular files of bounded size, in UTF-8, with numbers that fit; all else is one sentence."""
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grokscope.gate import Missing, Unreadable, open_regular, read_bytes, read_json, read_text, read_toml
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> dict[str, Path]:
+    """A folder, a pipe, a socket, a device and links that lead nowhere, where a file should be."""
+    paths = {name: tmp_path / name for name in ("folder", "pipe", "socket", "dangling", "loop", "device")}
+    paths["folder"].mkdir()
+    os.mkfifo(paths["pipe"])
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(paths["socket"]))
+    paths["dangling"].symlink_to("nowhere")
+    paths["loop"].symlink_to("loop")
+    paths["device"].symlink_to("/dev/zero")
+    return paths
+
+
+@pytest.mark.parametrize("name", ["folder", "pipe", "socket", "dangling", "loop", "device"])
+def test_what_is_no_file_is_not_waited_for(odd: dict[str, Path], name: str) -> None:
+    with pytest.raises(Unreadable, match=name):
+        open_regular(odd[name])
+
+
+def test_a_missing_file_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(Missing):
+        read_bytes(tmp_path / "none")
+    with pytest.raises(Unreadable, match="cannot be the name"):
+        read_bytes(Path("a\0b"))
+    with pytest.raises(Unreadable, match="too long"):
+        read_bytes(tmp_path / ("x" * 300))
+
+
+def test_size_is_bounded(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    assert read_bytes(file, 5) == b"12345"
+    with pytest.raises(Unreadable, match="larger than 4 bytes"):
+        read_bytes(file, 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [(b"\xff\xfea\x00", "UTF-16"), (b"caf\xe9", "no text in UTF-8"), (b"\xed\xa0\x80", "no text in UTF-8")],
+)
+def test_text_is_utf_8(tmp_path: Path, data: bytes, wrong: str) -> None:
+    (tmp_path / "file").write_bytes(data)
+    with pytest.raises(Unreadable, match=wrong):
+        read_text(tmp_path / "file")
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbfa = 1\r\n")
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_toml(tmp_path / "a.toml") == read_json(tmp_path / "a.json") == {"a": 1}
+
+
+NO_TOML = (
+    "a = " + "[" * 5000, "a = " + "1" * 400, "a = " + "1" * 5000, "a", "a = 1\na = 2", "a = \0", "a." * 3000 + "a = 1",
+)  # fmt: skip
+NO_JSON = (
+    "[" * 5000, '{"a":' * 500, "NaN", "[1e999]", "[-Infinity]", "1" * 400, "1" * 5000, '"\\ud800"', '"\xff', "",
+    "{} {}",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_TOML, ids=lambda text: text[:8])
+def test_toml_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(Unreadable, match="is not TOML"):
+        read_toml(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize("text", NO_JSON, ids=lambda text: text[:8])
+def test_json_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(Unreadable, match="is not JSON"):
+        read_json(tmp_path / "a.json")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_value_or_a_sentence(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    file = tmp_path_factory.mktemp("gate") / "file"
+    file.write_bytes(data)
+    for read in (read_text, read_toml, read_json):
+        with suppress(Unreadable):
+            read(file)
