@@ -1,10 +1,11 @@
 """Finds backends, tasks, signals and interventions by entry point, and loads them late.
 
 Listing names reads package metadata and imports nothing; getting a spec imports one light module; opening it imports
-the framework.
+the framework. A plugin that cannot be loaded must not take others down: it is named, and passed over wherever plugins
+are looked at together.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -31,6 +32,15 @@ class NoSuchPlugin(LookupError):
     """No plugin of that name; the message lists those there are."""
 
 
+class BrokenPlugin(LookupError):
+    """A plugin that is installed and cannot be loaded; one sentence names it, and where it comes from."""
+
+    def __init__(self, kind: PluginKind, point: EntryPoint, why: str) -> None:
+        package = f" of {point.dist.name}" if point.dist is not None else ""
+        super().__init__(f"the {kind[:-1]} {point.name!r}{package} is broken ({why})")
+        self.kind: PluginKind = kind
+
+
 def names(kind: PluginKind) -> list[str]:
     """Installed plugins of a kind, sorted."""
     return sorted(_entry_points(kind))
@@ -45,7 +55,7 @@ def get(kind: Literal["signals"], name: str) -> SignalSpec: ...
 @overload
 def get(kind: Literal["interventions"], name: str) -> InterventionSpec: ...
 def get(kind: PluginKind, name: str) -> Spec:
-    """The spec of plugin `name`. Raises `NoSuchPlugin`, `TypeError` where the entry point names something else."""
+    """The spec of plugin `name`. Raises `NoSuchPlugin`, `BrokenPlugin`."""
     found = _entry_points(kind)
     if name not in found:
         nearest = get_close_matches(name, found, n=1)
@@ -54,12 +64,51 @@ def get(kind: PluginKind, name: str) -> Spec:
     return _loaded(kind, found[name])
 
 
+@overload
+def sound(kind: Literal["backends"]) -> list[BackendSpec]: ...
+@overload
+def sound(kind: Literal["tasks"]) -> list[TaskSpec]: ...
+@overload
+def sound(kind: Literal["signals"]) -> list[SignalSpec]: ...
+@overload
+def sound(kind: Literal["interventions"]) -> list[InterventionSpec]: ...
+def sound(kind: PluginKind) -> Sequence[Spec]:
+    """The specs of all plugins of a kind that can be loaded, by name."""
+    return [spec for spec in _all(kind) if not isinstance(spec, BrokenPlugin)]
+
+
+def broken(kind: PluginKind) -> list[str]:
+    """What is wrong with the plugins of a kind that cannot be loaded, a sentence each."""
+    return [str(spec) for spec in _all(kind) if isinstance(spec, BrokenPlugin)]
+
+
+def _all(kind: PluginKind) -> list[Spec | BrokenPlugin]:
+    found: list[Spec | BrokenPlugin] = []
+    for name in names(kind):
+        try:
+            found.append(_loaded(kind, _entry_points(kind)[name]))
+        except BrokenPlugin as problem:
+            found.append(problem)
+    return found
+
+
 @cache
-def _loaded(kind: PluginKind, point: EntryPoint) -> Spec:
-    spec: Spec = point.load()
+def _tried(kind: PluginKind, point: EntryPoint) -> "Spec | BrokenPlugin":
+    """Loaded once a process, also where that fails: what raises while it is imported may have done half of its work."""
+    try:
+        spec = point.load()
+    except (Exception, SystemExit) as problem:  # anybody's plugin may do anything
+        return BrokenPlugin(kind, point, f"{type(problem).__name__}: {problem}")
     if not isinstance(spec, _SPECS[kind]):
-        raise TypeError(f"{point.value} is not a {_SPECS[kind].__name__}")
+        return BrokenPlugin(kind, point, f"{point.value} is not a {_SPECS[kind].__name__}")
     return spec
+
+
+def _loaded(kind: PluginKind, point: EntryPoint) -> Spec:
+    found = _tried(kind, point)
+    if isinstance(found, BrokenPlugin):
+        raise found
+    return found
 
 
 def _entry_points(kind: PluginKind) -> Mapping[str, EntryPoint]:

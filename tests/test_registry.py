@@ -1,13 +1,17 @@
 """Plugins by entry point."""
 
 from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
 
 import pytest
 
 from grokscope import registry
 from grokscope.contract.backends import BackendSpec
 from grokscope.contract.tasks import TaskSpec
-from grokscope.registry import NoSuchPlugin, get, names
+from grokscope.machine.doctor import surveyed_backends
+from grokscope.registry import BrokenPlugin, NoSuchPlugin, broken, get, names, sound
+from grokscope.settings.config import RunConfig
+from grokscope.training.launch import available_backend
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, **plugins: str) -> None:
@@ -35,7 +39,7 @@ def test_anybody_may_come(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_listing_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, broken="no_such_module_anywhere:SPEC")
     assert names("tasks") == ["broken"]
-    with pytest.raises(ModuleNotFoundError, match="no_such_module_anywhere"):
+    with pytest.raises(BrokenPlugin, match=r"'broken' is broken \(ModuleNotFoundError: .*no_such_module"):
         get("tasks", "broken")
 
 
@@ -51,7 +55,33 @@ def test_unknown_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_entry_point_to_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, odd="math:pi", swapped="grokscope_modular:SPEC")
-    with pytest.raises(TypeError, match="math:pi is not a BackendSpec"):
+    with pytest.raises(BrokenPlugin, match="math:pi is not a BackendSpec"):
         get("backends", "odd")
-    with pytest.raises(TypeError, match="grokscope_modular:SPEC is not a BackendSpec"):
+    with pytest.raises(BrokenPlugin, match="grokscope_modular:SPEC is not a BackendSpec"):
         get("backends", "swapped")
+
+
+BROKEN = {
+    "raises": "raise RuntimeError('on holiday')",
+    "leaves": "import sys; sys.exit('goodbye')",
+    "is_none": "OTHER = 1",
+    "is_no_python": "def :",
+    "is_another": "SPEC = 'a text'",
+    "recurses": "def f(): return f()\nf()",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_plugin_takes_nobody_down(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text(BROKEN[name])
+    monkeypatch.syspath_prepend(tmp_path)
+    installed(monkeypatch, reference="grokscope.testing.reference:SPEC", **{name: f"{name}:SPEC"})
+    assert [spec.name for spec in sound("backends")] == ["reference"]
+    (problem,) = broken("backends")
+    assert f"the backend {name!r} is broken (" in problem
+    with pytest.raises(BrokenPlugin):
+        get("backends", name)
+    assert available_backend(RunConfig(task={}))[0].name == "reference"
+    surveyed = {each.name: each.missing for each in surveyed_backends()}
+    assert surveyed["reference"] is None
+    assert "is broken" in str(surveyed[name])

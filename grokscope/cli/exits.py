@@ -32,7 +32,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     from grokscope.contract.backends import Unavailable
     from grokscope.gate import Unreadable
     from grokscope.imports.sheets import Unimportable
-    from grokscope.registry import NoSuchPlugin
+    from grokscope.registry import BrokenPlugin, NoSuchPlugin
     from grokscope.runs.directory import BadRunName, NoSuchRun
     from grokscope.runs.inbox import TooLong
     from grokscope.runs.log import RunBusy
@@ -46,6 +46,8 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
         ((ConfigError, NoSuchPlugin, BadRunName, RunBusy, TooLong, Unimportable), ExitCode.USAGE),
         ((OSError,), ExitCode.FAULT),
     ]
+    if isinstance(error, BrokenPlugin):
+        return ExitCode.UNAVAILABLE if error.kind == "backends" else ExitCode.USAGE
     return next((code for kinds, code in meanings if isinstance(error, kinds)), None)
 
 

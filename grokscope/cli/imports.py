@@ -136,7 +136,7 @@ def _say_unknown(facts: Sequence[str]) -> None:
     from grokscope.cli.exits import complain
     from grokscope.settings.config import known_keys
 
-    known = sorted({key for name in registry.names("tasks") for key in known_keys(registry.get("tasks", name))})
+    known = sorted({key for task in registry.sound("tasks") for key in known_keys(task)})
     for fact in facts:
         if fact not in known:
             nearest = get_close_matches(fact, known, n=1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grokscope.cli.command import PlainHelpCommand
+from grokscope.cli.exits import complain
 from grokscope.cli.shared import AsJson
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from grokscope.contract.signals import SignalRule, SignalSpec
     from grokscope.contract.tasks import TaskSpec
     from grokscope.machine.doctor import Surveyed
+    from grokscope.registry import PluginKind
 
 TERM_WIDTH, DESCRIPTION_WIDTH = 20, 100
 
@@ -27,11 +29,20 @@ def list_tasks(context: typer.Context, json: AsJson = False) -> None:
         _list_tasks(json)
 
 
+def _complain_of_broken(kind: "PluginKind") -> None:
+    """Name the plugins that a list leaves out."""
+    from grokscope import registry
+
+    for problem in registry.broken(kind):
+        complain(f"{problem}; it is passed over")
+
+
 def _list_tasks(json: bool) -> None:
     from grokscope import registry
     from grokscope.cli.output import say, say_json
 
-    specs = [registry.get("tasks", name) for name in registry.names("tasks")]
+    specs = registry.sound("tasks")
+    _complain_of_broken("tasks")
     if json:
         say_json([_task(spec) for spec in specs])
         return
@@ -134,6 +145,8 @@ def signals(
     from grokscope.settings.signals import installed_signals
 
     specs = installed_signals() if name is None else [registry.get("signals", name)]
+    if name is None:
+        _complain_of_broken("signals")
     if json:
         listed = [_signal(spec) for spec in specs]
         say_json(listed if name is None else listed[0])
@@ -200,7 +213,8 @@ def interventions(
         else:
             _say_intervention(spec)
         return
-    specs = [registry.get("interventions", name) for name in registry.names("interventions")]
+    specs = registry.sound("interventions")
+    _complain_of_broken("interventions")
     if json:
         say_json([_intervention(spec) for spec in specs])
         return

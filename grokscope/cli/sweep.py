@@ -153,7 +153,7 @@ def status(
     from grokscope.sweeps.manifest import find_sweep, read_sweep, sweeps_in
 
     if wanted is None:
-        _say_sweeps([read_sweep(folder) for folder in sweeps_in(runs)], runs, json)
+        _say_sweeps(_read_sweeps(sweeps_in(runs)), runs, json)
     else:
         _say_cells(read_sweep(find_sweep(wanted, runs)), json)
 
@@ -374,6 +374,22 @@ def _expected_hours(planned: "Sweep", jobs: int) -> tuple[list[float | None], st
         f"from a short timing of each kind of cell ({kinds}), just now, on {counted(threads, 'thread')} and beside "
         "whatever else this machine is doing; signals other than the defect are not counted"
     )
+
+
+def _read_sweeps(folders: "Iterator[Path]") -> "list[Sweep]":
+    """Those that can be read; of the others it is said why they cannot."""
+    from grokscope.cli.exits import exit_code_of
+    from grokscope.sweeps.manifest import read_sweep
+
+    found = []
+    for folder in folders:
+        try:
+            found.append(read_sweep(folder))
+        except Exception as problem:
+            if exit_code_of(problem) is None:
+                raise
+            complain(f"{folder} is passed over: {problem}")
+    return found
 
 
 def _say_sweeps(sweeps: "list[Sweep]", runs: Path, json: bool) -> None:

@@ -75,6 +75,8 @@ class TaskSpec:
     """The name in `criteria` that a run stops on and reports."""
     vocabulary: Mapping[str, Sequence[str]]
     """Token names by side (`source`, `target`, `classes`), index = token."""
+    data_bytes: Callable[[Any], int] | None = None
+    """`data_bytes(options)`: memory that `load` will take, roughly; None where the options do not decide it."""
     export: Callable[[str, Path], list[Path]] | None = None
     """`export(split, folder)`: write the data set's own files, byte for byte; None where there are none."""
 

@@ -6,7 +6,6 @@ seed, same split, same initialization, same batches, but for the treatment, whic
 execution subspace. So the second phase can only be planned in full when the first is over.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grokscope import registry
 from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, condition_settings, possible
+from grokscope.gate import Missing, Unreadable, read_toml
 from grokscope.runs.directory import NoSuchRun, check_name, find_manifest, folders_with, write_whole
 from grokscope.settings.config import ConfigError, RunConfig, resolve
 from grokscope.settings.values import problem_in_words
@@ -178,14 +178,13 @@ def record_design(design: Design, runs: Path) -> Design:
 def read_design(folder: Path) -> Design:
     """The design of an experiment's folder; renamed, it is an experiment of the new name. Raises `NoSuchRun`."""
     try:
-        table = tomllib.loads((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
-        return Design.model_validate({**table, "name": folder.name})
-    except OSError:
+        return Design.model_validate({**read_toml(folder / EXPERIMENT_FILE), "name": folder.name})
+    except Missing:
         raise NoSuchRun(f"{folder} is no experiment: it has no {EXPERIMENT_FILE}") from None
+    except Unreadable as problem:
+        raise NoSuchRun(str(problem)) from None
     except ValidationError as problem:
         raise NoSuchRun(f"{folder / EXPERIMENT_FILE}: {problem_in_words(problem)}") from None
-    except ValueError as problem:
-        raise NoSuchRun(f"{folder / EXPERIMENT_FILE} is not TOML: {problem}") from None
 
 
 def find_experiment(wanted: str, runs: Path) -> Path:

@@ -243,9 +243,9 @@ class Treatment:
 def offered() -> dict[str, dict[str, Any]]:
     """Every intervention that is installed and can be read, with its parameters and their defaults."""
     kinds = {}
-    for name in registry.names("interventions"):
+    for spec in registry.sound("interventions"):
         try:
-            kinds[name] = registry.get("interventions", name).defaults()
+            kinds[spec.name] = spec.defaults()
         except Exception:  # somebody else's plugin: a run does not depend on what it does not use
             continue
     return kinds

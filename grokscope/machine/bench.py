@@ -22,7 +22,8 @@ from grokscope.contract.tasks import TaskData, TaskSpec
 from grokscope.settings.config import RunConfig
 from grokscope.settings.signals import installed_signals
 from grokscope.training.evaluation import PreparedSplit
-from grokscope.training.launch import available_backend
+from grokscope.training.launch import available_backend, loaded_data
+from grokscope.training.memory import check_model
 from grokscope.training.vantage import LiveVantage, WatchedRun
 from grokscope.words.numbers import count, fixed, number
 from grokscope.words.table import Column, Table
@@ -93,8 +94,9 @@ class Bench:
 def time_operations(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) -> Bench:
     """Time every operation for about `seconds` in all, at least three rounds. Raises `Unavailable`, `ConfigError`."""
     spec, device = available_backend(config)
-    data = task.load(options, config.train.seed)
+    data = loaded_data(task, options, config.train.seed)
     model = config.model_of(data.model)
+    check_model(config, model, len(data.train))
     parameters = initial_parameters(model, config.train.seed)
     section = config.backend
     session = spec.open(model, parameters, device=device, precision=section.precision, threads=section.threads)

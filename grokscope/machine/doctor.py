@@ -15,6 +15,7 @@ from grokscope import __version__, registry
 from grokscope.contract.arrays import Precision
 from grokscope.contract.backends import BackendSpec, Device, Unavailable
 from grokscope.machine.verify import GOLDEN_TOLERANCES, Check, golden_points, load, verify, worst
+from grokscope.registry import BrokenPlugin
 from grokscope.settings.config import RunConfig
 from grokscope.training.launch import available_backend
 from grokscope.words.numbers import number
@@ -64,7 +65,12 @@ def _survey(name: str) -> Surveyed:
         return Surveyed(name, summary, tuple(spec.devices()), dict(spec.details()), preference, None)
     except Unavailable as problem:
         missing = str(problem)
-    except Exception as problem:  # anybody's plugin may be broken in any way, and this is where one looks then
+    except BrokenPlugin as problem:
+        missing = str(problem)
+    except (
+        Exception,
+        SystemExit,
+    ) as problem:  # anybody's plugin may do anything
         missing = f"broken: {type(problem).__name__}: {problem}"
     return Surveyed(name, summary, (), {}, preference, missing)
 
@@ -73,7 +79,7 @@ def automatic_backend() -> str | None:
     """The backend that `auto` takes; None where it takes none."""
     try:
         return available_backend(RunConfig(task={}))[0].name
-    except Exception:  # as above: `surveyed_backends` says what is wrong
+    except (Exception, SystemExit):  # as above: `surveyed_backends` says what is wrong
         return None
 
 

@@ -5,7 +5,6 @@ a mapping of dotted keys (`optimizer.lr`) to values.
 """
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
@@ -15,14 +14,20 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from grokscope import registry
 from grokscope.contract.arrays import Precision
 from grokscope.contract.backends import AdamW
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.tasks import TaskSpec
+from grokscope.gate import Unreadable, read_toml
 from grokscope.settings.decay_time import in_steps
 from grokscope.settings.schedule import BadSchedule, checked
 from grokscope.settings.signals import BadSignal, asked_signals
-from grokscope.settings.values import dotted, problem_in_words, read_value
+from grokscope.settings.values import dotted, objection_to, odd_value, problem_in_words, read_value
+
+_PREFIX = "GROKSCOPE_"
+OWN_VARIABLES = ("GROKSCOPE_RUNS", "GROKSCOPE_DEBUG")
+"""Variables that are options of the command line and no settings."""
 
 
 class ConfigError(ValueError):
@@ -30,7 +35,7 @@ class ConfigError(ValueError):
 
 
 class ConfigSection(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class ModelSection(ConfigSection):
@@ -69,13 +74,15 @@ class EvaluateSection(ConfigSection):
 
 class MeasureSection(ConfigSection):
     every: int = Field(100, ge=1, description="steps")
-    samples: int = Field(5, ge=1, description="pairs of batches (K)")
+    samples: int = Field(5, ge=1, le=10_000, description="pairs of batches (K)")
     estimator: Literal["exact", "finite-difference", "off"] = "exact"
     precision: Literal["run", "float32", "float64"] = Field(
         "run", description="of the probe; run: that of the training"
     )
     eta: float = Field(1e-3, gt=0, description="step of the finite difference, before adaptation")
-    baseline_samples: int = Field(15, ge=1, description="pairs of batches at step 0, against which onset is judged")
+    baseline_samples: int = Field(
+        15, ge=1, le=10_000, description="pairs of batches at step 0, against which onset is judged"
+    )
     blocks: bool = Field(False, description="shares by block and layer too")
 
 
@@ -167,12 +174,22 @@ class RunConfig(ConfigSection):
         return tomli_w.dumps(_without_none(self.model_dump()))
 
 
+_SECTIONS: Mapping[str, type[ConfigSection]] = {
+    name: info.annotation
+    for name, info in RunConfig.model_fields.items()
+    if isinstance(info.annotation, type) and issubclass(info.annotation, ConfigSection)
+}
+
+
 def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -> tuple[RunConfig, BaseModel]:
     """A configuration and the task's options from a preset and `layers` of dotted keys, the later ones winning.
 
     Raises `ConfigError`, naming the nearest known key where one is unknown.
     """
     nested = _nested(_layered(task, layers, preset))
+    for section, model in {**_SECTIONS, "task": task.options}.items():
+        if objection := objection_to(model, nested.get(section, {}), f"{section}."):
+            raise ConfigError(objection)
     try:
         options = task.options.model_validate({k: v for k, v in nested["task"].items() if k != "name"})
     except ValidationError as problem:
@@ -182,6 +199,9 @@ def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -
         config = RunConfig.model_validate(nested)
     except ValidationError as problem:
         raise ConfigError(problem_in_words(problem)) from None
+    for section, values in (("task", options), *((name, getattr(config, name)) for name in _SECTIONS)):
+        if objection := objection_to(type(values), values.model_dump(), f"{section}."):
+            raise ConfigError(objection)
     try:
         for text in config.interventions.schedule:
             checked(text)
@@ -202,6 +222,8 @@ def _layered(task: TaskSpec, layers: Iterable[Mapping[str, Any]], preset: str) -
     for layer in (task.presets[preset], *layers):
         for key, value in layer.items():
             settings[_checked(key, known)] = value
+            if why := odd_value(value):
+                raise ConfigError(f"{key} {why}")
     if settings["task.name"] != task.name:
         raise ConfigError(f"the configuration is for {settings['task.name']}, not for {task.name}")
     try:
@@ -213,12 +235,9 @@ def _layered(task: TaskSpec, layers: Iterable[Mapping[str, Any]], preset: str) -
 def read_settings_file(file: Path) -> dict[str, Any]:
     """A TOML file as a layer of dotted keys. Raises `ConfigError`."""
     try:
-        with file.open("rb") as source:
-            return dotted(tomllib.load(source))
-    except OSError as problem:
-        raise ConfigError(f"cannot read {file}: {problem.strerror}") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise ConfigError(f"{file} is not TOML: {problem}") from None
+        return dotted(read_toml(file))
+    except Unreadable as problem:
+        raise ConfigError(str(problem)) from None
 
 
 def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -233,15 +252,30 @@ def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def read_environment(task: TaskSpec, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """`GROKSCOPE_<SECTION>_<KEY>` and the short names of flags (`GROKSCOPE_LR`, `GROKSCOPE_BACKEND`, …) as a layer."""
-    variables = variables_of(task).items()
-    return {key: read_value(environment[name]) for name, key in variables if environment.get(name)}
+    """`GROKSCOPE_<SECTION>_<KEY>` and the short names of flags (`GROKSCOPE_LR`, `GROKSCOPE_BACKEND`, …) as a layer.
+
+    Raises `ConfigError` for a variable that begins so and is a setting of no task, naming the nearest: a misspelt one
+    would go by in silence.
+    """
+    variables = variables_of(task)
+    for name in sorted(environment):
+        if name.startswith(_PREFIX) and name not in variables and name not in OWN_VARIABLES:
+            _check_of_another_task(name, variables)
+    return {key: read_value(environment[name]) for name, key in variables.items() if environment.get(name)}
+
+
+def _check_of_another_task(variable: str, variables: Mapping[str, str]) -> None:
+    if any(variable in variables_of(other) for other in registry.sound("tasks")):
+        return
+    nearest = get_close_matches(variable, [*variables, *OWN_VARIABLES], n=1, cutoff=0.4)
+    hint = f"; the nearest is {nearest[0]}" if nearest else ""
+    raise ConfigError(f"there is no setting {variable}{hint}")
 
 
 def variables_of(task: TaskSpec) -> dict[str, str]:
     """The environment variables that are settings, and the keys they set."""
-    variables = {f"GROKSCOPE_{key.replace('.', '_').upper()}": key for key in known_keys(task)}
-    return variables | {f"GROKSCOPE_{flag.replace('-', '_').upper()}": key for flag, key in FLAGS.items()}
+    variables = {f"{_PREFIX}{key.replace('.', '_').upper()}": key for key in known_keys(task)}
+    return variables | {f"{_PREFIX}{flag.replace('-', '_').upper()}": key for flag, key in FLAGS.items()}
 
 
 FLAGS: Mapping[str, str] = {
@@ -266,10 +300,7 @@ FLAGS: Mapping[str, str] = {
 def known_keys(task: TaskSpec) -> list[str]:
     """Every dotted key a configuration of `task` may hold."""
     keys = ["preset", "task.name", *(f"task.{name}" for name in task.options.model_fields)]
-    for section, info in RunConfig.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, ConfigSection):
-            keys += [f"{section}.{name}" for name in info.annotation.model_fields]
-    return keys
+    return keys + [f"{section}.{name}" for section, model in _SECTIONS.items() for name in model.model_fields]
 
 
 def _checked(key: str, known: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from grokscope.settings.values import problem_in_words, read_value
+from grokscope.settings.values import objection_to, problem_in_words, read_value
 
 _BARE = re.compile(r"[A-Za-z0-9_./~+-]+")
 
@@ -45,9 +45,13 @@ def validated(name: str, model: type[BaseModel], parameters: Mapping[str, Any]) 
                 f"{name} has no parameter {parameter!r}; " + (f"the nearest is {nearest[0]}" if nearest else others)
             )
     try:
-        return model.model_validate(dict(parameters))
+        found = model.model_validate(dict(parameters))
     except ValidationError as problem:
         raise BadParameters(f"{name}: {problem_in_words(problem)}") from None
+    objection = objection_to(model, parameters) or objection_to(model, found.model_dump())
+    if objection:
+        raise BadParameters(f"{name}: {objection}")
+    return found
 
 
 def _written(value: Any) -> str:

@@ -27,6 +27,7 @@ MOMENTS = ("memorized", "onset", "test-loss-turn", "grokked", "regressed")
 Time = int | str
 """Steps taken, or one of `MOMENTS`, or the name of a signal's rule"""
 
+_STEPS = re.compile(r"[0-9]{1,18}")
 _HEAD = re.compile(r"(?P<kind>[^@:]+)(@(?P<when>[^:]*?)(\.\.(?P<until>[^:]*))?)?(:(?P<rest>.*))?", re.DOTALL)
 
 
@@ -107,7 +108,7 @@ def specified(kind: str) -> InterventionSpec:
     """The intervention of that name. Raises `BadSchedule`, naming the nearest."""
     try:
         return registry.get("interventions", kind)
-    except registry.NoSuchPlugin as problem:
+    except (registry.NoSuchPlugin, registry.BrokenPlugin) as problem:
         raise BadSchedule(str(problem.args[0])) from None
 
 
@@ -139,7 +140,7 @@ def replayed(events: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _time(text: str, whole: str) -> Time:
     text = text.strip()
-    if text.isdigit():
+    if _STEPS.fullmatch(text):
         return int(text)
     known = dict.fromkeys([*MOMENTS, *(rule.name for spec in installed_signals() for rule in spec.rules)])
     if text in known:

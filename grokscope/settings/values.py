@@ -1,21 +1,65 @@
 """Settings as people type them, and what is wrong with one, in words: the same in files, flags and schedules."""
 
-import tomllib
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+
+from grokscope.gate import parse_toml
 
 LONGEST_SETTING = 80
 """Letters of a wrong value that a sentence repeats"""
 
 
 def read_value(text: str) -> Any:
-    """TOML where it is some; any other words are a string."""
+    """TOML where it is one value; any other words are a string."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        table = parse_toml(f"value = {text}")
+    except ValueError:
         return text
+    return table["value"] if table.keys() == {"value"} else text
+
+
+def objection_to(model: type[BaseModel], values: Mapping[str, Any], prefix: str = "") -> str | None:
+    """Why `values` are none for `model`, in a sentence, beyond what pydantic looks at; None where they are.
+
+    Numbers are finite and fit into 64 bits, numbers are no truth and truth is no number, text is whole characters.
+    """
+    for name, value in values.items():
+        field = model.model_fields.get(name)
+        why = odd_value(value) or (field and _odd_kind(_kinds(field.annotation), value))
+        if why:
+            return f"{prefix}{name} {why}"
+    return None
+
+
+def _odd_kind(kinds: set[Any], value: Any) -> str | None:
+    numeric = bool(kinds & {int, float})
+    if isinstance(value, bool) and numeric and bool not in kinds:
+        return f"is a number, not {str(value).lower()}"
+    if isinstance(value, int | float) and not isinstance(value, bool) and bool in kinds and not numeric:
+        return f"is true or false, not {value}"
+    return None
+
+
+def odd_value(value: Any) -> str | None:
+    """What is wrong with a value whatever it is for, as the end of a sentence; None where nothing is."""
+    if isinstance(value, list | tuple):
+        return next((why for each in value if (why := odd_value(each))), None)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"is a finite number, not {value}"
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "is a number of 64 bits at most"
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return "holds letters that this terminal's encoding does not have: set LANG=C.UTF-8"
+    return None
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The types that an annotation is made of."""
+    arguments = get_args(annotation)
+    return {kind for each in arguments for kind in _kinds(each)} if arguments else {annotation}
 
 
 def problem_in_words(problem: ValidationError, prefix: str = "") -> str:

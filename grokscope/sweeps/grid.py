@@ -18,20 +18,23 @@ way to make cells: a file may list some by hand, and an engine does not know whe
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grokscope import registry
+from grokscope.gate import Unreadable, read_toml
 from grokscope.runs.directory import BadRunName, RunDirectory, check_name
 from grokscope.settings.config import FLAGS, ConfigError, RunConfig, read_environment, resolve
 from grokscope.settings.values import dotted, problem_in_words, read_value
 
+MOST_CELLS = 20_000
+"""Cells of a sweep at most"""
 NOT_AXES = ("task.name", "preset")
 """What a grid cannot vary: another task or preset is another sweep, or a cell listed by hand."""
 
@@ -127,6 +130,7 @@ def sweep_file(source: Mapping[str, Any], name: str = "") -> SweepFile:
         file = SweepFile.model_validate({"name": name} | given)
     except ValidationError as problem:
         raise ConfigError(problem_in_words(problem)) from None
+    _check_size(file)
     for axis, values in file.axes.items():
         _check_axis(file, axis, values)
     _check_said_once(file)
@@ -141,11 +145,9 @@ def read_sweep_file(path: Path) -> SweepFile:
 def read_tables(path: Path) -> dict[str, Any]:
     """A TOML file as it stands. Raises `ConfigError`."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise ConfigError(f"cannot read {path}: {problem.strerror}") from None
-    except ValueError as problem:
-        raise ConfigError(f"{path} is not TOML: {problem}") from None
+        return read_toml(path)
+    except Unreadable as problem:
+        raise ConfigError(str(problem)) from None
 
 
 def task_of(source: Mapping[str, Any]) -> str | None:
@@ -283,6 +285,16 @@ def _listed_cells(file: SweepFile, folder: Path) -> Iterable[Cell]:
     for listed in file.cells:
         settings = file.base | spelt_out(dotted(listed.settings))
         yield made_cell(folder, listed.name, listed.task or file.task, listed.preset or file.preset, settings, {})
+
+
+def _check_size(file: SweepFile) -> None:
+    """Told before any cell is made: to resolve one takes a fraction of a millisecond, and a run minutes."""
+    cells = prod(map(len, file.axes.values())) if file.axes else 0
+    if cells + len(file.cells) > MOST_CELLS:
+        raise ConfigError(
+            f"the sweep {file.name} would have {cells + len(file.cells):,} cells, and one has {MOST_CELLS:,} at most: "
+            "give it fewer values, or make several sweeps"
+        )
 
 
 def _check_axis(file: SweepFile, axis: str, values: list[Any]) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import tomli_w
 
+from grokscope.gate import read_toml
 from grokscope.runs.directory import NoSuchRun, find_manifest, folders_with, write_whole
 from grokscope.settings.config import ConfigError
-from grokscope.sweeps.grid import Cell, Sweep, SweepFile, plan, read_tables
+from grokscope.sweeps.grid import Cell, Sweep, SweepFile, plan
 from grokscope.sweeps.standing import read_standing
 from grokscope.training.launch import changes_between, resumed_config
 
@@ -41,8 +42,11 @@ def check(sweep: Sweep) -> None:
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """The sweep whose manifest is in `folder`; a folder that was renamed is a sweep of the new name."""
-    return plan({**read_tables(folder / SWEEP_FILE), "name": folder.name}, folder.parent)
+    """The sweep whose manifest is in `folder`; a folder that was renamed is a sweep of the new name.
+
+    Raises `Unreadable`, `ConfigError` where what it says cannot be.
+    """
+    return plan({**read_toml(folder / SWEEP_FILE), "name": folder.name}, folder.parent)
 
 
 def manifest_of(file: SweepFile) -> str:

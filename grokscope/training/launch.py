@@ -26,6 +26,7 @@ from grokscope.settings.config import ConfigError, RunConfig, read_settings_file
 from grokscope.settings.values import dotted
 from grokscope.training.interruption import Interruption
 from grokscope.training.loop import Trainer
+from grokscope.training.memory import check_data, check_model
 from grokscope.training.observation import OpenSignal, descriptions, open_signals
 from grokscope.training.recorder import Listener, Recorder
 from grokscope.warning.forecast.bank import bank_objection
@@ -53,9 +54,21 @@ def available_backend(config: RunConfig) -> tuple[BackendSpec, str]:
             spec.devices()
         except Unavailable:
             missing.append(spec.install)
+        except (Exception, SystemExit):  # somebody else's plugin: `grokscope backends` says what is wrong with it
             continue
-        return spec, config.backend.device
-    raise Unavailable(f"no backend works here; install one: {' or '.join(missing)}")
+        else:
+            return spec, config.backend.device
+    install = f"; install one: {' or '.join(missing)}" if missing else "; `grokscope backends` says why"
+    raise Unavailable(f"no backend works here{install}")
+
+
+def loaded_data(task: TaskSpec, options: Any, seed: int) -> TaskData:
+    """The task made concrete. Raises `ConfigError` where its options cannot be, or would not fit into memory."""
+    check_data(task, options)
+    try:
+        return task.load(options, seed)
+    except ValueError as problem:
+        raise ConfigError(f"{task.name}: {problem}") from None
 
 
 @contextmanager
@@ -81,11 +94,9 @@ def launched(
     if unusable is not None:
         raise ConfigError(f"forecast.bank: {unusable}")
     spec, device = available_backend(config)
-    try:
-        data = task.load(options, config.train.seed)
-    except ValueError as problem:
-        raise ConfigError(f"{task.name}: {problem}") from None
+    data = loaded_data(task, options, config.train.seed)
     model = config.model_of(data.model)
+    check_model(config, model, len(data.train))
     for objection in objections(config, directory.path, layout(model)):
         raise ConfigError(objection)
     signals = open_signals(config, data, layout(model))
@@ -237,8 +248,14 @@ def changes_between(own: RunConfig, other: RunConfig) -> dict[str, tuple[Any, An
 
 def _by_preference() -> list[BackendSpec]:
     """Installed backends in the order in which `auto` tries them."""
-    specs = [registry.get("backends", name) for name in registry.names("backends")]
-    return sorted(specs, key=lambda spec: -spec.preference())
+    return sorted(registry.sound("backends"), key=lambda spec: -_preference(spec))
+
+
+def _preference(spec: BackendSpec) -> int:
+    try:
+        return int(spec.preference())
+    except (Exception, SystemExit):  # somebody else's plugin, that does not know this machine
+        return -1
 
 
 def run_directory(folder: Path, name: str) -> RunDirectory:

@@ -8,13 +8,13 @@ pause = "p"
 replay = "P"
 """
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_config_path
 
+from grokscope.gate import Missing, Unreadable, read_toml
 from grokscope.tui.actions import unknown_names
 
 
@@ -35,11 +35,11 @@ def read_settings(file: Path | None = None) -> Settings:
     """The settings; a file that is missing is empty, one that is wrong is a problem and not an error."""
     file = file or settings_file()
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        table = read_toml(file)
+    except Missing:
         return Settings()
-    except (OSError, ValueError) as problem:
-        return Settings(problems=(f"{file.name} cannot be read: {str(problem).splitlines()[0]}",))
+    except Unreadable as problem:
+        return Settings(problems=(str(problem),))
     return _settings(table, file.name)
 
 

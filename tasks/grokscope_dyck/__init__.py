@@ -4,7 +4,7 @@ Generator, sizes and model are those of arXiv 2602.16967 as its code has them: 5
 """
 
 from grokscope.contract.tasks import GrokCriterion, TaskSpec
-from grokscope_dyck.load import Options, load
+from grokscope_dyck.load import Options, data_bytes, load
 from grokscope_dyck.presets import PRESETS
 
 SPEC = TaskSpec(
@@ -14,6 +14,7 @@ SPEC = TaskSpec(
     options=Options,
     presets=PRESETS,
     load=load,
+    data_bytes=data_bytes,
     metric="accuracy",
     criteria={
         "sustained-0.98": GrokCriterion("accuracy", 0.98, consecutive=3),

@@ -102,6 +102,12 @@ def load(options: Options, seed: int) -> TaskData:
     return TaskData(train, splits, model, facts)
 
 
+def data_bytes(options: Options) -> int:
+    """Memory that `load` takes, roughly: 150 bytes a bracket."""
+    longest = max(options.max_pairs, options.ood_max_pairs or 2 * options.max_pairs)
+    return 300 * longest * (options.train_size + options.test_size + options.ood_size)
+
+
 def _drawn(options: Options, stream: int, size: int, pairs: tuple[int, int]) -> Examples:
     return examples(*draw(generator(options.data_seed, "data", index=stream), size, pairs, options.p_open))
 

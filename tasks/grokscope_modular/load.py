@@ -87,6 +87,12 @@ def load(options: Options, seed: int) -> TaskData:
     return TaskData(examples(train), {"test": examples(test)}, model, facts)
 
 
+def data_bytes(options: Options) -> int:
+    """Memory that `load` takes, roughly: 300 bytes a pair of elements."""
+    elements = {"s5": 120, "a4": 12, "dihedral": 2 * options.modulus}.get(options.operation, options.modulus)
+    return 300 * elements**2
+
+
 def _mirrored(train: Ints, test: Ints, tokens: int) -> int:
     """Test pairs (a, b) with (b, a) and the same answer in training: a symmetric model knows these."""
     known = (train[:, 1] * tokens + train[:, 0]) * tokens + train[:, 2]

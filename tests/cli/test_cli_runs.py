@@ -160,7 +160,7 @@ def test_a_log_that_is_none(nursery: Nursery, tmp_path: Path) -> None:
     (tmp_path / "runs/odd/events.jsonl").write_bytes(b"\x00\xff not a log\n")
     done = nursery.run("show", "odd", folder=tmp_path)
     assert done.code == 3
-    assert "holds no run" in done.err
+    assert "holds no event of a run" in done.err
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from grokscope.settings.config import (
     read_settings_file,
     resolve,
 )
+from grokscope.settings.values import read_value
 from grokscope.training.launch import CHANGEABLE_ON_RESUME, resumed_config
 
 MODULAR = get("tasks", "modular")
@@ -71,7 +72,7 @@ class TestToml:
             assert config.model_dump()[section][name] == value != default[section][name]
 
     def test_neither_there_nor_toml(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match=r"cannot read .*: No such file"):
+        with pytest.raises(ConfigError, match=r"there is no .*none\.toml"):
             read_settings_file(tmp_path / "none.toml")
         (tmp_path / "bad.toml").write_text("lr == 1")
         with pytest.raises(ConfigError, match="is not TOML"):
@@ -100,7 +101,7 @@ class TestLayers:
     def test_environment(self) -> None:
         environment = {
             "GROKSCOPE_LR": "0.5", "GROKSCOPE_BACKEND": "mlx", "GROKSCOPE_TASK_MODULUS": "11",
-            "GROKSCOPE_MEASURE_BLOCKS": "true", "GROKSCOPE_WD": "", "GROKSCOPE_ELSEWHERE": "1", "LR": "7",
+            "GROKSCOPE_MEASURE_BLOCKS": "true", "GROKSCOPE_WD": "", "GROKSCOPE_RUNS": "here", "LR": "7",
         }  # fmt: skip
         assert read_environment(MODULAR, environment) == {
             "optimizer.lr": 0.5, "backend.name": "mlx", "task.modulus": 11, "measure.blocks": True,
@@ -127,7 +128,7 @@ class TestRefusals:
             ({"task.operation": "pow"}, r"task.operation: input should be .*\(it is 'pow'\)"),
             ({"detect.grokking": "soon"}, r"detect.grokking is one of sustained-0.98, .*not 'soon'"),
             ({"task.name": "scan"}, r"the configuration is for scan, not for modular"),
-            ({"optimizer.lr": float("nan")}, r"optimizer.lr: "),
+            ({"optimizer.lr": float("nan")}, r"optimizer.lr is a finite number, not nan"),
         ],
         ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
     )
@@ -183,3 +184,57 @@ class TestResumed:
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(NoSuchRun, match=r"no config\.toml"):
             resumed_config(RunDirectory(tmp_path / "none"), {})
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("optimizer.lr=inf", "optimizer.lr is a finite number, not inf"),
+        ("optimizer.wd=nan", "optimizer.wd is a finite number, not nan"),
+        ("optimizer.epsilon=inf", "optimizer.epsilon is a finite number"),
+        ("optimizer.clip=inf", "optimizer.clip is a finite number"),
+        ("measure.eta=inf", "measure.eta is a finite number"),
+        ("optimizer.lr=Infinity", "optimizer.lr: input should be a finite number"),
+        ("task.train_fraction=nan", "task.train_fraction is a finite number"),
+        ("optimizer.lr=true", "optimizer.lr is a number, not true"),
+        ("train.steps=false", "train.steps is a number, not false"),
+        ("task.modulus=true", "task.modulus is a number, not true"),
+        ("measure.blocks=1", "measure.blocks is true or false, not 1"),
+        ("train.seed=99999999999999999999", "train.seed is a number of 64 bits at most"),
+        ("train.steps=" + "9" * 5000, "train.steps"),
+        ("train.steps=[[[[", "train.steps"),
+        ("interventions.schedule=noise@²", "'²' is neither a step"),
+        ("interventions.schedule=noise@" + "1" * 400, "is neither a step"),
+        ("interventions.schedule=noise:epsilon=inf", "noise: epsilon"),
+        ("interventions.schedule=noise:every=true", "noise: every is a number, not true"),
+        ("task.operation=\udcff", "task.operation holds letters that this terminal's encoding does not have"),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_numbers_are_finite_and_numbers(assignment: str, said: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        resolve(get("tasks", "modular"), read_assignments([assignment]))
+    assert said in str(wrong.value)
+
+
+def test_one_value_is_one_value() -> None:
+    assert read_value("1\nother = 2") == "1\nother = 2"
+    assert [read_value(text) for text in ("1e5", "true", "[1]", "x = 1")] == [1e5, True, [1], "x = 1"]
+
+
+def test_a_misspelt_variable_is_named() -> None:
+    task = get("tasks", "modular")
+    with pytest.raises(ConfigError, match="there is no setting GROKSCOPE_LRR; the nearest is GROKSCOPE_LR"):
+        read_environment(task, {"GROKSCOPE_LRR": "1"})
+    with pytest.raises(ConfigError, match="the nearest is GROKSCOPE_RUNS"):
+        read_environment(task, {"GROKSCOPE_RUNSS": "elsewhere"})
+    assert read_environment(task, {"GROKSCOPE_RUNS": "here", "GROKSCOPE_TASK_MAX_PAIRS": "3", "OTHER": "1"}) == {}
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfea\x00", b"lr = '\xe9'", b"a = " + b"[" * 5000], ids=str)
+def test_a_file_in_another_encoding_is_a_sentence(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.toml").write_bytes(data)
+    with pytest.raises(ConfigError, match=r"a\.toml"):
+        read_settings_file(tmp_path / "a.toml")
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbf[train]\nsteps = 3\n")
+    assert read_settings_file(tmp_path / "a.toml") == {"train.steps": 3}
