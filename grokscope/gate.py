@@ -70,6 +70,15 @@ def read_text(file: Path, most: int = LARGEST_TEXT) -> str:
         raise Unreadable(f"{file} is {what}: save it as UTF-8") from None
 
 
+def last_line(file: Path) -> str:
+    """The last line of a text that is not empty, whatever its encoding; empty where there is none."""
+    try:
+        lines = read_bytes(file).decode(errors="replace").split("\n")
+    except Unreadable:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
 def read_toml(file: Path, most: int = LARGEST_TEXT) -> dict[str, Any]:
     """A TOML file as nested tables. Raises `Unreadable`."""
     try:

@@ -5,15 +5,16 @@ from typing import Annotated
 import typer
 
 from grokscope.cli.shared import AsJson
+from grokscope.cli.training import flag_settings
 
 
 def bench(
     task: Annotated[str, typer.Argument(help="scan, dyck, modular, or any plugin.")] = "dyck",
     *,
     preset: Annotated[str, typer.Option(help="paper or quick.")] = "paper",
-    backend: Annotated[str, typer.Option(help="torch, mlx, any plugin, or auto.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps or gpu.")] = "auto",
-    precision: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    backend: Annotated[str | None, typer.Option(help="torch, mlx, any plugin, or auto (the default).")] = None,
+    device: Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda, mps or gpu.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 (the default) or float64.")] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor threads; default: the backend's choice.")
     ] = None,
@@ -31,17 +32,20 @@ def bench(
     from grokscope import registry
     from grokscope.cli.output import say, say_json, say_table
     from grokscope.machine.bench import time_operations as timed
-    from grokscope.settings.config import read_assignments, resolve
+    from grokscope.settings.config import read_assignments, read_environment, resolve
 
     spec = registry.get("tasks", task)
-    places = {"backend.name": backend, "backend.device": device, "backend.precision": precision}
-    if threads is not None:
-        places["backend.threads"] = str(threads)
-    config, options = resolve(spec, read_assignments(setting or []), places, preset=preset)
+    flags = flag_settings(backend=backend, device=device, precision=precision)
+    flags |= {} if threads is None else {"backend.threads": threads}
+    environment = {key: value for key, value in read_environment(spec).items() if key != "preset"}
+    config, options = resolve(spec, environment, read_assignments(setting or []), flags, preset=preset)
     result = timed(config, spec, options, seconds=seconds)
     if json:
         say_json(result.to_dict())
         return
     about = ", ".join(f"{name} {value}" for name, value in result.details.items())
-    say(f"{task} {preset}, {result.parameters:,} parameters, on {result.backend} {result.device} {precision} ({about})")
+    say(
+        f"{task} {preset}, {result.parameters:,} parameters, on {result.backend} {result.device} "
+        f"{config.backend.precision} ({about})"
+    )
     say_table(result.table(), titled=False)

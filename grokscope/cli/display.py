@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from grokscope.words.clean import clean
 from grokscope.words.durations import duration
 from grokscope.words.events import EventRecord, event_details, event_in_words
 from grokscope.words.numbers import count, number
@@ -78,7 +79,7 @@ class NewestEvents:
         if kind not in LINES or event.get("state") == "applied":
             return []
         glyph, style = LINES[kind]
-        return [Text(glyph + event_in_words(event), style)]
+        return [Text(clean(glyph + event_in_words(event), None), style)]
 
     def panel(self) -> Group:
         """The live part: progress, then defect and accuracies."""
@@ -116,14 +117,14 @@ class NewestEvents:
                 Text(sparkline(self.defects, 24), "cyan"),
             ]
         if "evaluated" in self.latest:
-            readings.append(Text(event_details(self.latest["evaluated"])))
+            readings.append(Text(clean(event_details(self.latest["evaluated"]), None)))
         return readings
 
     def expected(self) -> list[Text]:
         """The newest forecast, until the run has ended."""
         if "forecast" not in self.latest or "finished" in self.latest:
             return []
-        return [Text(event_in_words(self.latest["forecast"]), "magenta")]
+        return [Text(clean(event_in_words(self.latest["forecast"]), None), "magenta")]
 
 
 class PlainLines:

@@ -63,7 +63,14 @@ def leave(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         sys.stderr.close()  # whoever read us has gone: nothing is left to say, also not by the interpreter
         return ExitCode.FINISHED
-    code = exit_code_of(error)
+    if isinstance(error, MemoryError):
+        complain("there is not enough memory for this")
+        return ExitCode.FAULT
+    try:
+        code = exit_code_of(error)
+    except (ImportError, MemoryError, OSError):  # to know what an error means takes memory, which may be what is short
+        complain(_sentence(error))
+        return ExitCode.FAULT
     if code is None:
         complain(f"internal error: {type(error).__name__}: {error} (run again with --debug to see where)")
         return ExitCode.FAULT

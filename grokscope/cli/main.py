@@ -74,6 +74,7 @@ app.add_typer(intervene)
 
 def main() -> None:
     """Run the command line and exit with one of `ExitCode`."""
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter gets another one, not a traceback
             stream.reconfigure(errors="replace")
@@ -93,6 +94,21 @@ def main() -> None:
             raise
         code = leave(error)
     sys.exit(code or 0)
+
+
+def _open_streams() -> None:
+    """Give a process that was started without stdin, stdout or stderr ones that lead nowhere: the next file that it
+    opens, a log say, would be taken for them."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        complain("stdout is closed: what belongs there goes nowhere")
 
 
 def _usage(wrong: Any) -> str:

@@ -95,6 +95,9 @@ def _to_stdout() -> Iterator[TextIO]:
     except BrokenPipeError:
         forget_stdout()
         raise typer.Exit(ExitCode.FINISHED) from None
+    except OSError:
+        forget_stdout()
+        raise
 
 
 def forget_stdout() -> None:

@@ -131,8 +131,7 @@ def run(
             raise typer.Exit(_leave_alone(directory, quiet, fail_on))
         begun = what == "resume"
     if tui:
-        _train_and_watch(directory)
-        return
+        raise typer.Exit(_train_and_watch(directory))
     raise typer.Exit(_train(directory, spec, settings, options, begun, discard_events, json, quiet, fail_on))
 
 
@@ -197,6 +196,7 @@ def _train(
     fail_on: str | None,
 ) -> int:
     from grokscope.cli.display import display
+    from grokscope.cli.output import say
     from grokscope.training.interruption import Interruption
     from grokscope.training.launch import launched
 
@@ -212,7 +212,7 @@ def _train(
     ):  # fmt: skip
         status = trainer.run()
     if not json:
-        typer.echo(directory.path)
+        say(str(directory.path))
     if status == "interrupted":
         if not quiet:
             complain(f"`{_resumption(directory)}` goes on from step {trainer.step:,}")
@@ -234,12 +234,13 @@ def _resumption(directory: "RunDirectory") -> str:
 
 def _leave_alone(directory: "RunDirectory", quiet: bool, fail_on: str | None) -> int:
     """Say of a run that is over what it said when it ended."""
+    from grokscope.cli.output import say
     from grokscope.runs.state import read_state
 
     last = read_state(directory).last
     if not quiet:
         complain(f"{directory.name} is over: {last['finished']['status']} at step {last['finished']['steps']:,}")
-    typer.echo(directory.path)
+    say(str(directory.path))
     if last["finished"]["status"] == "diverged":
         return ExitCode.DIVERGED
     return ExitCode.NOT_GROKKED if fail_on == "not-grokked" and "grokked" not in last else ExitCode.FINISHED
@@ -288,8 +289,13 @@ def _ended_by_signals(interruption: "Interruption") -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _train_and_watch(directory: "RunDirectory") -> None:
-    """The same command without `--tui`, in a process that outlives the screen, and the TUI beside it."""
+def _train_and_watch(directory: "RunDirectory") -> int:
+    """The same command without `--tui`, in a process that outlives the screen, and the TUI beside it.
+
+    Returns the exit code of the trainer where it has ended, and says its last words where that is not 0.
+    """
+    from grokscope.cli.output import say
+    from grokscope.gate import last_line
     from grokscope.tui.app import open_app
 
     arguments = [argument for argument in sys.argv[1:] if argument != "--tui"]
@@ -306,6 +312,10 @@ def _train_and_watch(directory: "RunDirectory") -> None:
             start_new_session=True,
         )
     open_app(directory.path, trainer=trainer, trainer_errors=errors)
-    if trainer.poll() is None:
-        typer.echo(f"{directory.name} goes on; `grokscope watch {directory.name}` shows it again", err=True)
-    typer.echo(directory.path)
+    code = trainer.poll()
+    if code is None:
+        complain(f"{directory.name} goes on; `grokscope watch {directory.name}` shows it again")
+    elif words := last_line(errors):
+        complain(words.removeprefix("grokscope: "))
+    say(str(directory.path))
+    return ExitCode.FINISHED if code is None else code if code >= 0 else 128 - code

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from grokscope.sweeps.grid import Sweep, axis_keys, point_on, slug_of
 from grokscope.sweeps.standing import CellStanding, read_standing
+from grokscope.words.clean import clean
 
 ShowCell = Callable[[CellStanding], None]
 
@@ -72,7 +73,7 @@ class SweepView:
             said += f", grokked at {standing.grokked_step:,}"
         if standing.reason:
             said += f": {standing.reason}"
-        return f"{standing.cell.slug}: {said} ({over}/{len(self.standings)})"
+        return clean(f"{standing.cell.slug}: {said} ({over}/{len(self.standings)})", None)
 
     def panel(self, console: Console) -> Group:
         """Counts, the grid, and the cells at work, within the window."""

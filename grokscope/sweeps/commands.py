@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from grokscope.gate import last_line
 from grokscope.settings.values import read_value
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
@@ -64,9 +65,4 @@ def last_words(cell: Cell, code: int) -> str:
     """Why a cell's process ended with `code`, as far as it could say."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
-    try:
-        lines = stderr_file(cell).read_text(errors="replace").split("\n")
-    except OSError:
-        lines = []
-    said = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
-    return said.strip().removeprefix("grokscope: ")
+    return last_line(stderr_file(cell)).removeprefix("grokscope: ") or f"exit code {code}"

@@ -48,18 +48,19 @@ def available_backend(config: RunConfig) -> tuple[BackendSpec, str]:
     name = config.backend.name
     if name != "auto":
         return registry.get("backends", name), config.backend.device
-    missing = []
+    missing: list[str] = []
+    failed: list[str] = []
     for spec in _by_preference():
         try:
             spec.devices()
         except Unavailable:
             missing.append(spec.install)
-        except (Exception, SystemExit):  # somebody else's plugin: `grokscope backends` says what is wrong with it
-            continue
+        except (Exception, SystemExit) as problem:  # somebody else's plugin, or a machine that is short of memory
+            failed.append(f"{spec.name} failed ({type(problem).__name__}: {problem})")
         else:
             return spec, config.backend.device
-    install = f"; install one: {' or '.join(missing)}" if missing else "; `grokscope backends` says why"
-    raise Unavailable(f"no backend works here{install}")
+    install = [f"install one: {' or '.join(missing)}"] if missing else []
+    raise Unavailable("; ".join(["no backend works here", *failed, *install]))
 
 
 def loaded_data(task: TaskSpec, options: Any, seed: int) -> TaskData:

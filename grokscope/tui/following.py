@@ -7,6 +7,7 @@ from textual.app import App
 from textual.message import Message
 from textual.reactive import reactive
 
+from grokscope.gate import last_line
 from grokscope.runs.directory import RunDirectory
 from grokscope.tui.control import Requests
 from grokscope.tui.liveness import RunLook
@@ -171,12 +172,8 @@ class FollowingApp(App[None]):
         return f"the trainer ended with code {code} before it wrote anything: {self._last_error()}"
 
     def _last_error(self) -> str:
-        try:
-            text = self._trainer_errors.read_text(errors="replace") if self._trainer_errors else ""
-        except OSError:
-            text = ""
-        lines = [line for line in text.splitlines() if line.strip()]
-        return clean(lines[-1]) if lines else "it left no message"
+        words = last_line(self._trainer_errors) if self._trainer_errors else ""
+        return clean(words) or "it left no message"
 
     def watch_log_scale(self) -> None:
         self.show()
