@@ -10,7 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -31,6 +31,10 @@ LOST_SECONDS = 60.0
 DETECTED = ("memorized", "onset", "grokked")
 """What `RunState.detected_step` knows."""
 
+_NOT_LISTED = frozenset({"observed", "forecast", "intervened", "snapshot", "checkpoint", "warned", "fired"})
+"""Kinds of which a list of runs says nothing"""
+_BULKY = frozenset({"signals", "intervention_parameters", "criteria", "versions", "facts"})
+"""What a list does not keep of an event: thousands of `started` would fill memory, and the garbage collector's day"""
 _KIND = re.compile(rb'"event":\s*"([^"\\]{1,40})"')
 _HEAD_BYTES = 400
 _BLOCK_BYTES = 1 << 16
@@ -194,29 +198,35 @@ def read_state(directory: RunDirectory, *, listed: bool = False) -> RunState:
         problem = str(odd)
     except OSError as odd:
         problem = f"cannot read {directory.events}: {odd.strerror}"
-    return RunState(directory, last, signs_of(directory, last.get("started", {})), problem)
+    state = RunState(directory, last, Signs(), problem)
+    return state if state.phase == "finished" else replace(state, signs=signs_of(directory, last.get("started", {})))
 
 
 def _read_newest(log: BinaryIO, last: dict[str, dict[str, Any]], *, listed: bool) -> str:
     """Fill `last` with the newest event of each kind, from the end of the log; what is odd about it, in a few words."""
     problem = ""
     for line in _backwards(log):
-        problem = _take(line, last) or problem
+        problem = _take(line, last, of_list=listed) or problem
         if listed and "finished" in last and _is_told(log, last):
             break
     return problem
 
 
-def _take(line: bytes, last: dict[str, dict[str, Any]]) -> str:
-    """Keep the event of a line where it is the newest of its kind; what is wrong with the line, in a few words."""
-    kind = _KIND.search(line, 0, _HEAD_BYTES)
-    if kind is not None and kind[1].decode(errors="replace") in last:
+def _take(line: bytes, last: dict[str, dict[str, Any]], *, of_list: bool) -> str:
+    """Keep the event of a line where it is the newest of its kind; what is wrong with the line, in a few words.
+
+    Of a list, a kind that it needs not is kept where nothing is newer.
+    """
+    found = _KIND.search(line, 0, _HEAD_BYTES)
+    kind = None if found is None else found[1].decode(errors="replace")
+    if kind is not None and (kind in last or (of_list and last and kind in _NOT_LISTED)):
         return ""
     try:
         event = event_of(line)
     except OddLine as problem:
         return str(problem)
-    last.setdefault(event["event"], event)
+    kept = {name: value for name, value in event.items() if name not in _BULKY} if of_list else event
+    last.setdefault(event["event"], kept)
     return ""
 
 
@@ -228,7 +238,7 @@ def _is_told(log: BinaryIO, last: dict[str, dict[str, Any]]) -> bool:
     if last["finished"].get("session") != 0 or not last.keys() >= {"evaluated", "measured"}:
         return "started" in last and last.keys() >= {"evaluated", "measured"}
     log.seek(0)
-    _take(log.readline(LONGEST_LINE).rstrip(b"\n"), last)
+    _take(log.readline(LONGEST_LINE).rstrip(b"\n"), last, of_list=True)
     return "started" in last
 
 

@@ -6,6 +6,7 @@ they were.
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from grokscope.contract.models import ModelSpec
@@ -74,6 +75,11 @@ def _judged(task: str) -> tuple[str, dict[str, Any], str]:
     """Metric, criteria and default criterion of a task as they were; of somebody else's task nothing is known."""
     if task not in _TASKS:
         return "accuracy", {}, ""
+    return _known_task(task)
+
+
+@cache
+def _known_task(task: str) -> tuple[str, dict[str, Any], str]:
     metric, criteria = _TASKS[task]
     return metric, {name: asdict(criterion) for name, criterion in criteria.items()}, _SUSTAINED
 

@@ -70,26 +70,30 @@ def findings_of(events: Iterable[EventRecord]) -> list[Finding]:
 _ORDER: tuple[DetectionKind, ...] = ("memorized", "onset", "turned", "grokked", "regressed", "fired")
 
 
+_TIMED = {"evaluated": "evaluation", "measured": "measurement"}
+
+
 def cost(events: Iterable[EventRecord]) -> TimeSpent:
     """Where the wall time went. Training time is steps over the speed that was recorded for them."""
     spent = {"training": 0.0, "evaluation": 0.0, "measurement": 0.0}
-    total, process_began, last_time, last_step = 0.0, None, 0.0, 0
+    total, process_began, last_step = 0.0, None, 0
+    before: EventRecord = {}
     for event in events:
-        match event:
-            case {"event": "started"}:
-                if process_began is not None:
-                    total += last_time - process_began
-                process_began, last_step = _seconds(event["time"]), event["step"]
-            case {"event": "trained", "steps_per_second": float(speed)} if speed > 0:
+        kind = event["event"]
+        if kind == "trained":
+            speed = event["steps_per_second"]
+            if speed is not None and speed > 0:
                 spent["training"] += (event["step"] - last_step) / speed
                 last_step = event["step"]
-            case {"event": "evaluated", "seconds": float(seconds)}:
-                spent["evaluation"] += seconds
-            case {"event": "measured", "seconds": float(seconds)}:
-                spent["measurement"] += seconds
-        last_time = _seconds(event["time"])
+        elif kind in _TIMED:
+            spent[_TIMED[kind]] += event["seconds"]
+        elif kind == "started":
+            if process_began is not None:
+                total += _seconds(before["time"]) - process_began
+            process_began, last_step = _seconds(event["time"]), event["step"]
+        before = event
     if process_began is not None:
-        total += last_time - process_began
+        total += _seconds(before["time"]) - process_began
     return TimeSpent(total, **spent)
 
 

@@ -156,7 +156,9 @@ def test_a_list_reads_the_head_and_the_tail_of_a_finished_run(tmp_path: Path, mo
     short = write(tmp_path / "1", STARTED, *middle, *tail, {**finished, "session": 0})
     again = write(tmp_path / "2", STARTED, *middle, {**STARTED, "step": 3999}, *tail, {**finished, "session": 4001})
     looked: list[bytes] = []
-    monkeypatch.setattr(state_module, "_take", lambda line, last: looked.append(line) or _take(line, last))
+    monkeypatch.setattr(
+        state_module, "_take", lambda line, last, **options: looked.append(line) or _take(line, last, **options)
+    )
     assert summary(read_state(short, listed=True)) == summary(read_state(short))
     looked.clear()
     read_state(short, listed=True)
