@@ -7,9 +7,10 @@ from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
 _CGROUPS = (
-    (_CGROUP / "memory.max", _CGROUP / "memory.current"),
-    (_CGROUP / "memory" / "memory.limit_in_bytes", _CGROUP / "memory" / "memory.usage_in_bytes"),
+    (_CGROUP / "memory.max", _CGROUP / "memory.current", _CGROUP / "memory.stat"),
+    tuple(_CGROUP / "memory" / f"memory.{name}" for name in ("limit_in_bytes", "usage_in_bytes", "stat")),
 )
+"""Files of a container, of either version of control groups: its limit, what it uses, and of what that consists"""
 
 
 class TooLarge(ValueError):
@@ -34,9 +35,9 @@ def bytes_in_words(amount: int) -> str:
     size = float(amount)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
-            return f"{size:.3g} {unit}"
+            return f"{round(size, 1):,g} {unit}"
         size /= 1024
-    return f"{size:,.3g} TiB" if size < 1e6 else f"{size:.1e} TiB"
+    return f"{round(size, 1):,g} TiB"
 
 
 def _amounts() -> Iterator[int]:
@@ -46,10 +47,11 @@ def _amounts() -> Iterator[int]:
             break
     else:
         yield os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for limit, used in _CGROUPS:
+    for limit, used, consists in _CGROUPS:
         amounts = [*_lines(limit)[:1], *_lines(used)[:1]]
         if len(amounts) == 2 and all(amount.strip().isdigit() for amount in amounts):
-            yield max(0, int(amounts[0]) - int(amounts[1]))
+            cached = [int(line.split()[1]) for line in _lines(consists) if line.startswith("inactive_file ")]
+            yield max(0, int(amounts[0]) - int(amounts[1]) + sum(cached))
     limited = resource.getrlimit(resource.RLIMIT_AS)[0]
     mapped = [line.split()[1] for line in _lines(Path("/proc/self/status")) if line.startswith("VmSize:")]
     if limited != resource.RLIM_INFINITY and mapped:

@@ -12,7 +12,7 @@ pytest: `pip install 'grokscope[test]'`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import AdamW, Prepared, Session
 from grokscope.contract.examples import IGNORED, Examples, Packer
-from grokscope.contract.interventions import Change, Intervention, InterventionSpec, SwitchedOn
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, Plan, SwitchedOn
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.interventions.step import Active, stepped
@@ -113,6 +113,30 @@ class InterventionConformance:
         assert np.array_equal(first.after, again.after)
         assert self._opened(_session(run), run).facts == self._opened(_session(run), run).facts
 
+    def test_what_it_keeps_is_all_that_it_remembers(self, run: Path) -> None:
+        """A run that is killed opens it again, and gives back the vectors that it kept: it goes on as it would have."""
+        session = _session(run)
+        intervention = self._opened(session, run)
+        if intervention.once:
+            return
+        numbers = range(STEP, STEP + 6 * intervention.every, intervention.every)
+        _steps(session, intervention, numbers[:3])
+        state, kept = session.state(), {name: session.tonumpy(it) for name, it in intervention.kept.items()}
+        _steps(session, intervention, numbers[3:])
+        other = _session(run)
+        again = self._opened(other, run)
+        other.restore(state)
+        again.kept = {name: other.asarray(vector) for name, vector in kept.items()}
+        _steps(other, again, numbers[3:])
+        assert np.array_equal(other.tonumpy(other.parameters), session.tonumpy(session.parameters))
+
+    def test_what_it_takes_is_said(self) -> None:
+        """Bytes, before anything is allocated."""
+        plan = Plan(Path("nowhere"), SNAPSHOT_EVERY, STEP, layout(MODEL))
+        amount = self.spec.memory(self.spec.parameters(**self.parameters), plan)
+        assert isinstance(amount, int)
+        assert amount >= 0
+
     def test_when_it_acts_is_said(self, run: Path) -> None:
         intervention = self._opened(_session(run), run)
         assert isinstance(intervention, Intervention), "subclass grokscope.contract.interventions.Intervention"
@@ -141,6 +165,15 @@ def _taken(session: Session, intervention: Intervention) -> Taken:
     away = np.random.default_rng(1).standard_normal(layout(MODEL).size) / 100
     session.displace(session.asarray(away))
     before = session.tonumpy(session.parameters)
+    changes = tuple(
+        change._replace(delta=session.tonumpy(change.delta), of=session.tonumpy(change.of))
+        for change in _steps(session, intervention, [STEP])
+    )
+    return Taken(before, session.tonumpy(session.parameters), changes)
+
+
+def _steps(session: Session, intervention: Intervention, numbers: Iterable[int]) -> list[Change]:
+    """What it did in the steps behind `numbers` steps."""
     rows = np.array([[first, second] for first in range(5) for second in range(5)])
     labels = np.stack([np.full(len(rows), IGNORED), rows.sum(axis=1) % 5], axis=1)
     train = Packer(Examples(rows, np.full(len(rows), 2), labels), MODEL)
@@ -148,9 +181,10 @@ def _taken(session: Session, intervention: Intervention) -> Taken:
     def draw(random: np.random.Generator) -> Prepared:
         return session.prepare(train.batch(random.integers(len(rows), size=8)))
 
+    changes: list[Change] = []
     active = Active("tested", intervention, STEP, {}, "control")
-    _, (acted,) = stepped(session, [active], draw(np.random.default_rng(2)), INTERVENTION_OPTIMIZER, STEP, SEED, draw)
-    changes = tuple(
-        change._replace(delta=session.tonumpy(change.delta), of=session.tonumpy(change.of)) for change in acted.changes
-    )
-    return Taken(before, session.tonumpy(session.parameters), changes)
+    for number in numbers:
+        batch = draw(np.random.default_rng(number))
+        _, (acted,) = stepped(session, [active], batch, INTERVENTION_OPTIMIZER, number, SEED, draw)
+        changes += acted.changes
+    return changes

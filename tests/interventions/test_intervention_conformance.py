@@ -82,6 +82,22 @@ class TestShrink(InterventionConformance):
     spec = SHRINK
 
 
+class Drag(Shrink):
+    """Against a moving average of the way so far, which it keeps."""
+
+    def after_update(self, step: StepInProgress) -> Change | None:
+        theta = step.session.parameters * 1
+        average = self.kept.get("average", 0 * theta)
+        self.kept = {"average": self.factor * average + (1 - self.factor) * theta}
+        delta = -0.1 * (theta - self.kept["average"])
+        step.displace(delta)
+        return Change(delta, theta, "parameters")
+
+
+class TestDrag(InterventionConformance):
+    spec = replace(SHRINK, open=lambda given, on: Drag(given.factor))
+
+
 class Undescribed(Parameters):
     factor: float = 0.9
 
@@ -111,6 +127,14 @@ class Whim(Shrink):
         return super().after_update(step)
 
 
+class Forgetful(Shrink):
+    """It remembers what no checkpoint holds."""
+
+    def after_update(self, step: StepInProgress) -> Change | None:
+        self.factor *= 0.99
+        return super().after_update(step)
+
+
 class Stranger:
     every, once, facts = 1, False, {}
 
@@ -134,6 +158,8 @@ def opening(kind: Callable[..., Any]) -> InterventionSpec:
         (opening(Silent), {}, "test_what_it_did_is_told"),
         (opening(Boaster), {}, "test_how_far_it_went_is_true"),
         (opening(Whim), {}, "test_opened_again_it_is_the_same"),
+        (opening(Forgetful), {}, "test_what_it_keeps_is_all_that_it_remembers"),
+        (replace(SHRINK, memory=lambda given, plan: -1), {}, "test_what_it_takes_is_said"),
         (opening(lambda factor: Stranger()), {}, "test_when_it_acts_is_said"),
         (opening(Rare), {}, "test_when_it_acts_is_said"),
     ],

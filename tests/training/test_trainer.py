@@ -1,122 +1,19 @@
-"""The loop on the NumPy reference: what it records and when, what disturbs it (nothing), and how it goes on."""
+"""The loop on the NumPy reference: what it records and when, and what disturbs it (nothing)."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib.metadata import EntryPoint
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from training_made import EASY, EASY_SETTINGS, Run, at_step, crashed, run, undisturbed
 
-from grokscope import registry
 from grokscope.contract.streams import generator
-from grokscope.contract.tasks import GrokCriterion, TaskSpec
-from grokscope.runs.checkpoints import read_checkpoint
-from grokscope.runs.directory import RunDirectory
-from grokscope.runs.inbox import Command, send
-from grokscope.runs.log import read
 from grokscope.runs.snapshots import Snapshot, parameters_digest, read_snapshot
-from grokscope.settings.config import resolve
-from grokscope.training import control, loop, vantage
-from grokscope.training.launch import launched, resumed_config
+from grokscope.training import loop, vantage
 from grokscope.training.loop import Trainer
 
-MODULAR = registry.get("tasks", "modular")
-
-Happening = Callable[[Trainer, dict[str, Any]], None]
-"""Called with every event while the run goes on."""
-
-TINY: dict[str, Any] = {
-    "task.modulus": 5, "model.width": 8, "model.heads": 2, "model.layers": 1, "model.feed_forward": 8,
-    "optimizer.lr": 0.01, "train.steps": 20, "train.batch_size": 8, "evaluate.every": 5, "measure.every": 5,
-    "measure.samples": 2, "measure.baseline_samples": 3, "log.every": 5, "checkpoint.every": 10,
-    "backend.name": "reference",
-}  # fmt: skip
-
 DETECTIONS = {"memorized", "onset", "grokked"}
-
-
-@pytest.fixture(autouse=True)
-def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reference as if it were a plugin, and an inbox read at every step."""
-    point = EntryPoint("reference", "grokscope.testing.reference:SPEC", "grokscope.backends")
-    plugins = registry._entry_points
-    monkeypatch.setattr(
-        registry, "_entry_points", lambda kind: plugins(kind) | ({"reference": point} if kind == "backends" else {})
-    )
-    monkeypatch.setattr(control, "INBOX_POLL_SECONDS", 0.0)
-    monkeypatch.setattr(control, "PAUSED_POLL_SECONDS", 0.001)
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run that has ended, or broken off."""
-
-    directory: RunDirectory
-    status: str
-    heard: list[dict[str, Any]]
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        return list(read(self.directory.events))
-
-    def all(self, kind: str) -> list[dict[str, Any]]:
-        return [event for event in self.events if event["event"] == kind]
-
-    def steps(self, kind: str) -> list[int]:
-        return [event["step"] for event in self.all(kind)]
-
-    @property
-    def digest(self) -> str:
-        return str(self.all("finished")[-1]["parameters_digest"])
-
-
-def run(
-    folder: Path,
-    settings: dict[str, Any] | None = None,
-    *,
-    task: TaskSpec = MODULAR,
-    resume: bool = False,
-    discard: bool = False,
-    happening: Happening | None = None,
-) -> Run:
-    """A tiny run, fresh or resumed with the settings that may change."""
-    directory = RunDirectory(folder / "tiny")
-    if resume:
-        _, config, options = resumed_config(directory, settings or {})
-    else:
-        config, options = resolve(task, TINY, settings or {})
-    heard: list[dict[str, Any]] = []
-    running: list[Trainer] = []
-
-    def listen(event: Mapping[str, Any]) -> None:
-        heard.append(dict(event))
-        if happening is not None and running:
-            happening(running[0], dict(event))
-
-    with launched(
-        directory, config, task, options, resume=resume, discard_events=discard, listeners=[listen]
-    ) as trainer:
-        running.append(trainer)
-        status = trainer.run()
-    return Run(directory, status, heard)
-
-
-@cache
-def undisturbed() -> str:
-    """The digest of the tiny run."""
-    with TemporaryDirectory() as folder:
-        return run(Path(folder)).digest
-
-
-def ask(running: Trainer, action: Any, **options: Any) -> None:
-    send(running.recorder.directory.control, Command(action=action, **options))
-
 
 # --- what is recorded, and when ---------------------------------------------------------------------------------------
 
@@ -325,21 +222,6 @@ def _matrices(snapshot: Snapshot) -> list[float]:
 # --- stopping after grokking ------------------------------------------------------------------------------------------
 
 
-def _known_test(options: Any, seed: int) -> Any:
-    """A task that groks at once when it has memorized: it is tested on what it was trained on."""
-    data = MODULAR.load(options, seed)
-    return replace(data, splits={"test": data.train})
-
-
-EASY = replace(
-    MODULAR,
-    load=_known_test,
-    criteria={"sure": GrokCriterion("accuracy", 0.9, consecutive=2), "at-once": GrokCriterion("accuracy", 0.9)},
-    default_criterion="sure",
-)
-EASY_SETTINGS = {"train.steps": 150, "optimizer.wd": 0.0, "measure.estimator": "off"}
-
-
 class TestStopAfterGrok:
     def easy(self, folder: Path, wait: int) -> tuple[Run, int, int]:
         done = run(folder, {**EASY_SETTINGS, "train.stop_after_grok": wait}, task=EASY)
@@ -374,104 +256,6 @@ class TestStopAfterGrok:
 # --- the inbox --------------------------------------------------------------------------------------------------------
 
 
-def at_step(step: int, act: Callable[[Trainer], None]) -> Happening:
-    """`act` once, when that step is recorded."""
-    return lambda running, event: act(running) if (event["event"], event.get("step")) == ("trained", step) else None
-
-
-class TestInbox:
-    def test_pause_step_snapshot_and_resume(self, tmp_path: Path) -> None:
-        def happening(running: Trainer, event: dict[str, Any]) -> None:
-            match event:
-                case {"event": "trained", "step": 5}:
-                    ask(running, "pause")
-                case {"event": "paused", "step": 5}:
-                    ask(running, "step", count=2)
-                case {"event": "paused"}:
-                    ask(running, "snapshot")
-                case {"event": "snapshot"}:
-                    ask(running, "resume")
-
-        done = run(tmp_path, happening=happening)
-        said = [(event["event"], event["step"]) for event in done.heard if event["event"] in
-                {"paused", "resumed", "snapshot"}]  # fmt: skip
-        assert said == [("paused", 5), ("paused", 7), ("snapshot", 7), ("resumed", 7)]
-        assert done.status == "completed"
-        assert done.digest == undisturbed()
-
-    def test_resumed_while_steps_are_taken(self, tmp_path: Path) -> None:
-        def happening(running: Trainer, event: dict[str, Any]) -> None:
-            match event:
-                case {"event": "paused"}:
-                    ask(running, "step", count=10)
-                case {"event": "trained", "step": 5}:
-                    ask(running, "pause")
-                case {"event": "trained", "step": 10}:
-                    ask(running, "resume")
-
-        done = run(tmp_path, happening=happening)
-        assert (done.steps("paused"), done.steps("resumed"), done.status) == ([5], [10], "completed")
-
-    def test_stop_and_go_on(self, tmp_path: Path) -> None:
-        stopped = run(tmp_path, happening=at_step(5, lambda running: ask(running, "stop")))
-        assert stopped.status == "stopped"
-        assert stopped.steps("checkpoint") == [5]
-        done = run(tmp_path, resume=True)
-        assert done.status == "completed"
-        assert done.digest == undisturbed()
-
-    def test_stop_while_paused(self, tmp_path: Path) -> None:
-        def happening(running: Trainer, event: dict[str, Any]) -> None:
-            match event:
-                case {"event": "trained", "step": 5}:
-                    ask(running, "pause")
-                case {"event": "paused"}:
-                    ask(running, "stop")
-
-        assert run(tmp_path, happening=happening).status == "stopped"
-
-    def test_interrupted(self, tmp_path: Path) -> None:
-        done = run(tmp_path, happening=at_step(10, lambda running: running.recorder.interruption.ask()))
-        assert done.status == "interrupted"
-        assert done.all("finished")[0]["steps"] == 10
-
-    @pytest.mark.parametrize(
-        ("action", "reason"), [("resume", "resume was refused: the run is running"), ("step", "step was refused: the")]
-    )
-    def test_refused(self, tmp_path: Path, action: str, reason: str) -> None:
-        done = run(tmp_path, happening=at_step(5, lambda running: ask(running, action)))
-        (warned,) = done.all("warned")
-        assert warned["reason"].startswith(reason)
-        assert done.digest == undisturbed()
-
-    def test_paused_twice(self, tmp_path: Path) -> None:
-        def happening(running: Trainer, event: dict[str, Any]) -> None:
-            match event:
-                case {"event": "trained", "step": 5} | {"event": "paused"}:
-                    ask(running, "pause")
-                case {"event": "warned"}:
-                    ask(running, "resume")
-
-        done = run(tmp_path, happening=happening)
-        assert [event["reason"] for event in done.all("warned")] == ["pause was refused: the run is paused"]
-
-    def test_nobody_intervenes_here(self, tmp_path: Path) -> None:
-        done = run(tmp_path, happening=at_step(5, lambda running: ask(running, "intervene", kind="kick")))
-        (answer,) = done.all("intervened")
-        assert (answer["kind"], answer["state"]) == ("kick", "refused")
-        assert done.digest == undisturbed()
-
-    def test_gibberish(self, tmp_path: Path) -> None:
-        def litter(running: Trainer) -> None:
-            for number, text in enumerate(("{", '{"action": "dance"}', "[]")):
-                (running.recorder.directory.control / f"{number}.json").write_text(text)
-
-        done = run(tmp_path, happening=at_step(5, litter))
-        assert ["not understood" in event["reason"] for event in done.all("warned")] == [True] * 3
-        assert list(done.directory.control.iterdir()) == []
-        assert done.digest == undisturbed()
-
-
 # --- divergence and what is written -----------------------------------------------------------------------------------
 
 
@@ -503,88 +287,3 @@ def test_snapshots_hold_what_their_digests_say(tmp_path: Path) -> None:
         assert file.stat().st_size == event["bytes"]
         assert parameters_digest(snapshot.parameters) == event["digest"]
     assert event["digest"] == done.digest == done.all("checkpoint")[-1]["digest"]
-
-
-# --- resuming ---------------------------------------------------------------------------------------------------------
-
-
-class Crash(Exception):
-    pass
-
-
-def crashed(folder: Path, step: int, settings: dict[str, Any] | None = None, **options: Any) -> None:
-    """A run whose process dies at `step`, after the record of that step has begun."""
-
-    def crash(_: Trainer) -> None:
-        raise Crash
-
-    with pytest.raises(Crash):
-        run(folder, settings, happening=at_step(step, crash), **options)
-
-
-def without_clock(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Events as they would be on any machine, without those that only say that a run was resumed. (A checkpoint's
-    header holds seconds, so that its size is the clock's too.)"""
-    timing = {"time", "seq", "seconds", "bytes", "steps_per_second", "tokens_per_second", "seconds_left"}
-    return [
-        {key: value for key, value in event.items() if key not in timing}
-        for event in events
-        if event["event"] != "started"
-    ]
-
-
-class TestResuming:
-    def test_a_crashed_run_ends_as_if_nothing_had_happened(self, tmp_path: Path) -> None:
-        whole = run(tmp_path / "whole", EASY_SETTINGS, task=EASY)
-        crashed(tmp_path / "cut", 75, EASY_SETTINGS, task=EASY)
-        (events := tmp_path / "cut" / "tiny" / "events.jsonl").write_bytes(events.read_bytes() + b'{"torn')
-        resumed_events = _resumed_easy(tmp_path / "cut")
-        assert without_clock(resumed_events) == without_clock(whole.events)
-        assert [event["seq"] for event in resumed_events] == list(range(len(resumed_events)))
-        starts = [event["resumed_from"] for event in resumed_events if event["event"] == "started"]
-        assert starts == [None, 70]
-
-    def test_before_the_first_checkpoint_it_starts_again(self, tmp_path: Path) -> None:
-        crashed(tmp_path, 5)
-        done = run(tmp_path, resume=True)
-        assert (done.digest, done.steps("started")) == (undisturbed(), [0])
-
-    def test_longer_than_was_meant(self, tmp_path: Path) -> None:
-        run(tmp_path, {"train.steps": 10})
-        done = run(tmp_path, {"train.steps": 20}, resume=True)
-        assert done.digest == undisturbed()
-        assert done.steps("finished") == [20]
-
-    def test_a_damaged_checkpoint_is_passed_over(self, tmp_path: Path) -> None:
-        crashed(tmp_path, 18, {"checkpoint.every": 5, "log.every": 1})
-        (newest, older) = sorted((tmp_path / "tiny" / "checkpoint").iterdir(), reverse=True)
-        newest.write_bytes(newest.read_bytes()[:100])
-        done = run(tmp_path, resume=True)
-        assert done.all("started")[-1]["resumed_from"] == 10
-        assert older.name == "step-00000010.safetensors"
-        assert done.digest == undisturbed()
-
-    def test_on_torch_to_the_bit(self, tmp_path: Path) -> None:
-        pytest.importorskip("torch")
-        settings = {"backend.name": "torch", "backend.device": "cpu", "backend.threads": 1}
-        whole = run(tmp_path / "whole", settings)
-        crashed(tmp_path / "cut", 15, settings)
-        cut = run(tmp_path / "cut", resume=True)
-        states = []
-        for done in (whole, cut):
-            file = done.directory.path / done.all("checkpoint")[-1]["path"]
-            states.append(read_checkpoint(file, read_snapshot(file).layout).state)
-        assert states[0].step == states[1].step == 20
-        for one, other in zip(states[0][1:], states[1][1:], strict=True):
-            assert_array_equal(one, other)
-        assert whole.digest == cut.digest
-        assert without_clock(cut.events) == without_clock(whole.events)
-
-
-def _resumed_easy(folder: Path) -> list[dict[str, Any]]:
-    """`resumed_config` asks the registry for the task; here it is one that nobody installed."""
-    directory = RunDirectory(folder / "tiny")
-    config, options = resolve(EASY, TINY, EASY_SETTINGS)
-    with launched(directory, config, EASY, options, resume=True) as trainer:
-        trainer.run()
-    return list(read(directory.events))
