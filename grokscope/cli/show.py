@@ -1,6 +1,6 @@
 """`grokscope show`: one run, and what every known rule says of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -86,29 +86,36 @@ def _say_all(
 
 
 def _settings(state: "RunState") -> list[tuple[str, str]]:
-    from grokscope.words.numbers import MISSING, assigned, count
+    from grokscope.words.clean import clean
+    from grokscope.words.numbers import assigned, count, value_text
 
     started, config = state.last["started"], state.config
     if started["origin"] == "import" and started.get("imported"):
         return _imported(state)
-    task = config.get("task", {})
-    options = assigned({key: value for key, value in task.items() if key != "name"})
-    size, sizes = count(started["parameters"]), assigned(config.get("model", {}))
-    where = " ".join(started[key] for key in ("backend", "device", "precision"))
-    settings = {"lr": ("optimizer", "lr"), "wd": ("optimizer", "wd"), "batch": ("train", "batch_size")}
-    training = {name: state.setting(*place) for name, place in {**settings, "seed": ("train", "seed")}.items()}
-    estimator, samples, every = (state.setting("measure", name) for name in ("estimator", "samples", "every"))
+    setting = state.setting
+    size, sizes = count(started["parameters"]), assigned(_section(config, "model"))
+    options = assigned({key: value for key, value in _section(config, "task").items() if key != "name"})
+    where = " ".join(clean(started[key]) for key in ("backend", "device", "precision"))
+    training = assigned(
+        {
+            "lr": setting("optimizer", "lr"), "wd": setting("optimizer", "wd"),
+            "batch": setting("train", "batch_size"), "seed": setting("train", "seed"),
+        }
+    )  # fmt: skip
+    samples, every = count(setting("measure", "samples")), count(setting("measure", "every"))
+    measuring = f"{value_text(setting('measure', 'estimator'))}, {samples} samples every {every} steps"
     return [
-        ("task", f"{started['task']} ({options})"),
+        ("task", f"{clean(started['task'])} ({options})"),
         ("model", f"{size} parameters" + (f", {sizes}" if sizes else "")),
-        ("where", f"{where} on {started['host']}"),
-        ("training", f"preset {config.get('preset', MISSING)}, {assigned(training)}"),
-        (
-            "measuring",
-            f"{estimator or MISSING}, {count(samples)} samples every {count(every)} steps; "
-            f"evaluating every {count(state.setting('evaluate', 'every'))}",
-        ),
+        ("where", f"{where} on {clean(started['host'])}"),
+        ("training", f"preset {value_text(config.get('preset'))}, {training}"),
+        ("measuring", f"{measuring}; evaluating every {count(setting('evaluate', 'every'))}"),
     ]
+
+
+def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = config.get(name)
+    return section if isinstance(section, Mapping) else {}
 
 
 def _imported(state: "RunState") -> list[tuple[str, str]]:

@@ -132,7 +132,7 @@ class _Rows:
 
     def _fits(self, row: list[str], line: int) -> bool:
         """Whether an odd row is a record; else it is counted."""
-        if not any(cell.strip() for cell in row):
+        if not "".join(row).strip(" \t"):  # a line end inside of a cell is a quotation that was cut
             return False
         if _is_header(row, self._names):
             self._begin([cell.strip() for cell in row])

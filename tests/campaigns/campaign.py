@@ -107,7 +107,7 @@ def call(*arguments: str, folder: Path, variables: Mapping[str, str] = {}) -> En
             patch.object(sys, "stderr", err),
             patch.dict(os.environ, environment(variables), clear=True),
             _noting(origins),
-            _bounded(),
+            bounded(),
         ):
             command_line.main()
     except SystemExit as end:
@@ -145,8 +145,8 @@ def _noting(origins: list[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _bounded() -> Iterator[None]:
-    """Limits of time and memory for one call."""
+def bounded() -> Iterator[None]:
+    """A block that may take so much time and memory. Raises `Hang`, `MemoryError`."""
 
     def give_up(number: int, frame: object) -> None:
         raise Hang(f"nothing came in {SECONDS} s")

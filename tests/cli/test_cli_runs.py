@@ -308,6 +308,19 @@ def test_a_command_that_nobody_understands(nursery: Nursery, tmp_path: Path, liv
     assert [event["seq"] for event in read_log(tmp_path / "runs/live")][-1] > warned["seq"]
 
 
+def test_show_needs_no_setting(nursery: Nursery, made_runs: Path) -> None:
+    """Somebody's own loop, or another version, may have said less of itself."""
+    log = made_runs / "runs/made/events.jsonl"
+    first, *rest = log.read_text().splitlines(keepends=True)
+    started = json.loads(first)
+    del started["config"]["measure"]["every"], started["config"]["optimizer"]
+    started["config"]["evaluate"] = "often"
+    log.write_text(json.dumps(started) + "\n" + "".join(rest))
+    done = nursery.run("show", "made", folder=made_runs)
+    assert (done.code, done.err) == (0, "")
+    assert "every – steps; evaluating every –" in done.out
+
+
 @pytest.mark.parametrize("arguments", [["show", "made"], ["show", "made", "--json"], ["export", "made"]], ids=" ".join)
 def test_what_is_damaged_in_a_log_is_said(nursery: Nursery, made_runs: Path, arguments: list[str]) -> None:
     log = made_runs / "runs/made/events.jsonl"

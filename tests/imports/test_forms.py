@@ -85,6 +85,8 @@ def test_what_is_passed_over_is_counted_and_said(imports: Imports) -> None:
     )
     assert "r.csv: 1 more header, as after a resume" in imports.remarks
     assert "r.csv: 1 line of another length than the header (5)" in imports.remarks
+    imports.one("quoted.csv", PLAIN + '"\n')
+    assert "quoted.csv: 1 line of another length than the header (12)" in imports.remarks
     imports.one("lists.json", json.dumps({**LISTS, "losses": STEPS * 3}))
     assert "1 list of another length than the steps" in imports.remarks
 
@@ -174,6 +176,11 @@ def test_what_is_refused_and_where(imports: Imports, name: str, content: str | b
     assert "\n" not in str(problem.value)
     assert len(str(problem.value)) < 400
     assert not imports.runs.exists()
+
+
+def test_a_header_alone_has_no_runs_to_tell_apart(imports: Imports) -> None:
+    with pytest.raises(Unimportable, match="holds no run|has no test accuracy|there is no run"):
+        imports.one("r.csv", "step,test_accuracy,id\n", run_column="id")
 
 
 def test_what_is_no_file(imports: Imports) -> None:
