@@ -12,8 +12,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 60.0
-"""Seconds to wait for what takes a fraction of one on an idle machine."""
+PATIENCE = 240.0
+"""Seconds to wait for what takes a fraction of one on an idle machine; less than a test may take in all."""
 
 TINY = (
     "--backend=torch", "--set=backend.threads=1", "--set=model.width=16", "--set=model.heads=2", "--set=model.layers=1",

@@ -197,20 +197,21 @@ def _train(
 ) -> int:
     from grokscope.cli.display import display
     from grokscope.cli.output import say
-    from grokscope.training.interruption import Interruption
+    from grokscope.training.interruption import Interrupted, Interruption
     from grokscope.training.launch import launched
 
     interruption = Interruption()
     printers = [_printer(interruption)] if json else []
-    with (
-        display(quiet=quiet) as show,
-        launched(
-            directory, settings, spec, options, resume=resume, discard_events=discard_events,
-            listeners=[show, *printers], interruption=interruption,
-        ) as trainer,
-        _ended_by_signals(interruption) as received,
-    ):  # fmt: skip
-        status = trainer.run()
+    with _ended_by_signals(interruption) as received, display(quiet=quiet) as show:
+        try:
+            with launched(
+                directory, settings, spec, options, resume=resume, discard_events=discard_events,
+                listeners=[show, *printers], interruption=interruption,
+            ) as trainer:  # fmt: skip
+                status = trainer.run()
+        except Interrupted:
+            complain("interrupted before the run began")
+            return 128 + received[0]
     if not json:
         say(str(directory.path))
     if status == "interrupted":

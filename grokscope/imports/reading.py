@@ -171,7 +171,9 @@ def _by_run(cells: Cells, chosen: Chosen) -> Iterator[tuple[str, Ints]]:
         return
     keys = cells.words[chosen.run]
     codes: dict[str, int] = {}
-    code = np.array([codes.setdefault(key, len(codes)) for key in keys], dtype=np.int64)
+    code = [codes.setdefault(key, len(codes)) for key in keys]
+    if not codes:
+        return
     if "" in codes:
         line = cells.lines[keys.index("")]
         raise Unimportable(

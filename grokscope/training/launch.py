@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -87,8 +87,43 @@ def launched(
     """Open the run directory as its one writer and yield its trainer; heartbeat and lock end with the block.
 
     `discard_events`: whether a resumed run may lose events that do not come again. Raises `ConfigError`, `Unavailable`,
-    `grokscope.runs.log.RunBusy`, `NoSuchRun`, `grokscope.runs.resumption.WouldLose`, `RunUnwritable`.
+    `grokscope.runs.log.RunBusy`, `NoSuchRun`, `grokscope.runs.resumption.WouldLose`, `RunUnwritable`; `Interrupted`
+    where the end is asked for before anything was written down.
     """
+    interruption = interruption or Interruption()
+    with interruption:  # nothing is there yet that could be lost
+        spec, data, signals, session = _ready(directory, config, task, options, resume=resume)
+    where = layout(config.model_of(data.model))
+    with _opened_log(directory, resume=resume) as log:
+        plan, before = None, 0.0
+        if resume:
+            plan = resumption(directory, where, longer=_goes_on(directory, config), discard=discard_events)
+            before = _restored(directory, session, plan, config)
+            make_way(directory, plan)
+            log.keep(plan.place.seq)
+        for folder in (directory.path, directory.checkpoints, directory.snapshots):
+            remove_drafts(folder)
+        write_whole(directory.config, config.to_toml())
+        with Heartbeat(directory.heartbeat):
+            started = _started(config, task, data, session, signals, spec, plan)
+            recorder = Recorder(
+                directory, log, started, listeners, interruption=interruption, seconds_before=before,
+                warnings=data.remarks if plan is None else plan.warnings,
+            )  # fmt: skip
+            yield Trainer(config, data, session, signals, recorder, plan)
+
+
+class _Ready(NamedTuple):
+    """What a run needs before anything of it is written down."""
+
+    spec: BackendSpec
+    data: TaskData
+    signals: list[OpenSignal]
+    session: Session
+
+
+def _ready(directory: RunDirectory, config: RunConfig, task: TaskSpec, options: Any, *, resume: bool) -> _Ready:
+    """Data loaded, signals and a session opened. Raises `ConfigError`, `Unavailable`."""
     if not resume and directory.events.exists() and directory.events.stat().st_size:
         raise RunExists(f"there is a run called {directory.name}; resume it with --resume, or choose another --name")
     unusable = None if resume or not config.forecast.enabled else bank_objection(config.forecast.bank, task.name)
@@ -108,23 +143,7 @@ def launched(
         precision=config.backend.precision,
         threads=config.backend.threads,
     )
-    with _opened_log(directory, resume=resume) as log:
-        plan, before = None, 0.0
-        if resume:
-            plan = resumption(directory, layout(model), longer=_goes_on(directory, config), discard=discard_events)
-            before = _restored(directory, session, plan, config)
-            make_way(directory, plan)
-            log.keep(plan.place.seq)
-        for folder in (directory.path, directory.checkpoints, directory.snapshots):
-            remove_drafts(folder)
-        write_whole(directory.config, config.to_toml())
-        with Heartbeat(directory.heartbeat):
-            started = _started(config, task, data, session, signals, spec, plan)
-            recorder = Recorder(
-                directory, log, started, listeners, interruption=interruption, seconds_before=before,
-                warnings=data.remarks if plan is None else plan.warnings,
-            )  # fmt: skip
-            yield Trainer(config, data, session, signals, recorder, plan)
+    return _Ready(spec, data, signals, session)
 
 
 @contextmanager

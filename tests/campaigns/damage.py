@@ -119,7 +119,7 @@ class Value:
             document = json.loads(lines[at])
         except ValueError:
             return data
-        lines[at] = replaced(document, self.path, self.by).encode() + b"\n"
+        lines[at] = replaced(document, self.path, self.by).encode("utf-8", "surrogatepass") + b"\n"
         return b"".join(lines)
 
 

@@ -16,6 +16,8 @@ from cli_moments import place
 from cli_process import PATIENCE, Nursery, Outcome, assert_whole, environment, tiny, until_logged
 
 from grokscope import registry
+from grokscope.runs.checkpoints import write_checkpoint
+from grokscope.runs.log import EventLog
 
 pytest.importorskip("torch")
 
@@ -43,7 +45,8 @@ PHASES: Mapping[str, tuple[str, int]] = {
     "a step": (place(TorchSession.step), 17),
     "a measurement": (place(TorchSession.bracket), BASELINE + 2),
     "an evaluation": (place(TorchSession.predict), 5),
-    "the first checkpoint": (place(TorchSession.state), 2),
+    "the run directory": (place(EventLog.write), 1),
+    "the first checkpoint": (place(write_checkpoint), 1),
     "the last step": (place(TorchSession.step), 40),
 }
 """And those in which there is"""
@@ -116,6 +119,29 @@ def test_before_the_run_begins(
     done = noted(tally, nursery.run(*RUN, "--name=a", folder=tmp_path, moment=moment))
     assert done.code in {CODES[number], -number}
     assert not (tmp_path / "runs").exists()
+    assert_goes_on(nursery, tally, tmp_path, digest)
+
+
+@pytest.mark.parametrize("phase", ["the first measurement", pytest.param("a measurement", marks=pytest.mark.campaign)])
+def test_a_measurement_ends_behind_its_sample(nursery: Nursery, tmp_path: Path, tally: Tally, phase: str) -> None:
+    """At most one more sample is computed, of the many that were asked for."""
+    function, time = PHASES[phase]
+    told = tmp_path / "told"
+    moment = {"function": function, "time": time, "signals": [signal.SIGINT], "told": str(told)}
+    noted(tally, nursery.run(*RUN, "--samples=12", "--name=a", folder=tmp_path, moment=moment))
+    assert time <= int(told.read_text()) <= time + 1
+
+
+@pytest.mark.parametrize(
+    "phase", ["a step", *(pytest.param(phase, marks=pytest.mark.campaign) for phase in PHASES if phase != "a step")]
+)
+def test_two_at_once(nursery: Nursery, tmp_path: Path, tally: Tally, digest: str, phase: str) -> None:
+    """As a terminal and a scheduler send them: the second does not take the checkpoint of the first away."""
+    function, time = PHASES[phase]
+    moment = {"function": function, "time": time, "signals": [signal.SIGINT, signal.SIGTERM]}
+    done = noted(tally, nursery.run(*RUN, "--name=a", folder=tmp_path, moment=moment))
+    assert done.code in CODES.values()
+    assert assert_whole(tmp_path / "runs/a")[-1]["status"] == "interrupted"
     assert_goes_on(nursery, tally, tmp_path, digest)
 
 
