@@ -118,7 +118,7 @@ def crashed(folder: Path, step: int, settings: dict[str, Any] | None = None, **o
 def without_clock(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Events as they would be on any machine, without those that only say that a run was resumed. (A checkpoint's
     header holds seconds, so that its size is the clock's too.)"""
-    timing = {"time", "seq", "seconds", "bytes", "steps_per_second", "tokens_per_second", "seconds_left"}
+    timing = {"time", "seq", "session", "seconds", "bytes", "steps_per_second", "tokens_per_second", "seconds_left"}
     return [
         {key: value for key, value in event.items() if key not in timing}
         for event in events
