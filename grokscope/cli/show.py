@@ -1,10 +1,11 @@
 """`grokscope show`: one run, and what every known rule says of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, events_of
+from grokscope.words.fields import section
 
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
@@ -75,7 +76,7 @@ def _say_all(
     say("")
     say_table(findings_table(findings), titled=False)
     say("")
-    planned = state.config.get("interventions", {}).get("schedule", [])
+    planned = section(state.config, "interventions").get("schedule", [])
     if treatments:
         say_table(treatments_table(treatments), titled=False)
         say("")
@@ -93,8 +94,8 @@ def _settings(state: "RunState") -> list[tuple[str, str]]:
     if started["origin"] == "import" and started.get("imported"):
         return _imported(state)
     setting = state.setting
-    size, sizes = count(started["parameters"]), assigned(_section(config, "model"))
-    options = assigned({key: value for key, value in _section(config, "task").items() if key != "name"})
+    size, sizes = count(started["parameters"]), assigned(section(config, "model"))
+    options = assigned({key: value for key, value in section(config, "task").items() if key != "name"})
     where = " ".join(clean(started[key]) for key in ("backend", "device", "precision"))
     training = assigned(
         {
@@ -111,11 +112,6 @@ def _settings(state: "RunState") -> list[tuple[str, str]]:
         ("training", f"preset {value_text(config.get('preset'))}, {training}"),
         ("measuring", f"{measuring}; evaluating every {count(setting('evaluate', 'every'))}"),
     ]
-
-
-def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    section = config.get(name)
-    return section if isinstance(section, Mapping) else {}
 
 
 def _imported(state: "RunState") -> list[tuple[str, str]]:

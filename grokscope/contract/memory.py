@@ -21,7 +21,9 @@ def require_memory(what: str, needed: int) -> None:
     """Raises `TooLarge` where `what` would take more bytes than are left. Nothing is asked where nobody can tell."""
     free = free_bytes()
     if free is not None and needed > free:
-        raise TooLarge(f"{what} would take {bytes_in_words(needed)} of memory, and {bytes_in_words(free)} are free")
+        raise TooLarge(
+            f"{what} would take about {bytes_in_words(needed)} of memory, and {bytes_in_words(free)} are free"
+        )
 
 
 def free_bytes() -> int | None:

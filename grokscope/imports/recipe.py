@@ -1,5 +1,6 @@
 """What a person says about the runs to be imported, beside naming the files."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -39,10 +40,11 @@ class Recipe:
 
 
 def fact_value(text: str) -> Fact:
-    """A number where it is one, else the text."""
+    """A number where it is one that arithmetic can use, else the text."""
     for kind in (int, float):
         try:
-            return kind(text)
-        except ValueError:
+            if math.isfinite(found := kind(text)):
+                return found
+        except (ValueError, OverflowError):  # no number; a whole number past every float
             continue
     return text

@@ -172,10 +172,10 @@ def _may_grow(parameters: BasisParameters, earlier: RunDirectory) -> bool:
     state = read_state(earlier)
     if not state.listens:
         return state.condition == "waiting"
-    every, last = state.config["snapshot"]["every"], state.config["train"]["steps"]
+    every, last = state.setting("snapshot", "every") or 0, state.setting("train", "steps") or 0
     if parameters.basis_until is not None:
         last = min(last, parameters.basis_until)
-    return bool(every) and last // every + 1 >= FEWEST_SNAPSHOTS
+    return every > 0 and last // every + 1 >= FEWEST_SNAPSHOTS
 
 
 def basis_memory(parameters: BasisParameters, plan: Plan) -> int:

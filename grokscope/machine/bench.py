@@ -23,7 +23,7 @@ from grokscope.settings.config import RunConfig
 from grokscope.settings.signals import installed_signals
 from grokscope.training.evaluation import PreparedSplit
 from grokscope.training.launch import available_backend, loaded_data
-from grokscope.training.memory import check_model
+from grokscope.training.run_size import check_model
 from grokscope.training.vantage import LiveVantage, WatchedRun
 from grokscope.words.numbers import count, fixed, number
 from grokscope.words.table import Column, Table

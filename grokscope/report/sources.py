@@ -27,6 +27,7 @@ from grokscope.warning.recorded import with_recorded
 from grokscope.warning.review import cost
 from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Skipped, Trajectory, unheard
+from grokscope.words.fields import section
 
 EXPERIMENT = "experiment.toml"
 
@@ -193,7 +194,7 @@ def provenance_of(events: Iterable[Mapping[str, Any]]) -> Provenance | None:
         precision=last["precision"],
         parameters=last["parameters"],
         versions=last["versions"],
-        estimator=config["measure"]["estimator"],
+        estimator=section(config, "measure").get("estimator", ""),
         command=run_command(config),
         quartiles=_quartiles(events),
     )
@@ -201,7 +202,7 @@ def provenance_of(events: Iterable[Mapping[str, Any]]) -> Provenance | None:
 
 def run_command(config: Mapping[str, Any]) -> str:
     """A shell command that makes a run of this configuration, from what differs from its preset."""
-    task, preset = str(config["task"]["name"]), str(config.get("preset", "paper"))
+    task, preset = str(section(config, "task").get("name")), str(config.get("preset", "paper"))
     own = {key: value for key, value in dotted(config).items() if key not in {"task.name", "preset"}}
     usual = _preset(task, preset)
     if usual is None:

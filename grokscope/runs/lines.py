@@ -52,8 +52,9 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "snapshot": {"every": Whole},
     "detect": {"memorization": float, "onset": str, "grokking": str},
     "interventions": {"schedule": list[str]},
+    "forecast": {"enabled": bool, "bank": str},
 }
-"""Settings that readers of a log count with, by section: of that type where they are there. All sections are tables."""
+"""Settings that readers of a log count with, by section: of that type where they are there."""
 
 
 class OddLine(ValueError):
@@ -174,9 +175,13 @@ def _table(model: type[BaseModel], kind: str | None = None) -> Any:
 
 
 def _config() -> Any:
-    """The typed dictionary of a configuration: `preset` is text, all else are tables."""
-    sections = {name: _typed_dict(name.title(), types, others=Any) for name, types in _SETTINGS.items()}
-    return _typed_dict("Config", {"preset": str, **sections}, others=dict[str, Any])
+    """The typed dictionary of a configuration. Our settings have our types; what another loop calls by the name of one
+    of our sections, and is no table, is its own affair."""
+    sections = {
+        name: Union[_typed_dict(name.title(), types, others=Any), None, bool, int, float, str, list[Any]]  # noqa: UP007
+        for name, types in _SETTINGS.items()
+    }
+    return _typed_dict("Config", sections, others=Any)
 
 
 def _typed_dict(name: str, fields: Mapping[str, Any], others: Any = Json) -> Any:

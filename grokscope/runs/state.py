@@ -18,6 +18,7 @@ from grokscope.gate import Missing, Unreadable, open_regular
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.heartbeat import STALE_SECONDS, age_seconds, process_of
 from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
+from grokscope.words.fields import section
 from grokscope.words.names import state_in_words
 
 Phase = Literal["waiting", "running", "paused", "finished"]
@@ -160,10 +161,9 @@ class RunState:
         found: Mapping[str, Any] = self.last.get("started", {}).get("config", {})
         return found
 
-    def setting(self, section: str, name: str) -> Any:
+    def setting(self, table: str, name: str) -> Any:
         """One setting of the configuration; None where it has no such setting."""
-        table = self.config.get(section)
-        return table.get(name) if isinstance(table, Mapping) else None
+        return section(self.config, table).get(name)
 
     def detected_step(self, kind: str) -> int | None:
         """The step at which `memorized`, `onset` or `grokked` is dated: by its event, or by what the run said when it

@@ -13,6 +13,7 @@ from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import Layout, layout
 from grokscope.contract.tasks import GrokCriterion
 from grokscope.events import SCHEMA_VERSION
+from grokscope.words.fields import section
 
 CHANGED = frozenset({"started"})
 """Kinds of event that are not what they were, but for the number of the schema."""
@@ -58,8 +59,7 @@ def upgraded(event: dict[str, Any]) -> dict[str, Any]:
 def _started(event: dict[str, Any]) -> dict[str, Any]:
     metric, criteria, default = _judged(str(event.get("task")))
     config = event.get("config")
-    section = config.get("detect") if isinstance(config, Mapping) else None
-    detect = section if isinstance(section, Mapping) else {}
+    detect = section(config, "detect") if isinstance(config, Mapping) else {}
     rules = {
         "memorized": {"name": "train-accuracy", "threshold": detect.get("memorization", 0.99)},
         "onset": {"name": detect.get("onset", "persistent")},

@@ -26,9 +26,9 @@ from grokscope.settings.config import ConfigError, RunConfig, read_settings_file
 from grokscope.settings.values import dotted
 from grokscope.training.interruption import Interruption
 from grokscope.training.loop import Trainer
-from grokscope.training.memory import check_data, check_model
 from grokscope.training.observation import OpenSignal, descriptions, open_signals
 from grokscope.training.recorder import Listener, Recorder
+from grokscope.training.run_size import check_data, check_model
 from grokscope.warning.forecast.bank import bank_objection
 
 CHANGEABLE_ON_RESUME = ("train.steps", "train.stop_after_grok", "backend.name", "backend.device", "backend.threads")

@@ -19,6 +19,7 @@ from grokscope.geometry.commutator import CLEAR_OF_FLOOR
 from grokscope.settings.signals import MEASURING, installed_descriptions, signals_of
 from grokscope.warning.rules import Detected, Grokking, Regression, RuleFold, SignalRecord, fresh
 from grokscope.warning.trajectory import Fact, Trajectory, cells_of
+from grokscope.words.fields import section
 
 DetectionKind = Literal["memorized", "onset", "turned", "grokked", "regressed", "fired"]
 """What a rule finds: the name of the event that says so"""
@@ -155,7 +156,7 @@ def rules_of_run(started: Mapping[str, Any]) -> list[WatchedRule]:
     memorized = acted.get(MEMORIZED, {})
     threshold = float(memorized.get("threshold", MEMORIZATION))
     rules = [_memorization(threshold)]
-    measuring = MEASURING.get(started["config"].get("measure", {}).get("estimator", ""), "")
+    measuring = MEASURING.get(section(started["config"], "measure").get("estimator", ""), "")
     signals = signals_of(started)
     for signal in signals.values():
         if signal.name == measuring:

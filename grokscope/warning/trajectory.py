@@ -19,6 +19,7 @@ from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import OddLines, read
 from grokscope.settings.signals import installed_signals
 from grokscope.settings.values import dotted
+from grokscope.words.fields import section
 
 Fact = float | int | str
 
@@ -205,7 +206,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
         columns=_columns(series),
         grok_step=None if grokked is None else grokked["step"],
         steps=last,
-        budget=started["config"]["train"]["steps"],
+        budget=section(started["config"], "train").get("steps", last),
         grok_known_at=None if grokked is None else grokked["confirmed_at"],
         regress_step=None if regressed is None else regressed["step"],
         regress_known_at=None if regressed is None else regressed["confirmed_at"],

@@ -9,6 +9,7 @@ from typing import Any
 
 from grokscope.words.clean import clean
 from grokscope.words.durations import duration
+from grokscope.words.fields import section
 from grokscope.words.names import EVENTS, state_in_words
 from grokscope.words.numbers import assigned, bracketed, count, number, percent, whole_percent
 
@@ -64,9 +65,9 @@ def _joined(parts: Sequence[str]) -> str:
 def _started(event: EventRecord) -> str:
     config = event.get("config", {})
     settings = {
-        "lr": config.get("optimizer", {}).get("lr"),
-        "wd": config.get("optimizer", {}).get("wd"),
-        "seed": config.get("train", {}).get("seed"),
+        "lr": section(config, "optimizer").get("lr"),
+        "wd": section(config, "optimizer").get("wd"),
+        "seed": section(config, "train").get("seed"),
     }
     where = " ".join(clean(event[key], 20) for key in ("backend", "device", "precision") if event.get(key))
     return _joined(

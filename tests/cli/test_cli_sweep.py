@@ -174,7 +174,7 @@ def test_a_dry_run_of_cells_that_cannot_run_here(tmp_path: Path) -> None:
         (["sweep", "run", "status", "--axis", "lr=1"], 2, "status"),  # the task, not the command
         (["sweep", "modular", "--axis", "lr"], 2, "--axis takes"),
         (["sweep", "modular", "--axis", "lr=-1"], 2, "cell lr-1: optimizer.lr"),
-        (["sweep", "--config", "none.toml"], 2, "cannot read none.toml"),
+        (["sweep", "--config", "none.toml"], 2, "there is no none.toml"),
         (["sweep", "modular", "--axis", "lr=1", "--slurm", "time=1"], 2, "--engine slurm"),
         (["sweep", "modular", "--axis", "lr=1", "--jobs", "0"], 2, "--jobs"),
         (["sweep", "status", "x"], 3, "there are no sweeps in runs"),

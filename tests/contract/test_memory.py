@@ -18,7 +18,7 @@ def test_this_machine_has_some() -> None:
 def test_what_fits_is_not_objected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
     require_memory("it", 1000)
-    with pytest.raises(TooLarge, match=r"noise would take 2 KiB of memory, and 1,?000 B are free"):
+    with pytest.raises(TooLarge, match=r"noise would take about 2 KiB of memory, and 1,?000 B are free"):
         require_memory("noise", 2048)
     monkeypatch.setattr(memory, "free_bytes", lambda: None)
     require_memory("it", 1 << 80)

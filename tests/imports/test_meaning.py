@@ -1,6 +1,7 @@
 """Strict about meaning: what could change a conclusion is judged from everything, or asked, and the advice works."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -229,6 +230,12 @@ class TestFacts:
         run = imports.one("s.csv", text.replace("decay", "weight_decay"))
         assert run.facts["optimizer.wd"] == "1 to 2"
         assert "weight_decay varies, and is kept as optimizer.wd 1 to 2" in imports.remarks
+
+    @pytest.mark.parametrize("text", ["9" * 400, "1e999", "nan"])
+    def test_a_number_past_every_float_is_text(self, imports: Imports, text: str) -> None:
+        table = csv("step,test_acc,weight_decay", STEPS, TEST, [1] * 5 + [text] * 5)
+        run = imports.one("r.csv", table)
+        assert all(not isinstance(fact, float) or math.isfinite(fact) for fact in run.facts.values())
 
     def test_the_mean_over_a_run_is_no_record(self, imports: Imports) -> None:
         """Hugging Face's last line: its train_loss is a mean over all steps."""

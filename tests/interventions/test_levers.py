@@ -14,7 +14,6 @@ from numpy.testing import assert_array_equal
 from pydantic import Field
 
 from grokscope import registry
-from grokscope.contract import memory
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress
 from grokscope.interventions.basis import Parameters
 from grokscope.runs.checkpoints import newest_first, read_checkpoint
@@ -51,12 +50,14 @@ class Momentum(Intervention):
         return Change(average, gradient, "gradient")
 
 
+BYTES_A_NUMBER = 8
+
 SPEC = InterventionSpec(
     name="momentum",
     summary="Add a moving average of the gradients to the gradient.",
     parameters=MomentumParameters,
     open=lambda parameters, on: Momentum(parameters),
-    memory=lambda parameters, plan: 8 * plan.layout.size,
+    memory=lambda parameters, plan: BYTES_A_NUMBER * plan.layout.size,
 )
 
 
@@ -116,7 +117,7 @@ def in_a_process_of_its_own(act: Callable[[], object]) -> int:
 
 
 def story(directory: RunDirectory) -> list[dict[str, Any]]:
-    timing = {"time", "seq", "seconds", "bytes", "steps_per_second", "tokens_per_second", "seconds_left"}
+    timing = {"time", "seq", "session", "seconds", "bytes", "steps_per_second", "tokens_per_second", "seconds_left"}
     kept = [event for event in read(directory.events) if event["event"] not in {"started", "warned"}]
     return [{key: value for key, value in event.items() if key not in timing} for event in kept]
 
@@ -185,8 +186,8 @@ def test_switched_on_anew_it_begins_anew(tmp_path: Path) -> None:
 
 
 def test_more_than_there_is_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
-    with pytest.raises(ConfigError, match=r"momentum: it would take .* of memory, and 1,?000 B are free"):
+    monkeypatch.setitem(globals(), "BYTES_A_NUMBER", 2**40)
+    with pytest.raises(ConfigError, match=r"momentum: it would take about .* TiB of memory, and .* are free"):
         run(tmp_path, "momentum@3")
     assert not (tmp_path / "run").exists()
 
@@ -196,4 +197,4 @@ def test_more_than_there_is_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     (answer,) = (event for event in story(run(tmp_path, happening=asking)) if event["event"] == "intervened")
     assert answer["state"] == "refused"
-    assert answer["reason"].startswith("momentum would take ")
+    assert answer["reason"].startswith("momentum would take about ")

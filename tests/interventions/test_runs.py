@@ -119,7 +119,17 @@ def plain() -> str:
 
 
 def without_clock(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    timing = {"time", "run", "seq", "seconds", "bytes", "steps_per_second", "tokens_per_second", "seconds_left"}
+    timing = {
+        "time",
+        "run",
+        "seq",
+        "session",
+        "seconds",
+        "bytes",
+        "steps_per_second",
+        "tokens_per_second",
+        "seconds_left",
+    }
     return [{k: v for k, v in event.items() if k not in timing} for event in events if event["event"] != "started"]
 
 

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from grokscope import registry
+from grokscope.contract import memory
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
 from grokscope.settings.config import ConfigError, RunConfig, resolve
-from grokscope.training import memory
-from grokscope.training.memory import check_data, check_model, parameter_count, training_bytes
+from grokscope.training import run_size
+from grokscope.training.run_size import check_data, check_model, parameter_count, training_bytes
 
 ENCODER = ModelSpec("encoder", vocabulary=7, context=2, classes=7, width=8, heads=2, feed_forward=16)
 TRANSLATOR = replace(ENCODER, shape="encoder-decoder", target_vocabulary=5, target_context=3)
@@ -25,7 +26,7 @@ def test_parameters_are_counted_without_listing_them(model: ModelSpec, layers: i
 
 def test_no_list_of_a_hundred_million_layers_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[int] = []
-    monkeypatch.setattr(memory, "layout", lambda model: listed.append(model.layers) or layout(model))
+    monkeypatch.setattr(run_size, "layout", lambda model: listed.append(model.layers) or layout(model))
     assert parameter_count(replace(ENCODER, layers=10**8)) > 10**9
     assert listed == [1, 2]
 
@@ -52,10 +53,10 @@ def test_a_batch_holds_no_sequence_twice() -> None:
 
 
 def test_what_does_not_fit_is_refused_with_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 10**9)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2**30)
     config = settings()
     check_model(config, ENCODER, 50)
-    with pytest.raises(ConfigError, match=r"a model of [0-9,]+ parameters .* TB of memory, and there are 1 GB here"):
+    with pytest.raises(ConfigError, match=r"a model of [0-9,]+ parameters .* TiB of memory, and 1 GiB are free"):
         check_model(config, replace(ENCODER, width=10**6), 50)
 
 
@@ -63,7 +64,7 @@ def test_what_does_not_fit_is_refused_with_the_estimate(monkeypatch: pytest.Monk
 def test_data_that_does_not_fit_is_never_made(
     monkeypatch: pytest.MonkeyPatch, task: str, option: dict[str, int]
 ) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 10**9)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2**30)
     spec = registry.get("tasks", task)
     check_data(spec, spec.options())
     with pytest.raises(ConfigError, match=f"the data of {task} would take about"):

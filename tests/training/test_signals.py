@@ -127,8 +127,8 @@ def test_numbers_of_others_and_splits_that_are_not_there(tmp_path: Path, name: s
     ("text", "said"),
     [
         ("picky", "^signal picky cannot be had: modular has no symmetry to look for$"),
-        ("gone", "signal gone cannot be loaded: No module named 'nobody_has_this'"),
-        ("nonsense", "signal nonsense cannot be loaded"),
+        ("gone", "the signal 'gone' is broken .ModuleNotFoundError: No module named 'nobody_has_this'"),
+        ("nonsense", "the signal 'nonsense' is broken .odd_signals:nonsense is not a SignalSpec"),
         ("weight_nrom", "did you mean weight_norm"),
         ("weight_norm:power=2", "signal weight_norm has no parameter 'power'; it has none"),
         ("finite_difference_defect:eta=0", "eta: input should be greater than 0"),

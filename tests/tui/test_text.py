@@ -64,7 +64,7 @@ def test_the_users_key_map(tmp_path: Path) -> None:
     pause = next(action for action in KEY_ACTIONS if action.name == "pause")
     assert printed(keys_of(pause, found.keys)) == "p"
     file.write_text("[keys\n")
-    assert "cannot be read" in read_settings(file).problems[0]
+    assert "is not TOML" in read_settings(file).problems[0]
     file.write_text("keys = 3\n")
     assert "must hold" in read_settings(file).problems[0]
 

@@ -15,6 +15,7 @@ from grokscope.warning.forecast.forecaster import Projection
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.forecast.progress import Progress
 from grokscope.warning.trajectory import TREATED_FROM, cells_of, facts_of
+from grokscope.words.fields import section
 
 MATERIAL_STEPS = 0.05
 """A grok step or an end of its interval has changed when it moved by more than this part"""
@@ -27,9 +28,9 @@ class LiveForecast:
     def __init__(self, started: Mapping[str, Any]) -> None:
         """`started`: the run's first event. Nothing is forecast where it names no budget, or does not ask for it."""
         config = started["config"]
-        section, budget = config.get("forecast", {}), config.get("train", {}).get("steps")
-        self._enabled: bool = budget is not None and section.get("enabled", False)
-        self._bank: str = section.get("bank", "")
+        asked, budget = section(config, "forecast"), section(config, "train").get("steps")
+        self._enabled: bool = budget is not None and asked.get("enabled", False)
+        self._bank: str = asked.get("bank", "")
         self._task: str = started["task"]
         self._metric: str = started["metric"]
         self._budget: int = budget or 0

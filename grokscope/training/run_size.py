@@ -5,13 +5,10 @@ holds at a time), the activations of one batch, the batch itself, and the data w
 factor of about two, which is enough to tell a typing error from a large model.
 """
 
-import os
-import resource
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from grokscope.contract.memory import TooLarge, require_memory
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
 from grokscope.contract.tasks import TaskSpec
@@ -62,28 +59,8 @@ def activations(model: ModelSpec) -> int:
     return tokens * (stacks * model.layers * each + model.width + model.classes)
 
 
-def available_bytes() -> int:
-    """Memory that this process may have: the machine's, or less where a limit is set for it."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(soft)
-    with suppress(OSError, ValueError):  # no such group, or no limit
-        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return min(limits)
-
-
 def _check(needed: int, what: str, remedy: str) -> None:
-    available = available_bytes()
-    if needed > available:
-        raise ConfigError(
-            f"{what} would take about {_size(needed)} of memory, and there are {_size(available)} here: choose {remedy}"
-        )
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} EB"
+    try:
+        require_memory(what, needed)
+    except TooLarge as problem:
+        raise ConfigError(f"{problem}: choose {remedy}") from None
