@@ -75,7 +75,7 @@ def pca(
 
 
 def _check(figure: Path | None) -> None:
-    from grokscope.report.concentration import FIGURE_ENDINGS
+    from grokscope.report.pca import FIGURE_ENDINGS
 
     if figure is not None and figure.suffix[1:] not in FIGURE_ENDINGS:
         raise typer.BadParameter(f"{figure} should end in one of: .{', .'.join(FIGURE_ENDINGS)}", param_hint="--figure")
@@ -90,7 +90,7 @@ def _windows(fewest: int, snapshots: int) -> list[int]:
 
 
 def _draw(file: Path, found: "Sequence[Concentration]", steps: Sequence[int], directory: "RunDirectory") -> None:
-    from grokscope.report.concentration import draw
+    from grokscope.report.pca import draw
     from grokscope.runs.state import DETECTED, read_state
 
     last = read_state(directory).last

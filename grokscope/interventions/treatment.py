@@ -120,8 +120,8 @@ class Treatment:
         parameters = dict(self._on.pop(kind).parameters)
         return Intervened(step=step, kind=kind, state="off", parameters=parameters, source=source, reason=reason)
 
-    def in_vain(self) -> list[str]:
-        """What the schedule says and will never do: it is for steps behind the last, or switches off what is not on."""
+    def unreachable_entries(self) -> list[str]:
+        """Sentences on entries of the schedule that can never act: a step after the last, or nothing to switch off."""
         steps = self._config.train.steps
         late = [entry for entry in self._entries if not entry.off and self._behind_the_last_step(entry)]
         idle = [off for off in self._entries if off.off and not any(may_be_on(on, off) for on in self._entries)]
@@ -130,8 +130,9 @@ class Treatment:
             for entry in idle
         ]
 
-    def missed(self, step: int, found: Collection[str]) -> list[str]:
-        """What the schedule says and did not come in a run that ended at `step`; what was `in_vain` is known."""
+    def missed_entries(self, step: int, found: Collection[str]) -> list[str]:
+        """Sentences on entries of the schedule whose moment did not come in a run that ended at `step`; those of
+        `unreachable_entries` are left out."""
         waited = [entry for entry in self._entries if not entry.off and not self._behind_the_last_step(entry)]
         missed = [entry for entry in waited if not reached(entry.when, step - 1, found)]
         return [f"{entry.kind}@{entry.when} never came: the run ended at step {step:,}" for entry in missed]
@@ -151,15 +152,15 @@ class Treatment:
         """See `stepped`."""
         return stepped(self._session, acting, batch, optimizer, number, self._config.train.seed, self._drawn)
 
-    def told(self, acted: Sequence[Acted], step: int, logging: bool) -> list[Intervened]:
-        """What there is to record of a step: all of it where the loss is recorded too (`logging`). Looks at the norms
-        only where they are recorded."""
+    def events_for(self, acted: Sequence[Acted], step: int, logging: bool) -> list[Intervened]:
+        """The events of a step: all acts where the loss is recorded too (`logging`), else those that are always
+        recorded. A norm is read only where it is recorded."""
         events = []
         for one in acted:
             intervention, order = one.active.intervention, None
             if intervention.reorders_batches and _is_first(one):
                 order = self.batch_order = self.batch_order + 1
-            if logging or _is_always_told(one):
+            if logging or _is_always_recorded(one):
                 events += [_applied(one.active, change, step, order) for change in one.changes]
             if order is not None and not one.changes:
                 events.append(_idle(one.active, step, order))
@@ -167,9 +168,9 @@ class Treatment:
                 events.append(self.switched_off(one.active.kind, one.active.source, step, "it has acted"))
         return events
 
-    def untold(self, acted: Sequence[Acted], step: int) -> list[Intervened]:
-        """What `told` leaves out where the loss is not recorded."""
-        silent = (one for one in acted if not _is_always_told(one))
+    def events_left_out(self, acted: Sequence[Acted], step: int) -> list[Intervened]:
+        """The events that `events_for` leaves out where the loss is not recorded."""
+        silent = (one for one in acted if not _is_always_recorded(one))
         return [_applied(one.active, change, step, None) for one in silent for change in one.changes]
 
     # --- resuming ---------------------------------------------------------------------------------------------------
@@ -291,7 +292,7 @@ def _is_first(acted: Acted) -> bool:
     return acted.number == acted.active.since
 
 
-def _is_always_told(acted: Acted) -> bool:
+def _is_always_recorded(acted: Acted) -> bool:
     """Whether it is recorded although the loss is not."""
     return _is_first(acted) or acted.active.intervention.every > 1
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from grokscope.report.labels import label, varying
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import OUTCOMES, Run
 from grokscope.report.style import DOUBLE, FAINT, line, log_axis, look, points, steps_axis
-from grokscope.report.wording import label, varying
 from grokscope.words.names import in_words
 from grokscope.words.numbers import listed
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from grokscope.contract.signals import names_of
+from grokscope.report.labels import label, varying
 from grokscope.report.parts import Part, Plate
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, GREEN, line, log_axis, points
-from grokscope.report.wording import label, varying
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import described
 from grokscope.warning.relapse import relapses_in_words

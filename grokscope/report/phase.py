@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from grokscope.report.labels import label, varying
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import OUTCOMES, Run, RunOutcome
 from grokscope.report.style import DOUBLE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILLION, Look, log_axis, look, points
-from grokscope.report.wording import label, varying
 from grokscope.warning.predictors import LR
 from grokscope.words.numbers import count, counted
 from grokscope.words.table import Column, Table

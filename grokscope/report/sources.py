@@ -26,7 +26,7 @@ from grokscope.warning.lookup import distinct, place_of, read_trajectories
 from grokscope.warning.recorded import with_recorded
 from grokscope.warning.review import cost
 from grokscope.warning.rules import Detected
-from grokscope.warning.trajectory import Skipped, Trajectory, unheard
+from grokscope.warning.trajectory import Skipped, Trajectory, ignore_skipped
 from grokscope.words.fields import section
 
 EXPERIMENT = "experiment.toml"
@@ -126,7 +126,7 @@ def find_source(wanted: str, folder: Path) -> Path:
     return place_of(wanted, folder) or find_run(wanted, folder).path
 
 
-def read_sources(paths: Sequence[Path], skipped: Skipped = unheard) -> list[ReportSource]:
+def read_sources(paths: Sequence[Path], skipped: Skipped = ignore_skipped) -> list[ReportSource]:
     """All of it, each run once. Runs and sources of equal names are told apart by their paths. Raises `NoSuchRun`."""
     sources, seen = [], set[str]()
     for path in paths:
@@ -138,7 +138,7 @@ def read_sources(paths: Sequence[Path], skipped: Skipped = unheard) -> list[Repo
     return _distinct(sources)
 
 
-def read_source(path: Path, skipped: Skipped = unheard) -> ReportSource:
+def read_source(path: Path, skipped: Skipped = ignore_skipped) -> ReportSource:
     """One run directory, sweep, experiment, folder of runs or trajectory table. Raises `NoSuchRun`."""
     trajectories = [with_recorded(trajectory) for trajectory in read_trajectories(path, skipped)]
     kind, manifest = _kind(path)

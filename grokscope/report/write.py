@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grokscope.report import board, calibration, curves, experiments, lead, methods, overview, phase
+from grokscope.report import backtest, curves, experiments, law, methods, overview, phase, scoreboard
 from grokscope.report.page import Files, page
 from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section
 from grokscope.report.sources import ReportSource, Run
@@ -65,10 +65,10 @@ def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -
     tasks = sorted({run.trajectory.task for run in left_alone})
     for task in tasks:
         mine = [run for run in left_alone if run.trajectory.task == task]
-        yield lead.section(mine, task)
+        yield law.section(mine, task)
         yield phase.section(mine, task)
-        yield board.section(mine, task)
-        yield calibration.section(mine, task)
+        yield scoreboard.section(mine, task)
+        yield backtest.section(mine, task)
     found = [source for source in sources if source.kind == "experiment"]
     for source in found:
         yield experiments.section(source.path, source.name)

@@ -82,7 +82,7 @@ class Trainer:
     def _trained(self) -> Status:
         """Take steps until something ends the run; returns what. Raises `Interrupted`."""
         if self._resumed is None:
-            self.recorder.warn(self.step, self.treatment.in_vain())
+            self.recorder.warn(self.step, self.treatment.unreachable_entries())
             self._place = Place(self.recorder.seq, self.recorder.seq, recorded=False)
         else:
             for event in self.recorder.earlier():
@@ -129,7 +129,7 @@ class Trainer:
         self._place = Place(0, 0, recorded=False)
         if logging:
             self._record_trained()
-        self.recorder.emit_all(self.treatment.told(self._acted, self.step, logging))
+        self.recorder.emit_all(self.treatment.events_for(self._acted, self.step, logging))
 
     def _training_batch(self) -> Prepared:
         order = self.config.train.replicate + self.treatment.batch_order * REORDERED
@@ -167,7 +167,7 @@ class Trainer:
             began = self.recorder.seq
             if step and step == config.train.steps and step % config.log.every:
                 self._record_trained()
-                self.recorder.emit_all(self.treatment.untold(self._acted, step))
+                self.recorder.emit_all(self.treatment.events_left_out(self._acted, step))
             self._place = Place(self.recorder.seq, began, recorded=False, final=last)
         if step % config.measure.every == 0 or last:
             self._look(observer.measured(step, self._outcome))
@@ -324,6 +324,6 @@ class Trainer:
         if status != "diverged":
             self._checkpoint()
         if status in {"completed", "grokked", "diverged"}:  # others may go on
-            self.recorder.warn(self.step, self.treatment.missed(self.step, self.recorder.watch.found))
+            self.recorder.warn(self.step, self.treatment.missed_entries(self.step, self.recorder.watch.found))
         self.recorder.finish(self.step, status, self.session.tonumpy(self.session.parameters))
         return status

@@ -22,9 +22,9 @@ from grokscope.tui.ascii import Ascii
 from grokscope.tui.control import post_command
 from grokscope.tui.export import free_name, write_csv
 from grokscope.tui.following import FollowingApp
-from grokscope.tui.liveness import RunLook
 from grokscope.tui.reader import TrainerProcess
 from grokscope.tui.replay import Player, fitting_speed
+from grokscope.tui.run_look import RunLook
 from grokscope.tui.screens.chart import ChartScreen
 from grokscope.tui.screens.dialogs import Ask, Confirm
 from grokscope.tui.screens.help import HelpScreen

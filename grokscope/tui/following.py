@@ -1,4 +1,4 @@
-"""Following runs: their readers, the newest snapshot of each, and the moment that all screens show."""
+"""Following runs: their readers, the newest snapshot of each, and the frame that all screens show."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from textual.reactive import reactive
 from grokscope.gate import last_line
 from grokscope.runs.directory import RunDirectory
 from grokscope.tui.control import Requests
-from grokscope.tui.liveness import RunLook
-from grokscope.tui.moment import Moment, Overlay
+from grokscope.tui.frame import Frame, Overlay
 from grokscope.tui.reader import Reader, ReadSoFar, TrainerProcess
 from grokscope.tui.replay import Player, as_known_at
+from grokscope.tui.run_look import RunLook
 from grokscope.tui.screens.base import RunScreen
 from grokscope.words.clean import clean
 from grokscope.words.numbers import count
@@ -32,7 +32,7 @@ class Refreshed(Message):
 
 
 class FollowingApp(App[None]):
-    """Follows one run, and others that are drawn over it; gives its screens one frozen moment after the other."""
+    """Follows one run, and others that are drawn over it; gives its screens one frozen frame after the other."""
 
     player: reactive[Player | None] = reactive[Player | None](None)
     requests: reactive[Requests] = reactive(Requests)
@@ -129,7 +129,7 @@ class FollowingApp(App[None]):
             if before.view.detection(found.name) is None:
                 self.notify(f"{found.name} at step {count(found.step)}", title=clean(now.view.run), markup=False)
 
-    def moment(self) -> Moment:
+    def frame(self) -> Frame:
         """What is to be seen now."""
         whole, state = self.snapshot.view, self.snapshot.state
         view = whole
@@ -140,7 +140,7 @@ class FollowingApp(App[None]):
             for path, snapshot in self.overlays.items()
             if path != self.run_directory.path
         )
-        return Moment(
+        return Frame(
             name=self.run_directory.name,
             view=view,
             whole=whole,
@@ -154,13 +154,13 @@ class FollowingApp(App[None]):
         )
 
     def show(self) -> None:
-        """Give the present moment to the screens."""
+        """Give the screens the present frame."""
         if not self.is_running:
             return
-        now = self.moment()
+        now = self.frame()
         for screen in self.screen_stack:
             if isinstance(screen, RunScreen):
-                screen.moment = now
+                screen.frame = now
 
     def _waiting(self) -> str:
         """Why nothing is there yet."""

@@ -15,8 +15,8 @@ from grokscope.runs.directory import RunDirectory
 from grokscope.runs.heartbeat import last_beat, process_of
 from grokscope.runs.log import Tail
 from grokscope.runs.state import Signs, process_lives
-from grokscope.tui.bulk import Discontinued, Folder, preview
-from grokscope.tui.liveness import RunLook, state
+from grokscope.tui.bulk_fold import Discontinued, Folder, preview
+from grokscope.tui.run_look import RunLook, state
 from grokscope.tui.view import View
 
 _POLL_SECONDS = 0.25

@@ -9,7 +9,7 @@ from grokscope.gate import Unreadable
 from grokscope.runs.directory import RunDirectory, groups_in, runs_in
 from grokscope.runs.state import DETECTED, RunState, read_state, summary
 from grokscope.settings.values import setting
-from grokscope.tui.liveness import RunLook
+from grokscope.tui.run_look import RunLook
 from grokscope.words.clean import clean
 
 _OF_STARTED = ("task", "backend", "device", "precision", "parameters", "host")

@@ -1,4 +1,4 @@
-"""What is known of a run at one moment: frozen, so that a screen can hold it while the reader goes on."""
+"""What is known of a run at one frame: frozen, so that a screen can hold it while the reader goes on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

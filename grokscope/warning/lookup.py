@@ -11,13 +11,13 @@ from pathlib import Path
 from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, find_run
 from grokscope.warning.recorded import with_recorded
 from grokscope.warning.tables import TABLE_SUFFIXES, read_table
-from grokscope.warning.trajectory import OddLog, Skipped, Trajectory, trajectory_of, unheard
+from grokscope.warning.trajectory import OddLog, Skipped, Trajectory, ignore_skipped, trajectory_of
 
 _RUNS = ("*/events.jsonl", "*/*/events.jsonl")
 """Where a folder of runs has them: a sweep or an import of several runs is a folder in it"""
 
 
-def gathered(wanted: Sequence[str], folder: Path, skipped: Skipped = unheard) -> list[Trajectory]:
+def gathered(wanted: Sequence[str], folder: Path, skipped: Skipped = ignore_skipped) -> list[Trajectory]:
     """The runs behind all names that a person gave, each once, under names that differ. Raises `NoSuchRun`.
 
     With the signals that their records alone give, whether or not a run looked at them.
@@ -26,7 +26,7 @@ def gathered(wanted: Sequence[str], folder: Path, skipped: Skipped = unheard) ->
     return distinct({run.place: run for run in found}.values())
 
 
-def find_trajectories(wanted: str, folder: Path, skipped: Skipped = unheard) -> list[Trajectory]:
+def find_trajectories(wanted: str, folder: Path, skipped: Skipped = ignore_skipped) -> list[Trajectory]:
     """The runs behind one name: a path, or in `folder` a sweep, a run or its unique prefix.
 
     `TABLE/RUN` is one run of a table. Raises `NoSuchRun`.
@@ -55,7 +55,7 @@ def holds_runs(path: Path) -> bool:
     return (path / "events.jsonl").is_file() or any(next(path.glob(runs), None) for runs in _RUNS)
 
 
-def read_trajectories(path: Path, skipped: Skipped = unheard) -> list[Trajectory]:
+def read_trajectories(path: Path, skipped: Skipped = ignore_skipped) -> list[Trajectory]:
     """The runs at `path`: a run directory, a folder of runs (one level of subfolders too), or a table.
 
     Sorted by name; runs of a subfolder are named `subfolder/run`. Raises `NoSuchRun` where there are none, or where a

@@ -149,11 +149,11 @@ Skipped = Callable[[str], None]
 """Is told, in a sentence each, which logs of a folder, or lines of a log, were left out as odd"""
 
 
-def unheard(_: str) -> None:
+def ignore_skipped(_: str) -> None:
     """Nobody is told."""
 
 
-def trajectory_of(directory: RunDirectory, skipped: Skipped = unheard) -> Trajectory:
+def trajectory_of(directory: RunDirectory, skipped: Skipped = ignore_skipped) -> Trajectory:
     """A run directory's log as a trajectory, finished or not. Raises `NoSuchRun` where the log holds no run."""
     odd = OddLines()
     try:

@@ -56,7 +56,7 @@ class Parts:
         batch = self.session.prepare(self.train.batch(self.first_rows))
         acting = self.treatment.acting(0)
         _, acted = self.treatment.step(acting, batch, self.config.adamw, 0)
-        return self.treatment.told(acted, 1, False)
+        return self.treatment.events_for(acted, 1, False)
 
     @property
     def theta(self) -> Vector:

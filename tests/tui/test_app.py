@@ -15,7 +15,7 @@ from grokscope.runs import inbox
 from grokscope.runs.directory import RunDirectory
 from grokscope.tui.actions import KEY_ACTIONS, actions_of
 from grokscope.tui.app import GrokscopeApp
-from grokscope.tui.liveness import RunLook
+from grokscope.tui.run_look import RunLook
 from grokscope.tui.screens.chart import ChartScreen
 from grokscope.tui.screens.dialogs import Ask, Confirm
 from grokscope.tui.screens.help import HelpScreen
@@ -118,7 +118,7 @@ async def test_nobody_listens_to_a_crashed_run(tmp_path: Path, driven: Driven) -
         await pilot.press("space", "w", "X")
         assert asked(run) == []
         assert isinstance(app.screen, WatchScreen)
-        assert any("--resume" in said for said in notices(app.screen.moment))
+        assert any("--resume" in said for said in notices(app.screen.frame))
 
 
 async def test_an_inbox_that_cannot_be_written(tmp_path: Path, driven: Driven) -> None:
@@ -293,17 +293,17 @@ async def test_replay_and_scrubbing(tmp_path: Path, driven: Driven) -> None:
         await pilot.press("p")
         assert app.player is not None
         assert app.player.playing
-        assert app.screen.moment.state is RunLook.RECORDED
+        assert app.screen.frame.state is RunLook.RECORDED
         app.player = app.player.advanced(0, app.snapshot.view)
         await pilot.press("space")
         assert not app.player.playing
         app.player = app.player.moved(-1, app.snapshot.view)
-        assert app.screen.moment.view.step == 0
+        assert app.screen.frame.view.step == 0
         await pilot.press("right")
         assert app.player.seconds == pytest.approx(1.5)
-        assert app.screen.moment.view.step == 30
+        assert app.screen.frame.view.step == 30
         await pilot.press("end")
-        assert app.screen.moment.view.step == 3000
+        assert app.screen.frame.view.step == 3000
         await pilot.press("home", "comma")
         assert app.player.seconds == 0
         await pilot.press("right_square_bracket")
@@ -320,7 +320,7 @@ async def test_replay_and_scrubbing(tmp_path: Path, driven: Driven) -> None:
         assert not app.player.playing
         await pilot.press("p")
         assert app.player is None
-        assert app.screen.moment.state is RunLook.FINISHED
+        assert app.screen.frame.state is RunLook.FINISHED
 
 
 async def test_space_replays_a_finished_run(tmp_path: Path, driven: Driven) -> None:
@@ -448,12 +448,12 @@ async def test_the_full_chart_in_a_replay(tmp_path: Path, driven: Driven) -> Non
         assert not app.player.playing
         transport = screen.query_one(Transport)
         await pilot.click(transport, offset=(transport.size.width - 30, 0))
-        assert screen.moment.view.step > 1100
+        assert screen.frame.view.step > 1100
         await pilot.press("end", "b")
         assert readout(app).startswith(" step 2,200 ")
         await pilot.press("left")
         assert readout(app).startswith(" step 2,100 ")
-        assert screen.moment.view.step == 3000
+        assert screen.frame.view.step == 3000
         await pilot.press("home")
         assert readout(app).startswith(" step 0 ")
         await pilot.press("p")
@@ -605,11 +605,11 @@ async def test_waiting_for_a_run(tmp_path: Path, driven: Driven) -> None:
     run = RunDirectory(tmp_path / "made")
     trainer = Ended(None)
     async with driven(run, trainer=trainer, trainer_errors=errors) as (app, pilot):
-        assert app.screen.moment.waiting == "waiting for the run to begin"
+        assert app.screen.frame.waiting == "waiting for the run to begin"
         trainer.code = 2
         app.show()
         await pilot.pause()
-        waiting = app.screen.moment.waiting
+        waiting = app.screen.frame.waiting
         assert "code 2" in waiting
         assert waiting.endswith("grokscope: no such [red]preset")
         await pilot.press("space", "p", "c", "escape", "d")
@@ -617,7 +617,7 @@ async def test_waiting_for_a_run(tmp_path: Path, driven: Driven) -> None:
         app._readers[run.path].poll()
         await pilot.pause()
         await pilot.pause()
-        assert app.screen.moment.view.step == 3000
+        assert app.screen.frame.view.step == 3000
 
 
 async def test_a_run_that_vanishes(tmp_path: Path, driven: Driven) -> None:
@@ -628,7 +628,7 @@ async def test_a_run_that_vanishes(tmp_path: Path, driven: Driven) -> None:
         await pilot.pause()
         await pilot.pause()
         assert app.snapshot.state is RunLook.GONE
-        assert any("vanished" in said for said in notices(app.screen.moment))
+        assert any("vanished" in said for said in notices(app.screen.frame))
         await pilot.press("space", "r", "escape", "c", "escape")
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tui_made import whole_run
 
 from grokscope.runs.log import decode
-from grokscope.tui.bulk import WORTHWHILE, Discontinued, Folder
+from grokscope.tui.bulk_fold import WORTHWHILE, Discontinued, Folder
 from grokscope.tui.series import Series
 from grokscope.tui.view import LogLine, View
 

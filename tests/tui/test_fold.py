@@ -12,7 +12,7 @@ from tui_made import Script, whole_run
 
 from grokscope.events import SCHEMA_VERSION
 from grokscope.tui import fold as folding
-from grokscope.tui.bulk import Discontinued, Folder, preview
+from grokscope.tui.bulk_fold import Discontinued, Folder, preview
 from grokscope.tui.fold import fold
 from grokscope.tui.view import View
 

@@ -13,8 +13,8 @@ from tui_made import Script, whole_run
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.state import Signs, process_lives
 from grokscope.tui import reader as reading
-from grokscope.tui.liveness import RunLook, state
 from grokscope.tui.reader import Reader, ReadSoFar, read_whole
+from grokscope.tui.run_look import RunLook, state
 from grokscope.tui.summaries import summaries
 from grokscope.tui.view import View
 
@@ -26,8 +26,8 @@ def following(run: RunDirectory, **others: Any) -> tuple[Reader, list[ReadSoFar]
 
 def beat(run: RunDirectory, age: float = 0.0) -> None:
     run.heartbeat.touch()
-    moment = time.time() - age
-    os.utime(run.heartbeat, (moment, moment))
+    frame = time.time() - age
+    os.utime(run.heartbeat, (frame, frame))
 
 
 def test_publishes_only_what_is_new(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from grokscope.cli.watch import watch
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.tui.demo import DEMO
-from grokscope.tui.liveness import RunLook
 from grokscope.tui.reader import read_whole
+from grokscope.tui.run_look import RunLook
 
 APP = typer.Typer()
 APP.command()(watch)

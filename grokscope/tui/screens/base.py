@@ -1,12 +1,12 @@
-"""What all screens of a run share: they are given moments and show them."""
+"""What all screens of a run share: they are given frames and show them."""
 
 from textual.reactive import reactive
 from textual.screen import Screen
 
-from grokscope.tui.moment import Moment
+from grokscope.tui.frame import Frame
 
 
 class RunScreen(Screen[None]):
-    """The app sets `moment`; a screen hands it to its widgets, which draw what changed."""
+    """The app sets `frame`; a screen hands it to its widgets, which draw what changed."""
 
-    moment: reactive[Moment] = reactive(Moment, repaint=False)
+    frame: reactive[Frame] = reactive(Frame, repaint=False)

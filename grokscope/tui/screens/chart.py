@@ -11,7 +11,7 @@ from textual.reactive import reactive
 from textual.widgets import Footer, Static
 
 from grokscope.tui.actions import bindings
-from grokscope.tui.moment import Moment
+from grokscope.tui.frame import Frame
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.view import View
 from grokscope.tui.widgets.axes import MARK_COLOURS, Axes, Picture, TickLine
@@ -55,7 +55,7 @@ class ChartScreen(RunScreen):
     def on_mount(self) -> None:
         self._draw()
 
-    def watch_moment(self, old: Moment, new: Moment) -> None:
+    def watch_frame(self, old: Frame, new: Frame) -> None:
         if old.name != new.name:
             self.window = self.at_step = None
         if self.at_step is not None and new.player and self.at_step > new.present:
@@ -76,15 +76,15 @@ class ChartScreen(RunScreen):
 
     @property
     def quantity(self) -> str:
-        names = list(quantities(self.moment.whole))
+        names = list(quantities(self.frame.whole))
         return names[self.at % len(names)]
 
     @property
     def _curves(self) -> tuple[str, ...]:
-        return quantities(self.moment.whole)[self.quantity]
+        return quantities(self.frame.whole)[self.quantity]
 
     def _marks(self) -> tuple[Mark, ...]:
-        return marks_of(self.moment.view, signal_of(self._curves[-1]))
+        return marks_of(self.frame.view, signal_of(self._curves[-1]))
 
     def _lines(self) -> tuple[TickLine, ...]:
         """The run's own curves, then the overlaid ones."""
@@ -92,7 +92,7 @@ class ChartScreen(RunScreen):
         own = [
             TickLine(
                 self._name_of(name, len(names) > 1),
-                self.moment.view.curve(name).rows,
+                self.frame.view.curve(name).rows,
                 f"series-{index}",
                 self._bands(name),
             )
@@ -102,7 +102,7 @@ class ChartScreen(RunScreen):
             TickLine(
                 clean(overlay.name, 40), overlay.view.curve(names[-1]).rows, f"series-{1 + (len(names) + index) % 6}"
             )
-            for index, overlay in enumerate(self.moment.overlays)
+            for index, overlay in enumerate(self.frame.overlays)
         ]
         return tuple(line for line in (*own, *over) if len(line.rows))
 
@@ -111,22 +111,22 @@ class ChartScreen(RunScreen):
 
     def _name_of(self, curve: str, several: bool) -> str:
         """How one of the run's own curves is called: by its split where there are two, by the run among other runs."""
-        words = curve.partition(".")[0] if several else title(self.moment.whole, curve)
-        if not self.moment.overlays:
+        words = curve.partition(".")[0] if several else title(self.frame.whole, curve)
+        if not self.frame.overlays:
             return words
-        name = clean(self.moment.name, 40)
+        name = clean(self.frame.name, 40)
         return f"{name} {words}" if several else name
 
     def _whole_window(self, lines: tuple[TickLine, ...]) -> tuple[float, float]:
-        return 0.0, max([self.moment.horizon, *(float(line.rows[-1, 0]) for line in lines)])
+        return 0.0, max([self.frame.horizon, *(float(line.rows[-1, 0]) for line in lines)])
 
     def _log(self) -> bool:
-        return self.moment.log_scale and self.quantity != ACCURACY and logarithmic(self.moment.whole, self._curves[-1])
+        return self.frame.log_scale and self.quantity != ACCURACY and logarithmic(self.frame.whole, self._curves[-1])
 
     def _draw(self) -> None:
         if not self.query("#legend"):
             return
-        self.query_one(Transport).moment = self.moment
+        self.query_one(Transport).frame = self.frame
         lines = self._lines()
         marks = self._marks()
         picture = Picture(lines, marks, self.window or self._whole_window(lines), self._log(), self.at_step)
@@ -136,10 +136,10 @@ class ChartScreen(RunScreen):
         self.query_one("#legend", Static).update(_legend(lines, marks))
 
     def _heading(self) -> Content:
-        names = quantities(self.moment.whole)
+        names = quantities(self.frame.whole)
         place = f"{list(names).index(self.quantity) + 1} of {len(names)}"
         scale = "log" if self._log() else "linear"
-        name, state = clean(self.moment.name, 60), self.moment.state
+        name, state = clean(self.frame.name, 60), self.frame.state
         return Content.assemble(
             (f" {self.quantity}", "bold $primary"),
             (f"  {place} · {scale} · {name} · {state.glyph} {state.word}", "$foreground 65%"),
@@ -147,7 +147,7 @@ class ChartScreen(RunScreen):
 
     def _readout(self, lines: tuple[TickLine, ...], marks: tuple[Mark, ...]) -> Content:
         """What the curves say at the cursor."""
-        step = self.at_step if self.at_step is not None else self.moment.present
+        step = self.at_step if self.at_step is not None else self.frame.present
         parts: list[Content | tuple[str, str] | str] = [(f" step {count(step)} ", "bold")]
         for line in lines:
             row = _at(line, step)
@@ -166,11 +166,11 @@ class ChartScreen(RunScreen):
         return lines[0].rows[:, 0] if lines else np.empty(0)
 
     def action_quantity(self, by: int) -> None:
-        self.at = (self.at + by) % len(quantities(self.moment.whole))
+        self.at = (self.at + by) % len(quantities(self.frame.whole))
 
     async def action_cursor(self, by: int) -> None:
         """Move by samples, or scrub a replay that has no cursor."""
-        if self.at_step is None and self.moment.player:
+        if self.at_step is None and self.frame.player:
             await self.run_action(f"app.scrub({by / 100})")
             return
         steps = self._samples()

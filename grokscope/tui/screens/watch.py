@@ -10,10 +10,10 @@ from textual.widget import Widget
 from textual.widgets import Footer, Input
 
 from grokscope.tui.actions import bindings
-from grokscope.tui.moment import Moment
+from grokscope.tui.frame import Frame
 from grokscope.tui.screens.base import RunScreen
+from grokscope.tui.widgets.base import ShowsFrame
 from grokscope.tui.widgets.chart import AccuracyChart, Chart, DefectChart, LossChart
-from grokscope.tui.widgets.drawn import ShowsMoment
 from grokscope.tui.widgets.event_log import EventLogPanel
 from grokscope.tui.widgets.forecast import ForecastPanel
 from grokscope.tui.widgets.notices import Notices
@@ -30,7 +30,7 @@ _PANELS = {
     "treat": "#treat",
     "events": "#events",
 }
-_SHOWN: tuple[type[ShowsMoment], ...] = (
+_SHOWN: tuple[type[ShowsFrame], ...] = (
     RunLine,
     Chart,
     ForecastPanel,
@@ -70,13 +70,13 @@ class WatchScreen(RunScreen):
         yield Transport()
         yield Footer(compact=True, show_command_palette=False)
 
-    def watch_moment(self, moment: Moment) -> None:
+    def watch_frame(self, frame: Frame) -> None:
         for kind in _SHOWN:
             for panel in self.query(kind):
-                panel.moment = moment
+                panel.frame = frame
 
     def on_mount(self) -> None:
-        self.watch_moment(self.moment)
+        self.watch_frame(self.frame)
 
     def on_resize(self, event: events.Resize) -> None:
         """Where all fits, the side stands beside the charts; else it shares the last line with the signals."""

@@ -10,11 +10,11 @@ from rich.style import Style
 from textual.strip import Strip
 
 from grokscope.contract.arrays import Floats
-from grokscope.tui.moment import Moment
+from grokscope.tui.frame import Frame
 from grokscope.tui.raster import Canvas, Scale, limits
 from grokscope.tui.series import Series
 from grokscope.tui.view import View
-from grokscope.tui.widgets.drawn import Drawn, Inks
+from grokscope.tui.widgets.base import Drawn, Inks
 from grokscope.words.numbers import number, percent, short_count
 
 EVENT_GLYPHS = {
@@ -193,29 +193,29 @@ class Chart(Drawn, can_focus=True):
     def curves(self, view: View) -> list[Curve]:
         raise NotImplementedError
 
-    def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
+    def scale(self, frame: Frame, curves: list[Curve]) -> Scale:
         raise NotImplementedError
 
-    def headline(self, moment: Moment) -> tuple[str, str]:
+    def headline(self, frame: Frame) -> tuple[str, str]:
         """Title and subtitle of the panel."""
         raise NotImplementedError
 
-    def watch_moment(self, old: Moment, new: Moment) -> None:
+    def watch_frame(self, old: Frame, new: Frame) -> None:
         self.entitle(*self.headline(new))
         if self._drawn_from(old) != self._drawn_from(new):
             self.redraw()
 
-    def _drawn_from(self, moment: Moment) -> tuple[object, ...]:
+    def _drawn_from(self, frame: Frame) -> tuple[object, ...]:
         """What the picture depends on; while it is the same nothing is drawn again."""
-        seen = tuple((id(curve.series), len(curve.series)) for curve in self.curves(moment.view))
-        return (*seen, moment.waiting, moment.horizon, moment.log_scale, marks_of(moment.view))
+        seen = tuple((id(curve.series), len(curve.series)) for curve in self.curves(frame.view))
+        return (*seen, frame.waiting, frame.horizon, frame.log_scale, marks_of(frame.view))
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
-        curves = [curve for curve in self.curves(self.moment.view) if len(curve.series)]
+        curves = [curve for curve in self.curves(self.frame.view) if len(curve.series)]
         if not curves:
-            said = self.moment.waiting or "nothing measured yet"
+            said = self.frame.waiting or "nothing measured yet"
             return [Strip([Segment(f" {line}", inks["muted"])]) for line in wrap(said, width - 2)]
-        return plot(width, height, curves, self.scale(self.moment, curves), marks_of(self.moment.view), inks)
+        return plot(width, height, curves, self.scale(self.frame, curves), marks_of(self.frame.view), inks)
 
 
 class DefectChart(Chart):
@@ -224,24 +224,24 @@ class DefectChart(Chart):
     def curves(self, view: View) -> list[Curve]:
         return [Curve(view.curve("defect"), "series-1", band=True, flagged=True)]
 
-    def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
-        whole = moment.whole.curve("defect").rows if moment.player else curves[0].series.rows
+    def scale(self, frame: Frame, curves: list[Curve]) -> Scale:
+        whole = frame.whole.curve("defect").rows if frame.player else curves[0].series.rows
         shown = whole[:, 1:4].ravel()
-        bottom, top = limits(shown, moment.log_scale)
-        return Scale(0.0, moment.horizon, bottom, top, moment.log_scale)
+        bottom, top = limits(shown, frame.log_scale)
+        return Scale(0.0, frame.horizon, bottom, top, frame.log_scale)
 
-    def headline(self, moment: Moment) -> tuple[str, str]:
-        rows = moment.view.curve("defect").rows
+    def headline(self, frame: Frame) -> tuple[str, str]:
+        rows = frame.view.curve("defect").rows
         title = "1 commutator defect"
         if not len(rows):
             return title, ""
         _, median, p25, p75, floor, below = rows[-1]
         value = f"{number(median)} \\[{number(p25)}, {number(p75)}]"
-        latest = moment.view.latest.get("measured", {})
+        latest = frame.view.latest.get("measured", {})
         how = {"exact": "exact", "finite-difference": "finite difference"}.get(str(latest.get("estimator")), "")
         low = "  BELOW FLOOR" if below > 0 else ""
         said = f"floor {number(float(floor))}" if np.isfinite(floor) else ""
-        scale = "log" if moment.log_scale else "linear"
+        scale = "log" if frame.log_scale else "linear"
         return f"{title}  {value}{low}", " · ".join(filter(None, (how, said, scale)))
 
 
@@ -254,11 +254,11 @@ class AccuracyChart(Chart):
     def curves(self, view: View) -> list[Curve]:
         return [Curve(view.curve(f"{split}.{view.metric}"), ink) for split, ink in _INKS.items()]
 
-    def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
-        return Scale(0.0, moment.horizon, -0.02, 1.02)
+    def scale(self, frame: Frame, curves: list[Curve]) -> Scale:
+        return Scale(0.0, frame.horizon, -0.02, 1.02)
 
-    def headline(self, moment: Moment) -> tuple[str, str]:
-        return "2 accuracy", _pair(moment.view, moment.view.metric)
+    def headline(self, frame: Frame) -> tuple[str, str]:
+        return "2 accuracy", _pair(frame.view, frame.view.metric)
 
 
 class LossChart(Chart):
@@ -267,13 +267,13 @@ class LossChart(Chart):
     def curves(self, view: View) -> list[Curve]:
         return [Curve(view.curve(f"{split}.loss"), ink) for split, ink in _INKS.items()]
 
-    def scale(self, moment: Moment, curves: list[Curve]) -> Scale:
-        shown = np.concatenate([curve.series.values for curve in self.curves(moment.whole)])
-        bottom, top = limits(shown, moment.log_scale)
-        return Scale(0.0, moment.horizon, bottom, top, moment.log_scale)
+    def scale(self, frame: Frame, curves: list[Curve]) -> Scale:
+        shown = np.concatenate([curve.series.values for curve in self.curves(frame.whole)])
+        bottom, top = limits(shown, frame.log_scale)
+        return Scale(0.0, frame.horizon, bottom, top, frame.log_scale)
 
-    def headline(self, moment: Moment) -> tuple[str, str]:
-        return "loss", _pair(moment.view, "loss")
+    def headline(self, frame: Frame) -> tuple[str, str]:
+        return "loss", _pair(frame.view, "loss")
 
 
 def _pair(view: View, what: str) -> str:

@@ -10,9 +10,9 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from grokscope.tui.columns import REGULAR
-from grokscope.tui.moment import Moment
+from grokscope.tui.frame import Frame
 from grokscope.tui.view import LogLine, Treated
-from grokscope.tui.widgets.drawn import Drawn, Inks
+from grokscope.tui.widgets.base import Drawn, Inks
 
 _INKS = {
     "started": "strong",
@@ -56,14 +56,14 @@ class EventLogPanel(Drawn, can_focus=True):
         """The lines that fit the filter."""
         return self._lines_chosen
 
-    def watch_moment(self, old: Moment, new: Moment) -> None:
+    def watch_frame(self, old: Frame, new: Frame) -> None:
         if self._kept(old) != self._kept(new):
             self._select()
 
-    def _kept(self, moment: Moment) -> tuple[object, ...]:
+    def _kept(self, frame: Frame) -> tuple[object, ...]:
         """What the shown lines are chosen from."""
-        regular = (id(lines) for kind, lines in moment.view.regular.items() if kind not in self._hidden)
-        return (id(moment.view.notable), *regular)
+        regular = (id(lines) for kind, lines in frame.view.regular.items() if kind not in self._hidden)
+        return (id(frame.view.notable), *regular)
 
     @property
     def _hidden(self) -> set[str]:
@@ -82,8 +82,8 @@ class EventLogPanel(Drawn, can_focus=True):
 
     def _select(self) -> None:
         words = self.wanted.lower().split()
-        log = [line for line in self.moment.view.log if line.event not in self._hidden]
-        self._lines_chosen = [line for line in folded(log, self.moment.view.treated) if fits(line, words)]
+        log = [line for line in self.frame.view.log if line.event not in self._hidden]
+        self._lines_chosen = [line for line in folded(log, self.frame.view.treated) if fits(line, words)]
         self._caption()
         self.redraw()
 

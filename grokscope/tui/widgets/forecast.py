@@ -9,10 +9,10 @@ from rich.style import Style
 from textual.strip import Strip
 
 from grokscope.settings.values import dotted
-from grokscope.tui.moment import Moment
+from grokscope.tui.frame import Frame
 from grokscope.tui.view import SHOWN_DETECTIONS, Transition, View
+from grokscope.tui.widgets.base import Drawn, Inks, strip
 from grokscope.tui.widgets.chart import EVENT_GLYPHS
-from grokscope.tui.widgets.drawn import Drawn, Inks, strip
 from grokscope.words.clean import clean
 from grokscope.words.durations import duration
 from grokscope.words.events import EventRecord
@@ -29,14 +29,14 @@ PanelLine = tuple[str, str, str]
 class ForecastPanel(Drawn, can_focus=True):
     ALLOW_MAXIMIZE = True
 
-    def watch_moment(self, old: Moment, new: Moment) -> None:
+    def watch_frame(self, old: Frame, new: Frame) -> None:
         self.entitle("4 forecast")
         if list(lines(old.view)) != list(lines(new.view)):
             self.redraw()
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
         drawn: list[Strip] = []
-        for label, value, ink in lines(self.moment.view):
+        for label, value, ink in lines(self.frame.view):
             style = inks[ink]
             if not label:
                 drawn += [strip((f" {part}", style)) for part in wrap(value, width - 1)]

@@ -4,11 +4,11 @@ import numpy as np
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from grokscope.tui.moment import Moment
+from grokscope.tui.frame import Frame
 from grokscope.tui.raster import Scale, limits, spark
 from grokscope.tui.series import Series
 from grokscope.tui.view import View
-from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+from grokscope.tui.widgets.base import Drawn, Inks, strip
 from grokscope.words.clean import clean
 from grokscope.words.numbers import number
 
@@ -54,9 +54,9 @@ def _place(view: View, curve: str) -> tuple[bool, str]:
     return not (about and about.rules), title(view, curve)
 
 
-def _drawn_from(moment: Moment) -> tuple[object, ...]:
-    curves = tuple((name, id(curve), len(curve)) for name, curve in signal_curves(moment.view))
-    return (*curves, moment.horizon, moment.log_scale)
+def _drawn_from(frame: Frame) -> tuple[object, ...]:
+    curves = tuple((name, id(curve), len(curve)) for name, curve in signal_curves(frame.view))
+    return (*curves, frame.horizon, frame.log_scale)
 
 
 class SignalsPanel(Drawn, can_focus=True):
@@ -66,13 +66,13 @@ class SignalsPanel(Drawn, can_focus=True):
 
     ALLOW_MAXIMIZE = True
 
-    def watch_moment(self, old: Moment, new: Moment) -> None:
+    def watch_frame(self, old: Frame, new: Frame) -> None:
         self._caption()
         if _drawn_from(old) != _drawn_from(new):
             self.redraw()
 
     def _caption(self) -> None:
-        signals = len(signal_curves(self.moment.view))
+        signals = len(signal_curves(self.frame.view))
         self.entitle("3 signals", f"{signals} in all" if signals > self.content_size.height > 0 else "")
 
     def on_resize(self) -> None:
@@ -83,13 +83,13 @@ class SignalsPanel(Drawn, can_focus=True):
         self.redraw()
 
     def on_mouse_scroll_down(self) -> None:
-        self.first = min(self.first + 1, max(0, len(signal_curves(self.moment.view)) - 1))
+        self.first = min(self.first + 1, max(0, len(signal_curves(self.frame.view)) - 1))
 
     def on_mouse_scroll_up(self) -> None:
         self.first = max(0, self.first - 1)
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
-        signals = signal_curves(self.moment.view)
+        signals = signal_curves(self.frame.view)
         if not signals:
             return [strip((" no signals yet", inks["muted"]))]
         shown = signals[self.first :] if len(signals) > height else signals
@@ -104,15 +104,15 @@ class SignalsPanel(Drawn, can_focus=True):
     def _row(self, name: str, curve: Series, width: int, tall: int, inks: Inks) -> list[Strip]:
         label = min(24, max(16, width // 4))
         room = width - label - 10
-        log = self.moment.log_scale and logarithmic(self.moment.view, name)
+        log = self.frame.log_scale and logarithmic(self.frame.view, name)
         bottom, top = limits(curve.values, log)
-        scale = Scale(0.0, self.moment.horizon, bottom, top, log)
+        scale = Scale(0.0, self.frame.horizon, bottom, top, log)
         drawn = spark(scale.across(curve.steps), scale.up(curve.values), room, tall)
         ink = inks["spark"]
         lines = []
         for row, text in enumerate(drawn):
             last = row == tall - 1
-            name_part = f" {clean(title(self.moment.view, name), label - 2):<{label - 1}}" if last else " " * label
+            name_part = f" {clean(title(self.frame.view, name), label - 2):<{label - 1}}" if last else " " * label
             value = f"{number(curve.last):>9} " if last else " " * 10
             lines.append(strip((name_part, inks["plain"]), (text, ink), (value, inks["strong"])))
         return lines

@@ -4,8 +4,8 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from grokscope.tui.moment import Moment
-from grokscope.tui.widgets.drawn import Drawn, Inks, strip
+from grokscope.tui.frame import Frame
+from grokscope.tui.widgets.base import Drawn, Inks, strip
 from grokscope.words.durations import duration
 
 
@@ -17,14 +17,14 @@ class Transport(Drawn):
             super().__init__()
             self.fraction = fraction
 
-    def watch_moment(self, old: Moment, new: Moment) -> None:
+    def watch_frame(self, old: Frame, new: Frame) -> None:
         if self.display != (new.player is not None):
             self.display = new.player is not None
         if old.player != new.player or (new.player and old.whole.elapsed != new.whole.elapsed):
             self.redraw()
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
-        player, whole = self.moment.player, self.moment.whole
+        player, whole = self.frame.player, self.frame.whole
         if player is None:
             return []
         word = "playing" if player.playing else "stopped"

@@ -15,9 +15,9 @@ from textual.widgets import Checkbox, Input, Static
 
 from grokscope.tui.actions import bindings
 from grokscope.tui.control import ToggleState, standing
-from grokscope.tui.moment import Moment
+from grokscope.tui.frame import Frame
 from grokscope.tui.view import Treated
-from grokscope.tui.widgets.drawn import ShowsMoment
+from grokscope.tui.widgets.base import ShowsFrame
 from grokscope.words.clean import clean
 from grokscope.words.numbers import assigned, count, number
 
@@ -26,7 +26,7 @@ _TITLE = "5 interventions"
 _HOW = "tab, then space: on or off"
 
 
-class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
+class Treatments(VerticalScroll, ShowsFrame, can_focus=True):
     """What the run's trainer offers to do to it."""
 
     ALLOW_MAXIMIZE = True
@@ -48,7 +48,7 @@ class Treatments(VerticalScroll, ShowsMoment, can_focus=True):
         yield Static("", id="none")
         yield Static("", id="history")
 
-    async def watch_moment(self, old: Moment, new: Moment) -> None:
+    async def watch_frame(self, old: Frame, new: Frame) -> None:
         if not self.query("#history"):
             return
         kinds = kinds_of(new)
@@ -140,9 +140,9 @@ class TreatmentRow(Horizontal):
             entry.value = written(new.parameters)
 
 
-def kinds_of(moment: Moment) -> tuple[str, ...]:
+def kinds_of(frame: Frame) -> tuple[str, ...]:
     """Kinds that the run's trainer offers; what else was asked of it is in the history."""
-    return tuple(dict.fromkeys(clean(kind, 24) for kind in moment.whole.offers))
+    return tuple(dict.fromkeys(clean(kind, 24) for kind in frame.whole.offers))
 
 
 def written(parameters: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ LIKELY = 0.25
 """Below this probability no grok step is projected. On the shipped bank, modular with weight decay: at a quarter nearly
 every run that groks is given one from the start, and so are 44 % of the answers about runs that never did; at one half
 15 %, but until half way most runs that grok are refused one"""
-OFTEN = 0.8
+LEAST_COVERAGE = 0.8
 """Share of rows that a law must speak to: of a stage's, to speak there; of all, to go before those that do"""
 
 ALREADY = "already grokked"
@@ -102,7 +102,7 @@ class FittedLaw:
     whole: Fitted
     folds: Sequence[Fitted]
     stages: Mapping[int, JudgedLaw]
-    """Where it speaks `OFTEN`"""
+    """Where it speaks `LEAST_COVERAGE`"""
     always: JudgedLaw
 
 
@@ -242,7 +242,7 @@ def calibrate_on(landmarks: Landmarks, trajectories: Sequence[Trajectory], unset
     facts = [trajectory.facts for trajectory in trajectories]
     return Forecaster(
         laws=laws,
-        ranking=sorted(laws, key=lambda name: (laws[name].always.share < OFTEN, laws[name].always.error)),
+        ranking=sorted(laws, key=lambda name: (laws[name].always.share < LEAST_COVERAGE, laws[name].always.error)),
         logistic=fit_logistic(landmarks),
         neighbours=fit_neighbours(landmarks),
         settings=known_settings(facts),
@@ -278,7 +278,7 @@ def _fit_law(
         said[fold_of == index] = law.log_steps(fitted, columns)
     signed, at = timed.log_grok - said, timed.columns["stage"]
     judged = {stage: _judged(signed, timed.configuration, fold_of, at == stage) for stage in range(len(STAGES))}
-    often = {stage: each for stage, each in judged.items() if each.share >= OFTEN}
+    often = {stage: each for stage, each in judged.items() if each.share >= LEAST_COVERAGE}
     return FittedLaw(law, law.fit(timed), folds, often, _judged(signed, timed.configuration, fold_of, at >= 0))
 
 

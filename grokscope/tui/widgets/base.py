@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from grokscope.tui.moment import Moment
+from grokscope.tui.frame import Frame
 
 INKS = (
     *(f"series-{index}" for index in range(1, 7)),
@@ -32,10 +32,10 @@ INKS = (
 )
 
 
-class ShowsMoment(Widget):
-    """A widget that is given moments and shows them."""
+class ShowsFrame(Widget):
+    """A widget that is given frames and shows them."""
 
-    moment: reactive[Moment] = reactive(Moment, repaint=False)
+    frame: reactive[Frame] = reactive(Frame, repaint=False)
 
     def entitle(self, title: str, subtitle: str = "") -> None:
         """Name the panel; nothing is drawn where the names are those it has."""
@@ -47,7 +47,7 @@ class ShowsMoment(Widget):
 
 
 class Inks:
-    """The styles of one widget under the theme of the moment."""
+    """The styles of one widget under the present theme."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
@@ -70,7 +70,7 @@ class Inks:
         return Style(color=shade, bgcolor=shade)
 
 
-class Drawn(ShowsMoment):
+class Drawn(ShowsFrame):
     """Its subclasses say what its lines are; this one keeps them until something changes."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {*(f"ink--{ink}" for ink in INKS), "ink--band"}

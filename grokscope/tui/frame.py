@@ -1,11 +1,11 @@
-"""What a screen shows at one moment: everything it needs, frozen."""
+"""What a screen shows at one moment, frozen, so that it can be drawn while the reader goes on."""
 
 from dataclasses import dataclass, field
 
 from grokscope.settings.values import setting
 from grokscope.tui.control import Requests
-from grokscope.tui.liveness import RunLook
 from grokscope.tui.replay import Player
+from grokscope.tui.run_look import RunLook
 from grokscope.tui.view import View
 
 _SLOW = ("defect", "test.loss", "signals.weight_norm")
@@ -20,10 +20,10 @@ class Overlay:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Frame:
     name: str = ""
     view: View = field(default_factory=View)
-    """As known at this moment; in a replay, what was known then."""
+    """What is known at this moment; in a replay, what was known then."""
     whole: View = field(default_factory=View)
     """Everything that was read."""
     state: RunLook = RunLook.WAITING
