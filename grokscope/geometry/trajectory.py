@@ -38,12 +38,6 @@ def random_walk_share(snapshots: int) -> float:
     return 6 / (4 * (snapshots**2 - 1) * math.sin(math.pi / (2 * snapshots)) ** 2)
 
 
-def expanding(products: Gram, windows: Sequence[int] | None = None) -> list[float]:
-    """PC1 of the first t snapshots, for each t in `windows`; by default every t from `FEWEST` on."""
-    ends = range(FEWEST, len(products) + 1) if windows is None else windows
-    return [float(variance_shares(products[:end, :end])[0]) for end in ends]
-
-
 def subsampled(products: Gram, count: int) -> Gram:
     """The Gram matrix of `count` of the snapshots, evenly spaced, first and last among them."""
     kept = np.unique(np.linspace(0, len(products) - 1, count).round().astype(int))

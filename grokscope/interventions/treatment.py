@@ -69,10 +69,6 @@ class Treatment:
         self.batch_order = 0
         """Number of the order in which the training batches come"""
 
-    @property
-    def kinds_on(self) -> tuple[str, ...]:
-        return tuple(self._on)
-
     # --- switching --------------------------------------------------------------------------------------------------
 
     def due(self, step: int, found: Collection[str]) -> list[Switch]:

@@ -46,7 +46,6 @@ GREEN = "#009E73"
 ORANGE = "#E69F00"
 PURPLE = "#CC79A7"
 SKY = "#56B4E9"
-YELLOW = "#F0E442"
 """On white it is for areas only"""
 
 FORMATS = ("svg", "png")
@@ -338,10 +337,3 @@ def write_figure(figure: "Figure", path: Path) -> None:
             figure.savefig(path, metadata={"CreationDate": None})
         case _:
             figure.savefig(path)
-
-
-def luminance(color: str) -> float:
-    """How bright a colour is in grey, 0 to 1 (relative luminance, WCAG 2)."""
-    channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -25,7 +25,6 @@ _IGNORABLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {
 """Letters and marks that Unicode calls ignorable: they take no room and show nothing."""
 
 _MARKDOWN = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-_NOT_PLAIN = re.compile(r"[^ -~]")
 
 
 def clean(value: object, limit: int | None = LONGEST_TEXT) -> str:
@@ -75,11 +74,6 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     return text.replace("\x7f", "\\u007f")
 
 
-def ascii_json(line: str) -> str:
-    """One line of JSON in printable ASCII: the same document, whatever letters it holds."""
-    return line if _PLAIN.fullmatch(line) else _NOT_PLAIN.sub(_escaped, line)
-
-
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
@@ -97,8 +91,3 @@ def _visible(character: str) -> str:
     if category == "Cf" or character in _IGNORABLE:
         return ""
     return _CONTROL if category[0] == "C" or category in {"Zl", "Zp"} else character
-
-
-def _escaped(found: re.Match[str]) -> str:
-    character = found[0]
-    return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]

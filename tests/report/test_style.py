@@ -25,7 +25,6 @@ from grokscope.report.style import (
     log_axis,
     log_ticks,
     look,
-    luminance,
     panels,
     png,
     points,
@@ -42,6 +41,13 @@ CLEARLY = 0.15
 
 def told_apart(one: Look, other: Look) -> bool:
     return one.dash != other.dash or one.marker != other.marker
+
+
+def luminance(color: str) -> float:
+    """How bright a colour is in grey, 0 to 1 (relative luminance, WCAG 2)."""
+    channels = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def seen_in_grey(one: Look, other: Look) -> bool:

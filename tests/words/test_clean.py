@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.words.clean import ascii_json, clean, for_csv, for_html, for_markdown, json_text
+from grokscope.words.clean import clean, for_csv, for_html, for_markdown, json_text
 
 ANYTHING = st.text(st.characters(codec=None), max_size=60)
 
@@ -67,14 +67,6 @@ def test_json_is_printable_ascii_and_says_the_same(value: object) -> None:
     assert text.isascii()
     assert text.isprintable()
     assert json.loads(text) == json.loads(json.dumps(value))
-
-
-@given(st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=3))
-def test_a_line_of_a_log_becomes_ascii(value: dict[str, str]) -> None:
-    line = ascii_json(json.dumps(value, ensure_ascii=False))
-    assert line.isascii()
-    assert line.isprintable()
-    assert json.loads(line) == value
 
 
 def test_json_has_no_number_that_is_not_finite() -> None:
