@@ -24,10 +24,11 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0, help="Time to spend, about; at least four rounds.")] = 20.0,
     json: AsJson = False,
 ) -> None:
-    """Time a step, a full evaluation, and a look at each signal: at one pair of batches, at predictions that are there.
+    """Time steps, evaluations and signals on this machine.
 
-    In milliseconds, in units of one gradient, and as a fraction of the plain way: padded modules of the framework,
-    eager AdamW, every test sequence evaluated.
+    A signal is timed at one pair of batches, with predictions at hand. Times are in milliseconds, in units of one
+    gradient, and as a fraction of the plain way: padded modules of the framework, eager AdamW, every test sequence
+    evaluated.
     """
     from grokscope import registry
     from grokscope.cli.output import say, say_json, say_table

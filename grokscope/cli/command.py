@@ -24,6 +24,22 @@ class PlainHelpCommand(TyperCommand):
                 formatter.write_dl(records)
 
 
+class PlainHelpGroup(TyperGroup):
+    """A group whose help lists its commands by `rich_help_panel`, in the order in which they were added."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            title = getattr(command, "rich_help_panel", None) or "Commands"
+            sections.setdefault(title, []).append((name, command.get_short_help_str(limit=100)))
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
 class DefaultsToRun(TyperGroup):
     """A group whose command `run` need not be named: `sweep TASK …` is short for `sweep run TASK …`."""
 

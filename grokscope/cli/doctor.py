@@ -23,7 +23,7 @@ def doctor(
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
-    """Say what grokscope finds on this machine; with --verify, measure its arithmetic.
+    """Check this machine: devices, backends, arithmetic.
 
     --verify computes loss, gradients and commutator at golden points, and exits with 1 where a relative error is past
     1e-6 in float64 or 1e-3 in float32.

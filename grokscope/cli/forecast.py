@@ -34,7 +34,7 @@ def forecast(
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
-    """Say whether a run will grok within its budget, and when, or why that cannot be said.
+    """Estimate whether and when a run will grok.
 
     Several laws are fitted to a bank of runs; the one that was nearest, over configurations it had not seen,
     gives the grok step. The interval holds for runs that grok; the probability says whether this is one.

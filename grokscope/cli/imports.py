@@ -62,7 +62,9 @@ def import_files(
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
-    """Make runs of somebody else's records, so that every command takes them like ours.
+    """Make runs of the logs of other tools.
+
+    Every command takes these runs like its own.
 
     CSV (also tabs, semicolons, spaces), JSON in its usual shapes, Lightning's metrics.csv, trainer_state.json of
     Hugging Face, histories and charts of Weights & Biases, TensorBoard's event files and CSVs. A step and a test

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 intervene = typer.Typer(
     name="intervene",
     cls=DefaultsToRun,
-    help="The causal experiment: baselines, interventions at several doses, and their controls, on several seeds.",
+    help="Run the causal experiment, and see its results.\n\n"
+    "Baselines, interventions at several doses, and their controls, on several seeds.",
     rich_markup_mode=None,
 )
 

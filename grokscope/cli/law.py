@@ -31,13 +31,13 @@ def law(
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
-    """Ask what a warning says about when grokking comes: lead time against grok step, and what says as much for free.
+    """Fit lead time against grok step, and rank all signals.
 
-    The fit is the published one (least squares on logarithms, over runs that fired before they grokked). Beside it
-    stand what single runs do to it, the nulls (onsets permuted among the runs, the same onset for all, the earliest
-    one that the measuring cadence allows), and the form that predicts, onset to grok step. Runs that fired late, never
-    fired or never grokked are counted; runs that were intervened in are left out. Then the scoreboard: every rule and
-    every signal on the same runs.
+    The fit is the published one: least squares on logarithms, over the runs whose onset preceded grokking. Null models
+    stand beside the fit: onsets permuted among the runs, one onset for all runs, the earliest onset that the cadence of
+    measuring allows. So do the influence of single runs, and the fit that predicts: onset against grok step. Runs that
+    fired late, never fired or never grokked are counted. Runs with interventions are left out. The scoreboard follows:
+    every rule and every signal, on the same runs.
 
     With --published, the fits of arXiv 2602.16967 are recomputed from its own tables.
     """

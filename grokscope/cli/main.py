@@ -2,12 +2,13 @@
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
 
 from grokscope.cli.bench import bench
-from grokscope.cli.command import PlainHelpCommand
+from grokscope.cli.command import PlainHelpCommand, PlainHelpGroup
 from grokscope.cli.doctor import doctor
 from grokscope.cli.exits import ExitCode, complain, leave
 from grokscope.cli.forecast import forecast
@@ -30,6 +31,7 @@ _ClickException: type[Exception] = next(
 
 app = typer.Typer(
     name="grokscope",
+    cls=PlainHelpGroup,
     help="Watch a small transformer grok: the commutator defect measured right, live, in a terminal.",
     invoke_without_command=True,
     rich_markup_mode=None,
@@ -61,15 +63,22 @@ def options(
         raise typer.Exit(ExitCode.USAGE)
 
 
-for command in (
-    run, watch, ls, show, export, law, forecast, pca, report, control, backends, signals, interventions, schema,
-    doctor, bench,
-):  # fmt: skip
-    app.command(cls=PlainHelpCommand)(command)
-app.command(name="import", cls=PlainHelpCommand)(import_files)
-app.add_typer(tasks)
-app.add_typer(sweep)
-app.add_typer(intervene)
+COMMANDS: Mapping[str, tuple[typer.Typer | Callable[..., None], ...]] = {
+    "Train": (run, sweep, intervene, control),
+    "Look": (watch, ls, show, pca, report),
+    "Forecast": (forecast, law),
+    "Exchange": (export, import_files, schema),
+    "What there is": (tasks, signals, interventions, backends, doctor, bench),
+}
+"""All commands, under the headings of `grokscope --help`"""
+
+for heading, commands in COMMANDS.items():
+    for command in commands:
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, rich_help_panel=heading)
+        else:
+            name = command.__name__.removesuffix("_files")
+            app.command(name=name, cls=PlainHelpCommand, rich_help_panel=heading)(command)
 
 
 def main() -> None:

@@ -37,10 +37,11 @@ def pca(
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
-    """Show how concentrated a run's weight trajectory is: variance shares of its principal components.
+    """Show how concentrated a run's weight trajectory is.
 
-    PCA over time of W_t - W_0, centred, for each weight matrix and for all as one (joint), beside random walks with the
-    same step lengths. The run needs snapshots (--set snapshot.every=50), and may be live.
+    The table has the variance shares of its principal components: PCA over time of W_t - W_0, centred, for each weight
+    matrix and for all as one (joint). Random walks with the same step lengths stand beside them. The run needs
+    snapshots (--set snapshot.every=50), and may be live.
     """
     from grokscope.cli.output import say, say_json, say_table, say_wrapped
     from grokscope.contract.streams import generator

@@ -97,7 +97,9 @@ def export_task(
 
 
 def backends(*, json: AsJson = False) -> None:
-    """List the backends: devices, precisions and versions, or what to install. Imports their frameworks."""
+    """List the backends: devices, precisions and versions.
+
+    A backend that is not installed is listed with what to install. The command imports the frameworks."""
     from grokscope.cli.output import say_json
     from grokscope.machine.doctor import automatic_backend, surveyed_backends
 
@@ -137,7 +139,9 @@ COSTS = {
 def signals(
     name: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None, *, json: AsJson = False
 ) -> None:
-    """List what can be looked at along a run: source, cost, rules. Ask for one with `run --signal NAME`."""
+    """List the signals that a run can record: source, cost, rules.
+
+    `run --signal NAME` records one."""
     from textwrap import fill
 
     from grokscope import registry
@@ -202,7 +206,9 @@ def _signal(spec: "SignalSpec") -> dict[str, Any]:
 def interventions(
     kind: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None, *, json: AsJson = False
 ) -> None:
-    """List what can be done to a run while it trains; of one KIND all: parameters, defaults, what was published."""
+    """List the interventions, or the parameters of one KIND.
+
+    Of one KIND the list has all parameters, their defaults and the published values."""
     from grokscope import registry
     from grokscope.cli.output import say, say_json
 
@@ -274,7 +280,9 @@ def schema(
         str | None, typer.Option(metavar="TASK", help="Of a configuration file for this task instead.")
     ] = None,
 ) -> None:
-    """Print the JSON Schema of events: of each line that `--json` prints and events.jsonl holds."""
+    """Print the JSON Schema of events.
+
+    Each line of events.jsonl and of `run --json` is one event."""
     from grokscope import events, registry
     from grokscope.cli.output import say_json
     from grokscope.settings.config import RunConfig

@@ -24,7 +24,9 @@ def report(
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
-    """Draw what runs say: one HTML page, with its figures and tables beside it.
+    """Draw runs on one HTML page, with figures and tables.
+
+    Figures and tables are also files beside the page.
 
     Defect and accuracy against step with every detection; the lead-time law with its nulls; outcomes by learning rate;
     the scoreboard; a backtest of forecasts; the results of an experiment. What the runs do not carry is left out, and

@@ -86,7 +86,7 @@ def run(
     ] = None,
     go_on: Annotated[
         bool,
-        typer.Option("--continue", help="Start the run called --name, or go on with it; nothing where it is over."),
+        typer.Option("--continue", help="Start the run named by --name, or resume it; do nothing if it has finished."),
     ] = False,
     discard_events: Annotated[
         bool,
@@ -102,10 +102,10 @@ def run(
         Literal["not-grokked"] | None, typer.Option(help="Exit with 5 if the run ends without grokking.")
     ] = None,
 ) -> None:
-    """Train, measure, record.
+    """Train a model; measure and record it.
 
-    The run's directory is printed when it ends; everything that happened is in its events.jsonl. With --continue the
-    same command may be given again after whatever happened, by a scheduler say, until the run is over.
+    The command prints the run's directory at the end. The file events.jsonl in it holds everything that happened. With
+    --continue the same command may be given again, after a crash or by a scheduler, until the run has finished.
     """
     flags = flag_settings(
         backend=backend, device=device, precision=precision, lr=lr, wd=wd, seed=seed, steps=steps,
@@ -240,7 +240,7 @@ def _leave_alone(directory: "RunDirectory", quiet: bool, fail_on: str | None) ->
 
     last = read_state(directory).last
     if not quiet:
-        complain(f"{directory.name} is over: {last['finished']['status']} at step {last['finished']['steps']:,}")
+        complain(f"{directory.name} has finished: {last['finished']['status']} at step {last['finished']['steps']:,}")
     say(str(directory.path))
     if last["finished"]["status"] == "diverged":
         return ExitCode.DIVERGED

@@ -20,7 +20,9 @@ MOST_PROBLEMS = 5
 
 
 def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
-    """List runs, the one last written to first, and how far the runs of each sweep are."""
+    """List runs, the most recently written first.
+
+    Each sweep is one line: how many of its runs have finished."""
     from grokscope.cli.output import say_json, say_table
     from grokscope.runs.listing import Group, runs_and_groups, runs_table
     from grokscope.runs.state import summary
@@ -117,7 +119,9 @@ def control(
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
-    """Ask the trainer of a live run for something, and say what it answered."""
+    """Pause, resume, stop or treat a live run.
+
+    The command waits for the answer of the trainer, and prints it."""
     from grokscope.runs.directory import find_run
     from grokscope.runs.request import ask
     from grokscope.runs.state import read_state

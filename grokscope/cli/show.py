@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, events_of
-from grokscope.words.fields import section
 
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
@@ -17,9 +16,9 @@ SPARK_CELLS = 60
 
 
 def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
-    """Show one run: its settings, its last values, where its time went, and what every known rule found.
+    """Show one run: settings, last values, time, detections.
 
-    Detections are recomputed from the log, by all rules: which one is chosen decides the lead time.
+    Detections are recomputed from the log by every known rule: the choice of the rule decides the lead time.
     """
     from grokscope.cli.output import say_json
     from grokscope.runs.directory import NoSuchRun, find_run
@@ -76,7 +75,7 @@ def _say_all(
     say("")
     say_table(findings_table(findings), titled=False)
     say("")
-    planned = section(state.config, "interventions").get("schedule", [])
+    planned = state.setting("interventions", "schedule") or []
     if treatments:
         say_table(treatments_table(treatments), titled=False)
         say("")
@@ -88,6 +87,7 @@ def _say_all(
 
 def _settings(state: "RunState") -> list[tuple[str, str]]:
     from grokscope.words.clean import clean
+    from grokscope.words.fields import section
     from grokscope.words.numbers import assigned, count, value_text
 
     started, config = state.last["started"], state.config

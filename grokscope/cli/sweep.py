@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 sweep = typer.Typer(
     name="sweep",
     cls=DefaultsToRun,
-    help="A grid of runs: `sweep TASK …` makes and runs its cells, `sweep status` says how far they are.",
+    help="Run a grid of runs, and see how far it is.\n\n"
+    "`sweep TASK …` makes and runs the cells; `sweep status` shows them.",
     rich_markup_mode=None,
 )
 

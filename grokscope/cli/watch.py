@@ -28,7 +28,9 @@ def watch(
     ] = None,
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Of the picture, in cells.")] = "160x45",
 ) -> None:
-    """Watch a run: live, finished or crashed. Leaving never touches the training."""
+    """Watch a run in the terminal: live, finished or crashed.
+
+    Leaving the screen never touches the training."""
     from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
     from grokscope.runs.state import read_state
     from grokscope.tui.demo import DEMO

@@ -12,6 +12,7 @@ import pytest
 import typer
 from cli_process import environment, grokscope
 
+from grokscope.cli.main import COMMANDS as GROUPS
 from grokscope.cli.main import app
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -44,6 +45,14 @@ def test_help_comes_at_once(tmp_path: Path, argument: str) -> None:
         "grokscope", "grokscope.cli",
     }  # fmt: skip
     assert len(others) < 20
+
+
+def test_the_list_of_commands_is_grouped_and_whole_at_80_columns(tmp_path: Path) -> None:
+    done = grokscope("--help", folder=tmp_path, variables={"COLUMNS": "80"})
+    listed = re.findall(r"^  ([a-z]+) +([A-Z].*)$", done.out, flags=re.MULTILINE)
+    assert sorted(name for name, _ in listed) == COMMANDS
+    assert all(words.endswith(".") and not words.endswith("...") for _, words in listed)
+    assert re.findall(r"^([A-Z].*):$", done.out, flags=re.MULTILINE) == ["Options", *GROUPS]
 
 
 def test_help_of_a_command_loads_nothing_heavy(tmp_path: Path) -> None:
