@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from grokscope import events
 from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
+from grokscope.words.fields import section
 
 KINDS = sorted(events.event_schema()["discriminator"]["mapping"])
 ANY_JSON = st.recursive(
@@ -87,12 +88,19 @@ def test_what_the_schema_does_not_know_is_kept() -> None:
 
 @pytest.mark.parametrize(
     "config",
-    [{"train": 3}, {"train": {"steps": "many"}}, {"preset": 3}, {"interventions": {"schedule": "kick"}}, 3, None],
+    [{"train": {"steps": "many"}}, {"evaluate": {"every": 0.5}}, {"interventions": {"schedule": "kick"}}, 3, None],
     ids=str,
 )
 def test_settings_that_readers_count_with_are_what_they_should_be(config: Any) -> None:
     with pytest.raises(OddLine, match="config"):
         event_of(line_of(whole("started", config=config)))
+
+
+@pytest.mark.parametrize("config", [{"train": 3}, {"evaluate": "often"}, {"preset": 3}, {"colour": None}], ids=str)
+def test_a_section_that_is_no_table_is_somebody_elses(config: dict[str, Any]) -> None:
+    event = event_of(line_of(whole("started", config=config)))
+    assert event["config"] == config
+    assert all(section(event["config"], name) == {} for name in config)
 
 
 @given(
