@@ -1,7 +1,7 @@
 """MLX behind grokscope's protocol: Apple's GPU through Metal, and the CPU (on Linux too).
 
-`transformer` is the forward pass on a packed batch, `session` everything around it. Importing this module imports no
-mlx.
+`operations` is what the contract's forward pass is made of, `session` everything around it. Importing this module
+imports no mlx.
 """
 
 import platform

@@ -4,18 +4,20 @@ import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
+from numpy.typing import NDArray
 
 from grokscope.contract.arrays import FloatArray, Precision
 from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, StepOutcome, TrainingState, Unavailable
 from grokscope.contract.examples import Batch
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
-from grokscope_mlx.buckets import bucketed
-from grokscope_mlx.transformer import PreparedBatch, Transformer, of_reads
+from grokscope.contract.plans import EXACT, FEW_SHAPES, Plan, placed, plan
+from grokscope.contract.transformer import Transformer
+from grokscope_mlx import operations
 
 _DTYPES: dict[Precision, mx.Dtype] = {"float32": mx.float32, "float64": mx.float64}
 
@@ -44,7 +46,8 @@ class MLXSession:
         self.precision: Precision = precision
         mx.set_default_device(mx.gpu if self.device == "gpu" else mx.cpu)
         self._layout = layout(model)
-        self._transformer = Transformer(model, self._layout, mx.float32 if self.device == "gpu" else mx.float64)
+        self._model = model
+        self._transformer = Transformer(model, operations)
         self._compiles = compiles(self.device)
         self._stepped = mx.compile(self._step_of) if self._compiles else self._step_of
         self._descended = mx.compile(descended) if self._compiles else descended
@@ -67,15 +70,15 @@ class MLXSession:
     def concatenate(self, pieces: Sequence[mx.array]) -> mx.array:
         return mx.concatenate(list(pieces))
 
-    def prepare(self, batch: Batch) -> PreparedBatch:
-        return self._transformer.prepare(bucketed(batch) if self._compiles else batch)
+    def prepare(self, batch: Batch) -> Plan:
+        return placed(plan(batch, self._model, FEW_SHAPES if self._compiles else EXACT), self._placed)
 
-    def gradient(self, theta: mx.array, batch: PreparedBatch) -> tuple[mx.array, mx.array]:
+    def gradient(self, theta: mx.array, batch: Plan) -> tuple[mx.array, mx.array]:
         loss, gradient = mx.value_and_grad(self._loss)(theta, batch)
         _start(loss, gradient)
         return loss, gradient
 
-    def hessian_vector_product(self, theta: mx.array, batch: PreparedBatch, vector: mx.array) -> mx.array:
+    def hessian_vector_product(self, theta: mx.array, batch: Plan, vector: mx.array) -> mx.array:
         """Reverse over reverse: forward-mode does not pass the scatter that an embedding's gradient is."""
 
         def along(point: mx.array) -> mx.array:
@@ -86,7 +89,7 @@ class MLXSession:
         _start(product)
         return product
 
-    def bracket(self, theta: mx.array, batch_a: PreparedBatch, batch_b: PreparedBatch) -> Bracket:
+    def bracket(self, theta: mx.array, batch_a: Plan, batch_b: Plan) -> Bracket:
         """One graph: the derivatives of g_B(θ_B)·[g_A] + g_A(θ_A)·[g_B], brackets held fixed, are H_B g_A by θ_B and
         H_A g_B by θ_A, and neither gradient is computed twice."""
 
@@ -99,8 +102,8 @@ class MLXSession:
         _start(gradient_a, gradient_b, product_b, product_a)
         return Bracket(gradient_a, gradient_b, product_b, product_a)
 
-    def predict(self, theta: mx.array, batch: PreparedBatch, *, details: bool = False) -> Prediction:
-        losses, logits, representations = self._transformer.losses(theta, batch)
+    def predict(self, theta: mx.array, batch: Plan, *, details: bool = False) -> Prediction:
+        losses, logits, representations = self._transformer.answers(theta, batch)
         classes = mx.argmax(logits, axis=1)
         count = mx.sum(batch.weights > 0)
         mx.eval(losses, classes, count)
@@ -108,10 +111,10 @@ class MLXSession:
         prediction = Prediction(self.tonumpy(losses)[own], np.array(classes).astype(np.int64)[own])
         if not details:
             return prediction
-        representations = of_reads(representations, batch)
+        representations = operations.take(representations, batch.reads)
         return prediction._replace(logits=self.tonumpy(logits)[own], representations=self.tonumpy(representations)[own])
 
-    def step(self, batch: PreparedBatch, optimizer: AdamW) -> StepOutcome:
+    def step(self, batch: Plan, optimizer: AdamW) -> StepOutcome:
         state, loss, norm = self._stepped(self._moving, self._numbers(optimizer), batch)
         self._advance(state, loss, norm)
         return StepOutcome(loss, norm)
@@ -137,13 +140,17 @@ class MLXSession:
     def synchronize(self) -> None:
         mx.synchronize()
 
-    def _loss(self, theta: mx.array, batch: PreparedBatch) -> mx.array:
-        losses, _, _ = self._transformer.losses(theta, batch)
-        return losses @ batch.weights.astype(losses.dtype)
+    def _loss(self, theta: mx.array, batch: Plan) -> mx.array:
+        losses = self._transformer.answers(theta, batch).losses
+        loss: mx.array = losses @ batch.weights.astype(losses.dtype)
+        return loss
 
-    def _step_of(
-        self, moving: Moving, numbers: Sequence[mx.array], batch: PreparedBatch
-    ) -> tuple[Moving, mx.array, mx.array]:
+    def _placed(self, values: NDArray[Any]) -> mx.array:
+        if values.dtype == np.float64:
+            return mx.array(values, dtype=mx.float32 if self.device == "gpu" else mx.float64)
+        return mx.array(values if values.dtype == np.bool_ else values.astype(np.int32))
+
+    def _step_of(self, moving: Moving, numbers: Sequence[mx.array], batch: Plan) -> tuple[Moving, mx.array, mx.array]:
         loss, gradient = mx.value_and_grad(self._loss)(moving.theta, batch)
         moved, norm = descended(moving, numbers, gradient)
         return moved, loss, norm

@@ -1,7 +1,7 @@
 """PyTorch behind grokscope's protocol: CUDA, MPS and CPU.
 
-`transformer` is the forward pass on a packed batch, `session` everything around it. Importing this module imports no
-torch.
+`operations` is what the contract's forward pass is made of, `session` everything around it. Importing this module
+imports no torch.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,9 +1,11 @@
 """One model, one optimizer state, one device, in PyTorch."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.adamw import adamw
 
@@ -12,7 +14,9 @@ from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, Step
 from grokscope.contract.examples import Batch
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
-from grokscope_torch.transformer import PreparedBatch, Transformer, of_reads
+from grokscope.contract.plans import Plan, placed, plan
+from grokscope.contract.transformer import Transformer
+from grokscope_torch import operations
 
 _DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
@@ -27,7 +31,8 @@ class TorchSession:
             torch.set_num_threads(threads)
         self._where = torch.device(_chosen(device, precision))
         self._layout = layout(model)
-        self._transformer = Transformer(model, self._layout, self._where)
+        self._model = model
+        self._transformer = Transformer(model, operations)
         self._dtype = _DTYPES[precision]
         self.precision: Precision = precision
         self._check(parameters)
@@ -55,39 +60,39 @@ class TorchSession:
     def concatenate(self, pieces: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(pieces))
 
-    def prepare(self, batch: Batch) -> PreparedBatch:
-        return self._transformer.prepare(batch)
+    def prepare(self, batch: Batch) -> Plan:
+        return placed(plan(batch, self._model), self._placed)
 
-    def gradient(self, theta: Tensor, batch: PreparedBatch) -> tuple[Tensor, Tensor]:
+    def gradient(self, theta: Tensor, batch: Plan) -> tuple[Tensor, Tensor]:
         point = theta.detach().requires_grad_()
         loss = self._loss(point, batch)
         return loss.detach(), torch.autograd.grad(loss, point)[0]
 
-    def hessian_vector_product(self, theta: Tensor, batch: PreparedBatch, vector: Tensor) -> Tensor:
+    def hessian_vector_product(self, theta: Tensor, batch: Plan, vector: Tensor) -> Tensor:
         point = theta.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(self._loss(point, batch), point, create_graph=True)
-        return torch.autograd.grad(gradient, point, grad_outputs=vector)[0]
+        return torch.autograd.grad(gradient @ vector, point)[0]
 
-    def bracket(self, theta: Tensor, batch_a: PreparedBatch, batch_b: PreparedBatch) -> Bracket:
+    def bracket(self, theta: Tensor, batch_a: Plan, batch_b: Plan) -> Bracket:
         """Both gradients keep their graphs: the products repeat neither a forward nor a backward pass."""
         point = theta.detach().requires_grad_()
         (gradient_a,) = torch.autograd.grad(self._loss(point, batch_a), point, create_graph=True)
         (gradient_b,) = torch.autograd.grad(self._loss(point, batch_b), point, create_graph=True)
         detached_a, detached_b = gradient_a.detach(), gradient_b.detach()
-        (product_b,) = torch.autograd.grad(gradient_b, point, grad_outputs=detached_a)
-        (product_a,) = torch.autograd.grad(gradient_a, point, grad_outputs=detached_b)
+        (product_b,) = torch.autograd.grad(gradient_b @ detached_a, point)
+        (product_a,) = torch.autograd.grad(gradient_a @ detached_b, point)
         return Bracket(detached_a, detached_b, product_b, product_a)
 
-    def predict(self, theta: Tensor, batch: PreparedBatch, *, details: bool = False) -> Prediction:
+    def predict(self, theta: Tensor, batch: Plan, *, details: bool = False) -> Prediction:
         with torch.inference_mode():
-            losses, logits, representations = self._transformer.losses(theta, batch)
+            losses, logits, representations = self._transformer.answers(theta, batch)
             prediction = Prediction(self.tonumpy(losses), logits.argmax(dim=1).cpu().numpy())
             if not details:
                 return prediction
-            representations = of_reads(representations, batch)
+            representations = operations.take(representations, batch.reads)
             return prediction._replace(logits=self.tonumpy(logits), representations=self.tonumpy(representations))
 
-    def step(self, batch: PreparedBatch, optimizer: AdamW) -> StepOutcome:
+    def step(self, batch: Plan, optimizer: AdamW) -> StepOutcome:
         loss = self._loss(self._theta, batch)
         (gradient,) = torch.autograd.grad(loss, self._theta)
         return StepOutcome(loss.detach(), self._descend(gradient, optimizer))
@@ -122,9 +127,14 @@ class TorchSession:
         elif self._where.type == "mps":
             torch.mps.synchronize()
 
-    def _loss(self, theta: Tensor, batch: PreparedBatch) -> Tensor:
-        losses, _, _ = self._transformer.losses(theta, batch)
-        return losses @ batch.weights.to(losses.dtype)
+    def _loss(self, theta: Tensor, batch: Plan) -> Tensor:
+        losses = self._transformer.answers(theta, batch).losses
+        loss: Tensor = losses @ batch.weights.to(losses.dtype)
+        return loss
+
+    def _placed(self, values: NDArray[Any]) -> Tensor:
+        floats = torch.float32 if self._where.type == "mps" else torch.float64
+        return torch.from_numpy(values).to(self._where, floats if values.dtype == np.float64 else None)
 
     def _descend(self, gradient: Tensor, optimizer: AdamW) -> Tensor:
         """Clip `gradient` in place and step along it; returns its norm before clipping."""

@@ -75,8 +75,11 @@ class Stream:
     """The tokens of one side of a batch, each computed once.
 
     Node i carries `tokens[i]` at `positions[i]`. Sequence r has node `rectangle[r, t]` at position t, and node i is
-    found again at `home[i]` of the flattened rectangle. Entries of the rectangle beyond a sequence's end are 0: any
-    node does, for nobody attends to them or reads them.
+    found again at `home[i]` of the flattened rectangle, the first place where it stands. Entries of the rectangle
+    beyond a sequence's end are 0: any node does, for nobody attends to them or reads them.
+
+    Sequences stand in the order of their tokens (targets: of their sources first), and nodes in that of their homes. So
+    sequences that share a prefix are neighbours, and all that descend from a node follow it without a gap.
     """
 
     tokens: Ints
@@ -86,7 +89,7 @@ class Stream:
     rectangle: Ints
     """[sequences, length]"""
     home: Ints
-    """[nodes], indices into the flattened rectangle"""
+    """[nodes], indices into the flattened rectangle, ascending"""
     key_lengths: Ints
     """[sequences]: positions from here on are not attended to"""
 
@@ -96,11 +99,6 @@ class Stream:
         return self.rectangle.size == len(self.tokens) and bool(
             (self.rectangle.ravel() == np.arange(len(self.tokens))).all()
         )
-
-    @cached_property
-    def masked(self) -> bool:
-        """Whether some sequence is shorter than the rectangle, so that keys must be masked."""
-        return bool((self.key_lengths < self.rectangle.shape[1]).any())
 
 
 @dataclass(frozen=True)
@@ -219,7 +217,7 @@ class Packer:
         return _SharedReads(numbers, distinct // self.model.classes, distinct % self.model.classes)
 
     def _pack(self, rows: Ints, counts: Ints) -> Batch:
-        """Distinct examples `rows`, the i-th of them `counts[i]` times."""
+        """Distinct examples `rows` in the order of their ids, the i-th of them `counts[i]` times."""
         reads = self._reads.numbers[rows]
         seen = reads >= 0
         weights = np.bincount(reads[seen], weights=np.repeat(counts, seen.sum(axis=1)),
@@ -250,10 +248,8 @@ class Packer:
         home_of = np.full(shared.count, -1)
         home_of[nodes[alive][::-1]] = places[::-1]  # the first place where a node stands
         present = np.flatnonzero(home_of >= 0)
+        present = present[np.argsort(home_of[present])]
         home = home_of[present]
-        if shared.in_rectangle_order:
-            order = np.argsort(home, kind="stable")
-            present, home = present[order], home[order]
         number = np.zeros(shared.count, dtype=np.int64)
         number[present] = np.arange(len(present))
         rectangle = np.where(alive, number[nodes], 0)
@@ -261,16 +257,15 @@ class Packer:
         tokens = shared.tokens[rows][row, position]
         return Stream(tokens, position, rectangle, home, shared.key_lengths[rows]), number
 
-    def _chunks(self, nodes_per_chunk: int = 4096) -> Iterator["Chunk"]:
-        order = self._representatives
-        if self.model.shape == "decoder":  # neighbours share prefixes
-            order = order[np.lexsort(self._last.nodes[order].T[::-1])]
-        else:  # equal lengths waste no rectangle
+    def _chunks(self, nodes_per_chunk: int = 2048) -> Iterator["Chunk"]:
+        order = self._representatives  # where neighbours share prefixes
+        if self.model.shape != "decoder":  # equal lengths waste no rectangle
             order = order[np.argsort(self._last.lengths[order], kind="stable")]
         size = np.cumsum(self._last.lengths[order])
         for piece in np.split(order, np.flatnonzero(np.diff(size // nodes_per_chunk)) + 1):
             if not len(piece):
                 continue
+            piece = piece[np.argsort(self._example_ids[piece])]
             batch = self._pack(piece, self._multiplicities[self._example_ids[piece]])
             numbers = self._reads.numbers[piece]
             place = np.unique(numbers[numbers >= 0], return_inverse=True)[1]
@@ -305,11 +300,6 @@ class _SharedNodes:
     key_lengths: Ints
     nodes: Ints
     count: int
-
-    @cached_property
-    def in_rectangle_order(self) -> bool:
-        """Whether every sequence has one length, so that unshared nodes can stand as a dense rectangle."""
-        return len(self.lengths) > 0 and bool((self.lengths == self.lengths[0]).all())
 
 
 @dataclass(frozen=True)

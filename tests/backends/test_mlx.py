@@ -1,4 +1,4 @@
-"""What is MLX's own: how it says that it is missing, float64 that is float64, shapes in buckets, compiled steps."""
+"""What is MLX's own: how it says that it is missing, float64 that is float64, few shapes, compiled steps."""
 
 import math
 import shutil
@@ -13,6 +13,7 @@ import pytest
 from grokscope import registry
 from grokscope.contract.backends import AdamW, Unavailable
 from grokscope.contract.examples import Packer
+from grokscope.contract.plans import EXACT, FEW_SHAPES, placed, plan
 from grokscope.testing.backends import CASES, ModelCase
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -97,19 +98,19 @@ class TestFunctions:
     x = np.linspace(-7, 7, 701)
 
     def test_exp(self, mx: Any) -> None:
-        from grokscope_mlx.functions import exp
+        from grokscope_mlx.operations import exp
 
         found = np.array(exp(mx.array(self.x, dtype=mx.float64)))
         np.testing.assert_allclose(found, np.exp(self.x), rtol=4e-15)
 
     def test_erf(self, mx: Any) -> None:
-        from grokscope_mlx.functions import erf
+        from grokscope_mlx.operations import erf
 
         found = np.array(erf(mx.array(self.x, dtype=mx.float64)))
         np.testing.assert_allclose(found, [math.erf(x) for x in self.x], atol=1e-15, rtol=0)
 
     def test_gelu_and_its_slopes(self, mx: Any) -> None:
-        from grokscope_mlx.functions import gelu
+        from grokscope_mlx.operations import gelu
 
         x = mx.array(self.x, dtype=mx.float64)
         below = np.array([0.5 * math.erfc(-x / math.sqrt(2)) for x in self.x])
@@ -127,7 +128,7 @@ class TestFunctions:
 
     @pytest.mark.parametrize(("precision", "digits"), [("float64", 1e-14), ("float32", 3e-6)])
     def test_softplus_keeps_its_digits(self, mx: Any, precision: str, digits: float) -> None:
-        from grokscope_mlx.functions import softplus
+        from grokscope_mlx.operations import softplus
 
         values = np.array([-80.0, -30.0, -14.0, -1.0, 0.0, 1.0, 14.0, 30.0])
         x = mx.array(values, dtype=getattr(mx, precision))
@@ -149,14 +150,11 @@ def _opened(case: ModelCase) -> Any:
 
 
 @each_case
-def test_buckets_change_no_number(case: ModelCase, mx: Any) -> None:
-    from grokscope_mlx.buckets import bucketed
-
+def test_few_shapes_change_no_number(case: ModelCase, mx: Any) -> None:
     session = _opened(case)
     batch = Packer(case.examples, case.model).batch(case.batch("a"))
-    exact, rounded = session.prepare(batch), session.prepare(bucketed(batch))
+    exact, rounded = (placed(plan(batch, case.model, each), session._placed) for each in (EXACT, FEW_SHAPES))
     assert rounded.labels.size == 256
-    assert rounded.source.dense == exact.source.dense
     expected_loss, expected = session.gradient(session.parameters, exact)
     loss, gradient = session.gradient(session.parameters, rounded)
     assert float(loss) == pytest.approx(float(expected_loss), rel=1e-14)
@@ -165,20 +163,6 @@ def test_buckets_change_no_number(case: ModelCase, mx: Any) -> None:
     np.testing.assert_allclose(answers.losses, expected_answers.losses, rtol=1e-13)
     np.testing.assert_allclose(answers.logits, expected_answers.logits, atol=1e-13)
     np.testing.assert_allclose(answers.representations, expected_answers.representations, atol=1e-13)
-
-
-def test_buckets_are_few(mx: Any) -> None:
-    from grokscope_mlx.buckets import bucketed
-
-    case = CASES["encoder-decoder"]
-    packer = Packer(case.examples, case.model)
-    shapes = set()
-    for seed in range(30):
-        batch = bucketed(packer.batch(np.random.default_rng(seed).integers(0, 20, 24)))
-        assert batch.target is not None
-        streams = batch.source, batch.target
-        shapes.add((len(batch.outputs), len(batch.reads), *((len(s.tokens), *s.rectangle.shape) for s in streams)))
-    assert len(shapes) <= 2
 
 
 @pytest.mark.slow

@@ -8,69 +8,30 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from zlib import crc32
 
 import numpy as np
 import pytest
+from contract_made import (
+    CLASSES,
+    LONGEST,
+    MODELS,
+    NOTHING,
+    VOCABULARY,
+    Value,
+    attended,
+    loss,
+    memory,
+    plain_reads,
+    tasks,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.contract.examples import IGNORED, Batch, Examples, Ints, Packer, Stream
+from grokscope.contract.examples import IGNORED, Batch, Examples, Packer, Stream
 from grokscope.contract.models import ModelSpec
 from grokscope.testing.tasks import row_bytes
 from grokscope_dyck import SPEC as DYCK
 from grokscope_modular import SPEC as MODULAR
-
-Value = tuple[object, ...]
-NOTHING: Value = ()
-
-VOCABULARY, CLASSES, LONGEST = 3, 3, 5
-MODELS = [
-    ModelSpec("encoder", VOCABULARY, LONGEST, CLASSES),
-    ModelSpec("decoder", VOCABULARY, LONGEST, CLASSES),
-    *(
-        ModelSpec(
-            "encoder-decoder", VOCABULARY, LONGEST + 1, CLASSES, target_vocabulary=VOCABULARY, target_context=LONGEST,
-            source_padding_attended=padding,
-        )
-        for padding in (False, True)
-    ),
-]  # fmt: skip
-
-
-def loss(value: Value, label: int) -> float:
-    """The stand-in for a cross-entropy: a number that any difference in `value` or `label` changes."""
-    return crc32(repr((value, label)).encode()) / 2**32
-
-
-def attended(model: ModelSpec, tokens: list[int], position: int, *, source: bool) -> Value:
-    """Value of the node at `position` of an unpadded sequence, within its own stream."""
-    causal = model.shape == "decoder" or (model.shape == "encoder-decoder" and not source)
-    return (position, tuple(tokens[: position + 1] if causal else tokens))
-
-
-def memory(model: ModelSpec, tokens: list[int]) -> Value:
-    """What a decoder reads of a source: its nodes' values; with padding, the padding's own queries too."""
-    values = [attended(model, tokens, position, source=True) for position in range(len(tokens))]
-    if model.source_padding_attended:
-        values += [("padding", position, tuple(tokens)) for position in range(len(tokens), model.context)]
-    return tuple(values)
-
-
-def plain_reads(model: ModelSpec, examples: Examples, row: int) -> list[tuple[Value, int]]:
-    """(value, label) of every label of one example, by the definition of the model."""
-    source = examples.source[row, : examples.source_lengths[row]].tolist()
-    if examples.target is None or examples.target_lengths is None:
-        tokens, context = source, NOTHING
-    else:
-        tokens = examples.target[row, : examples.target_lengths[row]].tolist()
-        context = memory(model, source)
-    source_is_read = examples.target is None
-    return [
-        ((attended(model, tokens, position, source=source_is_read), context), int(examples.labels[row, position]))
-        for position in range(len(tokens))
-        if examples.labels[row, position] != IGNORED
-    ]
 
 
 def sequence(stream: Stream, row: int, length: int) -> list[int]:
@@ -111,35 +72,6 @@ def packed_reads(model: ModelSpec, batch: Batch) -> list[tuple[Value, int]]:
     ]
 
 
-@st.composite
-def rectangles(draw: st.DrawFn, count: int, widest: int) -> tuple[Ints, Ints]:
-    """Few distinct sequences, so that many are equal or share a prefix; rubbish beyond their ends."""
-    lengths = draw(st.lists(st.integers(1, widest), min_size=count, max_size=count))
-    alphabet = st.integers(0, VOCABULARY - 1) if draw(st.booleans()) else st.just(1)
-    table = draw(st.lists(st.lists(alphabet, min_size=widest, max_size=widest), min_size=count, max_size=count))
-    tokens, extents = np.array(table, dtype=np.int64), np.array(lengths, dtype=np.int64)
-    tokens[np.arange(widest) >= extents[:, None]] = draw(st.sampled_from([0, 2, 77, -5]))
-    return tokens, extents
-
-
-@st.composite
-def tasks(draw: st.DrawFn) -> tuple[ModelSpec, Examples]:
-    model = draw(st.sampled_from(MODELS))
-    count = draw(st.integers(1, 12))
-    source, source_lengths = draw(rectangles(count, LONGEST))
-    target, target_lengths = (None, None)
-    extents = source_lengths
-    if model.shape == "encoder-decoder":
-        target, target_lengths = draw(rectangles(count, LONGEST))
-        extents = target_lengths
-    choice = st.sampled_from([IGNORED, *range(CLASSES)])
-    table = st.lists(st.lists(choice, min_size=LONGEST, max_size=LONGEST), min_size=count, max_size=count)
-    labels = np.array(draw(table), dtype=np.int64)
-    labels[:, 0] = np.where(labels[:, 0] == IGNORED, 0, labels[:, 0])
-    labels[np.arange(LONGEST) >= extents[:, None]] = IGNORED
-    return model, Examples(source, source_lengths, labels, target, target_lengths)
-
-
 def streams(batch: Batch) -> Iterator[Stream]:
     yield batch.source
     if batch.target is not None:
@@ -173,7 +105,6 @@ def test_a_rectangle_and_its_nodes_find_each_other(task: tuple[ModelSpec, Exampl
         assert ((stream.rectangle >= 0) & (stream.rectangle < count)).all()
         alive = np.arange(width) < stream.key_lengths[:, None]
         assert (stream.positions[stream.rectangle] == np.arange(width))[alive].all()
-        assert stream.masked == (not alive.all())
         padding_is_computed = stream is batch.source and model.source_padding_attended
         if not padding_is_computed:
             assert (stream.rectangle[~alive] == 0).all()
@@ -266,7 +197,7 @@ def test_prefix_sharing_shrinks_the_dyck_test_fourfold() -> None:
     distinct = {text[:stop] for text in texts for stop in range(1, len(text) + 1)}
     assert len(distinct) <= nodes < 1.2 * len(distinct), "neighbouring chunks repeat few prefixes"
     assert nodes < 17_000 < 60_000 < test.source_lengths.sum()
-    assert max(len(chunk.batch.last.tokens) for chunk in packed.chunks) <= 4096 + 24
+    assert max(len(chunk.batch.last.tokens) for chunk in packed.chunks) <= 2048 + 24
 
 
 def test_a_training_batch_of_dyck_shares_too() -> None:
@@ -283,7 +214,6 @@ def test_sequences_of_one_length_that_share_nothing_are_dense() -> None:
     packer = Packer(data.train, data.model)
     stream = packer.batch(np.arange(40)[::-1]).last
     assert stream.dense
-    assert not stream.masked
     assert all(chunk.batch.last.dense for chunk in packer.whole.chunks)
 
 

@@ -1,4 +1,7 @@
-"""exp, erf and softmax in the precision of their argument.
+"""The operations of `grokscope.contract.transformer` in MLX, each in the precision of its argument.
+
+Everything here can be differentiated twice: attention and norms are plain operations, because the fused ones of
+`mlx.core.fast` have no second derivative on a GPU.
 
 MLX 0.32 computes `exp` and `erf` of float64 arrays in float32 on a CPU (ml-explore/mlx#3047), and with them its
 softmax, sigmoid and logsumexp. Float32 takes the native functions; float64 takes `power`, which is exact to rounding,
@@ -6,13 +9,51 @@ and a polynomial.
 """
 
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import mlx.core as mx
 import numpy as np
 
+from grokscope.contract.models import LAYER_NORM_EPSILON
+
+matmul = mx.matmul
+sum = mx.sum  # noqa: A001
+reshape = mx.reshape
+permute = mx.transpose
+
 _BEYOND = 6.0
 """erf is 1 to float64 rounding from here on."""
+
+
+def split(vector: mx.array, sizes: Sequence[int]) -> Sequence[mx.array]:
+    return cast("Sequence[mx.array]", mx.split(vector, np.cumsum(sizes)[:-1].tolist()))
+
+
+def unstack(x: mx.array, axis: int) -> Sequence[mx.array]:
+    return [part.squeeze(axis) for part in mx.split(x, x.shape[axis], axis)]
+
+
+def take(x: mx.array, rows: mx.array) -> mx.array:
+    return x[rows]
+
+
+def linear(x: mx.array, weight: mx.array, bias: mx.array) -> mx.array:
+    return mx.addmm(bias, x, weight.T)
+
+
+def layer_norm(x: mx.array, weight: mx.array, bias: mx.array) -> mx.array:
+    centred = x - mx.mean(x, axis=-1, keepdims=True)
+    scale = mx.rsqrt(mx.mean(centred * centred, axis=-1, keepdims=True) + LAYER_NORM_EPSILON)
+    return centred * scale * weight + bias
+
+
+def hide(x: mx.array, hidden: mx.array) -> mx.array:
+    return mx.where(hidden, -mx.inf, x)
+
+
+def pick(x: mx.array, columns: mx.array) -> mx.array:
+    return mx.take_along_axis(x, columns[:, None], axis=1)[:, 0]
 
 
 def exp(x: mx.array) -> mx.array:
@@ -22,12 +63,11 @@ def exp(x: mx.array) -> mx.array:
     return mx.power(mx.array(math.e, dtype=mx.float64), x)
 
 
-def softmax(x: mx.array) -> mx.array:
-    """Along the last axis."""
+def softmax(x: mx.array, axis: int) -> mx.array:
     if x.dtype != mx.float64:
-        return mx.softmax(x, axis=-1)
-    powers = exp(x - mx.stop_gradient(mx.max(x, axis=-1, keepdims=True)))
-    return powers / mx.sum(powers, axis=-1, keepdims=True)
+        return mx.softmax(x, axis=axis)
+    powers = exp(x - mx.stop_gradient(mx.max(x, axis=axis, keepdims=True)))
+    return powers / mx.sum(powers, axis=axis, keepdims=True)
 
 
 def erf(x: mx.array) -> mx.array:
