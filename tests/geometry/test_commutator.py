@@ -5,6 +5,7 @@ There the difference of two steps is eta² (H_B g_A − H_A g_B) for every eta, 
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,9 @@ class Quadratics:
 LANDSCAPE = Quadratics()
 SEEDS = range(5)
 
+near = partial(pytest.approx, rel=1e-12, abs=0)
+"""Equal but for rounding. `approx` alone also allows 1e-12 of difference, and many floors are smaller than 1e-12."""
+
 
 def quadratic(random: np.random.Generator, size: int = 6) -> Quadratic:
     root = random.normal(size=(size, size))
@@ -72,8 +76,8 @@ def with_gradient_norms(norm_a: float, norm_b: float) -> tuple[FloatArray, Quadr
 
 
 def plain(theta: FloatArray, batch_a: Any, batch_b: Any, landscape: Any = None, **options: Any) -> CommutatorSample:
-    """A finite difference without the paper's adaptation and guard."""
-    options |= {"precision": "float64", "adaptive": False, "guard": 0.0}
+    """A finite difference without the paper's adaptation, and without its guard unless one is given."""
+    options = {"precision": "float64", "adaptive": False, "guard": 0.0} | options
     return finite_difference(landscape or LANDSCAPE, theta, batch_a, batch_b, **options)
 
 
@@ -89,21 +93,27 @@ def test_exact_is_the_lie_bracket(seed: int) -> None:
     assert sample.eta is None
 
 
-def test_every_number_by_hand() -> None:
-    """H_A = diag(1, 2), H_B = [[0, 1], [1, 0]], b = 0 and θ = (3, 4): g_A = (3, 8), g_B = (4, 3), H_B g_A = (8, 3),
-    H_A g_B = (4, 6)."""
-    batch_a = np.diag([1.0, 2.0]), np.zeros(2)
-    batch_b = np.array([[0.0, 1.0], [1.0, 0.0]]), np.zeros(2)
-    sample = exact(LANDSCAPE, np.array([3.0, 4.0]), batch_a, batch_b, precision="float64")
+BY_HAND = (
+    np.array([3.0, 4.0]),
+    (np.diag([1.0, 2.0]), np.zeros(2)),
+    (np.array([[0.0, 1.0], [1.0, 0.0]]), np.zeros(2)),
+)
+"""θ = (3, 4), H_A = diag(1, 2), H_B = [[0, 1], [1, 0]] and b = 0: g_A = (3, 8), g_B = (4, 3), H_B g_A = (8, 3),
+H_A g_B = (4, 6). The gradients are √73 and 5 long, and the commutator is (4, −3), of length 5."""
+
+
+@pytest.mark.parametrize(("precision", "epsilon"), [("float32", 2**-23), ("float64", 2**-52)])
+def test_every_number_by_hand(precision: Precision, epsilon: float) -> None:
+    sample = exact(LANDSCAPE, *BY_HAND, precision=precision)
     np.testing.assert_array_equal(sample.commutator, [4, -3])
     assert sample.commutator_norm == 5
-    assert sample.gradient_norm_a == pytest.approx(math.sqrt(73))
+    assert sample.gradient_norm_a == near(math.sqrt(73))
     assert sample.gradient_norm_b == 5
-    assert sample.defect == pytest.approx(1 / math.sqrt(73))
-    assert sample.gradient_cosine == pytest.approx(36 / (5 * math.sqrt(73)))
+    assert sample.defect == near(1 / math.sqrt(73))
+    assert sample.gradient_cosine == near(36 / (5 * math.sqrt(73)))
     both = math.sqrt(73) + math.sqrt(52)
-    assert sample.relative_commutator == pytest.approx(5 / both)
-    assert sample.floor == pytest.approx(64 * 2**-52 * both / (5 * math.sqrt(73)))
+    assert sample.relative_commutator == near(5 / both)
+    assert sample.floor == near(64 * epsilon * both / (5 * math.sqrt(73)))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -111,7 +121,7 @@ def test_equal_batches_have_no_defect_and_it_is_marked(precision: Precision) -> 
     theta, batch, _ = problem(0)
     sample = exact(LANDSCAPE, theta.astype(precision), batch, batch, precision=precision)
     assert sample.defect == sample.relative_commutator == 0
-    assert sample.gradient_cosine == pytest.approx(1)
+    assert sample.gradient_cosine == pytest.approx(1, rel=4 * EPSILON[precision], abs=0)
     assert Commutator([sample], "exact", precision).below_floor
 
 
@@ -134,7 +144,9 @@ def test_swapping_the_batches_turns_the_commutator_around(seed: int) -> None:
         forth = estimate(LANDSCAPE, theta, batch_a, batch_b, precision="float64")
         back = estimate(LANDSCAPE, theta, batch_b, batch_a, precision="float64")
         np.testing.assert_array_equal(forth.commutator, -back.commutator)
-        assert forth.defect == pytest.approx(back.defect, rel=1e-14)
+        assert forth.defect == near(back.defect)
+        assert forth.floor == near(back.floor)
+        assert (forth.gradient_norm_a, forth.gradient_norm_b) == (back.gradient_norm_b, back.gradient_norm_a)
 
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(2, 12))
@@ -155,13 +167,12 @@ def test_units_of_loss_and_of_length(scale: float, stretch: float) -> None:
     before = exact(LANDSCAPE, theta, batch_a, batch_b, precision="float64")
     scaled = ((scale * hessian, scale * linear) for hessian, linear in (batch_a, batch_b))
     after = exact(LANDSCAPE, theta, *scaled, precision="float64")
-    assert after.defect == pytest.approx(before.defect)
-    assert after.commutator_norm == pytest.approx(scale**2 * before.commutator_norm)
-    assert after.relative_commutator == pytest.approx(before.relative_commutator)
+    assert after.defect == near(before.defect)
+    assert after.commutator_norm == near(scale**2 * before.commutator_norm)
+    assert after.relative_commutator == near(before.relative_commutator)
+    assert after.floor == near(before.floor)
     stretched = ((hessian / stretch**2, linear / stretch) for hessian, linear in (batch_a, batch_b))
-    assert exact(LANDSCAPE, stretch * theta, *stretched, precision="float64").defect == pytest.approx(
-        before.defect / stretch
-    )
+    assert exact(LANDSCAPE, stretch * theta, *stretched, precision="float64").defect == near(before.defect / stretch)
 
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(2, 12))
@@ -180,7 +191,7 @@ class TestBracketPath:
         theta, batch_a, batch_b = problem(0)
         sample = exact(self.Whole(), theta, batch_a, batch_b, precision="float64")
         np.testing.assert_array_equal(sample.commutator, [-4, -4])
-        assert sample.defect == pytest.approx(4 * math.sqrt(2) / (15 * 2))
+        assert sample.defect == near(4 * math.sqrt(2) / (15 * 2))
 
     def test_its_parts_stand_in_order_where_it_is_not(self) -> None:
         theta, batch_a, batch_b = problem(0)
@@ -194,6 +205,27 @@ class TestBracketPath:
 
 
 # --- the finite difference --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("guard", [0.0, 1e-12, 3.0])
+@pytest.mark.parametrize("eta", [0.5, 2.0**-14])
+def test_every_number_of_a_finite_difference_by_hand(eta: float, guard: float) -> None:
+    """Both steps are powers of 2, so that float64 rounds nothing on the way; the floor is that of float32. The second
+    gradients change by −eta (8, 3) and by −eta (4, 6). Of the two limits of the rounding error, the first is the
+    smaller one where eta is tiny."""
+    sample = plain(*BY_HAND, eta=eta, guard=guard, precision="float32")
+    np.testing.assert_array_equal(sample.commutator, [4, -3])
+    assert (sample.eta, sample.relative_commutator) == (eta, None)
+    assert sample.commutator_norm == 5
+    assert sample.gradient_norm_a == near(math.sqrt(73))
+    assert sample.gradient_norm_b == 5
+    assert sample.gradient_cosine == near(36 / (5 * math.sqrt(73)))
+    denominator = eta**2 * 5 * math.sqrt(73) + guard
+    assert sample.defect == near(eta**2 * 5 / denominator)
+    grid = 0.72 * 2**-23
+    carried, rounded = eta * math.sqrt(grid * (3 * 12 + 4 * 9)), grid * 5 / math.sqrt(3)
+    assert (carried < rounded) == (eta < 0.5)
+    assert sample.floor == near(min(carried, rounded) / denominator)
 
 
 @given(seed=st.integers(0, 2**32 - 1), eta=st.floats(1e-3, 10))
@@ -236,7 +268,7 @@ class TestPaper:
     def test_adaptive_step(self, norm_a: float, norm_b: float, eta: float) -> None:
         theta, batch_a, batch_b = with_gradient_norms(norm_a, norm_b)
         sample = finite_difference(LANDSCAPE, theta, batch_a, batch_b, precision="float64")
-        assert sample.eta == pytest.approx(eta, rel=1e-12)
+        assert sample.eta == near(eta)
 
     def test_no_adaptation_where_none_is_asked_for(self) -> None:
         theta, batch_a, batch_b = with_gradient_norms(1e-5, 1e-5)
@@ -246,7 +278,7 @@ class TestPaper:
         theta, batch_a, batch_b = with_gradient_norms(1e-5, 1e-5)
         guarded = finite_difference(LANDSCAPE, theta, batch_a, batch_b, precision="float64")
         free = finite_difference(LANDSCAPE, theta, batch_a, batch_b, precision="float64", guard=0.0)
-        assert guarded.defect / free.defect == pytest.approx(0.5, rel=1e-9)
+        assert guarded.defect / free.defect == near(0.5)
 
     def test_as_its_code_writes_it(self) -> None:
         theta, batch_a, batch_b = problem(3)
@@ -259,7 +291,7 @@ class TestPaper:
         delta = norm(descended(theta, batch_a, batch_b) - descended(theta, batch_b, batch_a))
         steps = [1e-3 * norm(hessian @ theta - linear) for hessian, linear in (batch_a, batch_b)]
         sample = finite_difference(LANDSCAPE, theta, batch_a, batch_b, precision="float64")
-        assert sample.defect == pytest.approx(delta / (steps[0] * steps[1] + 1e-12), rel=1e-7)
+        assert sample.defect == near(delta / (steps[0] * steps[1] + 1e-12))
 
 
 # --- rounding ---------------------------------------------------------------------------------------------------------
@@ -321,7 +353,7 @@ def test_error_of_exact_lies_under_its_floor(point: Any) -> None:
     error = difference(rough, true) / (rough.gradient_norm_a * rough.gradient_norm_b)
     assert 0 < error < rough.floor
     assert rough.floor < 0.01 * true.defect
-    assert rough.floor == pytest.approx(EPSILON["float32"] / EPSILON["float64"] * true.floor, rel=1e-3)
+    assert rough.floor == pytest.approx(EPSILON["float32"] / EPSILON["float64"] * true.floor, rel=1e-3, abs=0)
     assert EXACT_ROUNDING * EPSILON["float32"] < 1e-5
 
 
@@ -352,10 +384,15 @@ def test_quartiles_interpolate() -> None:
     assert measured.median(lambda sample: sample.defect) == 3.0
 
 
+def test_floor_is_the_median_of_all_floors() -> None:
+    assert Commutator([sample_of(1.0, floor) for floor in (0.5, 8.0, 0.25)], "exact", "float64").floor == 0.5
+
+
 @pytest.mark.parametrize(
     ("defect", "floor", "below"),
     [
         (0.31, 0.1, False),
+        (0.375, 0.125, False),
         (0.29, 0.1, True),
         (0.0, 0.0, False),
         (math.nan, 0.1, True),
@@ -395,7 +432,7 @@ def test_shares_of_blocks_sum_to_1() -> None:
     groups = layout(session.model).groups()
     found = block_shares(exact(session, theta, batch_a, batch_b, precision="float64").commutator, groups)
     blocks = {"embedding", "attention", "mlp", "norm", "head"}
-    assert sum(found[block] for block in blocks) == pytest.approx(1)
+    assert sum(found[block] for block in blocks) == near(1)
     layers = found.keys() - blocks
     assert layers == {"encoder.0", "encoder.1", "decoder.0", "decoder.1"}
     assert 0 < sum(found[layer] for layer in layers) < 1
