@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import AdamW
@@ -18,6 +19,8 @@ from grokscope.contract.models import LAYER_NORM_EPSILON, ModelSpec
 from grokscope.contract.parameters import layout
 
 EVALUATION_BATCH = 512
+ETA = 1e-3
+GUARD = 1e-12
 
 
 class PlainTransformer(nn.Module):
@@ -118,6 +121,23 @@ class PlainModules:
                 right += int((found == batch.labels)[read].sum())
                 labels += int(read.sum())
         return right / labels
+
+    def finite_difference(self, batch_a: Examples, batch_b: Examples) -> float:
+        """‖theta_AB − theta_BA‖ / (‖eta g_A‖ ‖eta g_B‖ + 1e-12) with eta 1e-3, as the paper's scripts compute it: the
+        module takes each step and each gradient, and gets its parameters back."""
+        start = parameters_to_vector(self.module.parameters()).detach()
+        step_a, step_b = (ETA * self._flat_gradient(batch) for batch in (batch_a, batch_b))
+        vector_to_parameters(start - step_a, self.module.parameters())
+        after_ab = start - step_a - ETA * self._flat_gradient(batch_b)
+        vector_to_parameters(start - step_b, self.module.parameters())
+        after_ba = start - step_b - ETA * self._flat_gradient(batch_a)
+        vector_to_parameters(start, self.module.parameters())
+        return float((after_ab - after_ba).norm() / (step_a.norm() * step_b.norm() + GUARD))
+
+    def _flat_gradient(self, examples: Examples) -> Tensor:
+        self.module.zero_grad()
+        self._loss(examples).backward()  # type: ignore[no-untyped-call]
+        return torch.cat([p.grad.flatten() for p in self.module.parameters() if p.grad is not None])
 
     def _loss(self, examples: Examples) -> Tensor:
         logits = self.module(examples)

@@ -161,6 +161,10 @@ class PlainRun(Protocol):
     def accuracy(self, examples: Examples) -> float:
         """Fraction of labels predicted, every example computed."""
 
+    def finite_difference(self, batch_a: Examples, batch_b: Examples) -> float:
+        """The commutator defect of two batches in the paper's form (arXiv 2602.16967): four gradients. Changes
+        nothing."""
+
 
 @dataclass(frozen=True)
 class Device:

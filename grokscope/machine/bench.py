@@ -35,7 +35,12 @@ QUICK_MILLISECONDS = 300.0
 MOST_CALLS = 10
 SNAPSHOTS = 4
 """That a signal of snapshots looks at"""
-PLAIN_TWINS = {"step": "plain step", "evaluation": "plain evaluation"}
+PLAIN_TWINS = {
+    "step": "plain step",
+    "evaluation": "plain evaluation",
+    "signal defect": "plain finite difference",
+    "signal finite_difference_defect": "plain finite difference",
+}
 
 Ready = Callable[[int], Callable[[], object]]
 """Makes everything ready for one call, which alone is timed"""
@@ -119,6 +124,9 @@ def time_operations(config: RunConfig, task: TaskSpec, options: Any, *, seconds:
         plain = spec.plain(model, parameters, device=session.device, optimizer=config.adamw)
         operations["plain step"] = lambda index: plain.step(data.train.take(rows(index)))
         operations["plain evaluation"] = lambda index: plain.accuracy(data.splits["test"])
+        operations["plain finite difference"] = lambda index: plain.finite_difference(
+            *(data.train.take(rows(each)) for each in (2 * index, 2 * index + 1))
+        )
     for index in range(WARM_UP_STEPS):
         operations["step"](index)
     ready: dict[str, Ready] = {name: _at_once(call) for name, call in operations.items()}

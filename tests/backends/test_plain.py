@@ -11,6 +11,7 @@ from grokscope import registry
 from grokscope.contract.backends import AdamW
 from grokscope.contract.examples import Packer
 from grokscope.contract.parameters import initial_parameters, layout
+from grokscope.geometry.commutator import finite_difference
 from grokscope.settings.config import resolve
 
 torch = pytest.importorskip("torch")
@@ -26,7 +27,7 @@ TASKS = {
 
 @pytest.mark.parametrize("case", TASKS)
 def test_packed_equals_plain(case: str) -> None:
-    """Loss and gradient of a batch with repetitions, then five optimizer steps, in float64."""
+    """Loss and gradient of a batch with repetitions, then five optimizer steps and the defect, in float64."""
     from grokscope_torch import SPEC
     from grokscope_torch.plain import PlainModules
 
@@ -52,9 +53,16 @@ def test_packed_equals_plain(case: str) -> None:
             np.testing.assert_allclose(named[name], expected, rtol=1e-9, atol=1e-13, err_msg=name)
         session.step(batch, optimizer)
         plain.step(data.train.take(rows))
+    before = {name: tensor.numpy().copy() for name, tensor in plain.module.state_dict().items()}
     trained = layout(model).unflatten(session.tonumpy(session.parameters))
     for name, tensor in plain.module.state_dict().items():
         np.testing.assert_allclose(trained[name], tensor.numpy(), rtol=1e-7, atol=1e-9, err_msg=name)
+    pair = [random.integers(len(data.train), size=24) for _ in "ab"]
+    batches = (session.prepare(packer.batch(rows)) for rows in pair)
+    sample = finite_difference(session, session.parameters, *batches, precision="float64", adaptive=False)
+    assert plain.finite_difference(*map(data.train.take, pair)) == pytest.approx(sample.defect, rel=1e-6)
+    for name, tensor in plain.module.state_dict().items():
+        np.testing.assert_array_equal(tensor.numpy(), before[name], err_msg=name)
 
 
 def test_bench_prints_every_cost() -> None:
@@ -64,7 +72,13 @@ def test_bench_prints_every_cost() -> None:
     costs = {cost["operation"]: cost for cost in json.loads(done.stdout)["costs"]}
     assert {"gradient", "step", "evaluation", "signal defect", "signal finite_difference_defect"} < set(costs)
     assert costs["gradient"]["gradients"] == 1
-    for operation, twin in (("step", "plain step"), ("evaluation", "plain evaluation")):
+    twins = {
+        "step": "plain step",
+        "evaluation": "plain evaluation",
+        "signal defect": "plain finite difference",
+        "signal finite_difference_defect": "plain finite difference",
+    }
+    for operation, twin in twins.items():
         expected = costs[operation]["milliseconds"] / costs[twin]["milliseconds"]
         assert costs[operation]["of_plain"] == pytest.approx(expected)
     assert all(cost["milliseconds"] > 0 and cost["calls"] >= 3 for cost in costs.values())
