@@ -1,14 +1,17 @@
 """PyTorch behind grokscope's protocol: CUDA, MPS and CPU.
 
-`operations` is what the contract's forward pass is made of, `session` everything around it. Importing this module
-imports no torch.
+`operations` is what the contract's forward pass is made of, `session` everything around it; `own_module` looks at
+anybody's module. Importing this module imports no torch.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from grokscope.contract.arrays import FloatArray, Precision
 from grokscope.contract.backends import AdamW, BackendSpec, Device, PlainRun, Session, Unavailable
 from grokscope.contract.models import ModelSpec
+from grokscope.contract.own_models import Adoption, ModelMode, OwnLoss, OwnModel, OwnOptimizer
 
 _INSTALL = "pip install 'grokscope[torch]'"
 
@@ -60,6 +63,25 @@ def details() -> Mapping[str, str]:
     return details()
 
 
+def recognizes(thing: Any) -> bool:
+    """Whether it is a module or an optimizer of PyTorch. Nothing is, as long as nobody has imported it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(thing, torch.nn.Module | torch.optim.Optimizer)
+
+
+def adopted(model: Any, loss: OwnLoss, *, mode: ModelMode = "as-is", upcast: bool = False) -> OwnModel:
+    """A module with its loss as a landscape. Raises `CannotProbe`."""
+    from grokscope_torch.own_module import OwnModule
+
+    return OwnModule(model, loss, mode=mode, upcast=upcast)
+
+
+def adopted_optimizer(optimizer: Any) -> OwnOptimizer:
+    from grokscope_torch.own_optimizer import TorchOptimizer
+
+    return TorchOptimizer(optimizer)
+
+
 SPEC = BackendSpec(
     name="torch",
     summary="PyTorch on CUDA, Apple's MPS, or the CPU",
@@ -68,4 +90,5 @@ SPEC = BackendSpec(
     open=open_session,
     details=details,
     plain=open_plain,
+    adoption=Adoption(recognizes, adopted, adopted_optimizer),
 )

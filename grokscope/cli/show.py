@@ -106,10 +106,10 @@ def _settings(state: "RunState") -> list[tuple[str, str]]:
     samples, every = count(setting("measure", "samples")), count(setting("measure", "every"))
     measuring = f"{value_text(setting('measure', 'estimator'))}, {samples} samples every {every} steps"
     return [
-        ("task", f"{clean(started['task'])} ({options})"),
+        ("task", clean(started["task"]) + (f" ({options})" if options else "")),
         ("model", f"{size} parameters" + (f", {sizes}" if sizes else "")),
         ("where", f"{where} on {clean(started['host'])}"),
-        ("training", f"preset {value_text(config.get('preset'))}, {training}"),
+        ("training", f"preset {value_text(config['preset'])}, {training}" if "preset" in config else training),
         ("measuring", f"{measuring}; evaluating every {count(setting('evaluate', 'every'))}"),
     ]
 

@@ -10,13 +10,16 @@ nothing heavy; only `open` may.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grokscope.contract.arrays import Array, FloatArray, Precision, Scalar, Vectors
 from grokscope.contract.examples import Batch, Examples
+
+if TYPE_CHECKING:
+    from grokscope.contract.own_models import Adoption
 
 Prepared = Any
 """A batch on the device, in whatever form the backend likes best."""
@@ -195,3 +198,5 @@ class BackendSpec:
     machine's own, 1 where it works well, 0 where it merely works. Imports no framework."""
     plain: "Callable[..., PlainRun] | None" = None
     """`plain(model, parameters, *, device, optimizer) -> PlainRun`, where the framework has a usual way to write it."""
+    adoption: "Adoption | None" = None
+    """How models that are not ours are looked at, where the framework has such."""

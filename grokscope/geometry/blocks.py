@@ -11,8 +11,8 @@ from typing import Literal
 from grokscope.contract.parameters import Layout, Parameter
 
 Weights = Literal["attention", "matrices", "all"]
-"""`attention`: WQ, WK, WV, WO of every layer. `matrices`: up and down too. `all`: embeddings and read-out too. Biases
-and norms belong to none."""
+"""`attention`: WQ, WK, WV, WO of every layer. `matrices`: up and down too, and of a model that is not ours every matrix
+of which nobody says what it is for. `all`: embeddings and read-out too. Biases and norms belong to none."""
 
 _MLP = {"linear1.weight": "up", "linear2.weight": "down"}
 
@@ -30,13 +30,10 @@ class WeightBlock:
 
 def weight_blocks(layout: Layout, weights: Weights = "matrices") -> tuple[WeightBlock, ...]:
     """The matrices of a model in the order of the flat vector."""
-    wanted = {"attention": {"attention"}, "matrices": {"attention", "mlp"}}.get(weights)
+    wanted = {"attention": {"attention"}, "matrices": {"attention", "mlp", "other"}}.get(weights)
     matrices = (parameter for parameter in layout if len(parameter.shape) == 2)
     return tuple(
-        block
-        for parameter in matrices
-        if wanted is None or (parameter.block in wanted and parameter.layer is not None)
-        for block in _blocks(parameter)
+        block for parameter in matrices if wanted is None or parameter.block in wanted for block in _blocks(parameter)
     )
 
 

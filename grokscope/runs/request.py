@@ -75,9 +75,11 @@ def _nobody(state: RunState) -> str:
     name = state.directory.name
     if state.condition == "unreadable":
         return state.problem
+    goes_on = f"`grokscope run --resume {name}` continues it"
+    if state.last.get("started", {}).get("origin") == "own loop":
+        goes_on = "the loop that trained it continues it, with resume_at="
     if state.condition == "finished":
-        ended = f"{name} has finished ({state.word}), so there is no trainer to control"
-        return f"{ended}; `grokscope run --resume {name}` continues it"
+        return f"{name} has finished ({state.word}), so there is no trainer to control; {goes_on}"
     if state.condition == "crashed":
-        return f"{name} has crashed, so there is no trainer to control; `grokscope run --resume {name}` continues it"
+        return f"{name} has crashed, so there is no trainer to control; {goes_on}"
     return f"{name} has not started yet, so there is no trainer to control"

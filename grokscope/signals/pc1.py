@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from grokscope.contract.parameters import Layout
 from grokscope.contract.signals import Number, SignalRule, SignalSpec, Subject, Vantage
+from grokscope.geometry.blocks import weight_blocks
 from grokscope.geometry.trajectory import ExpandingPC1
 
 
@@ -23,8 +24,8 @@ class PC1:
 
 
 def _open(parameters: object, subject: Subject) -> PC1:
-    if subject.layout is None:
-        raise ValueError("it needs a model's parameters by name")
+    if subject.layout is None or not weight_blocks(subject.layout):
+        raise ValueError("it needs a model with weight matrices")
     return PC1(subject.layout)
 
 

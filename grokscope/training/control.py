@@ -32,6 +32,8 @@ class Control:
         self.stopped = False
         """Whether the end was asked for"""
         self.paused = False
+        self.impossible: dict[str, str] = {}
+        """Actions that this loop cannot obey, and why"""
         self._inbox = inbox
         self._emit = emit
         self._flush = flush
@@ -76,8 +78,9 @@ class Control:
         while True:
             self._read = time.monotonic()
             for letter in self._inbox.letters():
-                if letter.command is None:
-                    self.refuse(letter, letter.trouble, step)
+                if letter.command is None or letter.command.action in self.impossible:
+                    why = "" if letter.command is None else self.impossible[letter.command.action]
+                    self.refuse(letter, why or letter.trouble, step)
                 elif letter.command.action in {"snapshot", "intervene"}:
                     yield letter
                 elif not self._obeyed(letter, letter.command, step):

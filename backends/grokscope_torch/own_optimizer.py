@@ -1,0 +1,52 @@
+"""Anybody's optimizer of PyTorch, read and never changed."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.optim import SGD, AdamW, Optimizer
+
+_SETTINGS = {"lr": "lr", "wd": "weight_decay", "epsilon": "eps", "momentum": "momentum"}
+"""Our names to those of a parameter group"""
+
+
+class TorchOptimizer:
+    """See `grokscope.contract.own_models.OwnOptimizer`."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+
+    def settings(self) -> Mapping[str, float | str]:
+        """Weight decay is that of the groups that have one."""
+        found: dict[str, float | str] = {"name": type(self._optimizer).__name__}
+        groups = self._optimizer.param_groups
+        for ours, theirs in _SETTINGS.items():
+            values = {float(group[theirs]) for group in groups if theirs in group}
+            if ours == "wd" and len(values) > 1:
+                values.discard(0.0)
+            if len(values) == 1:
+                [found[ours]] = values
+        betas = {tuple(map(float, group["betas"])) for group in groups if "betas" in group}
+        if len(betas) == 1:
+            found["beta1"], found["beta2"] = next(iter(betas))[:2]
+        return found
+
+    def decay(self) -> float | None:
+        shares = [_share(self._optimizer, group) for group in self._optimizer.param_groups]
+        known = {share for share in shares if share}
+        if None in shares or len(known) > 1:
+            return None
+        return known.pop() if known else 0.0
+
+    def after_steps(self, call: Callable[[], None]) -> Callable[[], None]:
+        handle = self._optimizer.register_step_post_hook(lambda *_: call())
+        return handle.remove
+
+
+def _share(optimizer: Optimizer, group: Mapping[str, Any]) -> float | None:
+    """lr · wd where a step multiplies the group's parameters by 1 − lr · wd beside whatever else it does."""
+    wd = float(group.get("weight_decay", 0.0))
+    decoupled = isinstance(optimizer, AdamW) or group.get("decoupled_weight_decay", False)
+    plain = isinstance(optimizer, SGD) and not group.get("momentum")
+    if wd and not (decoupled or plain):
+        return None
+    return float(group["lr"]) * wd

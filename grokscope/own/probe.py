@@ -1,0 +1,347 @@
+"""`Probe`: anybody's model measured while anybody's loop trains it, into a run directory like any other.
+
+The loop owns the training: a probe counts its steps, looks between two of them, and leaves everything as it was. It
+fails before training begins, in a sentence, or not at all: what fails later is warned of, and training goes on.
+"""
+
+import atexit
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from grokscope.contract.arrays import FloatArray
+from grokscope.contract.backends import StepOutcome
+from grokscope.contract.own_models import CannotProbe, ModelMode, OwnLoss
+from grokscope.contract.signals import Number
+from grokscope.events import Diverged, Evaluated, Event, Trained
+from grokscope.own.adoption import adopted_model, adopted_optimizer
+from grokscope.own.batches import batch_source
+from grokscope.own.evaluation import evaluations
+from grokscope.own.one_defect import ProbeWarning
+from grokscope.own.opening import opened_run, parameters_at_start, run_directory_of, started_of_loop
+from grokscope.own.options import OWN_TASK, Judgement, ProbeOptions
+from grokscope.own.reports import as_number, scores_by_split
+from grokscope.own.vantage import OwnObserver, ProbedRun
+from grokscope.runs.log import RunUnwritable
+from grokscope.training.observation import descriptions
+from grokscope.training.recorder import Status
+
+_NO_STOP = "nothing in this loop could obey: it would have to call probe.step(), which returns False then"
+_NO_LEVERS = "interventions act in grokscope's own trainer alone"
+
+
+class Probe:
+    """Measures a model in somebody's own loop.
+
+    As a context manager, with an optimizer of PyTorch, it needs no line in the loop. Else the loop calls `step` behind
+    every optimizer step. A run that is not left through the block is ended by `finish`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: OwnLoss,
+        batches: Any,
+        *,
+        run: str | os.PathLike[str] | None = None,
+        optimizer: Any = None,
+        every: int = 100,
+        samples: int = 5,
+        baseline_samples: int = 15,
+        evaluate: Mapping[str, Any] | None = None,
+        signals: Sequence[str] = (),
+        metric: str = "accuracy",
+        threshold: float = 0.98,
+        consecutive: int = 3,
+        mode: ModelMode = "as-is",
+        upcast: bool = False,
+        batch_size: int | None = None,
+        seed: int = 0,
+        steps: int | None = None,
+        snapshot_every: int = 0,
+        blocks: bool = False,
+        task: str = OWN_TASK,
+        facts: Mapping[str, int | float | str] | None = None,
+        bank: str | os.PathLike[str] = "",
+        resume_at: int | None = None,
+        on_error: Literal["warn", "raise"] = "warn",
+    ) -> None:
+        """Try a measurement, open the run directory, and record where training begins.
+
+        - `model`: a PyTorch or MLX module. `loss(model, batch)` returns a scalar.
+        - `batches`: a DataLoader, a data set, tensors (one, a tuple or a mapping), or a function of a NumPy generator
+          that returns a batch. Rows are drawn with replacement from a stream of the probe's own, which `seed` names;
+          `batch_size` of them, else as many as the loader's batches have, else 512.
+        - `run`: the run directory; a bare name stands in the folder `runs`.
+        - `optimizer`: whose steps are counted in the block (PyTorch), and whose lr and weight decay are read.
+        - `every`: steps between records. `samples`, `baseline_samples`: pairs of batches of a measurement, and of the
+          one at step 0.
+        - `evaluate`: splits by name, each a DataLoader, data set or tensors, or a function of the model that returns
+          the metric or a mapping of scores (`loss`, `accuracy`, …). They are scored in evaluation mode.
+        - `signals`: what is looked at beside what every run records, each as NAME[:parameter=value,…].
+        - `metric`, `threshold`, `consecutive`: the model has grokked where the metric of the split `test` is at least
+          `threshold` for so many records in a row.
+        - `mode`: measure the model as it is, or in `train` or `eval` mode. `upcast`: measure a float32 copy of a model
+          in half precision.
+        - `steps`: how many the loop will take. With them a forecast is made, from the table `bank` or the one that is
+          shipped for `task`. `facts`: settings of the run by dotted key, such as `model.width`, for the forecast.
+        - `snapshot_every`: steps between snapshots of the parameters; 0: none but those asked for.
+        - `blocks`: measure shares of the commutator by kind of parameter too.
+        - `resume_at`: the step at which the loop goes on, from a checkpoint of its own; the run's log is cut to it.
+        - `on_error`: `raise` lets a probe that fails take the loop down.
+
+        Raises `CannotProbe`, a `ValueError`, before training begins; warns (`ProbeWarning`) where the loss is random.
+        """
+        judged = Judgement(metric, threshold, consecutive)
+        self._options = ProbeOptions(
+            every=every, samples=samples, baseline_samples=baseline_samples, signals=tuple(signals), judged=judged,
+            seed=seed, steps=steps, snapshot_every=snapshot_every, blocks=blocks, task=task, facts=facts or {},
+            bank=str(bank),
+        )  # fmt: skip
+        self._model = adopted_model(model, loss, mode=mode, upcast=upcast)
+        self._optimizer = None if optimizer is None else adopted_optimizer(optimizer)
+        self._splits = evaluations(evaluate or {}, self._model, metric)
+        self.directory = run_directory_of(run, task)
+        """Where the run stands"""
+        self.steps_taken = resume_at or 0
+        """Optimizer steps of the loop so far"""
+        self._probed = ProbedRun(
+            model=self._model, source=batch_source(batches, self._model, batch_size), seed=seed, pairs=samples,
+            baseline_pairs=baseline_samples, snapshots=self.directory.snapshots, snapshot_every=snapshot_every,
+            facts=facts or {}, start=self._start_parameters, decay_time=lambda: self._decay_time,
+        )  # fmt: skip
+        self._on_error = on_error
+        self._decay_time: Number = 0.0 if self._decay() is not None else None
+        self._outcome: StepOutcome | None = None
+        self._recorded: int | None = resume_at or None
+        self._diverged = self._off = False
+        self._unhook: Callable[[], None] | None = None
+        self._start: FloatArray | None = None
+        remarks = self._tried()
+        self._open(resume_at)
+        for remark in remarks:
+            warnings.warn(remark, ProbeWarning, stacklevel=2)
+        self._recorder.warn(self.steps_taken, remarks)
+        if not resume_at:
+            self._start = self._parameters()
+            self._safely(self._record)
+
+    def _tried(self) -> Sequence[str]:
+        """What a person should know before training begins. Raises `CannotProbe`."""
+        with self._model.looking():
+            try:
+                batch_a, batch_b = self._probed.pair(0, 0)
+            except CannotProbe:
+                raise
+            except Exception as problem:  # the user's own data: whatever it raises, training has not begun
+                raise CannotProbe(f"batches= gave no batch: {type(problem).__name__}: {problem}") from problem
+            return self._model.objections(batch_a, batch_b)
+
+    def _open(self, resume_at: int | None) -> None:
+        """Open the run directory as its one writer. Raises `CannotProbe`."""
+        options, opened = self._options, self._options.opened(self._model)
+        settings = {} if self._optimizer is None else self._optimizer.settings()
+        config = options.config(self._probed.source.batch_size, settings)
+        started = started_of_loop(self._model, config, options.judged, descriptions(opened), resume_at)
+        run = opened_run(self.directory, started, resume_at)
+        self._recorder, self._closing, self._process = run.recorder, run.closing, os.getpid()
+        self._recorder.control.impossible |= {"stop": _NO_STOP, "intervene": _NO_LEVERS}
+        self._observer = OwnObserver(opened, options.judged.metric, self._probed, blocks=options.blocks)
+        for event in self._recorder.earlier():
+            self._observer.see(event)
+        self._recorder.listeners.append(self._observer.see)
+        self._decay_time = self._decay_time_so_far()
+        atexit.register(self._left)
+
+    # --- the loop's side --------------------------------------------------------------------------------------------
+
+    def step(self, loss: Any = None, *, gradient_norm: Any = None, **scores: Any) -> bool:
+        """Tell the probe that an optimizer step was taken; returns False when somebody asked the run to stop.
+
+        `loss`: of the step's batch; `gradient_norm`: of its gradient, before clipping. `scores`: what the loop has
+        evaluated itself, as `test_accuracy=0.9`, `train_loss=0.1`. All of these may be scalars of the framework, and
+        are read where they are recorded alone. Where the block counts the optimizer's steps, nothing is counted here.
+        """
+        self._recorder.control.impossible.pop("stop", None)
+        if self._unhook is None:
+            self.steps_taken += 1
+            self._decay_time = self._decayed()
+        self._safely(lambda: self._tell(loss, gradient_norm, scores))
+        if self._unhook is None:
+            self._between()
+        return not self._recorder.control.stopped
+
+    def __enter__(self) -> Self:
+        """Count the optimizer's steps, where the framework tells of them; else the loop calls `step`."""
+        if self._optimizer is not None:
+            self._unhook = self._optimizer.after_steps(self._hooked)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish(None if kind is None else "interrupted")
+
+    def finish(self, status: Status | None = None) -> None:
+        """End the run: record where training has come to, and let the run directory go. Again changes nothing.
+
+        `status`: how it ended; else `completed`, `stopped` where that was asked for, `diverged` where the loss was not
+        finite.
+        """
+        if self._unhook is not None:
+            self._unhook()
+            self._unhook = None
+        atexit.unregister(self._left)
+        if not self._off:
+            if status is None:
+                self._safely(self._record_if_new)
+            self._safely(lambda: self._recorder.finish(self.steps_taken, status or self._ended(), self._parameters()))
+        self._off = True
+        self._closing.close()
+
+    def _ended(self) -> Status:
+        if self._diverged:
+            return "diverged"
+        return "stopped" if self._recorder.control.stopped else "completed"
+
+    def _left(self) -> None:
+        """The process ends, and nobody has ended the run."""
+        if os.getpid() == self._process:
+            enough = self._options.steps is not None and self.steps_taken >= self._options.steps
+            self.finish(None if enough else "interrupted")
+
+    def _hooked(self) -> None:
+        self.steps_taken += 1
+        self._decay_time = self._decayed()
+        self._between()
+
+    def _between(self) -> None:
+        """What is due between two steps of the loop."""
+        if not self._off and self.steps_taken % self._options.every == 0:
+            self._safely(self._record)
+        elif not self._off and self._options.snapshot_every and self.steps_taken % self._options.snapshot_every == 0:
+            self._safely(lambda: self._look(self._snapshotted()))
+        self._safely(self._obey)
+
+    # --- what is recorded -------------------------------------------------------------------------------------------
+
+    def _record_if_new(self) -> None:
+        if self._recorded != self.steps_taken:
+            self._record()
+
+    def _record(self) -> None:
+        """Everything that is due at this step."""
+        self._recorded = self.steps_taken
+        self._look(self._events())
+        forecast = self._recorder.forecast.changed(None)
+        if forecast is not None:
+            self._recorder.emit(forecast)
+
+    def _look(self, events: Iterator[Event]) -> None:
+        """Record what is seen, without a trace in the loop."""
+        with self._model.looking():
+            try:
+                for event in events:
+                    self._recorder.emit(event)
+            finally:
+                self._observer.forget()
+
+    def _events(self) -> Iterator[Event]:
+        step, outcome, observer = self.steps_taken, self._outcome, self._observer
+        yield from observer.measured(step, outcome)
+        if self._splits:
+            yield self._evaluated()
+        yield from observer.looked_at(step, outcome)
+        if self._options.snapshot_every and step % self._options.snapshot_every == 0:
+            yield from self._snapshotted()
+        yield from observer.recorded(step, outcome)
+
+    def _evaluated(self) -> Evaluated:
+        began = self._recorder.seconds
+        scores: dict[str, Any] = {split: evaluation() for split, evaluation in self._splits.items()}
+        return Evaluated(step=self.steps_taken, seconds=self._recorder.seconds - began, **scores)
+
+    def _snapshotted(self) -> Iterator[Event]:
+        vector = self._model.tonumpy(self._model.theta)
+        yield self._recorder.snapshot(self.steps_taken, self._model.layout, vector)
+        yield from self._observer.snapshotted(self.steps_taken, self._outcome)
+
+    def _tell(self, loss: Any, gradient_norm: Any, scores: Mapping[str, Any]) -> None:
+        """Record what the loop says of itself: scores whenever they come, the loss where a record is due."""
+        if self._off:
+            return
+        step = self.steps_taken
+        self._outcome = None if loss is None or gradient_norm is None else StepOutcome(loss, gradient_norm)
+        if loss is not None and step % self._options.every == 0:
+            self._recorder.emit(self._trained(as_number(loss, "loss"), gradient_norm))
+        if scores:
+            self._recorder.emit(Evaluated(step=step, seconds=0.0, **scores_by_split(scores)))
+
+    def _trained(self, loss: float, gradient_norm: Any) -> Trained:
+        settings = {} if self._optimizer is None else self._optimizer.settings()
+        lr = settings.get("lr")
+        if not math.isfinite(loss) and not self._diverged:
+            self._diverged = True
+            self._recorder.emit(Diverged(step=self.steps_taken, reason=f"loss is {loss}"))
+        return Trained(
+            step=self.steps_taken,
+            loss=loss,
+            lr=None if lr is None else float(lr),
+            gradient_norm=None if gradient_norm is None else as_number(gradient_norm, "gradient_norm"),
+            clipped=False,
+            steps_per_second=None,
+            tokens_per_second=None,
+        )
+
+    def _obey(self) -> None:
+        """What somebody asks of the run: pausing waits here."""
+        if self._off:
+            return
+        for letter in self._recorder.control.commands(self.steps_taken):
+            vector = self._parameters()
+            answer = self._recorder.snapshot(self.steps_taken, self._model.layout, vector, "control")
+            self._recorder.emit(answer.model_copy(update={"command": letter.name}))
+
+    # --- what is known ----------------------------------------------------------------------------------------------
+
+    def _parameters(self) -> FloatArray:
+        with self._model.looking():
+            return self._model.tonumpy(self._model.theta)
+
+    def _start_parameters(self) -> FloatArray:
+        if self._start is None:
+            self._start = parameters_at_start(self.directory, self._model.layout)
+        return self._start
+
+    def _decay(self) -> Number:
+        return None if self._optimizer is None else self._optimizer.decay()
+
+    def _decayed(self) -> Number:
+        share = self._decay()
+        return None if share is None or self._decay_time is None else self._decay_time + share
+
+    def _decay_time_so_far(self) -> Number:
+        """Of a run that goes on: what stands in its log, and as much a step as now from there on."""
+        steps, values = self._observer.series("decay_time")
+        share = self._decay()
+        if share is None or not len(steps):
+            return None if share is None else share * self.steps_taken
+        return float(values[-1]) + share * (self.steps_taken - int(steps[-1]))
+
+    # --- when something fails ---------------------------------------------------------------------------------------
+
+    def _safely(self, act: Callable[[], None]) -> None:
+        """Do it; what fails is warned of, and training goes on."""
+        try:
+            act()
+        except Exception as problem:
+            if self._on_error == "raise":
+                raise
+            reason = f"the probe failed at step {self.steps_taken:,}: {str(problem) or type(problem).__name__}"
+            self._off = self._off or isinstance(problem, RunUnwritable)
+            if not self._off:
+                self._recorder.warn(self.steps_taken, [reason])
+            warnings.warn(f"{reason}; training goes on", ProbeWarning, stacklevel=2)
