@@ -15,7 +15,7 @@ from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, Step
 from grokscope.contract.examples import Batch
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
-from grokscope.contract.plans import EXACT, FEW_SHAPES, Plan, placed, plan
+from grokscope.contract.plans import EXACT, FEW_SHAPES, ForwardPlan, forward_plan, on_device
 from grokscope.contract.transformer import Transformer
 from grokscope_mlx import operations
 
@@ -70,15 +70,15 @@ class MLXSession:
     def concatenate(self, pieces: Sequence[mx.array]) -> mx.array:
         return mx.concatenate(list(pieces))
 
-    def prepare(self, batch: Batch) -> Plan:
-        return placed(plan(batch, self._model, FEW_SHAPES if self._compiles else EXACT), self._placed)
+    def prepare(self, batch: Batch) -> ForwardPlan:
+        return on_device(forward_plan(batch, self._model, FEW_SHAPES if self._compiles else EXACT), self._placed)
 
-    def gradient(self, theta: mx.array, batch: Plan) -> tuple[mx.array, mx.array]:
+    def gradient(self, theta: mx.array, batch: ForwardPlan) -> tuple[mx.array, mx.array]:
         loss, gradient = mx.value_and_grad(self._loss)(theta, batch)
         _start(loss, gradient)
         return loss, gradient
 
-    def hessian_vector_product(self, theta: mx.array, batch: Plan, vector: mx.array) -> mx.array:
+    def hessian_vector_product(self, theta: mx.array, batch: ForwardPlan, vector: mx.array) -> mx.array:
         """Reverse over reverse: forward-mode does not pass the scatter that an embedding's gradient is."""
 
         def along(point: mx.array) -> mx.array:
@@ -89,7 +89,7 @@ class MLXSession:
         _start(product)
         return product
 
-    def bracket(self, theta: mx.array, batch_a: Plan, batch_b: Plan) -> Bracket:
+    def bracket(self, theta: mx.array, batch_a: ForwardPlan, batch_b: ForwardPlan) -> Bracket:
         """One graph: the derivatives of g_B(θ_B)·[g_A] + g_A(θ_A)·[g_B], brackets held fixed, are H_B g_A by θ_B and
         H_A g_B by θ_A, and neither gradient is computed twice."""
 
@@ -102,8 +102,8 @@ class MLXSession:
         _start(gradient_a, gradient_b, product_b, product_a)
         return Bracket(gradient_a, gradient_b, product_b, product_a)
 
-    def predict(self, theta: mx.array, batch: Plan, *, details: bool = False) -> Prediction:
-        losses, logits, representations = self._transformer.answers(theta, batch)
+    def predict(self, theta: mx.array, batch: ForwardPlan, *, details: bool = False) -> Prediction:
+        losses, logits, representations = self._transformer.forward(theta, batch)
         classes = mx.argmax(logits, axis=1)
         count = mx.sum(batch.weights > 0)
         mx.eval(losses, classes, count)
@@ -114,7 +114,7 @@ class MLXSession:
         representations = operations.take(representations, batch.reads)
         return prediction._replace(logits=self.tonumpy(logits)[own], representations=self.tonumpy(representations)[own])
 
-    def step(self, batch: Plan, optimizer: AdamW) -> StepOutcome:
+    def step(self, batch: ForwardPlan, optimizer: AdamW) -> StepOutcome:
         state, loss, norm = self._stepped(self._moving, self._numbers(optimizer), batch)
         self._advance(state, loss, norm)
         return StepOutcome(loss, norm)
@@ -140,8 +140,8 @@ class MLXSession:
     def synchronize(self) -> None:
         mx.synchronize()
 
-    def _loss(self, theta: mx.array, batch: Plan) -> mx.array:
-        losses = self._transformer.answers(theta, batch).losses
+    def _loss(self, theta: mx.array, batch: ForwardPlan) -> mx.array:
+        losses = self._transformer.forward(theta, batch).losses
         loss: mx.array = losses @ batch.weights.astype(losses.dtype)
         return loss
 
@@ -150,7 +150,9 @@ class MLXSession:
             return mx.array(values, dtype=mx.float32 if self.device == "gpu" else mx.float64)
         return mx.array(values if values.dtype == np.bool_ else values.astype(np.int32))
 
-    def _step_of(self, moving: Moving, numbers: Sequence[mx.array], batch: Plan) -> tuple[Moving, mx.array, mx.array]:
+    def _step_of(
+        self, moving: Moving, numbers: Sequence[mx.array], batch: ForwardPlan
+    ) -> tuple[Moving, mx.array, mx.array]:
         loss, gradient = mx.value_and_grad(self._loss)(moving.theta, batch)
         moved, norm = descended(moving, numbers, gradient)
         return moved, loss, norm

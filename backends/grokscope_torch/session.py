@@ -14,7 +14,7 @@ from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, Step
 from grokscope.contract.examples import Batch
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
-from grokscope.contract.plans import Plan, placed, plan
+from grokscope.contract.plans import ForwardPlan, forward_plan, on_device
 from grokscope.contract.transformer import Transformer
 from grokscope_torch import operations
 
@@ -60,20 +60,20 @@ class TorchSession:
     def concatenate(self, pieces: Sequence[Tensor]) -> Tensor:
         return torch.cat(list(pieces))
 
-    def prepare(self, batch: Batch) -> Plan:
-        return placed(plan(batch, self._model), self._placed)
+    def prepare(self, batch: Batch) -> ForwardPlan:
+        return on_device(forward_plan(batch, self._model), self._placed)
 
-    def gradient(self, theta: Tensor, batch: Plan) -> tuple[Tensor, Tensor]:
+    def gradient(self, theta: Tensor, batch: ForwardPlan) -> tuple[Tensor, Tensor]:
         point = theta.detach().requires_grad_()
         loss = self._loss(point, batch)
         return loss.detach(), torch.autograd.grad(loss, point)[0]
 
-    def hessian_vector_product(self, theta: Tensor, batch: Plan, vector: Tensor) -> Tensor:
+    def hessian_vector_product(self, theta: Tensor, batch: ForwardPlan, vector: Tensor) -> Tensor:
         point = theta.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(self._loss(point, batch), point, create_graph=True)
         return torch.autograd.grad(gradient @ vector, point)[0]
 
-    def bracket(self, theta: Tensor, batch_a: Plan, batch_b: Plan) -> Bracket:
+    def bracket(self, theta: Tensor, batch_a: ForwardPlan, batch_b: ForwardPlan) -> Bracket:
         """Both gradients keep their graphs: the products repeat neither a forward nor a backward pass."""
         point = theta.detach().requires_grad_()
         (gradient_a,) = torch.autograd.grad(self._loss(point, batch_a), point, create_graph=True)
@@ -83,16 +83,16 @@ class TorchSession:
         (product_a,) = torch.autograd.grad(gradient_a @ detached_b, point)
         return Bracket(detached_a, detached_b, product_b, product_a)
 
-    def predict(self, theta: Tensor, batch: Plan, *, details: bool = False) -> Prediction:
+    def predict(self, theta: Tensor, batch: ForwardPlan, *, details: bool = False) -> Prediction:
         with torch.inference_mode():
-            losses, logits, representations = self._transformer.answers(theta, batch)
+            losses, logits, representations = self._transformer.forward(theta, batch)
             prediction = Prediction(self.tonumpy(losses), logits.argmax(dim=1).cpu().numpy())
             if not details:
                 return prediction
             representations = operations.take(representations, batch.reads)
             return prediction._replace(logits=self.tonumpy(logits), representations=self.tonumpy(representations))
 
-    def step(self, batch: Plan, optimizer: AdamW) -> StepOutcome:
+    def step(self, batch: ForwardPlan, optimizer: AdamW) -> StepOutcome:
         loss = self._loss(self._theta, batch)
         (gradient,) = torch.autograd.grad(loss, self._theta)
         return StepOutcome(loss.detach(), self._descend(gradient, optimizer))
@@ -127,8 +127,8 @@ class TorchSession:
         elif self._where.type == "mps":
             torch.mps.synchronize()
 
-    def _loss(self, theta: Tensor, batch: Plan) -> Tensor:
-        losses = self._transformer.answers(theta, batch).losses
+    def _loss(self, theta: Tensor, batch: ForwardPlan) -> Tensor:
+        losses = self._transformer.forward(theta, batch).losses
         loss: Tensor = losses @ batch.weights.to(losses.dtype)
         return loss
 

@@ -39,7 +39,7 @@ FEW_SHAPES = Multiples(blocks=8, keys=16, letters=64, reads=256)
 
 
 class Attention(NamedTuple):
-    """Who attends to whom in one layer. Arrays are NumPy's here, and a backend's own once they are `placed`."""
+    """Who attends to whom in one layer. Arrays are NumPy's here, and a backend's own once they are `on_device`."""
 
     rows: Any
     """[blocks * queries]: rows of the layer's input that ask, block by block; None where all do, in their order"""
@@ -63,7 +63,7 @@ class Stack(NamedTuple):
     """To the memory, in each layer of a decoder; empty elsewhere"""
 
 
-class Plan(NamedTuple):
+class ForwardPlan(NamedTuple):
     """All that a forward pass needs beside the parameters."""
 
     source: Stack
@@ -78,7 +78,7 @@ class Plan(NamedTuple):
     """[reads], sum 1"""
 
 
-def plan(batch: Batch, model: ModelSpec, multiples: Multiples = EXACT) -> Plan:
+def forward_plan(batch: Batch, model: ModelSpec, multiples: Multiples = EXACT) -> ForwardPlan:
     """The plan of a packed batch. The batch's own reads come first, and they alone have weight."""
     read = batch.outputs
     if batch.target is None:
@@ -89,10 +89,10 @@ def plan(batch: Batch, model: ModelSpec, multiples: Multiples = EXACT) -> Plan:
         target = _stack(batch.target, model, read, multiples, causal=True)._replace(cross=cross)
     size = _rounded(len(batch.reads), multiples.reads)
     reads, labels, weights = (_filled(part, size) for part in (batch.reads, batch.labels, batch.weights))
-    return Plan(source, target, reads, labels, labels[:, None] == np.arange(model.classes), weights)
+    return ForwardPlan(source, target, reads, labels, labels[:, None] == np.arange(model.classes), weights)
 
 
-def placed(value: T, place: Callable[[NDArray[Any]], Any]) -> T:
+def on_device(value: T, place: Callable[[NDArray[Any]], Any]) -> T:
     """A plan with every array on a device; an array that stands in it twice is placed once."""
     done: dict[int, Any] = {}
 
@@ -106,8 +106,8 @@ def placed(value: T, place: Callable[[NDArray[Any]], Any]) -> T:
             return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
         return part
 
-    placed_value: T = each(value)
-    return placed_value
+    moved: T = each(value)
+    return moved
 
 
 # --- blocks -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
-from grokscope.contract.plans import Attention, Plan, Stack
+from grokscope.contract.plans import Attention, ForwardPlan, Stack
 
 Tensor = Any
 """An array of a backend, of any number of dimensions. It has `+ * /`, indices and slices, and `shape`."""
@@ -64,7 +64,7 @@ class Operations(Protocol):
         """One entry of each row; [n, d], [n] -> [n]"""
 
 
-class Answers(NamedTuple):
+class ForwardPass(NamedTuple):
     """What a forward pass says."""
 
     losses: Tensor
@@ -83,7 +83,7 @@ class Transformer:
         self.operations = operations
         self._pieces = _pieces(model)
 
-    def answers(self, theta: Tensor, plan: Plan) -> Answers:
+    def forward(self, theta: Tensor, plan: ForwardPlan) -> ForwardPass:
         """All that can be said of a batch at `theta` [size]."""
         operations = self.operations
         weights = self._unpacked(theta)
@@ -99,7 +99,7 @@ class Transformer:
             nodes = self._norm(weights, "transformer.decoder.norm", nodes)
         representations = self._norm(weights, "ln", nodes)
         logits = operations.take(self._linear(weights, "head", representations), plan.reads)
-        return Answers(cross_entropy(operations, logits, plan.labels, plan.is_label), logits, representations)
+        return ForwardPass(cross_entropy(operations, logits, plan.labels, plan.is_label), logits, representations)
 
     def _unpacked(self, theta: Tensor) -> dict[str, Tensor]:
         names, shapes, sizes = self._pieces

@@ -231,7 +231,7 @@ def attention(q: Variable, k: Variable, v: Variable, heads: int, visible: NDArra
     return q.tape.record(join(weights @ values), (q, k, v), pullback)
 
 
-def cross_entropy(logits: Variable, labels: Ints, weights: Numbers) -> tuple[Variable, Numbers]:
+def weighted_cross_entropy(logits: Variable, labels: Ints, weights: Numbers) -> tuple[Variable, Numbers]:
     """The weighted sum of the losses, and the losses [reads].
 
     In margin form, log(1 + Σ_{j≠y} exp(z_j − z_y)): no difference of nearly equal numbers, however small the loss.
@@ -255,7 +255,7 @@ def cross_entropy(logits: Variable, labels: Ints, weights: Numbers) -> tuple[Var
 # --- the transformer --------------------------------------------------------------------------------------------------
 
 
-class Transformer:
+class ReferenceTransformer:
     """One forward pass on padded rectangles."""
 
     def __init__(self, model: ModelSpec, tensors: Mapping[str, Variable]) -> None:
@@ -348,14 +348,14 @@ def forward(model: ModelSpec, where: Layout, theta: Numbers, batch: PaddedBatch)
     """Everything between the parameters `theta` [size] and their loss."""
     tape = Tape()
     tensors = {name: Variable(value, tape) for name, value in where.unflatten(theta).items()}
-    transformer = Transformer(model, tensors)
+    transformer = ReferenceTransformer(model, tensors)
     everywhere = transformer.representations(batch)
     flat = tape.record(
         everywhere.value.reshape(-1, model.width), (everywhere,), lambda g: (g.reshape(everywhere.value.shape),)
     )
     representations = gather(flat, batch.reads)
     logits = transformer.linear("head", representations)
-    loss, losses = cross_entropy(logits, batch.labels, batch.weights.astype(theta.real.dtype))
+    loss, losses = weighted_cross_entropy(logits, batch.labels, batch.weights.astype(theta.real.dtype))
     return Forward(tensors, representations, logits, losses, loss)
 
 

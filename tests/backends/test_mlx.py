@@ -13,7 +13,7 @@ import pytest
 from grokscope import registry
 from grokscope.contract.backends import AdamW, Unavailable
 from grokscope.contract.examples import Packer
-from grokscope.contract.plans import EXACT, FEW_SHAPES, placed, plan
+from grokscope.contract.plans import EXACT, FEW_SHAPES, forward_plan, on_device
 from grokscope.testing.backends import CASES, ModelCase
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -153,7 +153,7 @@ def _opened(case: ModelCase) -> Any:
 def test_few_shapes_change_no_number(case: ModelCase, mx: Any) -> None:
     session = _opened(case)
     batch = Packer(case.examples, case.model).batch(case.batch("a"))
-    exact, rounded = (placed(plan(batch, case.model, each), session._placed) for each in (EXACT, FEW_SHAPES))
+    exact, rounded = (on_device(forward_plan(batch, case.model, each), session._placed) for each in (EXACT, FEW_SHAPES))
     assert rounded.labels.size == 256
     expected_loss, expected = session.gradient(session.parameters, exact)
     loss, gradient = session.gradient(session.parameters, rounded)

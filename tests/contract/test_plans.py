@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from grokscope.contract.examples import IGNORED, Batch, Examples, Packer
 from grokscope.contract.models import ModelSpec
-from grokscope.contract.plans import EXACT, FEW_SHAPES, Multiples, Plan, Stack, placed, plan
+from grokscope.contract.plans import EXACT, FEW_SHAPES, ForwardPlan, Multiples, Stack, forward_plan, on_device
 from grokscope.testing.backends import CASES
 from grokscope_modular import SPEC as MODULAR
 
@@ -93,7 +93,7 @@ def through(symbols: Symbols, stack: Stack, memory: Sequence[int] | None) -> lis
     return table
 
 
-def planned(symbols: Symbols, made: Plan) -> dict[tuple[int, int], float]:
+def planned(symbols: Symbols, made: ForwardPlan) -> dict[tuple[int, int], float]:
     """The weight of each (value, label)."""
     memory = through(symbols, made.source, None)
     answers = memory if made.target is None else through(symbols, made.target, memory)
@@ -114,7 +114,7 @@ def test_a_plan_is_attention_by_definition(
 ) -> None:
     model, examples = replace(task[0], layers=layers), task[1]
     rows = [row % len(examples) for row in drawn]
-    made = plan(Packer(examples, model).batch(np.array(rows)), model, multiples)
+    made = forward_plan(Packer(examples, model).batch(np.array(rows)), model, multiples)
     symbols = Symbols()
     expected = defined(symbols, model, examples, rows)
     shares = {pair: count / expected.total() for pair, count in expected.items()}
@@ -136,7 +136,7 @@ def long_decoder(count: int = 40) -> tuple[ModelSpec, Batch]:
 def test_blocks_of_a_tree_gather_what_they_see_and_little_else() -> None:
     """Nobody asks twice, though nodes stand in many sequences; a block sees itself and the path to its first node."""
     model, batch = long_decoder()
-    made = plan(batch, model)
+    made = forward_plan(batch, model)
     nodes, attention = len(batch.last.tokens), made.source.layers[1]
     asking = attention.hidden.shape[0] * attention.hidden.shape[2]
     assert attention.rows is None
@@ -148,7 +148,7 @@ def test_blocks_of_a_tree_gather_what_they_see_and_little_else() -> None:
 
 def test_each_letter_is_projected_once() -> None:
     model, batch = long_decoder()
-    stack = plan(batch, model).source
+    stack = forward_plan(batch, model).source
     assert len(set(zip(stack.tokens, stack.positions, strict=True))) == len(stack.tokens) <= 2 * 24
     assert len(stack.layers[0].rows) > 4 * len(stack.tokens)
 
@@ -157,7 +157,7 @@ def test_equal_sequences_need_no_gather() -> None:
     """Modular arithmetic: one block a sequence; the last layer answers for the first position alone."""
     data = MODULAR.load(MODULAR.options(modulus=23), 0)
     model = replace(data.model, layers=3)
-    first, middle, last = plan(Packer(data.train, model).batch(np.arange(40)), model).source.layers
+    first, middle, last = forward_plan(Packer(data.train, model).batch(np.arange(40)), model).source.layers
     assert (middle.rows, middle.keys, middle.hidden) == (None, None, None)
     assert {layer.blocks for layer in (first, middle, last)} == {40}
     assert (last.rows == 2 * np.arange(40)).all()
@@ -172,16 +172,18 @@ def test_few_shapes_are_few() -> None:
         batch = packer.batch(np.random.default_rng(seed).integers(0, 20, 24))
         for multiples, found in shapes.items():
             sizes: list[tuple[int, ...]] = []
-            placed(plan(batch, case.model, multiples), lambda values, sizes=sizes: sizes.append(values.shape))
+            on_device(
+                forward_plan(batch, case.model, multiples), lambda values, sizes=sizes: sizes.append(values.shape)
+            )
             found.add(tuple(sizes))
     assert len(shapes[FEW_SHAPES]) <= 2 < len(shapes[EXACT])
 
 
 def test_an_array_is_placed_once() -> None:
     model, batch = long_decoder()
-    made = plan(batch, replace(model, layers=5))
+    made = forward_plan(batch, replace(model, layers=5))
     moved = []
-    copy = placed(made, lambda values: moved.append(values) or values.copy())
+    copy = on_device(made, lambda values: moved.append(values) or values.copy())
     assert len({id(values) for values in moved}) == len(moved)
     assert copy.source.layers[1].keys is copy.source.layers[3].keys
     assert copy.source.layers[1].keys is not made.source.layers[1].keys

@@ -58,7 +58,7 @@ def point() -> Point:
     start = Point(initial_parameters(MODEL, seed=3), _all_pairs())
     session = start.opened("float64")
     batch = session.prepare(Packer(start.examples, MODEL).batch(np.arange(len(start.examples))))
-    logits = session._transformer.answers(session.parameters, batch).logits
+    logits = session._transformer.forward(session.parameters, batch).logits
     ordered = logits.sort(dim=1).values
     margins = (ordered[:, -1] - ordered[:, -2]).numpy()
     surest = np.argsort(margins)[len(margins) // 2 :]
@@ -88,7 +88,7 @@ def gradient_error(found: Any, true: Any) -> float:
 def usual_gradient(session: Any, batch: Any) -> Any:
     """The gradient as `torch.nn.functional.cross_entropy` gives it, through the same network."""
     theta = session.parameters.clone().requires_grad_()
-    logits = session._transformer.answers(theta, batch).logits
+    logits = session._transformer.forward(theta, batch).logits
     losses = torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none")
     return torch.autograd.grad(losses @ batch.weights.to(losses.dtype), theta)[0]
 
