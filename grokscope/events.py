@@ -222,20 +222,49 @@ class Interval(EventPart):
     high: Number
 
 
-class Forecast(Event):
-    """A projected grok step, or why there is none. The step and its interval hold if the run groks at all."""
+class Refusable(EventPart):
+    abstained: str | None = Field(None, description="why there is no answer, for a person")
+    refusal: str | None = Field(None, description="the same as a name, such as not-yet or outside-bank")
 
-    event: Literal["forecast"] = "forecast"
-    probability: Number = Field(None, description="of grokking within the budget")
-    law: str | None = Field(None, description="the one that had the smallest error at this stage in the bank")
+
+class ChanceSaid(Refusable):
+    """Whether: a probability, or why there is none."""
+
+    probability: Number = None
+    base_rate: Number = Field(None, description="share of the bank's runs that were no further by then and came to it")
+
+
+class WhenSaid(Refusable):
+    """When, if the run groks at all: a grok step, or why there is none."""
+
     grok_step: Number = None
     interval: Interval | None = None
     no_interval: str | None = Field(None, description="why there is a grok step without an interval")
     lead_steps: Number = None
     lead_seconds: Number = None
-    abstained: str | None = Field(None, description="why no projection is made")
-    stage: str | None = Field(None, description="learning, memorized, turned, rising or close")
-    candidates: dict[str, Number] = Field(default_factory=dict, description="grok steps by every law that speaks")
+    law: str | None = Field(None, description="what the grok step goes by: elasticity, or lr·wd alone")
+
+
+class BankSaid(EventPart):
+    name: str
+    digest: str = Field(description="SHA-256 of the bank's tables")
+    runs: int = Field(description="that the answers rest on: untreated, settled, and not of this configuration")
+
+
+class Forecast(Event):
+    """Three questions, each with an answer or a reason why there is none."""
+
+    event: Literal["forecast"] = "forecast"
+    generalizes: ChanceSaid = Field(
+        default_factory=ChanceSaid, description="whether test accuracy passes chance + (1 - chance) / 2, ever"
+    )
+    reaches: ChanceSaid = Field(default_factory=ChanceSaid, description="whether the run groks within its budget")
+    when: WhenSaid = Field(default_factory=WhenSaid)
+    basis: str | None = Field(None, description="what the answers rest on")
+    not_before_step: int | None = Field(None, description="until then nothing can be known of whether")
+    decay_time: Number = Field(None, description="lr · wd · step")
+    bank: BankSaid | None = None
+    rivals: dict[str, Number] = Field(default_factory=dict, description="grok steps by what is free")
 
 
 class Intervened(Event):

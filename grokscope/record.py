@@ -143,7 +143,7 @@ class RecordedRun:
         from grokscope.warning.trajectory import trajectory_of
 
         trajectory = trajectory_of(self.directory)
-        return forecast_of(trajectory if at is None else trajectory.until(at), bank)
+        return forecast_of(trajectory if at is None else trajectory.until(at), bank)[0]
 
     def plot(self) -> "Figure":
         """Accuracies, the defect and every rule that fired, against the step. Needs Matplotlib (`grokscope[plot]`)."""

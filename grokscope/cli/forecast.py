@@ -9,8 +9,9 @@ import typer
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
 if TYPE_CHECKING:
-    from grokscope.warning.forecast.backtest import Backtest
-    from grokscope.warning.forecast.forecaster import Forecaster, Projection
+    from grokscope.events import Forecast
+    from grokscope.warning.forecast.backtest import Backtest, Split
+    from grokscope.warning.forecast.bank import Bank
     from grokscope.warning.trajectory import Trajectory
 
 
@@ -27,6 +28,14 @@ def forecast(
     backtest: Annotated[
         bool, typer.Option("--backtest", help="What forecasts are worth: on RUN..., --bank, or the shipped banks.")
     ] = False,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPLIT",
+            help="What --backtest leaves out together: configuration, lr, wd, operation, fraction, size, seed; "
+            "repeatable. Default: configuration and operation.",
+        ),
+    ] = None,
     build_bank: Annotated[
         bool, typer.Option("--build-bank", help="Make a bank of RUN..., into the file of -o.")
     ] = False,
@@ -36,20 +45,38 @@ def forecast(
 ) -> None:
     """Estimate whether and when a run will grok.
 
-    Several laws are fitted to a bank of runs; the one that was nearest, over configurations it had not seen,
-    gives the grok step. The interval holds for runs that grok; the probability says whether this is one.
+    Each of the three questions has its own answer, or the reason why there is none. The answers rest on a bank: runs
+    whose outcome is known, compared at equal decay time lr · wd · step. The interval holds for runs that grok.
+
+    --backtest asks about runs that are left out of the bank, and shows beside each score what is free: the base rate
+    of the bank, and lr · wd alone.
     """
     wanted = runs_wanted or []
+    if leave_out and not backtest:
+        raise typer.BadParameter("--leave-out is for --backtest")
     if build_bank:
         _build_bank(wanted, runs, output, other=backtest or bank is not None or at is not None)
     elif output is not None:
         raise typer.BadParameter("-o is for --build-bank")
     elif backtest:
-        _backtest(wanted, runs, bank, at, json)
+        if at is not None:
+            raise typer.BadParameter("--backtest asks at parts of the usual κ, and takes no --at")
+        _backtest(wanted, runs, bank, _splits(leave_out or []), json)
     elif len(wanted) != 1:
         raise typer.BadParameter("name one run, or ask for --backtest or --build-bank")
     else:
         _of_run(wanted[0], runs, bank, at, json)
+
+
+def _splits(named: Sequence[str]) -> "list[Split]":
+    from grokscope.warning.forecast.backtest import Split
+
+    if not named:
+        return [Split.CONFIGURATION, Split.OPERATION]
+    unknown = [name for name in named if name not in set(Split)]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(Split)}", param_hint="--leave-out")
+    return [Split(name) for name in dict.fromkeys(named)]
 
 
 # --- one run ----------------------------------------------------------------------------------------------------------
@@ -57,11 +84,11 @@ def forecast(
 
 def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bool) -> None:
     from grokscope.cli.exits import complain
-    from grokscope.cli.output import say_json
-    from grokscope.warning.forecast.bank import bank_file, forecast_of, forecaster_for
-    from grokscope.warning.forecast.forecaster import Forecaster
+    from grokscope.cli.output import say, say_json, say_labelled
+    from grokscope.warning.forecast.bank import forecast_of
+    from grokscope.warning.forecast.live import forecast_event
+    from grokscope.warning.forecast.projection_tables import answers, bank_in_words, projection_headline
     from grokscope.warning.lookup import find_trajectories
-    from grokscope.warning.trajectory import BANK
 
     found = find_trajectories(wanted, runs, complain)
     if len(found) > 1:
@@ -72,14 +99,15 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
     if bank is not None:
         _check_bank(found[0].task, bank)
     trajectory = found[0] if at is None else _until(found[0], at)
-    projection = forecast_of(trajectory, bank or "")
-    task, chosen = trajectory.task, bank or str(trajectory.facts.get(BANK, ""))
-    file, forecaster = bank_file(task, chosen), forecaster_for(task, chosen, trajectory.facts)
-    known = forecaster if isinstance(forecaster, Forecaster) else None
+    projection, used = forecast_of(trajectory, bank or "")
+    said = forecast_event(projection, used)
     if json:
-        say_json(_to_json(trajectory, projection, known, file))
-    else:
-        _say_projection(trajectory, projection, known, file)
+        say_json(_to_json(trajectory, said, used))
+        return
+    say(projection_headline(trajectory, said))
+    say_labelled(answers(trajectory, said))
+    for sentence in [] if used is None else bank_in_words(used):
+        say(sentence)
 
 
 def _check_bank(task: str, bank: Path) -> None:
@@ -102,98 +130,64 @@ def _until(trajectory: "Trajectory", at: int) -> "Trajectory":
     return trajectory.until(at)
 
 
-def _to_json(
-    trajectory: "Trajectory", projection: "Projection", forecaster: "Forecaster | None", file: Path | None
-) -> dict[str, Any]:
+def _to_json(trajectory: "Trajectory", said: "Forecast", bank: "Bank | None") -> dict[str, Any]:
     from dataclasses import asdict
 
-    from grokscope.warning.forecast.live import forecast_event
     from grokscope.warning.relapse import relapse_of
 
-    event = forecast_event(projection).model_dump()
-    said = {key: event[key] for key in _SAID}
+    event = said.model_dump()
+    envelope = {"v", "run", "seq", "time", "event"}
+    about = None
+    if bank is not None:
+        about = {
+            **event["bank"], "files": [str(file) for file in bank.files], "grokked": bank.forecaster.grokked,
+            "of_no_use": bank.of_no_use, "left_out": bank.forecaster.left_out,
+        }  # fmt: skip
     return {
         "run": trajectory.name,
         "task": trajectory.task,
         "budget": trajectory.budget,
         "grokked_step": trajectory.grok_step,
         "relapse": None if (relapse := relapse_of(trajectory)) is None else asdict(relapse),
-        **said,
-        "errors": dict(projection.errors),
-        "bank": None if forecaster is None else {"file": str(file), **_about(forecaster)},
+        **{name: value for name, value in event.items() if name not in envelope},
+        "bank": about,
     }
-
-
-_SAID = (
-    "step", "stage", "probability", "law", "grok_step", "interval", "no_interval", "lead_steps", "abstained",
-    "candidates",
-)  # fmt: skip
-
-
-def _about(forecaster: "Forecaster") -> dict[str, int]:
-    return {
-        "runs": forecaster.runs, "grokked": forecaster.grokked, "unsettled": forecaster.unsettled,
-        "left_out": forecaster.left_out,
-    }  # fmt: skip
-
-
-def _say_projection(
-    trajectory: "Trajectory", projection: "Projection", forecaster: "Forecaster | None", file: Path | None
-) -> None:
-    from grokscope.cli.output import say, say_labelled, say_table
-    from grokscope.warning.forecast.projection_tables import answers, candidates_table, projection_headline
-
-    say(projection_headline(trajectory, projection))
-    say_labelled(answers(trajectory, projection))
-    if projection.candidates:
-        say("")
-        say_table(candidates_table(projection), titled=False)
-    if forecaster is not None and file is not None:
-        say(f"calibrated on {file.name}: {forecaster.runs} runs, {forecaster.grokked} grokked")
-        if forecaster.left_out:
-            say(f"left out: {forecaster.left_out} of the bank's runs, because they have this run's configuration")
 
 
 # --- the backtest -----------------------------------------------------------------------------------------------------
 
 
-def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, at: int | None, json: bool) -> None:
+def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, splits: "Sequence[Split]", json: bool) -> None:
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say_json
     from grokscope.runs.directory import NoSuchRun
     from grokscope.warning.forecast.backtest import backtest
-    from grokscope.warning.forecast.bank import shipped_banks
-    from grokscope.warning.lookup import gathered
-    from grokscope.warning.tables import read_table
+    from grokscope.warning.forecast.bank import runs_of
+    from grokscope.warning.lookup import gathered_as_they_are
 
-    if at is not None or (wanted and bank is not None):
+    if wanted and bank is not None:
         raise typer.BadParameter("--backtest takes runs, or --bank, or the shipped banks")
-    if wanted:
-        found = gathered(wanted, runs, complain)
-    else:
-        try:
-            found = [each for file in ([bank] if bank else shipped_banks()) for each in read_table(file)]
-        except NoSuchRun as problem:
-            raise typer.BadParameter(str(problem), param_hint="--bank") from None
+    try:
+        found = gathered_as_they_are(wanted, runs, complain) if wanted else runs_of(bank or "")
+    except NoSuchRun as problem:
+        if wanted:
+            raise
+        raise typer.BadParameter(str(problem), param_hint="--bank") from None
     if not found:
         raise typer.BadParameter("no bank is shipped with this installation; name runs, or a --bank")
     results: dict[str, list[Backtest]] = {}
     reasons: list[str] = []
     for task in sorted({trajectory.task for trajectory in found}):
-        for left_out in ("configuration", "operation"):
+        for split in splits:
             try:
-                done = backtest([each for each in found if each.task == task], left_out)
+                done = backtest([each for each in found if each.task == task], split)
             except ValueError as problem:
-                reasons.append(f"{task}, by {left_out}: {problem}")
+                reasons.append(f"{task}, by {split}: {problem}")
             else:
                 results.setdefault(task, []).append(done)
     if json:
-        say_json(
-            {
-                "backtests": {task: [done.to_dict() for done in each] for task, each in results.items()},
-                "skipped": reasons,
-            }
-        )
+        tested = {task: [done.to_dict() for done in each] for task, each in results.items()}
+        say_json({"backtests": tested, "skipped": reasons})
     else:
         _say_backtests(results, reasons)
 
@@ -224,9 +218,9 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
     from grokscope.warning.configuration import configuration_of
     from grokscope.warning.forecast.bank import build_bank
     from grokscope.warning.forecast.budgets import giveaway
+    from grokscope.warning.forecast.forecaster import FEWEST_GROKKED
     from grokscope.warning.forecast.intervals import fewest_configurations
-    from grokscope.warning.forecast.laws import FEWEST_RUNS
-    from grokscope.warning.lookup import gathered
+    from grokscope.warning.lookup import gathered_as_they_are
     from grokscope.warning.tables import TABLE_SUFFIXES, write_table
 
     if other or not wanted or output is None:
@@ -235,7 +229,7 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
         raise typer.BadParameter(
             f"a bank is named {' or '.join(f'*{suffix}' for suffix in TABLE_SUFFIXES)}", param_hint="-o"
         )
-    built = build_bank(gathered(wanted, runs, complain))
+    built = build_bank(gathered_as_they_are(wanted, runs, complain))
     if not built.kept:
         raise typer.BadParameter("none of these runs has grokked or used up its budget untreated")
     grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)
@@ -257,7 +251,7 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
         + (f"; left out: {'; '.join(left_out)}" if left_out else "")
     )
     configurations = len({configuration_of(each) for each in built.kept if each.grok_step is not None})
-    if grokked < FEWEST_RUNS:
-        complain(f"too few for any forecast: {grokked} grokked, and a law takes {FEWEST_RUNS}")
+    if grokked < FEWEST_GROKKED:
+        complain(f"too few for any grok step: {grokked} grokked, and one takes {FEWEST_GROKKED}")
     elif configurations < fewest_configurations():
         complain(f"too few for an interval: {configurations} of {fewest_configurations()} configurations that grokked")

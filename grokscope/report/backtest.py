@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import Run
-from grokscope.report.style import DOUBLE, FAINT, INK, line, log_axis, look, points
-from grokscope.warning.forecast.backtest import FORECAST, Backtest, Coverage, Odds, backtest
-from grokscope.warning.forecast.backtest_tables import backtest_headline, backtest_tables, backtest_verdict
+from grokscope.report.style import DOUBLE, FAINT, INK, line, look, points
+from grokscope.warning.forecast.backtest import Backtest, DateScore, backtest
+from grokscope.warning.forecast.backtest_tables import (
+    QUESTION_WORDS,
+    backtest_headline,
+    backtest_tables,
+    backtest_verdict,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,8 +22,6 @@ if TYPE_CHECKING:
 LEAST_RUNS = 8
 """Fewer cannot be divided into runs to calibrate on and runs to ask about"""
 LEAST_GROKKED = 4
-SMALLEST_PERCENT = 0.5
-"""Errors below stand at it: zero has no place on a logarithmic axis"""
 
 
 def section(runs: Sequence[Run], task: str) -> Section:
@@ -43,20 +46,20 @@ def section(runs: Sequence[Run], task: str) -> Section:
 
 
 def _plate(tested: Backtest, task: str) -> Plate:
-    errors = [each for each in tested.errors if each.candidate == FORECAST and each.median_percent is not None]
     told = "; ".join(
-        f"at {100 * each.at:g} % of the way the forecast is off by {each.median_percent:.0f} % ({each.runs} runs)"
-        for each in errors
+        f"at {each.part:g} of the usual κ the forecast is off by {100 * each.error:.0f} %, lr · wd alone by "
+        f"{100 * each.clock_error:.0f} % ({each.answered} runs)"
+        for each in tested.dates
+        if each.error is not None and each.clock_error is not None
     )
     return Plate(
         slug=f"forecast-{task}",
         title="Backtest",
-        caption="a: median error of the projected grok step against the fraction of the way to grokking, by candidate "
-        "law; the forecast is the law chosen on the other configurations, where it spoke. b: how often its interval "
-        "held the truth (numbers: intervals given), and how often it spoke at all. c: Brier score of the probability "
-        "of grokking within the budget (0 is perfect) against always saying the share that groks, by fraction of the "
-        "budget. d: probabilities given, and the share of these answers whose run grokked (numbers: distinct runs; "
-        "one run gives many answers); on the dotted line they agree.",
+        caption="a: mean error of the grok step against the part of the usual κ at which runs were asked, beside lr · "
+        "wd alone on the same runs. b: how often the interval held the truth (numbers: intervals given), and how often "
+        "a grok step was given. c: Brier score of the probabilities (0 is perfect) against always giving the share of "
+        "the bank's runs that came to it. d: probabilities given, and the share of these answers whose run came to it "
+        "(numbers: distinct runs; one run gives many answers); on the dotted line they agree.",
         alt=f"Four charts of a backtest. {told or 'The forecast never spoke'}.",
         draw=lambda: draw_backtest(tested),
     )
@@ -67,94 +70,83 @@ def draw_backtest(tested: Backtest) -> "Figure":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(DOUBLE, 5.6))
-    (errors, intervals), (odds, reliability) = figure.subplots(2, 2)
+    (errors, intervals), (scores, reliability) = figure.subplots(2, 2)
     _draw_errors(errors, tested)
     _draw_intervals(intervals, tested)
-    _draw_odds(odds, tested)
+    _draw_scores(scores, tested)
     _draw_reliability(reliability, tested)
-    for letter, axes in zip("abcd", (errors, intervals, odds, reliability), strict=True):
+    for letter, axes in zip("abcd", (errors, intervals, scores, reliability), strict=True):
         axes.set_title(letter, loc="left")
-    figure.legend(*errors.get_legend_handles_labels(), loc="outside lower left", ncols=5, columnspacing=1.2)
     return figure
 
 
 def _draw_errors(axes: "Axes", tested: Backtest) -> None:
-    candidates = list(dict.fromkeys(each.candidate for each in tested.errors))
-    for index, candidate in enumerate(each for each in candidates if each != FORECAST):
-        own = look(index)
-        known = [each for each in tested.errors if each.candidate == candidate and each.median_percent is not None]
-        if known:
-            axes.plot([100 * each.at for each in known], [_percent(each.median_percent) for each in known],
-                      color=own.color, linestyle=own.dash, marker=own.marker, markersize=2.8, linewidth=0.8,
-                      label=candidate)  # fmt: skip
-    spoken = [each for each in tested.errors if each.candidate == FORECAST]
-    axes.plot([100 * each.at for each in spoken], [_percent(each.median_percent) for each in spoken], color=INK,
-              linewidth=2, marker="*", markersize=7, label="forecast", zorder=4)  # fmt: skip
-    log_axis(axes.yaxis, "median error of the grok step (%)")
-    _fractions(axes, "way to grokking (%)")
-
-
-def _percent(value: float | None) -> float:
-    """A gap in the line where nothing was said."""
-    return math.nan if value is None else max(value, SMALLEST_PERCENT)
+    spoken = [each for each in tested.dates if each.error is not None]
+    at = [each.part for each in spoken]
+    own = look(0)
+    axes.plot(at, [100 * (each.clock_error or 0) for each in spoken], color=own.color, linestyle=own.dash,
+              marker=own.marker, markersize=2.8, linewidth=0.8, label="lr · wd alone")  # fmt: skip
+    axes.plot(at, [100 * (each.error or 0) for each in spoken], color=INK, linewidth=2, marker="*", markersize=7,
+              label="forecast", zorder=4)  # fmt: skip
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("mean error of the grok step (%)")
+    if spoken:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderaxespad=0.1)
+    _at_parts(axes)
 
 
 def _draw_intervals(axes: "Axes", tested: Backtest) -> None:
-    known = [each for each in tested.coverage if each.covered is not None]
+    known = [each for each in tested.dates if each.covered is not None]
     axes.axhline(100 * tested.level, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
-    axes.plot([100 * each.at for each in tested.coverage], [_spoke(each) for each in tested.coverage],
-              **line("floor"), label="spoke")  # fmt: skip
-    axes.plot([100 * each.at for each in known], [100 * (each.covered or 0) for each in known], **points("led"),
+    axes.plot([each.part for each in tested.dates], [_spoke(each) for each in tested.dates], **line("floor"),
+              label="spoke")  # fmt: skip
+    axes.plot([each.part for each in known], [100 * (each.covered or 0) for each in known], **points("led"),
               label=f"covered (aim: {100 * tested.level:g})")  # fmt: skip
     for each in known:
-        axes.annotate(str(each.intervals), (100 * each.at, 100 * (each.covered or 0)), xytext=(0, 4.5),
+        axes.annotate(str(each.intervals), (each.part, 100 * (each.covered or 0)), xytext=(0, 4.5),
                       textcoords="offset points", ha="center", fontsize=5.8, color=FAINT)  # fmt: skip
     axes.set_ylim(-3, 112)
     axes.set_yticks([0, 25, 50, 75, 100])
     axes.set_ylabel("runs (%)")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderaxespad=0.1)
-    _fractions(axes, "way to grokking (%)")
+    _at_parts(axes)
 
 
-def _spoke(each: Coverage) -> float:
-    return 100 * each.projected / each.runs if each.runs else math.nan
+def _spoke(each: DateScore) -> float:
+    return 100 * each.answered / each.asked if each.asked else math.nan
 
 
-def _draw_odds(axes: "Axes", tested: Backtest) -> None:
-    for index, name in enumerate(dict.fromkeys(each.runs for each in tested.odds)):
-        mine: list[Odds] = [each for each in tested.odds if each.runs == name and each.brier is not None]
+def _draw_scores(axes: "Axes", tested: Backtest) -> None:
+    for index, question in enumerate(("generalizes", "reaches")):
+        mine = [each for each in tested.chances if each.question == question and each.brier is not None]
         own = look(index)
-        at = [100 * each.at for each in mine]
+        at = [each.part for each in mine]
         axes.plot(at, [each.brier or 0 for each in mine], color=own.color, marker=own.marker, markersize=3.4,
-                  label=name if name == "all" else "with decay")  # fmt: skip
+                  label=QUESTION_WORDS[question])  # fmt: skip
         axes.plot(at, [each.base_brier or 0 for each in mine], color=own.color, linestyle=(0, (1, 1.6)), linewidth=0.9,
                   label="its base rate")  # fmt: skip
     axes.set_ylim(bottom=0)
     axes.set_ylabel("Brier score")
-    if tested.odds:
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderaxespad=0.1)
-    _fractions(axes, "budget spent (%)")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderaxespad=0.1, fontsize=5)
+    _at_parts(axes)
 
 
 def _draw_reliability(axes: "Axes", tested: Backtest) -> None:
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
-    for index, name in enumerate(dict.fromkeys(each.runs for each in tested.reliability)):
-        mine = [each for each in tested.reliability if each.runs == name]
+    for index, question in enumerate(("generalizes", "reaches")):
+        mine = [each for each in tested.reliability if each.question == question]
         own = look(index)
-        axes.plot([each.said for each in mine], [each.grokked for each in mine], color=own.color, linestyle=own.dash,
-                  marker=own.marker, markersize=3.4, label=name if name == "all" else "with decay")  # fmt: skip
-        for each in mine if name == "all" else []:
-            axes.annotate(str(each.distinct), (each.said, each.grokked), xytext=(4, -8), textcoords="offset points",
-                          fontsize=5.8, color=FAINT)  # fmt: skip
-    axes.set_xlim(0, 1)
-    axes.set_ylim(-0.03, 1.03)
+        axes.plot([each.said for each in mine], [each.came for each in mine], color=own.color, linestyle=own.dash,
+                  marker=own.marker, markersize=3.4, label=QUESTION_WORDS[question])  # fmt: skip
+        for each in mine:
+            axes.annotate(str(each.distinct), (each.said, each.came), xytext=(0, 4.5), textcoords="offset points",
+                          ha="center", fontsize=5.8, color=FAINT)  # fmt: skip
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_ylim(-0.06, 1.1)
     axes.set_xlabel("probability given")
-    axes.set_ylabel("share that grokked")
-    if tested.reliability:
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderaxespad=0.1)
+    axes.set_ylabel("share that came to it")
 
 
-def _fractions(axes: "Axes", words: str) -> None:
-    axes.set_xlim(3, 97)
-    axes.set_xticks([10, 30, 50, 70, 90])
-    axes.set_xlabel(words)
+def _at_parts(axes: "Axes") -> None:
+    axes.set_xlim(0.1, 0.7)
+    axes.set_xlabel("decay time, parts of the usual κ")

@@ -15,7 +15,7 @@ from grokscope.contract.tasks import GrokCriterion
 from grokscope.events import SCHEMA_VERSION
 from grokscope.words.fields import section
 
-CHANGED = frozenset({"started"})
+CHANGED = frozenset({"started", "forecast"})
 """Kinds of event that are not what they were, but for the number of the schema."""
 
 _SUSTAINED = "sustained-0.98"
@@ -51,8 +51,10 @@ def upgraded(event: dict[str, Any]) -> dict[str, Any]:
     version = event.get("v", 1)
     if not isinstance(version, int) or version >= SCHEMA_VERSION:
         return event
-    if event["event"] in CHANGED:
+    if event["event"] == "started":
         event = _started(event)
+    elif event["event"] == "forecast":
+        event = _forecast(event)
     return {**event, "v": SCHEMA_VERSION}
 
 
@@ -69,6 +71,26 @@ def _started(event: dict[str, Any]) -> dict[str, Any]:
         rules["grokked"] = {"name": criterion}
     told = {"origin": "grokscope", "metric": metric, "criteria": criteria, "rules": rules}
     return {**event, **{name: value for name, value in told.items() if name not in event}}
+
+
+_WHEN = ("grok_step", "interval", "no_interval", "lead_steps", "lead_seconds", "law", "abstained")
+
+
+def _forecast(event: dict[str, Any]) -> dict[str, Any]:
+    """One probability and one grok step, as answers to the questions of today."""
+    probability, why = event.get("probability"), event.get("abstained")
+    unasked = "version 0.1.0 did not ask this"
+    candidates = event.get("candidates")
+    rivals = candidates if isinstance(candidates, Mapping) else {}
+    said = {
+        "generalizes": {"probability": None, "abstained": unasked, "refusal": None},
+        "reaches": {"probability": probability, "abstained": None if probability is not None else why or unasked},
+        "when": {name: event.get(name) for name in _WHEN},
+        "rivals": {law: step for law, step in rivals.items() if law != event.get("law")},
+        "basis": event.get("law"),
+    }
+    kept = {name: value for name, value in event.items() if name not in {*_WHEN, "probability", "candidates", "stage"}}
+    return {**kept, **{name: value for name, value in said.items() if name not in event}}
 
 
 def _judged(task: str) -> tuple[str, dict[str, Any], str]:

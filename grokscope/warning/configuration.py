@@ -10,8 +10,9 @@ from grokscope.warning.trajectory import ORIGIN, Fact, Trajectory
 
 _CHANCE = frozenset({"train.replicate"})
 """Facts in which runs of one configuration may differ, beside those that end in `seed`"""
-_WATCHING = ("measure.", "evaluate.", "detect.", "forecast.", "preset", "train.stop_after_grok", ORIGIN)
-"""Beginnings of facts that say how a run was watched, when it was to stop, or where its record comes from"""
+_WATCHING = ("measure.", "evaluate.", "detect.", "forecast.", "preset", "train.stop_after_grok", "data.", ORIGIN)
+"""Beginnings of facts that say how a run was watched, when it was to stop, what its data are like, or where its record
+comes from"""
 _TREATMENT = "interventions."
 
 

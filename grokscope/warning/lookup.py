@@ -22,7 +22,12 @@ def gathered(wanted: Sequence[str], folder: Path, skipped: Skipped = ignore_skip
 
     With the signals that their records alone give, whether or not a run looked at them.
     """
-    found = [with_recorded(trajectory) for name in wanted for trajectory in find_trajectories(name, folder, skipped)]
+    return [with_recorded(run) for run in gathered_as_they_are(wanted, folder, skipped)]
+
+
+def gathered_as_they_are(wanted: Sequence[str], folder: Path, skipped: Skipped = ignore_skipped) -> list[Trajectory]:
+    """The same with what was recorded, and no more."""
+    found = [trajectory for name in wanted for trajectory in find_trajectories(name, folder, skipped)]
     return distinct({run.place: run for run in found}.values())
 
 

@@ -30,7 +30,7 @@ class Auroc:
 
     value: float
     low: float
-    """Of the 95 % bootstrap interval by run, grokking runs and controls drawn separately"""
+    """Of the 95 % bootstrap interval by configuration, grokking runs and controls drawn separately"""
     high: float
     grokking: int
     controls: int
@@ -64,28 +64,42 @@ def spearman(x: Floats, y: Floats, strata: Sequence[str] | None = None) -> Corre
     return Correlation(float(u @ v) / size, n) if size > 0 else None
 
 
-def auroc(grokking: Floats, controls: Floats, draws: int = DRAWS, seed: int = 0) -> Auroc | None:
+def auroc(
+    grokking: Floats,
+    controls: Floats,
+    draws: int = DRAWS,
+    seed: int = 0,
+    clusters: tuple[Sequence[str], Sequence[str]] | None = None,
+) -> Auroc | None:
     """For values of runs that grok [p] and of runs that never do [q]; None where one of them is empty.
 
+    `clusters`: the configuration of each run of both; seeds of one are drawn together. By default every run is one.
     A sample that separates completely leaves the bootstrap nothing to vary. The bound is then the value v at which as
-    many runs as the smaller group has would all fall on the right side with a chance of 2.5 %, v^min(p, q) = 0.025.
+    many clusters as the smaller group has would all fall on the right side with a chance of 2.5 %, v^min(p, q) = 0.025.
     """
     if len(grokking) == 0 or len(controls) == 0:
         return None
     wins = _wins(grokking, controls)
     value = float(wins.mean())
     random = generator(seed, "analysis", 2)
-    p, q = wins.shape
-    times_p = random.multinomial(p, np.full(p, 1 / p), size=draws).astype(np.float64)
-    times_q = random.multinomial(q, np.full(q, 1 / q), size=draws).astype(np.float64)
-    drawn = ((times_p @ wins) * times_q).sum(axis=1) / (p * q)
+    of = clusters or ([str(i) for i in range(len(grokking))], [str(i) for i in range(len(controls))])
+    (times_p, p), (times_q, q) = (_drawn(random, names, draws) for names in of)
+    pairs = times_p.sum(axis=1) * times_q.sum(axis=1)
+    drawn = ((times_p @ wins) * times_q).sum(axis=1) / pairs
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     bound = ((1 - CONFIDENCE) / 2) ** (1 / min(p, q))
     if value == 1:
         low = bound
     elif value == 0:
         high = 1 - bound
-    return Auroc(value, float(low), float(high), p, q)
+    return Auroc(value, float(low), float(high), *wins.shape)
+
+
+def _drawn(random: np.random.Generator, clusters: Sequence[str], draws: int) -> tuple[Floats, int]:
+    """How often each run is drawn [draws, runs], all of a cluster together; and the number of clusters."""
+    names, member = np.unique(np.asarray(clusters), return_inverse=True)
+    times = random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+    return times[:, member].astype(np.float64), len(names)
 
 
 def stratified_auroc(

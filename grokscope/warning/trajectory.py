@@ -29,6 +29,9 @@ TREATED_FROM = "interventions.first"
 ORIGIN = "origin"
 """The fact that says whose loop trained a run that is not ours (see `grokscope.events.Origin`); ours do not have it"""
 
+CHANCE = "data.chance"
+"""The fact that says what guessing reaches in the task's metric; see `grokscope.contract.tasks.chance`"""
+
 THRESHOLD = "detect.threshold"
 """The fact that says which test accuracy counts as grokked, by the criterion that the run was judged by"""
 
@@ -202,7 +205,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     return Trajectory(
         name=name,
         task=started["task"],
-        facts=facts_of(started["config"]) | treated | origin_of(started) | threshold_of(started),
+        facts=facts_of(started["config"]) | treated | origin_of(started) | threshold_of(started) | chance_of(started),
         columns=_columns(series),
         grok_step=None if grokked is None else grokked["step"],
         steps=last,
@@ -218,6 +221,12 @@ def origin_of(started: Mapping[str, Any]) -> dict[str, Fact]:
     """The fact `origin` of a run that is not ours."""
     origin = started.get("origin", "grokscope")
     return {} if origin == "grokscope" else {ORIGIN: str(origin)}
+
+
+def chance_of(started: Mapping[str, Any]) -> dict[str, Fact]:
+    """The fact `data.chance`, where the task declared it."""
+    value = (started.get("facts") or {}).get("chance")
+    return {CHANCE: float(value)} if isinstance(value, int | float) else {}
 
 
 def threshold_of(started: Mapping[str, Any]) -> dict[str, Fact]:

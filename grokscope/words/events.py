@@ -10,8 +10,9 @@ from typing import Any
 from grokscope.words.clean import clean
 from grokscope.words.durations import duration
 from grokscope.words.fields import section
+from grokscope.words.forecasts import forecast_line
 from grokscope.words.names import EVENTS, state_in_words
-from grokscope.words.numbers import assigned, bracketed, count, number, percent, whole_percent
+from grokscope.words.numbers import assigned, bracketed, count, number, percent
 
 EventRecord = Mapping[str, Any]
 """An event as its line of JSON has it"""
@@ -27,7 +28,7 @@ def event_in_words(event: EventRecord) -> str:
     if kind == "started":
         return f"{clean(event.get('run', ''), 100)}: {about}"
     if kind == "forecast":
-        return about if event.get("abstained") else f"forecast: {about}"
+        return about if about.startswith("no forecast") else f"forecast: {about}"
     if kind == "finished":
         return f"{_ending(event)}, {about}"
     if kind == "intervened":
@@ -128,16 +129,6 @@ def _detected(event: EventRecord) -> str:
     )
 
 
-def _forecast(event: EventRecord) -> str:
-    chance = event.get("probability")
-    likely = f"{whole_percent(chance)} likely to grok within the budget" if isinstance(chance, int | float) else ""
-    if event.get("abstained"):
-        return _joined([f"no forecast: {clean(event['abstained'])}", likely])
-    ends = event.get("interval")
-    interval = f" {bracketed(ends['low'], ends['high'], count)}" if ends else ", without an interval"
-    return _joined([f"groks at step {count(event.get('grok_step'))}{interval}", likely])
-
-
 def _intervened(event: EventRecord) -> str:
     return _treatment(event) + _dose(event)
 
@@ -196,7 +187,7 @@ _DETAILS: Mapping[str, Callable[[EventRecord], str]] = {
     "grokked": _detected,
     "regressed": _detected,
     "fired": _detected,
-    "forecast": _forecast,
+    "forecast": forecast_line,
     "intervened": _intervened,
     "snapshot": _file,
     "checkpoint": _file,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """One section of a configuration; empty where the configuration has no such section, or has no table there."""
-    found = config.get(name)
+def section(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """One section of a configuration, or a part of an event; empty where there is none, or no table."""
+    found = whole.get(name)
     return found if isinstance(found, Mapping) else {}

@@ -12,15 +12,6 @@ EVENTS: Mapping[str, str] = {
 }
 """Of kinds of events whose names do not say it"""
 
-STAGE_WORDS: Mapping[str, str] = {
-    "learning": "not memorized yet",
-    "memorized": "memorized",
-    "turned": "test loss has turned",
-    "rising": "test accuracy is rising",
-    "close": "test accuracy is close to its end",
-}
-"""Of a run on its way to grokking"""
-
 
 def in_words(name: str, names: Mapping[str, str]) -> str:
     """A rule or a signal for a reader; itself where nobody names it.

@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
     pytest.importorskip("torch")
     write_made_run(tmp_path / "runs" / "made")
     for name in NAMES:
-        write_table(tmp_path / name, bank(seeds=1)[:6])
+        write_table(tmp_path / name, bank()[:6])
         for reader in READERS:
             ended = reader(tmp_path, name)
             assert ended.code == 0, str(ended)

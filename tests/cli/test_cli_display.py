@@ -8,9 +8,20 @@ from rich.console import Console
 
 from grokscope.cli.display import NewestEvents
 from grokscope.cli.sweep_display import grid_lines
-from grokscope.events import Event, Finished, Forecast, Interval, Intervened, Started, to_line
+from grokscope.events import (
+    ChanceSaid,
+    Event,
+    Finished,
+    Forecast,
+    Interval,
+    Intervened,
+    Started,
+    WhenSaid,
+    to_line,
+)
 from grokscope.sweeps import CellStanding, plan
 from grokscope.words.events import EventRecord
+from grokscope.words.forecasts import QUESTIONS
 
 STARTED = Started(
     task="modular", backend="torch", device="cpu", precision="float32", parameters=1234, versions={}, step=0,
@@ -39,20 +50,28 @@ def panel(*events: Event) -> str:
     ("forecast", "said"),
     [
         (
-            Forecast(step=500, grok_step=1834.6, interval=Interval(level=0.9, low=1600, high=2101.2), probability=0.92),
+            Forecast(
+                step=500,
+                reaches=ChanceSaid(probability=0.92),
+                when=WhenSaid(grok_step=1834.6, interval=Interval(level=0.9, low=1600, high=2101.2)),
+            ),
             "forecast: groks at step 1,835 [1,600, 2,101], 92 % likely to grok within the budget",
         ),
-        (Forecast(step=500, grok_step=1834.6), "forecast: groks at step 1,835, without an interval\n"),
         (
-            Forecast(step=500, abstained="grokking within the budget is unlikely", probability=0.04),
-            "no forecast: grokking within the budget is unlikely, 4 % likely to grok within the budget",
+            Forecast(step=500, reaches=ChanceSaid(abstained="cannot be known yet"), when=WhenSaid(grok_step=1834.6)),
+            "forecast: if it groks, at step 1,835, without an interval; whether: cannot be known yet",
         ),
-        (Forecast(step=500, abstained="too early"), "no forecast: too early\n"),
+        (
+            Forecast(step=500, reaches=ChanceSaid(probability=0.04), when=WhenSaid(abstained="unlikely to grok")),
+            "forecast: no grok step: unlikely to grok, 4 % likely to grok within the budget",
+        ),
+        (Forecast(step=500, **{name: {"abstained": "no clock"} for name in QUESTIONS}), "no forecast: no clock\n"),
     ],
 )
 def test_the_newest_forecast_is_in_the_panel_until_the_end(forecast: Forecast, said: str) -> None:
-    assert said in panel(Forecast(step=100, grok_step=999.0), forecast).replace(" \n", "\n")
-    assert "999" not in panel(Forecast(step=100, grok_step=999.0), forecast)
+    before = Forecast(step=100, when=WhenSaid(grok_step=999.0))
+    assert said in panel(before, forecast).replace(" \n", "\n")
+    assert "999" not in panel(before, forecast)
     over = Finished(step=600, status="interrupted", steps=600, seconds=1.0, result={}, parameters_digest="")
     assert "forecast" not in panel(forecast, over)
 

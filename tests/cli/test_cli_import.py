@@ -81,13 +81,18 @@ def test_budgets_that_give_the_outcome_away_are_refused_and_the_advice_works(nur
         rows = "".join(f"{s},{1.0 if grok is not None and s >= grok else 0.1}\n" for s in range(0, last + 1, 100))
         (tmp_path / f"r{number}.csv").write_text("step,test_acc\n" + rows)
         files.append(f"r{number}.csv")
-        assert nursery.run("import", files[-1], "--fact", f"lr={number + 1}e-3", folder=tmp_path).code == 0
+        assert (
+            nursery.run(
+                "import", files[-1], "--fact", f"lr={number % 2 + 1}e-3", "--fact", "wd=1", folder=tmp_path
+            ).code
+            == 0
+        )
     leaking = nursery.run("forecast", "--backtest", "runs", "--json", folder=tmp_path).json["skipped"]
     assert "budgets give the outcome away: runs that grokked were allowed 1,500 to 2,000 steps" in leaking[0]
     bank = ("forecast", "--build-bank", "runs", "-o", "b.jsonl.gz")
     assert "import them again with --budget 9000 --force" in nursery.run(*bank, folder=tmp_path).err
     for number, file in enumerate(files):
-        again = ("import", file, "--fact", f"lr={number + 1}e-3", "--budget", "9000", "--force")
+        again = ("import", file, "--fact", f"lr={number % 2 + 1}e-3", "--fact", "wd=1", "--budget", "9000", "--force")
         assert nursery.run(*again, folder=tmp_path).code == 0
     assert "budgets give" not in nursery.run(*bank, folder=tmp_path).err
     done = nursery.run("forecast", "--backtest", "runs", "--json", folder=tmp_path).json

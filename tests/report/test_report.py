@@ -201,11 +201,10 @@ def test_the_scoreboard_has_a_row_a_rule(grid: WrittenReport) -> None:
 
 def test_the_forecast_is_backtested(grid: WrittenReport) -> None:
     said = labels(grid.page.parent / "forecast-modular.svg")
-    assert {"forecast", "median error of the grok step (%)", "Brier score", "way to grokking (%)"} <= said
-    assert {"probability given", "share that grokked"} <= said
-    errors = rows(grid.page.parent / "forecast-errors-modular.csv")
-    assert "forecast" in {row["law"] for row in errors}
-    assert all(f"{tenth}0 %: median error (%)" in errors[0] for tenth in range(1, 10))
+    assert {"forecast", "lr · wd alone", "mean error of the grok step (%)", "Brier score"} <= said
+    assert {"probability given", "share that came to it", "decay time, parts of the usual κ"} <= said
+    dates = rows(grid.page.parent / "forecast-dates-configuration-modular.csv")
+    assert {"answered", "error", "error of lr · wd", "hold"} <= dates[0].keys()
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from tui_made import Driven, Script, whole_run
 
+from grokscope.runs.upgrade import upgraded
 from grokscope.tui.fold import fold
 from grokscope.tui.replay import as_known_at
 from grokscope.tui.view import View
 from grokscope.tui.widgets.forecast import ForecastPanel, lines
+from grokscope.words.forecasts import forecast_answers
 
 
 def said(view: View) -> str:
@@ -48,82 +50,113 @@ def forecasting(**fields: Any) -> View:
     return reduce(fold, script.events, View())
 
 
-def test_a_projection_is_shown_with_its_odds_and_its_rivals() -> None:
-    view = forecasting(
-        probability=0.93, law="regression", grok_step=2310.0, interval={"level": 0.9, "low": 1990.0, "high": 12650.0},
-        no_interval=None, lead_steps=810.0, lead_seconds=75.0, abstained=None, stage="turned",
-        candidates={"regression": 2310.0, "same lr": 2400.0, "decay time": 2000.0},
-    )  # fmt: skip
-    shown = said(view).splitlines()
-    assert shown[:4] == [
-        "chance 93% within budget",
-        "grok step 2,310",
-        "interval 1,990 – 12,650 (90%)",
-        "lead 810 steps, 1 min 15 s",
+def likely(grok_step: float = 2310.0, **when: Any) -> dict[str, Any]:
+    """An answer to every question."""
+    dated = {"grok_step": grok_step, "lead_steps": 810.0, "lead_seconds": 75.0, "law": "elasticity", **when}
+    return {
+        "generalizes": {"probability": 0.97, "base_rate": 0.5}, "reaches": {"probability": 0.93, "base_rate": 0.54},
+        "when": dated, "basis": "elasticity and training loss", "rivals": {"lr·wd": 2400.0},
+    }  # fmt: skip
+
+
+INTERVAL = {"level": 0.9, "low": 1990.0, "high": 12650.0}
+
+
+def test_the_three_answers_stand_apart_beside_what_they_rest_on() -> None:
+    view = forecasting(**likely(interval=INTERVAL))
+    assert said(view).splitlines()[:6] == [
+        "generalizes 97 % (bank: 50 %)",
+        "groks 93 % (bank: 54 %)",
+        "when step 2,310, in 810 steps (1 min 15 s)",
+        "interval 1,990 to 12,650",
+        "rests on elasticity and training loss",
+        "rivals lr·wd 2,400",
     ]
-    assert shown[-2:] == ["law regression", " 2 other laws say 2,000 – 2,400"]
     assert "groks at step 2,310 [1,990, 12,650], 93 % likely to grok within the budget" in view.log[-1].text
 
 
 def test_the_lead_is_counted_from_now() -> None:
     """A projection that still holds is not made again, but the run goes on."""
     script: Script = whole_run(steps=1500, finish=False)
-    script.add(
-        "forecast", 1300, law="regression", grok_step=2300.0, lead_steps=1000.0, lead_seconds=100.0, abstained=None
-    )
+    script.add("forecast", 1300, when={"grok_step": 2300.0, "lead_steps": 1000.0, "lead_seconds": 100.0})
     view = reduce(fold, script.events, View())
     assert view.step == 1500
-    assert "lead 800 steps, 1 min 20 s" in said(view)
-    assert "lead 0 steps, 0 s" in said(replace(view, step=2500))
+    assert "in 800 steps (1 min 20 s)" in said(view)
+    assert "in 0 steps (0 s)" in said(replace(view, step=2500))
 
 
 def test_a_projection_without_an_interval_says_why() -> None:
-    view = forecasting(
-        probability=None, law="decay time", grok_step=2310.0, interval=None, lead_steps=810.0,
-        no_interval="too few calibration runs: 3 of 9 configurations that grokked",
-    )  # fmt: skip
-    assert "no interval: too few calibration runs: 3 of 9 configurations that grokked" in said(view)
+    view = forecasting(**likely(no_interval="too few runs in the bank: 3 of 9 configurations that grokked"))
+    assert "no interval: too few runs in the bank: 3 of 9 configurations that grokked" in said(view)
     assert "interval –" not in said(view)
-    assert "chance" not in said(view)
 
 
-def test_an_abstention_says_why_and_how_likely() -> None:
-    view = forecasting(probability=0.06, abstained="grokking within the budget is unlikely")
-    assert said(view).splitlines()[:2] == [
-        "chance 6% within budget",
-        " no forecast: grokking within the budget is unlikely",
+def test_what_cannot_be_known_yet_says_from_when_on() -> None:
+    reason = {"probability": None, "abstained": "cannot be known yet: not before step 2,010", "refusal": "not-yet"}
+    view = forecasting(generalizes=reason, reaches=reason, when={"grok_step": 4811.0}, basis="lr · wd alone")
+    assert said(view).splitlines()[:4] == [
+        "generalizes cannot be known yet: not before step 2,010",
+        "groks cannot be known yet: not before step 2,010",
+        "when step 4,811, in 3,311 steps",
+        "rests on lr · wd alone",
     ]
-    assert "no forecast: grokking within the budget is unlikely, 6 % likely to grok" in view.log[-1].text
-    certain = forecasting(probability=1.0, abstained="already grokked")
-    assert "chance" not in said(certain)
-    assert "no forecast: already grokked" in said(certain)
+
+
+def test_one_reason_for_all_is_said_once() -> None:
+    reason = {"abstained": "outside of the bank: model.width 128 (the bank has 64)"}
+    view = forecasting(generalizes=reason, reaches=reason, when=reason)
+    assert said(view).count("outside of the bank") == 1
+    assert view.log[-1].text.startswith("no forecast: outside of the bank: model.width 128")
+
+
+def test_certainty_is_no_percentage() -> None:
+    sure = forecasting(generalizes={"probability": 1.0}, reaches={"probability": 0.0}, when={"abstained": "over"})
+    assert said(sure).splitlines()[:3] == ["generalizes yes, it has", "groks no", "when over"]
+    rounded = forecasting(**(likely() | {"reaches": {"probability": 0.998}, "generalizes": {"probability": 0.003}}))
+    assert "groks over 99 %" in said(rounded)
+    assert "generalizes under 1 %" in said(rounded)
 
 
 def test_after_grokking_what_was_found_comes_first() -> None:
     script: Script = whole_run(finish=False)
     assert said(reduce(fold, script.events, View())).splitlines()[-1] == " no forecast yet"
-    script.add("forecast", 3000, probability=1.0, abstained="already grokked")
+    script.add("forecast", 3000, generalizes={"probability": 1.0}, reaches={"probability": 1.0},
+               when={"abstained": "already grokked"})  # fmt: skip
     shown = said(reduce(fold, script.events, View())).splitlines()
     assert shown[0] == "memorized 400"
-    assert shown[-1] == " no forecast: already grokked"
+    assert shown[-3:] == ["generalizes yes, it has", "groks yes, it has", "when already grokked"]
+
+
+def test_a_forecast_of_0_1_0_is_read() -> None:
+    old = {
+        "v": 1, "event": "forecast", "step": 900, "probability": 0.35, "law": "regression", "grok_step": 2518.0,
+        "interval": {"level": 0.9, "low": 1545.0, "high": 4115.0}, "no_interval": None, "lead_steps": 1618.0,
+        "lead_seconds": 17.6, "abstained": None, "stage": "memorized",
+        "candidates": {"regression": 2518.0, "same lr": 2850.0},
+    }  # fmt: skip
+    told = list(forecast_answers(upgraded(old)))
+    assert told == [
+        ("generalizes", "version 0.1.0 did not ask this"),
+        ("groks", "35 %, within the budget"),
+        ("when", "step 2,518, in 1,618 steps (18 s), if it groks"),
+        ("interval", "1,545 to 4,115, 90 % of runs that grok"),
+        ("rests on", "regression"),
+        ("rivals", "same lr 2,850"),
+    ]
+    silent = upgraded({"v": 1, "event": "forecast", "step": 0, "probability": None, "abstained": "too early"})
+    assert dict(forecast_answers(silent))["groks"] == "too early"
 
 
 @pytest.mark.parametrize("at", [None, 1500], ids=["live", "replay"])
 async def test_a_projection_fits_a_small_terminal(tmp_path: Path, driven: Driven, at: int | None) -> None:
     script: Script = whole_run(steps=1600, finish=False)
-    script.add(
-        "forecast", 1500, probability=0.41, law="regression", grok_step=2343.0, lead_steps=843.0, lead_seconds=30.0,
-        interval={"level": 0.9, "low": 1480.0, "high": 13866.0}, candidates={"same lr": 2400.0, "decay time": 2000.0},
-    )  # fmt: skip
+    script.add("forecast", 1500, **likely(2343.0, lead_steps=843.0, lead_seconds=30.0, interval=INTERVAL))
     run = script.write(tmp_path)
     run.heartbeat.touch()
     async with driven(run, (80, 24), at=at) as (app, _pilot):
         panel = app.screen.query_one(ForecastPanel)
         seen = [panel.render_line(y).text.strip() for y in range(panel.content_size.height)]
-        left = "743 steps, 26 s" if at is None else "843 steps, 30 s"
-        assert [" ".join(line.split()) for line in seen[:4]] == [
-            "chance 41% within budget",
-            "grok step 2,343",
-            "interval 1,480 – 13,866 (90%)",
-            f"lead {left}",
-        ]
+        shown = " ".join(" ".join(seen).split())
+        left = "743 steps (26 s)" if at is None else "843 steps (30 s)"
+        assert shown.startswith("generalizes 97 % (bank: 50 %) groks 93 % (bank: 54 %) ")
+        assert f"when step 2,343, in {left}" in shown

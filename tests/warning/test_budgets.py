@@ -38,10 +38,23 @@ def test_for_imports_the_advice_is_one_and_works() -> None:
     assert giveaway([replace(run, budget=9000) for run in theirs]) is None
 
 
+def test_budgets_that_separate_outcomes_in_decay_time_alone() -> None:
+    """In steps they overlap, for two learning rates do; a forecast compares runs in decay time."""
+    stopped = [
+        run if run.grok_step is None else replace(run, budget=run.steps)
+        for run in bank()
+        if run.facts["task.operation"] == "mul"
+    ]
+    said = giveaway(stopped) or ""
+    assert "runs that grokked were allowed a decay time lr · wd · step of 3." in said
+    assert ", the others 12.0; train them with one" in said
+    assert giveaway(bank()) is None
+
+
 def test_a_backtest_on_them_is_refused() -> None:
     leaking = [
         run if run.grok_step is None else replace(run.until(run.grok_step + 300), budget=run.grok_step + 300)
-        for run in bank(seeds=1)
+        for run in bank()
     ]
     with pytest.raises(ValueError, match="budgets give the outcome away"):
         backtest(leaking)

@@ -5,7 +5,7 @@ from warning_made import jump, made
 
 from grokscope.warning.configuration import configuration_of, is_setting, settings_of
 from grokscope.warning.forecast.backtest import backtest
-from grokscope.warning.forecast.landmarks import landmarks_of
+from grokscope.warning.forecast.peers import peers_of
 from grokscope.warning.law import lead_time_law
 from grokscope.warning.trajectory import Trajectory
 
@@ -44,12 +44,15 @@ def test_what_was_done_to_a_run_is_no_setting_of_its_undisturbed_course() -> Non
     assert settings_of(treated.facts) == LR
 
 
-def test_the_law_landmarks_and_backtests_count_the_same_configurations() -> None:
+def test_the_law_banks_and_backtests_count_the_same_configurations() -> None:
     runs = [
-        run(f"{lr}-{seed}", **{"optimizer.lr": lr, "task.data_seed": seed, "forecast.bank": f"bank-{seed}"})
+        run(
+            f"{lr}-{seed}",
+            **{"optimizer.lr": lr, "optimizer.wd": 1.0, "task.data_seed": seed, "forecast.bank": f"bank-{seed}"},
+        )
         for lr in (1e-3, 2e-3, 3e-3)
         for seed in (1, 2)
     ]
     assert len({case.configuration for case in lead_time_law(runs, "memorized").cases}) == 3
-    assert len(set(landmarks_of(runs).configuration.tolist())) == 3
+    assert len(set(peers_of(runs).configuration.tolist())) == 3
     assert backtest(runs).configurations == 3

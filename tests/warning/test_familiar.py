@@ -1,13 +1,8 @@
 """Facts that differ are refused in words; facts that nobody states are unknown, and refuse nobody."""
 
-from dataclasses import replace
-
 import pytest
-from forecast_made import bank
-from forecast_made import made as made_run
 
 from grokscope.warning.forecast.familiar import fact_in_words, is_complete, known_settings, outside
-from grokscope.warning.forecast.forecaster import calibrate
 from grokscope.warning.trajectory import ORIGIN, Fact
 
 OURS: dict[str, Fact] = {"optimizer.lr": 1e-3, "optimizer.wd": 1.0, "model.width": 64, "task.operation": "add"}
@@ -58,17 +53,3 @@ def test_seeds_and_interventions_are_no_settings() -> None:
 )
 def test_in_words(key: str, value: Fact | None, words: str) -> None:
     assert fact_in_words(key, value, known_settings(BANK)) == words
-
-
-def test_a_foreign_run_is_forecast_where_its_facts_agree() -> None:
-    forecaster = calibrate(bank(seeds=1))
-    ours = made_run("unseen", 77).until(1000)
-    stated = {key: value for key, value in ours.facts.items() if key in {"optimizer.lr", "optimizer.wd"}}
-    theirs = replace(ours, facts={ORIGIN: "import", **stated})
-    assert forecaster.forecast(theirs).grok_step == forecaster.forecast(ours).grok_step is not None
-    assert forecaster.forecast(theirs).low is not None, "and with an interval"
-    stranger = replace(theirs, facts={**theirs.facts, "model.width": 999})
-    refusal = forecaster.forecast(stranger).no_interval or ""
-    assert "model.width 999 (unset in the bank)" in refusal
-    nothing = forecaster.forecast(replace(ours, facts={ORIGIN: "import"}))
-    assert nothing.abstained is not None or nothing.grok_step is not None

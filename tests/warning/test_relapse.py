@@ -7,6 +7,7 @@ import pytest
 from warning_made import made
 
 from grokscope.warning.forecast.bank import forecast_of
+from grokscope.warning.forecast.live import forecast_event
 from grokscope.warning.forecast.projection_tables import answers, projection_headline
 from grokscope.warning.relapse import Relapse, relapse_of, relapses_in_words
 from grokscope.warning.tables import read_table, write_table
@@ -59,9 +60,9 @@ def test_in_words() -> None:
 @pytest.mark.parametrize(("test", "regressed"), [(LOST, 500), (KEPT, None)])
 def test_a_forecast_says_so(test: list[int], regressed: int | None) -> None:
     trajectory = run("r", test, regressed)
-    projection = forecast_of(trajectory)
-    said = dict(answers(trajectory, projection))
-    assert said["no forecast"] == "already grokked at step 200"
-    assert (
-        ("but" in said) == ("lost it again" in projection_headline(trajectory, projection)) == (regressed is not None)
-    )
+    event = forecast_event(*forecast_of(trajectory))
+    said = dict(answers(trajectory, event))
+    assert said["when"] == "already grokked"
+    headline = projection_headline(trajectory, event)
+    assert "grokked at step 200" in headline
+    assert ("but" in said) == ("lost it again" in headline) == (regressed is not None)

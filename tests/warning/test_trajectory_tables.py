@@ -13,7 +13,7 @@ from warning_made import jump, made
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning import tables
 from grokscope.warning.detection import detections
-from grokscope.warning.forecast.bank import shipped_banks
+from grokscope.warning.forecast.bank import tables_of
 from grokscope.warning.tables import read_table, table_digest, write_table
 from grokscope.warning.trajectory import Trajectory
 
@@ -45,8 +45,8 @@ def test_runs_of_one_name_stay_different_runs(tmp_path: Path) -> None:
     assert len({run.place for run in read_table(tmp_path / "table.jsonl")}) == 3
 
 
-@pytest.mark.parametrize("file", shipped_banks(), ids=lambda file: file.name)
-def test_shipped_banks_carry_their_digest(file: Path) -> None:
+@pytest.mark.parametrize("file", tables_of(), ids=lambda file: file.name)
+def test_tables_of_carry_their_digest(file: Path) -> None:
     head = json.loads(gzip.decompress(file.read_bytes()).partition(b"\n")[0])
     assert (head["v"], head["runs"]) == (tables.VERSION, len(read_table(file)))
     assert head["sha256"] == table_digest(file)

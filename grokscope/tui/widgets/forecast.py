@@ -8,20 +8,17 @@ from typing import Any
 from rich.style import Style
 from textual.strip import Strip
 
-from grokscope.settings.values import dotted
 from grokscope.tui.frame import Frame
 from grokscope.tui.view import SHOWN_DETECTIONS, Transition, View
 from grokscope.tui.widgets.base import Drawn, Inks, strip
 from grokscope.tui.widgets.chart import EVENT_GLYPHS
-from grokscope.words.clean import clean
 from grokscope.words.durations import duration
 from grokscope.words.events import EventRecord
-from grokscope.words.numbers import MISSING, count, number
+from grokscope.words.forecasts import forecast_answers
+from grokscope.words.numbers import MISSING, count
 
-_SAID = {
-    "v", "run", "seq", "time", "event", "step", "law", "grok_step", "interval", "no_interval", "lead_steps",
-    "lead_seconds", "probability", "abstained", "stage", "candidates",
-}  # fmt: skip
+_LABEL = 12
+_INDENT = _LABEL + 3
 PanelLine = tuple[str, str, str]
 """Label, value and the ink of the value."""
 
@@ -43,7 +40,10 @@ class ForecastPanel(Drawn, can_focus=True):
                 continue
             glyph = f"{EVENT_GLYPHS.get(label, ' ')} "
             mark = style if label in EVENT_GLYPHS else inks["plain"]
-            drawn.append(strip(" ", (glyph, mark), (f"{label:<10}", inks["muted"]), (value, style + Style(bold=True))))
+            first, *rest = wrap(value, max(width - _INDENT - 1, 8)) or [""]
+            bold = style + Style(bold=True)
+            drawn.append(strip(" ", (glyph, mark), (f"{label:<{_LABEL}}", inks["muted"]), (first, bold)))
+            drawn += [strip((" " * _INDENT, style), (part, bold)) for part in rest]
         return drawn[:height]
 
 
@@ -53,18 +53,22 @@ def lines(view: View) -> Iterator[PanelLine]:
     expected, found = _expected(newest, view.step), _detected(view)
     past = newest is None or view.detection("grokked") is not None
     yield from chain(found, expected) if past else chain(expected, found)
-    yield from _comparison(view, newest or {})
+    yield from _comparison(view)
+
+
+_INKS = {"no forecast": "muted", "no interval": "muted", "rests on": "muted", "rivals": "muted", "interval": "plain"}
+"""Of what is said; answers stand out"""
 
 
 def _expected(newest: EventRecord | None, now: int) -> Iterator[PanelLine]:
     if newest is None:
         yield "", "no forecast yet", "muted"
         return
-    yield from _chance(newest)
-    if newest.get("abstained"):
-        yield "", f"no forecast: {clean(newest['abstained'])}", "muted"
-    else:
-        yield from _projection(newest, now)
+    for label, text in forecast_answers(newest, now, brief=True):
+        if label in {"no forecast", "no interval"}:
+            yield "", f"{label}: {text}", "muted"
+        else:
+            yield label, text, _INKS.get(label, "strong")
 
 
 def _detected(view: View) -> Iterator[PanelLine]:
@@ -77,14 +81,8 @@ def _detected(view: View) -> Iterator[PanelLine]:
     yield from _lead(view)
 
 
-def _comparison(view: View, newest: EventRecord) -> Iterator[PanelLine]:
-    """Of the projection what matters less, and how it compares."""
-    if newest.get("law"):
-        yield "law", clean(newest["law"], 60), "plain"
-    for path, value in dotted({key: item for key, item in newest.items() if key not in _SAID}).items():
-        if value is not None:
-            yield clean(path, 10), number(value) if isinstance(value, float) else clean(value, 80), "muted"
-    yield from _others(newest)
+def _comparison(view: View) -> Iterator[PanelLine]:
+    """A rival that is free."""
     turned = view.detection("turned")
     turn = _result(view).get("test_loss_turn_step") if turned is None else turned.step  # 0.1.0 said so at the end only
     if isinstance(turn, int) and turn <= view.step:  # a replay knows the end of its run; its view must not
@@ -127,47 +125,3 @@ def _lead(view: View) -> Iterator[PanelLine]:
 def _between(view: View, start: float, end: float) -> float | None:
     first, last = view.clock.at(start), view.clock.at(end)
     return max(0.0, last[1] - (first[1] if first else 0.0)) if last else None
-
-
-def _chance(event: EventRecord) -> Iterator[PanelLine]:
-    probability = event.get("probability")
-    if isinstance(probability, int | float) and 0 < probability < 1:  # else it is no guess any more
-        yield "chance", f"{probability:.0%} within budget", "strong"
-
-
-def _projection(event: EventRecord, now: int) -> Iterator[PanelLine]:
-    yield "grok step", _steps(event.get("grok_step")), "strong"
-    interval = event.get("interval")
-    if isinstance(interval, Mapping):
-        level = interval.get("level")
-        sure = f" ({level:.0%})" if isinstance(level, float) else ""
-        yield "interval", f"{_steps(interval.get('low'))} – {_steps(interval.get('high'))}{sure}", "plain"
-    yield "lead", _left(event, now), "plain"
-    if not isinstance(interval, Mapping) and event.get("no_interval"):
-        yield "", f"no interval: {clean(event['no_interval'])}", "muted"
-
-
-def _left(event: EventRecord, now: int) -> str:
-    """To the projected grok step, from now: a projection that still holds is not made again."""
-    grok_step, steps, seconds = (event.get(name) for name in ("grok_step", "lead_steps", "lead_seconds"))
-    if not isinstance(grok_step, int | float):
-        return MISSING
-    left = max(0.0, grok_step - now)
-    wall = MISSING
-    if isinstance(steps, int | float) and isinstance(seconds, int | float) and steps > 0:
-        wall = duration(seconds * left / steps)
-    return f"{_steps(left)} steps, {wall}"
-
-
-def _others(event: EventRecord) -> Iterator[PanelLine]:
-    """How far the laws that were not chosen are apart."""
-    candidates = event.get("candidates")
-    if not isinstance(candidates, Mapping):
-        return
-    steps = [step for law, step in candidates.items() if law != event.get("law") and isinstance(step, int | float)]
-    if len(steps) > 1:
-        yield "", f"{len(steps)} other laws say {_steps(min(steps))} – {_steps(max(steps))}", "muted"
-
-
-def _steps(value: object) -> str:
-    return count(value) if isinstance(value, int | float) else MISSING

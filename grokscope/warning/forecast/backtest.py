@@ -1,298 +1,358 @@
-"""Every candidate asked about runs it was not calibrated on, at many steps of each, and held against what came.
+"""The forecaster asked about runs it was not calibrated on, at equal decay times, and held against what came.
 
-Runs are left out by configuration (everything but the seed), so that no law is asked about a run whose twin it has
-seen; or by operation, because in a small bank the operation all but decides whether a run groks.
+A split says which runs are left out together: all of a configuration, of an operation, of a training fraction. Every
+run is asked at the same parts of the κ that is usual for its size, for as long as it has not grokked. Beside each
+answer stands what is free: the base rate of the runs that were kept, and lr · wd alone.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import compress, pairwise
-from typing import Any, Literal
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from grokscope.contract.arrays import Floats
-from grokscope.warning.configuration import configuration_of
-from grokscope.warning.detection import rows_of
+from grokscope.contract.streams import generator
+from grokscope.warning.configuration import settings_of
+from grokscope.warning.fits import CONFIDENCE
 from grokscope.warning.forecast.budgets import giveaway
-from grokscope.warning.forecast.forecaster import Forecaster, Projection, calibrate_on
+from grokscope.warning.forecast.forecaster import Chance, Forecaster, Law, Projection, When, of_its_size
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
-from grokscope.warning.forecast.landmarks import Mask, family_of, landmarks_of, settled
-from grokscope.warning.forecast.laws import LAWS
-from grokscope.warning.forecast.progress import Progress
-from grokscope.warning.trajectory import Trajectory
+from grokscope.warning.forecast.peers import SIZE_FACTS, Mask, Peers, peers_of, settled
+from grokscope.warning.forecast.refusals import Refused
+from grokscope.warning.ranking import Auroc, auroc
+from grokscope.warning.trajectory import Fact, Trajectory
 
-TENTHS = tuple(round(0.1 * tenth, 1) for tenth in range(1, 10))
+PARTS = (0.2, 0.3, 0.4, 0.5, 0.6)
+"""Of the usual κ: the decay times at which runs are asked"""
 FEWEST_RANKED = 5
-"""Runs that grokked, and runs that did not, each, for an AUROC: with two of a kind it is a coin or two"""
+"""Runs that came to it, and runs that did not, each, for an AUROC: with two of a kind it is a coin or two"""
 RELIABILITY_BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-FORECAST = "forecast"
-"""The law that was chosen, where a grok step was projected"""
+ALARM = 0.5
+DRAWS = 2_000
+LEAST_PROBABILITY = 1e-3
+"""Before its logarithm"""
 
-Left = Literal["configuration", "operation"]
-Of = Literal["way", "step", "budget"]
+
+class Split(StrEnum):
+    """What the runs that are left out together share."""
+
+    CONFIGURATION = "configuration"
+    LR = "lr"
+    WD = "wd"
+    OPERATION = "operation"
+    FRACTION = "fraction"
+    SIZE = "size"
+    SEED = "seed"
+
+    def of(self, run: Trajectory, configuration: int) -> Hashable:
+        """The group of a run."""
+        facts = settings_of(run.facts)
+        match self:
+            case Split.CONFIGURATION:
+                return configuration
+            case Split.SEED:
+                return run.facts.get("train.seed")
+            case Split.LR | Split.WD:
+                return facts.get(f"optimizer.{self.value}")
+            case Split.OPERATION:
+                return _some(facts, lambda key, value: key.startswith("task.") and isinstance(value, str))
+            case Split.FRACTION:
+                return _some(facts, lambda key, _: key in {"task.train_fraction", "task.train_size"})
+            case Split.SIZE:
+                return _some(facts, lambda key, _: key.startswith(SIZE_FACTS))
 
 
 @dataclass(frozen=True)
 class HeldOutAnswer:
-    """What was said of a run that had been left out: at a fraction of its way to grokking, of its budget, or of the
-    bank's median budget (a step then, the same for all)."""
+    """What was said of a run that had been left out, at one part of the usual κ; and what came."""
 
     run: str
-    wd: float
-    grok_step: int | None
-    step: int
-    fraction: float
-    of: Of
+    configuration: int
+    part: float
+    kappa: float
+    """τ of its grok step; infinite where it never grokked"""
+    passed: float
+    """τ at which it was half way up; infinite where it never was, NaN where nobody knows"""
+    tau: float
+    rate: float
+    """lr · wd"""
     said: Projection
 
+    def step_error(self, when: When) -> float | None:
+        """|said / true − 1| of the grok step."""
+        if when.grok_step is None or math.isinf(self.kappa):
+            return None
+        return abs(when.grok_step * self.rate / self.kappa - 1)
+
+    def held(self, when: When) -> bool | None:
+        """Whether the interval held the grok step."""
+        if when.low is None or when.high is None or math.isinf(self.kappa):
+            return None
+        return when.low <= self.kappa / self.rate + 1e-6 and self.kappa / self.rate <= when.high + 1e-6
+
 
 @dataclass(frozen=True)
-class Errors:
-    """Of one candidate at one fraction (or step). Percent: mean of |predicted / true − 1|; None where it was silent."""
+class ChanceScore:
+    """How well probabilities of one question told runs apart at one part of the usual κ. 0 is perfect for all but
+    AUROC."""
 
-    candidate: str
-    at: float
-    runs: int
-    mean_log10: float | None
-    mean_percent: float | None
-    median_percent: float | None
+    question: str
+    part: float
+    asked: int
+    """Runs that had not come to it yet"""
+    answered: int
+    came: int
+    """Of those answered"""
+    auroc: Auroc | None
+    brier: float | None
+    base_brier: float | None
+    """Of always giving the share of the runs that were kept"""
+    log_score: float | None
+    """Mean −ln of the probability that was given to what came"""
+    base_log_score: float | None
+    false_alarms: int
+    """Answers of at least one half about runs that did not come to it"""
+    misses: int
+    """Answers below one half about runs that did"""
 
 
 @dataclass(frozen=True)
-class Coverage:
-    """Of the intervals at one fraction of the way; `width`: median of high / low."""
+class DateScore:
+    """Errors of the grok step at one part of the usual κ, beside those of lr · wd alone on the same runs."""
 
-    at: float
-    runs: int
-    projected: int
+    part: float
+    asked: int
+    """Runs that grok and had not yet"""
+    answered: int
+    error: float | None
+    """Mean |said / true − 1|"""
+    clock_error: float | None
+    better_low: float | None
+    """Of the 95 % interval of clock_error − error, paired, configurations drawn with replacement"""
+    better_high: float | None
     intervals: int
     covered: float | None
     width: float | None
-
-
-@dataclass(frozen=True)
-class Odds:
-    """How well probability told runs apart that would grok from those that would not, at one fraction of the budget.
-
-    Runs of different folds are ranked together. Where nothing can be known yet, each fold leans towards the runs that
-    it kept, away from the one it left out: AUROC then falls below one half.
-    """
-
-    runs: str
-    """all, or those with weight decay"""
-    at: float
-    waiting: int
-    """Runs that had not grokked by then, and were given a probability"""
-    grokked: int
-    auroc: float | None
-    brier: float | None
-    base_brier: float | None
-    """Of always saying the share that groks"""
+    """Median of high / low"""
+    clock_width: float | None
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Of the answers whose probability lay in [`low`, `high`): what was said, and what came.
+    """Of the answers of one question whose probability lay in [`low`, `high`): what was said, and what came.
 
-    A run is asked at nine fractions of its budget, so answers are many and runs are few: `distinct` counts these.
+    A run is asked at several decay times, so answers are many and runs are few: `distinct` counts these.
     """
 
-    runs: str
-    """all, or those with weight decay"""
+    question: str
     low: float
     high: float
     answers: int
     distinct: int
     said: float
     """Mean probability"""
-    grokked: float
-    """Share of the answers whose run grokked"""
+    came: float
+    """Share of the answers whose run came to it"""
 
 
 @dataclass(frozen=True)
 class Backtest:
-    """All figures, for one way of leaving runs out."""
+    """All figures of one split."""
 
-    left_out: Left
+    split: Split
     level: float
     runs: int
     grokked: int
     configurations: int
-    errors: Sequence[Errors]
-    errors_by_step: Sequence[Errors]
-    coverage: Sequence[Coverage]
-    covered: float | None
-    """Over all fractions of the way together"""
-    odds: Sequence[Odds]
+    groups: int
+    chances: Sequence[ChanceScore]
+    dates: Sequence[DateScore]
     reliability: Sequence[Reliability]
-    false_projections: float
-    """Share of the answers about runs that never grokked that projected a grok step nevertheless"""
-    false_projections_without_decay: float
-    reasons: dict[str, int]
-    """Why nothing was projected, and how often"""
+    refusals: Mapping[str, Mapping[str, int]]
+    """By question: how often each reason was given"""
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
 
 
-def backtest(trajectories: Sequence[Trajectory], left_out: Left = "configuration") -> Backtest:
+def backtest(trajectories: Sequence[Trajectory], split: Split = Split.CONFIGURATION) -> Backtest:
     """Raises `ValueError` where there are no two groups to leave out, none of the runs has grokked, or their budgets
     give the outcome away."""
-    runs = [trajectory for trajectory in trajectories if settled(trajectory)]
-    if all(trajectory.grok_step is None for trajectory in runs):
-        raise ValueError(f"none of these {len(runs)} finished runs has grokked")
-    if (leak := giveaway(runs)) is not None:
+    if (leak := giveaway([run for run in trajectories if settled(run)])) is not None:
         raise ValueError(leak)
-    answers = list(_answers(runs, family_of if left_out == "operation" else configuration_of))
-    way = [answer for answer in answers if answer.of == "way"]
-    budget = [answer for answer in answers if answer.of == "budget"]
-    never = [answer for answer in budget if answer.grok_step is None]
-    steps = [answer for answer in answers if answer.of == "step"]
-    rated = [answer for answer in budget if answer.said.probability is not None]
-    groups = {"all": rated, "with weight decay": [answer for answer in rated if answer.wd > 0]}
-    intervals = [covered for answer in way if (covered := _covered(answer)) is not None]
-    return Backtest(
-        left_out=left_out,
-        level=FORECAST_LEVEL,
-        runs=len(runs),
-        grokked=sum(trajectory.grok_step is not None for trajectory in runs),
-        configurations=len({configuration_of(trajectory) for trajectory in runs}),
-        errors=list(_errors(way, lambda answer: answer.fraction)),
-        errors_by_step=list(_errors(steps, lambda answer: answer.step)),
-        coverage=[_coverage(group, at) for at, group in _by(way, lambda answer: answer.fraction)],
-        covered=_mean(intervals),
-        odds=[each for name, group in groups.items() for each in _odds(name, group)],
-        reliability=[each for name, group in groups.items() for each in _reliability(name, group)],
-        false_projections=_projected(never),
-        false_projections_without_decay=_projected([answer for answer in never if answer.wd == 0]),
-        reasons=dict(Counter(answer.said.abstained for answer in answers if answer.said.abstained).most_common()),
-    )
-
-
-def _answers(runs: Sequence[Trajectory], group_of: Callable[[Trajectory], Hashable]) -> Iterator[HeldOutAnswer]:
-    groups = [group_of(trajectory) for trajectory in runs]
+    peers = peers_of(trajectories)
+    grokked = int(np.isfinite(peers.kappa).sum())
+    if not grokked:
+        raise ValueError(f"of these {len(trajectories)} runs none has grokked with a known lr and weight decay")
+    groups = [split.of(run, int(own)) for run, own in zip(peers.runs, peers.configuration, strict=True)]
     if len(set(groups)) < 2:
-        raise ValueError("a backtest leaves out one group of runs after the other, and here is only one")
-    landmarks = landmarks_of(runs)
-    horizon = float(np.median([trajectory.budget for trajectory in runs]))
-    for group in sorted(set(groups), key=str):
-        kept = np.array([each != group for each in groups])
-        known = [trajectory for trajectory, keep in zip(runs, kept, strict=True) if keep]
-        forecaster = calibrate_on(landmarks.where(kept[landmarks.run]), known)
-        for trajectory, keep in zip(runs, kept, strict=True):
-            if not keep:
-                yield from _asked(forecaster, trajectory, horizon)
-
-
-def _asked(forecaster: Forecaster, trajectory: Trajectory, horizon: float) -> Iterator[HeldOutAnswer]:
-    """For as long as the run has not grokked: what it had come to by each step asked about, and not a row more."""
-    grok = trajectory.grok_step
-    wholes: list[tuple[Of, float]] = [("budget", trajectory.budget)]
-    if grok is not None:
-        wholes += [("way", grok), ("step", horizon)]
-    asked = sorted((int(fraction * whole), of, fraction) for of, whole in wholes for fraction in TENTHS)
-    wd = float(trajectory.facts.get("optimizer.wd", math.nan))
-    progress, rows = Progress.of(trajectory.facts), list(rows_of(trajectory))[::-1]
-    for step, of, fraction in asked:
-        if grok is not None and step >= grok:
-            return
-        while rows and rows[-1][0] <= step:
-            progress.see(*rows.pop())
-        said = forecaster.project(progress, trajectory.facts, trajectory.budget, grokked=False)
-        yield HeldOutAnswer(trajectory.name, wd, grok, step, fraction, of, said)
-
-
-def _by(
-    answers: Iterable[HeldOutAnswer], key: Callable[[HeldOutAnswer], float]
-) -> list[tuple[float, list[HeldOutAnswer]]]:
-    groups: dict[float, list[HeldOutAnswer]] = {}
-    for answer in answers:
-        groups.setdefault(key(answer), []).append(answer)
-    return sorted(groups.items())
-
-
-def _errors(answers: Sequence[HeldOutAnswer], key: Callable[[HeldOutAnswer], float]) -> Iterator[Errors]:
-    for candidate in (*(law.name for law in LAWS), FORECAST):
-        for at, group in _by(answers, key):
-            ratios = np.array([ratio for answer in group if (ratio := _ratio(answer, candidate)) is not None])
-            percent = 100 * np.abs(ratios - 1)
-            some = len(ratios) > 0
-            yield Errors(
-                candidate,
-                at,
-                len(ratios),
-                float(np.abs(np.log10(ratios)).mean()) if some else None,
-                float(percent.mean()) if some else None,
-                float(np.median(percent)) if some else None,
-            )
-
-
-def _ratio(answer: HeldOutAnswer, candidate: str) -> float | None:
-    """Predicted over true."""
-    said = answer.said.grok_step if candidate == FORECAST else answer.said.candidates.get(candidate)
-    return None if said is None or answer.grok_step is None else said / answer.grok_step
-
-
-def _covered(answer: HeldOutAnswer) -> float | None:
-    low, high = answer.said.low, answer.said.high
-    if low is None or high is None or answer.grok_step is None:
-        return None
-    return float(low <= answer.grok_step <= high)
-
-
-def _coverage(answers: Sequence[HeldOutAnswer], at: float) -> Coverage:
-    covered = [hit for answer in answers if (hit := _covered(answer)) is not None]
-    widths = [answer.said.high / answer.said.low for answer in answers if answer.said.low and answer.said.high]
-    projected = sum(answer.said.grok_step is not None for answer in answers)
-    return Coverage(
-        at, len(answers), projected, len(covered), _mean(covered), float(np.median(widths)) if widths else None
+        raise ValueError(f"a backtest leaves out one {split} after the other, and here is only one")
+    answers = list(_answers(peers, groups))
+    questions = {
+        "generalizes": [_Asked(each, each.said.generalizes, each.passed) for each in answers],
+        "reaches": [_Asked(each, each.said.reaches, each.kappa) for each in answers],
+    }
+    refused = {name: [each.chance.refused for each in asked] for name, asked in questions.items()}
+    refused["when"] = [answer.said.when.refused for answer in answers]
+    return Backtest(
+        split=split,
+        level=FORECAST_LEVEL,
+        runs=len(peers),
+        grokked=grokked,
+        configurations=len(np.unique(peers.configuration)),
+        groups=len(set(groups)),
+        chances=[score for name, asked in questions.items() for score in _chance_scores(name, asked)],
+        dates=[_date_score(part, [each for each in answers if each.part == part]) for part in PARTS],
+        reliability=[row for name, asked in questions.items() for row in _reliability(name, asked)],
+        refusals={name: _counted(reasons) for name, reasons in refused.items()},
     )
 
 
-def _odds(name: str, answers: Sequence[HeldOutAnswer]) -> Iterator[Odds]:
-    for at, group in _by(answers, lambda answer: answer.fraction):
-        said, true = _said_and_true(group)
-        share = float(true.mean())
-        yield Odds(
-            name, at, len(true), int(true.sum()), _auroc(said, true), float(((said - true) ** 2).mean()),
-            share * (1 - share),
-        )  # fmt: skip
+def _answers(peers: Peers, groups: Sequence[Hashable]) -> Iterator[HeldOutAnswer]:
+    for group in dict.fromkeys(groups):
+        out = np.array([each == group for each in groups])
+        if out.all():
+            continue
+        forecaster = Forecaster(peers.where(~out))
+        for index in map(int, np.flatnonzero(out)):
+            run, clock = peers.runs[index], peers.clocks[index]
+            near = of_its_size(forecaster.peers, run.facts)
+            usual = (forecaster.peers if isinstance(near, Refused) else near).usual_kappa
+            for part in [] if math.isnan(usual) else PARTS:
+                tau = part * usual
+                step = clock.step(tau)
+                if tau >= peers.kappa[index] or not run.columns["step"][0] <= step < min(run.steps, run.budget):
+                    continue
+                said = forecaster.forecast(run.until(step))
+                yield HeldOutAnswer(
+                    run.name, int(peers.configuration[index]), part, float(peers.kappa[index]),
+                    float(peers.passed[index]), tau, clock.rate, said,
+                )  # fmt: skip
 
 
-def _reliability(name: str, answers: Sequence[HeldOutAnswer]) -> Iterator[Reliability]:
-    said, grokked = _said_and_true(answers)
+@dataclass(frozen=True)
+class _Asked:
+    """One question about a run, and the τ at which it came to it."""
+
+    answer: HeldOutAnswer
+    chance: Chance
+    at: float
+
+    @property
+    def open(self) -> bool:
+        """Whether it had not come to it yet, and it is known if it did."""
+        return self.at > self.answer.tau
+
+    @property
+    def guessed(self) -> bool:
+        probability = self.chance.probability
+        return self.open and probability is not None and 0 < probability < 1
+
+
+def _chance_scores(question: str, asked: Sequence[_Asked]) -> Iterator[ChanceScore]:
+    for part in PARTS:
+        here = [each for each in asked if each.answer.part == part and each.open]
+        known = [each for each in here if each.guessed]
+        said, came, base = _columns(known)
+        some = len(known) > 0
+        clusters = np.array([str(each.answer.configuration) for each in known])
+        enough = min(came.sum(), (~came).sum()) >= FEWEST_RANKED
+        yield ChanceScore(
+            question=question,
+            part=part,
+            asked=len(here),
+            answered=len(known),
+            came=int(came.sum()),
+            auroc=auroc(said[came], said[~came], DRAWS, 0, (list(clusters[came]), list(clusters[~came])))
+            if enough
+            else None,
+            brier=float(((said - came) ** 2).mean()) if some else None,
+            base_brier=float(((base - came) ** 2).mean()) if some else None,
+            log_score=_log_score(said, came) if some else None,
+            base_log_score=_log_score(base, came) if some else None,
+            false_alarms=int((said[~came] >= ALARM).sum()),
+            misses=int((said[came] < ALARM).sum()),
+        )
+
+
+def _columns(known: Sequence[_Asked]) -> tuple[Floats, Mask, Floats]:
+    """Probabilities, what came, and base rates, [n] each."""
+    said = np.array([each.chance.probability for each in known], dtype=np.float64)
+    base = np.array([each.chance.base_rate for each in known], dtype=np.float64)
+    return said, np.array([math.isfinite(each.at) for each in known], dtype=bool), base
+
+
+def _log_score(said: Floats, came: Mask) -> float:
+    given = np.clip(np.where(came, said, 1 - said), LEAST_PROBABILITY, 1)
+    return float(-np.log(given).mean())
+
+
+def _date_score(part: float, answers: Sequence[HeldOutAnswer]) -> DateScore:
+    groks = [each for each in answers if math.isfinite(each.kappa)]
+    both = [
+        (each, error, clock_error)
+        for each in groks
+        if (error := each.step_error(each.said.when)) is not None
+        and (clock_error := each.step_error(each.said.rivals.get(Law.CLOCK.value, When()))) is not None
+    ]
+    errors, clock_errors = (np.array([pair[index] for pair in both], dtype=np.float64) for index in (1, 2))
+    held = [hit for each in groks if (hit := each.held(each.said.when)) is not None]
+    low, high = _paired(clock_errors - errors, [each.configuration for each, _, _ in both])
+    return DateScore(
+        part=part,
+        asked=len(groks),
+        answered=len(both),
+        error=float(errors.mean()) if both else None,
+        clock_error=float(clock_errors.mean()) if both else None,
+        better_low=low,
+        better_high=high,
+        intervals=len(held),
+        covered=float(np.mean(held)) if held else None,
+        width=_width([each.said.when for each, _, _ in both]),
+        clock_width=_width([each.said.rivals[Law.CLOCK.value] for each, _, _ in both]),
+    )
+
+
+def _paired(differences: Floats, clusters: Sequence[int]) -> tuple[float | None, float | None]:
+    """Central 95 % of the mean when clusters are drawn with replacement; None where there are fewer than three."""
+    names, member = np.unique(np.asarray(clusters, dtype=np.int64), return_inverse=True)
+    if len(names) < 3:
+        return None, None
+    times = generator(0, "analysis", 3).multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
+    weights = times[:, member]
+    means = (weights @ differences) / weights.sum(axis=1)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def _width(said: Sequence[When]) -> float | None:
+    widths = [each.high / each.low for each in said if each.low and each.high]
+    return float(np.median(widths)) if widths else None
+
+
+def _reliability(question: str, asked: Sequence[_Asked]) -> Iterator[Reliability]:
+    known = [each for each in asked if each.guessed]
+    said, came, _ = _columns(known)
+    names = np.array([each.answer.run for each in known])
     bins = np.digitize(said, RELIABILITY_BINS[1:-1])
     for index, (low, high) in enumerate(pairwise(RELIABILITY_BINS)):
         here = bins == index
         if here.any():
-            distinct = len({answer.run for answer in compress(answers, here)})
             yield Reliability(
-                name, low, high, int(here.sum()), distinct, float(said[here].mean()), float(grokked[here].mean())
-            )
+                question, low, high, int(here.sum()), len(np.unique(names[here])), float(said[here].mean()),
+                float(came[here].mean()),
+            )  # fmt: skip
 
 
-def _said_and_true(answers: Sequence[HeldOutAnswer]) -> tuple[Floats, Mask]:
-    """Probabilities, and whether the runs grokked [n] each."""
-    said = np.array([answer.said.probability for answer in answers], dtype=np.float64)
-    return said, np.array([answer.grok_step is not None for answer in answers], dtype=bool)
+def _counted(reasons: Sequence[Refused | None]) -> dict[str, int]:
+    return dict(Counter(reason.refusal.code for reason in reasons if reason is not None).most_common())
 
 
-def _auroc(said: Floats, true: Mask) -> float | None:
-    """Share of pairs of a run that grokked and one that did not in which the first was thought likelier."""
-    positive, negative = said[true], said[~true]
-    if min(len(positive), len(negative)) < FEWEST_RANKED:
-        return None
-    difference = positive[:, None] - negative[None, :]
-    return float(((difference > 0) + 0.5 * (difference == 0)).mean())
-
-
-def _projected(answers: Sequence[HeldOutAnswer]) -> float:
-    return float(_mean([float(answer.said.grok_step is not None) for answer in answers]) or 0.0)
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+def _some(facts: Mapping[str, Fact], wanted: Callable[[str, Fact], bool]) -> Hashable:
+    return tuple((key, facts[key]) for key in sorted(facts) if wanted(key, facts[key]))

@@ -1,157 +1,146 @@
 """A backtest as tables, and the sentences around them."""
 
-from collections.abc import Callable, Sequence
-
-from grokscope.warning.forecast.backtest import FORECAST, Backtest, Errors
-from grokscope.words.numbers import count, counted, fixed, percent, whole_percent
-from grokscope.words.table import Column, Table
+from grokscope.warning.forecast.backtest import Backtest, ChanceScore, DateScore
+from grokscope.words.numbers import count, counted, estimate, fixed, interval_form, percent, whole_percent
+from grokscope.words.table import Column, Table, TableCell
 
 MOST_REASONS = 4
-"""Why nothing was projected: so many reasons are named, the most frequent first"""
+"""Why nothing was said: so many reasons a question are named, the most frequent first"""
+QUESTION_WORDS = {
+    "generalizes": "will it generalize at all",
+    "reaches": "will it grok within the budget",
+    "when": "when",
+}
 
 
 def backtest_headline(tested: Backtest) -> str:
     """What was tested on what, and how."""
     return (
-        f"{counted(tested.runs, 'run')} in {counted(tested.configurations, 'configuration')}, {tested.grokked} "
-        f"grokked. Each {tested.left_out} was left out in turn: the forecaster was calibrated on the others and asked "
-        "about the runs left out at many steps, never seeing beyond them."
+        f"{counted(tested.runs, 'run')} with weight decay in {counted(tested.configurations, 'configuration')}, "
+        f"{tested.grokked} grokked. Left out in turn: each {tested.split} of {tested.groups}. The forecaster was "
+        "calibrated on the others and asked about the runs left out at equal parts of the usual κ, never seeing beyond."
     )
 
 
 def backtest_verdict(tested: Backtest) -> list[str]:
-    """How far intervals and projections can be trusted, and why the forecaster was silent."""
+    """Whether the answers beat what is free, and why the forecaster was silent."""
     sentences = []
-    if tested.covered is not None:
+    worse = [each for each in tested.dates if each.better_high is not None and each.better_high < 0]
+    better = [each for each in tested.dates if each.better_low is not None and each.better_low > 0]
+    if any(each.answered for each in tested.dates):
         sentences.append(
-            f"Intervals of {whole_percent(tested.level)} held the grok step in {percent(tested.covered)} of cases."
+            "Against lr · wd alone the grok step is nearer beyond the noise at "
+            f"{_parts(better)} of κ, and farther beyond the noise at {_parts(worse)}."
         )
-    sentences.append(
-        f"Of the answers about runs that never grokked, {percent(tested.false_projections)} projected a grok step; of "
-        f"those about runs without weight decay, {percent(tested.false_projections_without_decay)}."
-    )
-    if tested.reasons:
-        reasons = [f"{reason} ({count(times)})" for reason, times in list(tested.reasons.items())[:MOST_REASONS]]
-        total = sum(tested.reasons.values())
-        sentences.append(f"{count(total)} answers projected no grok step: {'; '.join(reasons)}.")
+    for question, reasons in tested.refusals.items():
+        if reasons:
+            named = [f"{code} ({count(times)})" for code, times in list(reasons.items())[:MOST_REASONS]]
+            sentences.append(f"No answer to “{QUESTION_WORDS[question]}”: {', '.join(named)}.")
     return sentences
 
 
+def _parts(scores: list[DateScore]) -> str:
+    return ", ".join(fixed(1)(each.part) for each in scores) or "no part"
+
+
 def backtest_tables(tested: Backtest) -> list[Table]:
-    """Errors, intervals and probabilities; those that have rows."""
-    tables = (
-        errors_table("forecast-errors", "Error of the grok step, by fraction of it", tested.errors, whole_percent),
-        errors_table("forecast-errors-by-step", "Error of the grok step, by step", tested.errors_by_step, count),
-        coverage_table(tested),
-        *probability_tables(tested),
-    )
-    return [table for table in tables if table.rows]
+    """Probabilities, grok steps, and whether probabilities came true; those that have rows."""
+    return [table for table in (chances_table(tested), dates_table(tested), reliability_table(tested)) if table.rows]
 
 
-def errors_table(slug: str, title: str, errors: Sequence[Errors], at_words: Callable[[float], str]) -> Table:
-    """A row a candidate, a column a moment."""
-    moments = sorted({error.at for error in errors})
-    cells = {(error.candidate, error.at): error for error in errors}
-    candidates = list(dict.fromkeys(error.candidate for error in errors))
-    measures = ("mean error (%)", "median error (%)", "mean |log10|", "runs")
+def chances_table(tested: Backtest) -> Table:
+    """A row a question and a moment."""
     return Table(
-        slug,
-        title,
+        f"forecast-probability-{tested.split}",
+        f"Whether, with each {tested.split} left out",
         (
-            Column("law"),
-            *(
-                Column(
-                    at_words(at),
-                    _mean,
-                    parts=tuple(f"{at_words(at)}: {each}" for each in measures),
-                )
-                for at in moments
-            ),
+            Column("question"),
+            Column("at", fixed(1), "of the usual κ"),
+            Column("asked", count),
+            Column("answered", count),
+            Column("came to it", count),
+            Column("AUROC", estimate(fixed(2)), parts=("AUROC", "95 % low", "95 % high")),
+            Column("Brier", fixed(3)),
+            Column("base Brier", fixed(3)),
+            Column("log score", fixed(2), rank=1),
+            Column("base log score", fixed(2), rank=1),
+            Column("false alarms", count),
+            Column("misses", count),
         ),
         tuple(
             (
-                candidate,
-                *(
-                    (each.mean_percent, each.median_percent, each.mean_log10, each.runs)
-                    for each in (cells[candidate, at] for at in moments)
-                ),
+                QUESTION_WORDS[each.question], each.part, each.asked, each.answered, each.came, _auroc(each),
+                each.brier, each.base_brier, each.log_score, each.base_log_score, each.false_alarms, each.misses,
             )
-            for candidate in candidates
+            for each in tested.chances
+            if each.answered
         ),
         (
-            "Mean of |predicted / true − 1| in %, over the runs for which the law gave a grok step.",
-            f"{FORECAST}: the law that was chosen on the other runs, where a grok step was projected.",
+            "asked: runs that had not come to it by then.",
+            "AUROC: with its 95 % interval, configurations drawn with replacement; that of lr · wd alone is 0.50 where "
+            "budgets are equal in decay time.",
+            "base: of always giving the share of the bank's runs that came to it from there. 0 is perfect.",
+            "false alarms, misses: answers on the wrong side of one half.",
         ),
-    )
+    )  # fmt: skip
 
 
-def _mean(cell: Sequence[float | None]) -> str:
-    return fixed(0)(cell[0])
+def _auroc(score: ChanceScore) -> TableCell:
+    found = score.auroc
+    return None if found is None else (found.value, found.low, found.high)
 
 
-def coverage_table(tested: Backtest) -> Table:
-    """A row a moment: how often there was an interval, and how often it held."""
-    spoke = any(each.projected for each in tested.coverage)
+def dates_table(tested: Backtest) -> Table:
+    """A row a moment: errors and intervals beside those of the clock."""
     return Table(
-        "forecast-coverage",
-        f"Intervals of {whole_percent(tested.level)}",
+        f"forecast-dates-{tested.split}",
+        f"When, with each {tested.split} left out",
         (
-            Column("at", whole_percent, "of the grok step"),
-            Column("runs", count),
-            Column("projected", count),
+            Column("at", fixed(1), "of the usual κ"),
+            Column("asked", count),
+            Column("answered", count),
+            Column("error", percent),
+            Column("error of lr · wd", percent),
+            Column("better by", interval_form(percent), "95 %", parts=("better by, low", "better by, high")),
             Column("intervals", count),
             Column("hold", percent),
             Column("high / low", fixed(2), "median"),
+            Column("of lr · wd", fixed(2), "median"),
         ),
         tuple(
-            (each.at, each.runs, each.projected, each.intervals, each.covered, each.width) for each in tested.coverage
-        )
-        if spoke
-        else (),
-        ("Runs that grok, at fractions of the grok step.",),
-    )
+            (
+                each.part, each.asked, each.answered, each.error, each.clock_error,
+                None if each.better_low is None else (each.better_low, each.better_high),
+                each.intervals, each.covered, each.width, each.clock_width,
+            )
+            for each in tested.dates
+            if each.answered
+        ),
+        (
+            "Runs that grok and had not yet. error: mean of |predicted / true − 1|, on the same runs.",
+            "better by: error of lr · wd alone less the error, paired, configurations drawn with replacement.",
+            f"hold: share of the intervals at {whole_percent(tested.level)} with the grok step in them.",
+        ),
+    )  # fmt: skip
 
 
-def probability_tables(tested: Backtest) -> tuple[Table, Table]:
-    """How well the probability of grokking within the budget told runs apart, and whether it came true."""
-    odds = Table(
-        "forecast-probability",
-        "Probability of grokking within the budget",
+def reliability_table(tested: Backtest) -> Table:
+    """Whether what was said came true."""
+    return Table(
+        f"forecast-reliability-{tested.split}",
+        f"Probabilities given, and what came true, with each {tested.split} left out",
         (
-            Column("runs"),
-            Column("at", whole_percent, "of the budget"),
-            Column("waiting", count),
-            Column("grokked", count),
-            Column("AUROC", fixed(2)),
-            Column("Brier", fixed(3)),
-            Column("base Brier", fixed(3)),
-        ),
-        tuple(
-            (each.runs, each.at, each.waiting, each.grokked, each.auroc, each.brier, each.base_brier)
-            for each in tested.odds
-        ),
-        (
-            "waiting: runs that had not grokked by then and were given a probability.",
-            "base Brier: the score of always giving the share that groks. 0 is perfect.",
-        ),
-        folded=True,
-    )
-    reliability = Table(
-        "forecast-reliability",
-        "Probabilities given, and what came true",
-        (
-            Column("runs"),
+            Column("question"),
             Column("probability", lambda cell: f"{cell[0]:.1f} to {cell[1]:.1f}", parts=("probability from", "to")),
             Column("answers", count),
             Column("distinct runs", count),
             Column("mean probability", fixed(2)),
-            Column("grokked", fixed(2), "share"),
+            Column("came", fixed(2), "share"),
         ),
         tuple(
-            (each.runs, (each.low, each.high), each.answers, each.distinct, each.said, each.grokked)
+            (QUESTION_WORDS[each.question], (each.low, each.high), each.answers, each.distinct, each.said, each.came)
             for each in tested.reliability
         ),
-        ("Answers at all fractions of the budget. One run gives up to nine answers.",),
+        ("Answers at all parts of κ. One run gives several.",),
         folded=True,
     )
-    return odds, reliability

@@ -1,30 +1,34 @@
-"""The runs that forecasts are calibrated on: shipped with the package, one table a task, or a file of one's own.
+"""The runs that forecasts are calibrated on: shipped with the package, or a table or a folder of tables of one's own.
 
 What is said of a run is said by a forecaster that has not seen its configuration: where the bank holds it, or a twin of
-it with another seed, the forecaster is calibrated on the others.
+it with another seed, these are left out. A bank is named by its digest, so that a forecast says what it rests on.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from grokscope.runs.directory import NoSuchRun
-from grokscope.warning.configuration import configuration, configuration_of
+from grokscope.warning.configuration import configuration
 from grokscope.warning.forecast.forecaster import (
-    CERTAIN,
+    Asked,
     Forecaster,
     Projection,
     calibrate,
-    reason_before_looking,
+    nothing,
+    settled_before_looking,
 )
-from grokscope.warning.forecast.landmarks import settled
-from grokscope.warning.forecast.progress import Progress, progress_of
-from grokscope.warning.tables import read_table
+from grokscope.warning.forecast.peers import settled
+from grokscope.warning.forecast.reading import Clock, as_read
+from grokscope.warning.forecast.refusals import Refusal, Refused
+from grokscope.warning.tables import TABLE_SUFFIXES, read_table, table_digest
 from grokscope.warning.trajectory import BANK, Fact, Trajectory
 from grokscope.words.numbers import listed
 
 SHIPPED = Path(__file__).parent.parent / "bank"
+"""One table a sweep, some a task"""
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,36 @@ class Built:
     """Names of runs on which an intervention acted"""
 
 
+@dataclass(frozen=True)
+class BankName:
+    """Which bank a forecast rests on."""
+
+    name: str
+    """`shipped`, or what its file or folder is called"""
+    digest: str
+    """SHA-256 of its table's lines; of several tables, of their digests in the order of their names"""
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """The runs of one task in a bank, as a forecaster."""
+
+    name: BankName
+    files: Sequence[Path]
+    """The tables that hold a run of the task"""
+    forecaster: Forecaster
+    of_no_use: int
+    """Runs of the task that were treated, not seen to the end of their budget, or have no clock"""
+
+
 def build_bank(trajectories: Sequence[Trajectory]) -> Built:
-    """What a bank takes of `trajectories`: undisturbed runs of which it is known whether they grok."""
+    """What a bank takes of `trajectories`: undisturbed runs of which it is known whether they grok.
+
+    With the columns that a forecast reads.
+    """
     treated = [trajectory for trajectory in trajectories if trajectory.treated]
     rest = [trajectory for trajectory in trajectories if not trajectory.treated]
-    kept = [trajectory for trajectory in rest if settled(trajectory)]
+    kept = [as_read(trajectory) for trajectory in rest if settled(trajectory)]
     short = [trajectory.name.rpartition("/")[2] for trajectory in kept]
     if len(set(short)) == len(short):
         kept = [replace(trajectory, name=name) for trajectory, name in zip(kept, short, strict=True)]
@@ -50,86 +79,86 @@ def build_bank(trajectories: Sequence[Trajectory]) -> Built:
     return Built(kept, unsettled, [trajectory.name for trajectory in treated])
 
 
-def bank_file(task: str, bank: str | Path = "") -> Path | None:
-    """`bank`, or the one shipped for `task`; None where none is shipped."""
-    if bank:
-        return Path(bank)
-    shipped = SHIPPED / f"{task}.jsonl.gz"
-    return shipped if shipped.is_file() else None
+def tables_of(bank: str | Path = "") -> list[Path]:
+    """The tables of `bank`, a table or a folder of them; of the shipped one where it is empty."""
+    place = Path(bank) if bank else SHIPPED
+    if not place.is_dir():
+        return [place]
+    return sorted(file for suffix in TABLE_SUFFIXES for file in place.glob(f"*{suffix}"))
 
 
-def shipped_banks() -> list[Path]:
-    """Of the package, one a task."""
-    return sorted(SHIPPED.glob("*.jsonl.gz"))
+def runs_of(bank: str | Path = "") -> list[Trajectory]:
+    """All runs of a bank. Raises `NoSuchRun`."""
+    return [run for file in tables_of(bank) for run in read_table(file)]
 
 
 def bank_objection(bank: str | Path, task: str) -> str | None:
     """Why a bank that somebody names is none for runs of `task`: to be said before anything is trained."""
-    problem = forecaster_for(task, bank) if bank else None
-    return problem if isinstance(problem, str) else None
+    problem = bank_for(task, bank) if bank else None
+    return problem.in_words() if isinstance(problem, Refused) else None
 
 
-def projection_of(
-    progress: Progress, facts: Mapping[str, Fact], budget: int, *, grokked: bool, task: str, bank: str | Path = ""
-) -> Projection:
-    """What is said of a run of `task` that has come so far. Where nothing can be, no bank is read."""
-    reason = reason_before_looking(progress, facts, budget, grokked=grokked)
-    if reason is None:
-        forecaster = forecaster_for(task, bank, facts)
-        if isinstance(forecaster, Forecaster):
-            return forecaster.project(progress, facts, budget, grokked=grokked)
-        reason = forecaster
-    return Projection(progress.step, progress.stage(), CERTAIN.get(reason), abstained=reason)
+def projection_of(asked: Asked, task: str, bank: str | Path = "") -> tuple[Projection, Bank | None]:
+    """What is said of a run of `task`, and by which bank. Where the bank does not matter, none is read."""
+    settled_already = settled_before_looking(asked)
+    if settled_already is not None:
+        return settled_already, None
+    found = bank_for(task, bank, asked.facts)
+    if isinstance(found, Refused):
+        tau = asked.clock.tau(asked.reading.step) if isinstance(asked.clock, Clock) else None
+        return nothing(asked.reading.step, tau, found), None
+    return found.forecaster.project(asked), found
 
 
-def forecast_of(trajectory: Trajectory, bank: str | Path = "") -> Projection:
-    """The projection of a recorded run; `bank` is a table, or empty for that of its settings, or its task."""
-    return projection_of(
-        progress_of(trajectory),
-        trajectory.facts,
-        trajectory.budget,
-        grokked=trajectory.grok_step is not None,
-        task=trajectory.task,
-        bank=bank or str(trajectory.facts.get(BANK, "")),
-    )
+def forecast_of(trajectory: Trajectory, bank: str | Path = "") -> tuple[Projection, Bank | None]:
+    """The same of a recorded run; `bank` is empty for that of its settings, or of its task."""
+    return projection_of(Asked.of(trajectory), trajectory.task, bank or str(trajectory.facts.get(BANK, "")))
 
 
-def forecaster_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None = None) -> Forecaster | str:
-    """A forecaster for runs of `task`, or the reason why there is none. Read and calibrated once a process.
+def bank_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None = None) -> Bank | Refused:
+    """The bank for runs of `task`, or why there is none. Read once a process.
 
-    With `facts` one for the run of these settings: calibrated without its configuration, where the bank has that.
+    With `facts` for the run of these settings: without its configuration, where the bank has that.
     """
-    file = bank_file(task, bank)
-    if file is None:
-        make, use = "`grokscope forecast RUNS... --build-bank -o FILE.jsonl.gz`", "`--bank FILE.jsonl.gz`"
-        return f"no bank of {task} runs: {make} makes one, and {use} takes it"
+    files = tables_of(bank)
     try:
-        key = task, file.resolve(), file.stat().st_mtime_ns
-        own = None if facts is None else configuration(task, facts)
-        return _calibrated(*key, own if any(own == each for each, _ in _read(*key)) else None)
+        whole = _calibrated(task, str(bank), tuple((file.resolve(), file.stat().st_mtime_ns) for file in files))
     except OSError as problem:
-        return f"cannot read the bank {file}: {problem.strerror}"
+        return Refused(Refusal.NO_BANK, f"cannot read the bank {bank}: {problem.strerror}")
     except NoSuchRun as problem:
-        return str(problem)
+        return Refused(Refusal.NO_BANK, str(problem))
     except ValueError as problem:
-        return f"too few calibration runs: {problem}"
+        return Refused(Refusal.SMALL_BANK, str(problem))
+    return whole if facts is None else _without(whole, task, facts)
+
+
+def _without(whole: Bank, task: str, facts: Mapping[str, Fact]) -> Bank | Refused:
+    own = configuration(task, facts)
+    peers = whole.forecaster.peers
+    others = peers.where(peers.names != own)
+    if len(others) == len(peers):
+        return whole
+    if not len(others):
+        return Refused(Refusal.SMALL_BANK, "the bank holds no configuration but this run's own")
+    return replace(whole, forecaster=Forecaster(others, len(peers) - len(others)))
 
 
 @cache
-def _read(task: str, file: Path, written: int) -> Sequence[tuple[str, Trajectory]]:
-    held = read_table(file)
-    runs = [(configuration_of(each), each) for each in held if each.task == task]
+def _calibrated(task: str, bank: str, files: Sequence[tuple[Path, int]]) -> Bank:
+    held = {file: read_table(file) for file, _ in files}
+    runs = [run for each in held.values() for run in each if run.task == task]
     if not runs:
-        others = listed(sorted({each.task for each in held}))
-        hint = "; `grokscope import --task` says what imported runs learn" if "imported" in {task, others} else ""
-        raise NoSuchRun(f"the bank {file.name} holds no run of {task}, but of {others}{hint}")
-    return runs
+        raise NoSuchRun(_no_runs(task, bank, sorted({run.task for each in held.values() for run in each})))
+    used = [file for file, each in held.items() if any(run.task == task for run in each)]
+    digests = [table_digest(file) for file in used]
+    digest = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+    forecaster = calibrate(runs)
+    return Bank(BankName(Path(bank).name if bank else "shipped", digest), used, forecaster, len(runs) - forecaster.runs)
 
 
-@cache
-def _calibrated(task: str, file: Path, written: int, left_out: str | None) -> Forecaster:
-    known = _read(task, file, written)
-    others = [run for own, run in known if own != left_out]
-    if not others:
-        raise ValueError(f"the bank {file.name} holds no configuration but this run's own")
-    return replace(calibrate(others), left_out=len(known) - len(others))
+def _no_runs(task: str, bank: str, others: Sequence[str]) -> str:
+    if not bank:
+        make, use = "`grokscope forecast RUNS... --build-bank -o FILE.jsonl.gz`", "`--bank FILE.jsonl.gz`"
+        return f"no bank of {task} runs is shipped: {make} makes one, and {use} takes it"
+    hint = "; `grokscope import --task` says what imported runs learn" if "imported" in {task, *others} else ""
+    return f"the bank {Path(bank).name} holds no run of {task}, but of {listed(others)}{hint}"

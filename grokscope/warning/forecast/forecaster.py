@@ -1,309 +1,464 @@
-"""A bank made into a forecaster: laws fitted, the best of them chosen, its errors known, its limits too.
+"""A bank made into a forecaster of three questions: will the run generalize, will it reach the criterion, and when.
 
-What it says depends on a run's rows so far and its settings. Every law is judged on configurations that it was not
-fitted to, over the whole way to grokking; the one with the smallest error speaks first, and where it is silent the
-next. A choice for each stage of its own was tried: on a bank of a dozen configurations it picks what was lucky there.
+Each question has its own best answer, and each is refused by name where the bank has not earned one. Two free numbers
+carry the answers: the elasticity of the test loss and the training loss, compared with other runs at equal decay time.
+They were found on other runs than these banks; the constants below were chosen on the development part of the bank
+(its seed 42 and the runs of version 0.1.0), and the held-back part was not looked at.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grokscope.contract.arrays import Floats
-from grokscope.warning.forecast.familiar import Known, fact_in_words, is_complete, known_settings, outside
+from grokscope.warning.forecast.familiar import fact_in_words, is_complete, outside
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
-from grokscope.warning.forecast.landmarks import (
-    FEWEST_EVALUATIONS,
-    FeatureColumns,
-    Landmarks,
-    Mask,
-    landmarks_of,
-    settled,
-)
-from grokscope.warning.forecast.laws import FEWEST_RUNS, LAWS, Fitted, ForecastLaw
-from grokscope.warning.forecast.probability import Logistic, fit_logistic, probability
-from grokscope.warning.forecast.progress import FEATURES, STAGES, Progress, progress_of
-from grokscope.warning.forecast.similarity import Neighbours, fit_neighbours, strangeness
+from grokscope.warning.forecast.peers import SIZE_FACTS, Mask, Peers, comparable_size, half_way, peers_of
+from grokscope.warning.forecast.reading import Clock, Reading, clock_of, last_reading
+from grokscope.warning.forecast.refusals import Refusal, Refused
+from grokscope.warning.forecast.regression import Fits, linear_fits, logistic_fits
 from grokscope.warning.trajectory import TREATED_FROM, Fact, Trajectory
+from grokscope.words.numbers import count
 
-LIKELY = 0.25
-"""Below this probability no grok step is projected. On the shipped bank, modular with weight decay: at a quarter nearly
-every run that groks is given one from the start, and so are 44 % of the answers about runs that never did; at one half
-15 %, but until half way most runs that grok are refused one"""
-LEAST_COVERAGE = 0.8
-"""Share of rows that a law must speak to: of a stage's, to speak there; of all, to go before those that do"""
-
-ALREADY = "already grokked"
-TREATED = "this run was intervened in from step {:,} on, and none of those it was calibrated on was"
-USED_UP = "the budget is used up"
-TOO_EARLY = f"too early: fewer than {FEWEST_EVALUATIONS} evaluations"
-UNLIKE = "unlike every run it was calibrated on"
-"""Followed by the settings that none of them had, if there are any"""
-UNLIKELY = "grokking within the budget is unlikely"
-UNCONTROLLED = "no weight decay, and too few runs in the bank that never grokked to compare it with"
-SILENT = "no law speaks at this stage"
-UNJUDGED = "too few calibration runs: without any one of its {} configurations, too few grokked to fit a law to"
-
-CERTAIN = {ALREADY: 1.0, USED_UP: 0.0}
-"""Probabilities where nothing is left to guess"""
+EARLIEST = 0.4
+"""Part of the usual κ of its size before which nothing is said of whether a run groks"""
+EARNED = 0.9
+"""A probability is given where its Brier score on configurations left out is at most this part of the base rate's"""
+LIKELY = 0.5
+"""Below this probability of reaching the criterion no grok step is given"""
+FEWEST_OUTCOMES = 5
+"""Runs that do, and runs that do not, each, for a probability"""
+FEWEST_GROKKED = 3
+"""Runs that grok, for the clock"""
+FEWEST_FITTED = 20
+"""Runs that grok, for the regression: five a coefficient. With fewer it was worse than the clock where the training
+fraction was left out"""
+FEWEST_GROUPS = 3
+"""Configurations of a fit: each is left out once"""
+SMALLEST_ELASTICITY = 0.01
+"""Elasticities below it have no logarithm of use"""
+ELASTICITY_SCALE = 0.05
+"""Where asinh(e / scale) turns from a line to a logarithm: 0.15 parts runs that grok from runs that do not"""
+BEYOND = 0.5
+"""A run may lie outside of the bank's range of a number by this part of it"""
 NAMED = 3
 """Unfamiliar settings that a refusal names; the others are counted"""
+CLOCK_FACTS = frozenset({"optimizer.lr", "optimizer.wd"})
+
+
+class Law(StrEnum):
+    """What a grok step goes by."""
+
+    ELASTICITY = "elasticity"
+    CLOCK = "lr·wd"
+
+    @property
+    def basis(self) -> str:
+        """What an answer rests on, in four words."""
+        return {"elasticity": "elasticity and training loss", "lr·wd": "lr · wd alone"}[self.value]
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The answer to whether: a probability, or why there is none."""
+
+    probability: float | None = None
+    refused: Refused | None = None
+    base_rate: float | None = None
+    """Share of the bank's runs that had not come so far by this decay time and did later"""
+
+
+@dataclass(frozen=True)
+class When:
+    """The answer to when, for a run that groks: a grok step, or why there is none."""
+
+    grok_step: float | None = None
+    low: float | None = None
+    high: float | None = None
+    """Ends of the interval at `FORECAST_LEVEL`"""
+    no_interval: str | None = None
+    law: Law | None = None
+    refused: Refused | None = None
 
 
 @dataclass(frozen=True)
 class Projection:
-    """What is said of a run at a step. Either a grok step, or `abstained` with a reason; a probability beside both."""
+    """What is said of a run at a step."""
 
     step: int
-    stage: str
-    probability: float | None = None
-    """Of grokking within the run's budget"""
-    law: str | None = None
-    grok_step: float | None = None
-    """If it groks"""
-    low: float | None = None
-    high: float | None = None
-    """Ends of the interval at `LEVEL`, for runs that grok"""
-    no_interval: str | None = None
-    """Why there is none"""
-    abstained: str | None = None
-    candidates: Mapping[str, float] = field(default_factory=dict)
-    """Grok steps by every law that speaks"""
-    errors: Mapping[str, float] = field(default_factory=dict)
-    """By law: its mean |log10(predicted / true)| at this stage, on configurations that it was not fitted to; empty for
-    a run of other settings than the bank's, of which that says nothing"""
+    decay_time: float | None
+    generalizes: Chance
+    reaches: Chance
+    when: When
+    not_before_step: int | None = None
+    """Until then nothing can be known of whether; None where that is no question of time"""
+    rivals: Mapping[str, When] = field(default_factory=dict)
+    """Grok steps by what is free: lr · wd alone"""
+
+    @property
+    def basis(self) -> str | None:
+        """What the answers rest on; None where there is none."""
+        guessed = [each.probability for each in (self.generalizes, self.reaches)]
+        if self.when.law is Law.ELASTICITY or any(each is not None and 0 < each < 1 for each in guessed):
+            return Law.ELASTICITY.basis
+        return None if self.when.law is None else self.when.law.basis
 
 
-@dataclass(frozen=True, eq=False)
-class JudgedLaw:
-    """One law asked about rows of configurations that it was not fitted to: those of a stage, or all."""
-
-    share: float
-    """Of these rows that it spoke to"""
-    error: float
-    """Mean |log true − log predicted|, every configuration counting the same; infinite where it never spoke"""
-    configurations: int
-    folds: NDArray[np.int64]
-    """Index of the fit without that configuration [n]"""
-    signed: Floats
-    """log true − log predicted [n]"""
-    weights: Floats
-    """Votes [n]"""
+def nothing(step: int, tau: float | None, refused: Refused) -> Projection:
+    """Every question refused for one reason."""
+    return Projection(step, tau, Chance(refused=refused), Chance(refused=refused), When(refused=refused))
 
 
-@dataclass(frozen=True, eq=False)
-class FittedLaw:
-    """A law and what it keeps of the bank, whole and without each configuration."""
+@dataclass(frozen=True)
+class Asked:
+    """A run as it is asked about."""
 
-    law: ForecastLaw
-    whole: Fitted
-    folds: Sequence[Fitted]
-    stages: Mapping[int, JudgedLaw]
-    """Where it speaks `LEAST_COVERAGE`"""
-    always: JudgedLaw
+    reading: Reading
+    facts: Mapping[str, Fact]
+    budget: int
+    grokked: bool
+    passed: bool
+    """Whether its test accuracy has been half way from chance to 1"""
+    clock: Clock | Refused
+
+    @classmethod
+    def of(cls, trajectory: Trajectory) -> "Asked":
+        """A recorded run, from all its rows; cut it with `until` first to ask about an earlier step."""
+        threshold = half_way(trajectory)
+        clock = clock_of(trajectory.facts, *trajectory.signal("decay_time"))
+        read = last_reading(trajectory, clock) if isinstance(clock, Clock) else Reading(trajectory.steps)
+        return cls(
+            reading=replace(read, step=trajectory.steps),
+            facts=trajectory.facts,
+            budget=trajectory.budget,
+            grokked=trajectory.grok_step is not None,
+            passed=threshold is not None and bool((trajectory.signal("test_accuracy")[1] >= threshold).any()),
+            clock=clock,
+        )
+
+
+def settled_before_looking(asked: Asked) -> Projection | None:
+    """What is said whatever the bank: of a run that is over, was treated, or has no clock; None for any other."""
+    step = asked.reading.step
+    tau = asked.clock.tau(step) if isinstance(asked.clock, Clock) else None
+    if asked.grokked:
+        certain = Chance(1.0)
+        return Projection(step, tau, certain, certain, When(refused=Refused(Refusal.GROKKED)))
+    if step >= asked.budget:
+        over = Refused(Refusal.USED_UP)
+        passed = Chance(1.0) if asked.passed else Chance(refused=over)
+        return Projection(step, tau, passed, Chance(0.0), When(refused=over))
+    treated = asked.facts.get(TREATED_FROM)
+    if isinstance(treated, int) and treated < step:
+        return nothing(step, tau, Refused(Refusal.TREATED, f"from step {count(treated)} on"))
+    return nothing(step, tau, asked.clock) if isinstance(asked.clock, Refused) else None
 
 
 @dataclass(frozen=True, eq=False)
 class Forecaster:
-    """Calibrated. `forecast` may be asked about any run at any step; nothing in it changes."""
+    """Calibrated. It may be asked about any run at any step; nothing in it changes."""
 
-    laws: Mapping[str, FittedLaw]
-    ranking: Sequence[str]
-    """The best first"""
-    logistic: Logistic | None
-    neighbours: Neighbours
-    settings: Known
-    """What the bank's runs had"""
-    complete: bool
-    """Whether it is known of some run of the bank which settings it had not"""
-    horizon: float
-    """Steps that the bank's runs were allowed, as a median"""
-    runs: int
-    grokked: int
-    configurations: int
-    """In which some run grokked"""
-    unsettled: int
-    """Runs left out because nobody waited to see whether they would grok"""
+    peers: Peers
     left_out: int = 0
     """Runs left out because they are of the configuration that is asked about"""
 
+    @property
+    def runs(self) -> int:
+        """Usable runs of the bank."""
+        return len(self.peers)
+
+    @property
+    def grokked(self) -> int:
+        """How many of them grokked."""
+        return int(np.isfinite(self.peers.kappa).sum())
+
     def forecast(self, trajectory: Trajectory) -> Projection:
         """Of a recorded run, from all its rows; cut it with `until` first to ask about an earlier step."""
-        known = progress_of(trajectory)
-        return self.project(known, trajectory.facts, trajectory.budget, grokked=trajectory.grok_step is not None)
+        return self.project(Asked.of(trajectory))
 
-    def project(self, progress: Progress, facts: Mapping[str, Fact], budget: int, *, grokked: bool) -> Projection:
-        """Of a run of these settings that has come so far."""
-        step, stage = progress.step, progress.stage()
-        reason = reason_before_looking(progress, facts, budget, grokked=grokked)
-        if reason is not None:
-            return Projection(step, stage, CERTAIN.get(reason), abstained=reason)
-        columns: FeatureColumns = dict(zip(FEATURES, progress.features()[:, None], strict=True))
-        if strangeness(self.neighbours, columns)[0] > 1:
-            return Projection(step, stage, abstained=self._unlike(facts))
-        index = STAGES.index(stage)
-        said = {name: float(fitted.law.log_steps(fitted.whole, columns)[0]) for name, fitted in self.laws.items()}
-        said = {name: value for name, value in said.items() if math.isfinite(value)}
-        chosen = next((name for name in self.ranking if name in said and index in self.laws[name].stages), None)
-        likely = self._probability(columns, chosen, index, budget)
-        candidates = {name: math.exp(value) for name, value in said.items()}
-        errors = {} if self.unfamiliar(facts) else self.errors(index)
-        told = Projection(step, stage, likely, candidates=candidates, errors=errors)
-        if chosen is None:
-            return replace(told, abstained=self._silence())
-        if likely is None and progress.wd == 0:
-            return replace(told, abstained=UNCONTROLLED)
-        if likely is not None and likely < LIKELY:
-            if self._unfamiliar_numbers(facts):  # neither this probability nor these laws were tried on such runs
-                return Projection(step, stage, abstained=self._unlike(facts))
-            return replace(told, abstained=UNLIKELY)
-        low, high, no_interval = self._interval(chosen, index, columns, said[chosen], facts)
-        return replace(told, law=chosen, grok_step=math.exp(said[chosen]), low=low, high=high, no_interval=no_interval)
-
-    def errors(self, stage: int) -> dict[str, float]:
-        """Mean |log10(predicted / true)| by law at a stage, on configurations left out."""
-        found = {name: fitted.stages.get(stage) for name, fitted in self.laws.items()}
-        return {name: known.error / math.log(10) for name, known in found.items() if known is not None}
-
-    def unfamiliar(self, facts: Mapping[str, Fact]) -> list[str]:
-        """Settings outside of what the bank has, in words."""
-        return [fact_in_words(key, value, self.settings) for key, value in self._outside(facts).items()]
-
-    def _outside(self, facts: Mapping[str, Fact]) -> Mapping[str, Fact | None]:
-        return outside(self.settings, facts, complete=self.complete)
-
-    def _unfamiliar_numbers(self, facts: Mapping[str, Fact]) -> bool:
-        """Whether one is no word: a new operation is what a backtest by operation tries."""
-        return any(not isinstance(value, str) for value in self._outside(facts).values())
-
-    def _unlike(self, facts: Mapping[str, Fact]) -> str:
-        strange = self.unfamiliar(facts)
-        return UNLIKE + (f": {_some(strange)}" if strange else "")
-
-    def _silence(self) -> str:
-        if self.grokked < FEWEST_RUNS:
-            return f"too few calibration runs: {self.grokked} grokked, and a law takes {FEWEST_RUNS}"
-        if not any(fitted.stages for fitted in self.laws.values()):
-            return UNJUDGED.format(self.configurations)
-        return SILENT
-
-    def _probability(self, columns: FeatureColumns, law: str | None, stage: int, budget: int) -> float | None:
-        """By the logistic for the bank's horizon; for a shorter budget, times the part of it that the law allows."""
-        if self.logistic is None:
-            return None
-        whole = float(probability(self.logistic, columns)[0])
-        if law is None or budget >= self.horizon or stage not in self.laws[law].stages:
-            return whole
-        known = self.laws[law].stages[stage]
-        said = self._fold_predictions(law, known, columns)
-        until = [
-            share_until(math.log(max(limit, 1)), said, known.signed, known.weights) for limit in (budget, self.horizon)
-        ]
-        return whole * min(1.0, until[0] / until[1])
-
-    def _interval(
-        self, law: str, stage: int, columns: FeatureColumns, point: float, facts: Mapping[str, Fact]
-    ) -> tuple[float | None, float | None, str | None]:
-        """From errors at this stage; where too few configurations were ever in it, from those on all of the way."""
-        known = self.laws[law].stages[stage]
-        if known.configurations < fewest_configurations():
-            known = self.laws[law].always
-        if known.configurations < fewest_configurations():
-            few = f"{known.configurations} of {fewest_configurations()} configurations that grokked"
-            return None, None, f"too few calibration runs: {few}"
-        strange = self.unfamiliar(facts)
+    def project(self, asked: Asked) -> Projection:
+        """Of a run that has come so far."""
+        settled = settled_before_looking(asked)
+        if settled is not None:
+            return settled
+        assert isinstance(asked.clock, Clock)
+        step, tau = asked.reading.step, asked.clock.tau(asked.reading.step)
+        peers = of_its_size(self.peers, asked.facts)
+        if isinstance(peers, Refused):
+            return nothing(step, tau, peers)
+        strange = unfamiliar(peers, asked.facts)
+        if strange.keys() - CLOCK_FACTS:
+            return nothing(step, tau, Refused(Refusal.OUTSIDE_BANK, _some(strange)))
+        earliest = asked.clock.step(EARLIEST * peers.usual_kappa) if self.grokked else None
+        moment = _Moment(peers, tau, asked, too_early=earliest is not None and step < earliest)
         if strange:
-            return None, None, f"no run it was calibrated on had {_some(strange)}"
-        said = self._fold_predictions(law, known, columns)
-        low, high = interval(said, np.abs(known.signed), known.weights)
-        now = math.log(max(columns["step"][0], 1.0))
-        return math.exp(min(max(low, now), point)), math.exp(max(high, point)), None
+            refused = Chance(refused=Refused(Refusal.OUTSIDE_BANK, _some(strange)))
+            generalizes = reaches = refused
+        else:
+            generalizes, reaches = _consistent(moment.generalizes(), moment.reaches())
+        when = moment.when(reaches, strange=_some(strange))
+        early = earliest if moment.too_early and not strange else None
+        return Projection(step, tau, generalizes, reaches, when, early, moment.rivals(_some(strange)))
 
-    def _fold_predictions(self, law: str, known: JudgedLaw, columns: FeatureColumns) -> Floats:
-        fitted = self.laws[law]
-        whole = fitted.law.log_steps(fitted.whole, columns)[0]
-        said = np.array([fitted.law.log_steps(fold, columns)[0] for fold in fitted.folds])
-        result: Floats = np.where(np.isfinite(said), said, whole)[known.folds]
-        return result
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """The bank and a run at one decay time."""
+
+    peers: Peers
+    tau: float
+    asked: Asked
+    too_early: bool
+
+    @cached_property
+    def _read(self) -> Floats:
+        """What the bank's runs had come to, [n, 3]."""
+        return self.peers.at(self.tau)
+
+    # --- whether ---
+
+    def generalizes(self) -> Chance:
+        if self.asked.passed:
+            return Chance(1.0)
+        if len(self.peers) and self.peers.easy.mean() > 0.5:
+            return Chance(refused=Refused(Refusal.MEMORIZED_ENOUGH))
+        if not len(self.peers) or np.isnan(self.peers.passed).all():
+            return Chance(refused=Refused(Refusal.NO_CHANCE))
+        return self._chance(self.peers.passed)
+
+    def reaches(self) -> Chance:
+        found = self._chance(self.peers.kappa)
+        horizon, budget = float(np.median(self.peers.horizon)), self._clock.tau(self.asked.budget)
+        if found.probability is None or budget >= horizon:
+            return found
+        dated = self._better or self._free
+        return found if dated is None else replace(found, probability=found.probability * dated.share(budget, horizon))
+
+    def _chance(self, outcome: Floats) -> Chance:
+        """`outcome` [n]: τ at which it came; infinite where it never did, NaN where nobody knows."""
+        waiting = outcome > self.tau
+        base = float(np.isfinite(outcome[waiting]).mean()) if waiting.any() else None
+        if self.too_early:
+            return Chance(None, self._not_yet(), base)
+        numbers = whether_numbers(self._read)
+        known = waiting & np.isfinite(numbers).all(axis=1)
+        came, x, groups = np.isfinite(outcome[known]), numbers[known], self.peers.configuration[known]
+        few = min(int(came.sum()), int((~came).sum()))
+        if few < FEWEST_OUTCOMES or len(np.unique(groups)) < FEWEST_GROUPS:
+            detail = f"{int(came.sum())} of {len(came)} did, and a probability takes {FEWEST_OUTCOMES} of each kind"
+            return Chance(None, Refused(Refusal.SMALL_BANK, detail), base)
+        own = whether_numbers(self.asked.reading.numbers[None])[0]
+        if not np.isfinite(own).all():
+            return Chance(None, _missing(self.asked.reading), base)
+        if _beyond(own, x):
+            return Chance(None, Refused(Refusal.OUTSIDE_BANK, "it behaves unlike every run there"), base)
+        fits = logistic_fits(x, came.astype(float), groups)
+        if not _earned(fits, x, came, groups):
+            return Chance(None, Refused(Refusal.NOT_EARNED), base)
+        least = 1 / (len(np.unique(groups)) + 2)
+        return Chance(float(np.clip(_expit(fits.at(own)), least, 1 - least)), None, base)
+
+    def _not_yet(self) -> Refused:
+        step = self._clock.step(EARLIEST * self.peers.usual_kappa)
+        if step >= self.asked.budget:
+            return Refused(Refusal.NOT_YET, f"not before step {count(step)}, which is past the budget")
+        return Refused(Refusal.NOT_YET, f"not before step {count(step)}")
+
+    # --- when ---
+
+    def when(self, reaches: Chance, strange: str) -> When:
+        if reaches.probability is not None and reaches.probability < LIKELY:
+            return When(refused=Refused(Refusal.UNLIKELY))
+        dated = self._chosen(strange)
+        if dated is None:
+            grokked = int(np.isfinite(self.peers.kappa).sum())
+            return When(refused=Refused(Refusal.SMALL_BANK, f"{grokked} grokked, and a date takes {FEWEST_GROKKED}"))
+        return self._said(dated, strange)
+
+    def rivals(self, strange: str) -> dict[str, When]:
+        """Grok steps by what is free."""
+        return {} if self._free is None else {Law.CLOCK.value: self._said(self._free, strange)}
+
+    def _said(self, dated: "_Dated", strange: str) -> When:
+        now = self.asked.reading.step
+        grok = max(math.exp(dated.said) / self._clock.rate, now)
+        configurations = len(np.unique(dated.groups))
+        if strange:
+            return When(grok, no_interval=f"no run of the bank had {strange}", law=dated.law)
+        if configurations < fewest_configurations():
+            few = f"{configurations} of {fewest_configurations()} configurations that grokked"
+            return When(grok, no_interval=f"too few runs in the bank: {few}", law=dated.law)
+        low, high = (math.exp(end) / self._clock.rate for end in dated.ends())
+        return When(grok, min(max(low, now), grok), max(high, grok), law=dated.law)
+
+    def _chosen(self, strange: str) -> "_Dated | None":
+        """The elasticity where it was nearer than the clock, on configurations left out; else the clock."""
+        if self._free is None or strange or self.too_early or self._better is None:
+            return self._free
+        better = self._better
+        return better if better.error_on(better.rows) < self._free.error_on(better.rows) else self._free
+
+    @cached_property
+    def _free(self) -> "_Dated | None":
+        return self._dated(Law.CLOCK)
+
+    @cached_property
+    def _better(self) -> "_Dated | None":
+        return self._dated(Law.ELASTICITY)
+
+    def _dated(self, law: Law) -> "_Dated | None":
+        """A law fitted to the runs that grok and had not by now; None where they are too few or the run lacks it."""
+        numbers = when_numbers(self._read)
+        own = when_numbers(self.asked.reading.numbers[None])[0]
+        rows = np.isfinite(self.peers.kappa) & (self.peers.kappa > self.tau)
+        if law is Law.CLOCK:
+            numbers, own = numbers[:, :0], own[:0]
+        rows &= np.isfinite(numbers).all(axis=1)
+        groups = self.peers.configuration[rows]
+        fewest = FEWEST_GROKKED if law is Law.CLOCK else FEWEST_FITTED
+        few = rows.sum() < fewest or (law is not Law.CLOCK and len(np.unique(groups)) < FEWEST_GROUPS)
+        if few or not np.isfinite(own).all():
+            return None
+        true = np.log(self.peers.kappa[rows])
+        fits = linear_fits(numbers[rows], true, groups)
+        signed = true - fits.left_out(numbers[rows])
+        return _Dated(law, fits.at(own), fits.by_fold(own), signed, groups, np.flatnonzero(rows))
+
+    @property
+    def _clock(self) -> Clock:
+        assert isinstance(self.asked.clock, Clock)
+        return self.asked.clock
+
+
+@dataclass(frozen=True, eq=False)
+class _Dated:
+    """A law's answer: log κ, and what the same law said of configurations that it had not seen."""
+
+    law: Law
+    said: float
+    by_fold: Floats
+    """Of the run, by the fit without each row's configuration [n]"""
+    signed: Floats
+    """log true − log said of each row, by the fit without its configuration [n]"""
+    groups: NDArray[np.int64]
+    """Configurations [n]"""
+    rows: NDArray[np.int64]
+    """Which runs of the bank these are [n]"""
+
+    def error_on(self, rows: NDArray[np.int64]) -> float:
+        """Mean |log| over those of the rows that are among `rows`, every configuration counting the same."""
+        kept = np.isin(self.rows, rows)
+        return float(np.average(np.abs(self.signed[kept]), weights=votes(self.groups[kept])))
+
+    def ends(self) -> tuple[float, float]:
+        """Of the interval, as logarithms of κ."""
+        return interval(self.by_fold, np.abs(self.signed), votes(self.groups))
+
+    def share(self, budget: float, horizon: float) -> float:
+        """Of the chance to grok by `horizon`, the part that is left by `budget`, both τ."""
+        weights = votes(self.groups)
+        until = [share_until(math.log(limit), self.by_fold, self.signed, weights) for limit in (budget, horizon)]
+        return min(1.0, until[0] / until[1])
 
 
 def calibrate(trajectories: Sequence[Trajectory]) -> Forecaster:
-    """A forecaster from the runs of a bank. Raises `ValueError` where none of them is settled."""
-    kept = [trajectory for trajectory in trajectories if settled(trajectory)]
-    return calibrate_on(landmarks_of(kept), kept, len(trajectories) - len(kept))
+    """A forecaster from the runs of a bank. Raises `ValueError` where none of them is of use."""
+    peers = peers_of(trajectories)
+    if not len(peers):
+        raise ValueError("no run has weight decay, and has grokked or used up its budget untreated")
+    return Forecaster(peers)
 
 
-def calibrate_on(landmarks: Landmarks, trajectories: Sequence[Trajectory], unsettled: int = 0) -> Forecaster:
-    """The same, where the landmarks of the runs are known already."""
-    laws = _fit_laws(landmarks)
-    facts = [trajectory.facts for trajectory in trajectories]
-    return Forecaster(
-        laws=laws,
-        ranking=sorted(laws, key=lambda name: (laws[name].always.share < LEAST_COVERAGE, laws[name].always.error)),
-        logistic=fit_logistic(landmarks),
-        neighbours=fit_neighbours(landmarks),
-        settings=known_settings(facts),
-        complete=any(map(is_complete, facts)),
-        horizon=float(np.median([trajectory.budget for trajectory in trajectories])),
-        runs=len(trajectories),
-        grokked=sum(trajectory.grok_step is not None for trajectory in trajectories),
-        configurations=len(np.unique(landmarks.timed.configuration)),
-        unsettled=unsettled,
-    )
+def whether_numbers(read: Floats) -> Floats:
+    """asinh(e / 0.05) and log training loss, of `READ` [n, 3]. [n, 2]"""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.column_stack([np.arcsinh(read[:, 0] / ELASTICITY_SCALE), np.log(read[:, 1])])
 
 
-def _fit_laws(landmarks: Landmarks) -> dict[str, FittedLaw]:
-    """Every law on all rows that are on their way to grokking, and once without each configuration."""
-    timed = landmarks.timed
-    configurations, fold_of = np.unique(timed.configuration, return_inverse=True)
-    outs = [timed.configuration == configuration for configuration in configurations]
-    kept = [timed.where(~out) for out in outs]
-    left = [timed.where(out).columns for out in outs]
-    return {law.name: _fit_law(law, timed, kept, left, fold_of) for law in LAWS}
+def when_numbers(read: Floats) -> Floats:
+    """log e, log training loss and the slope of log ‖θ‖², of `READ` [n, 3]. [n, 3]"""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        elasticity = np.where(np.isnan(read[:, 0]), np.nan, np.log(np.fmax(read[:, 0], SMALLEST_ELASTICITY)))
+        return np.column_stack([elasticity, np.log(read[:, 1]), read[:, 2]])
 
 
-def _fit_law(
-    law: ForecastLaw,
-    timed: Landmarks,
-    kept: Sequence[Landmarks],
-    left: Sequence[FeatureColumns],
-    fold_of: NDArray[np.int64],
-) -> FittedLaw:
-    folds = [law.fit(rows) for rows in kept]
-    said = np.full(len(timed), np.nan)
-    for index, (fitted, columns) in enumerate(zip(folds, left, strict=True)):
-        said[fold_of == index] = law.log_steps(fitted, columns)
-    signed, at = timed.log_grok - said, timed.columns["stage"]
-    judged = {stage: _judged(signed, timed.configuration, fold_of, at == stage) for stage in range(len(STAGES))}
-    often = {stage: each for stage, each in judged.items() if each.share >= LEAST_COVERAGE}
-    return FittedLaw(law, law.fit(timed), folds, often, _judged(signed, timed.configuration, fold_of, at >= 0))
+def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | Refused:
+    """The runs of the bank of about this size; κ of another size is never guessed."""
+    keys = sorted({key for key in (*peers.known, *facts) if key.startswith(SIZE_FACTS)})
+    unknown = [key for key in keys if key not in facts and not is_complete(facts)]
+    asked = [key for key in keys if key not in unknown]
+    near = np.array([all(_near(run.facts, facts, key) for key in asked) for run in peers.runs], dtype=bool)
+    if not near.any():
+        alien = {key: facts.get(key) for key in asked if not any(_near(run.facts, facts, key) for run in peers.runs)}
+        named = [fact_in_words(key, value, peers.known) for key, value in alien.items()]
+        return Refused(Refusal.OUTSIDE_BANK, _some(dict.fromkeys(named)) or "it has no run of this size")
+    found = peers if near.all() else peers.where(near)
+    sizes: dict[tuple[Fact | None, ...], list[float]] = {}
+    for run, kappa in zip(found.runs, found.kappa, strict=True):
+        if np.isfinite(kappa):
+            sizes.setdefault(tuple(run.facts.get(key) for key in unknown), []).append(float(kappa))
+    usual = [float(np.median(each)) for each in sizes.values()]
+    if usual and not comparable_size(max(usual), min(usual)):
+        return Refused(Refusal.OUTSIDE_BANK, f"{', '.join(unknown)} is not on record, and the bank has several sizes")
+    return found
 
 
-def _judged(signed: Floats, configuration: NDArray[np.int64], fold_of: NDArray[np.int64], rows: Mask) -> JudgedLaw:
-    heard = rows & np.isfinite(signed)
-    if not heard.any():
-        return JudgedLaw(0.0, math.inf, 0, fold_of[heard], signed[heard], signed[heard])
-    weights = votes(configuration[heard])
-    error = float(np.average(np.abs(signed[heard]), weights=weights))
-    count = len(np.unique(configuration[heard]))
-    return JudgedLaw(heard.sum() / rows.sum(), error, count, fold_of[heard], signed[heard], weights)
+def unfamiliar(peers: Peers, facts: Mapping[str, Fact]) -> dict[str, str]:
+    """Settings outside of what the runs had, in words. Sizes are looked at elsewhere, and a new operation is welcome:
+    a backtest by operation tries it."""
+    found = outside(peers.known, facts, complete=any(is_complete(run.facts) for run in peers.runs))
+    return {
+        key: fact_in_words(key, value, peers.known)
+        for key, value in found.items()
+        if not key.startswith(SIZE_FACTS) and not (key.startswith("task.") and isinstance(value, str))
+    }
 
 
-def reason_before_looking(progress: Progress, facts: Mapping[str, Fact], budget: int, *, grokked: bool) -> str | None:
-    """Why nothing is projected whatever the bank; None where there is no such reason."""
-    if grokked:
-        return ALREADY
-    if progress.step >= budget:
-        return USED_UP
-    treated_from = facts.get(TREATED_FROM, math.inf)
-    if isinstance(treated_from, int) and treated_from < progress.step:
-        return TREATED.format(treated_from)
-    return TOO_EARLY if progress.evaluations < FEWEST_EVALUATIONS else None
+def _near(one: Mapping[str, Fact], other: Mapping[str, Fact], key: str) -> bool:
+    """Whether two runs may be of one size; what a foreign run does not state may be anything."""
+    unknown = any(key not in facts and not is_complete(facts) for facts in (one, other))
+    return unknown or comparable_size(one.get(key), other.get(key))
 
 
-def _some(settings: Sequence[str]) -> str:
-    more = [f"{len(settings) - NAMED} more"] if len(settings) > NAMED else []
-    return ", ".join([*settings[:NAMED], *more])
+def _consistent(generalizes: Chance, reaches: Chance) -> tuple[Chance, Chance]:
+    """What reaches the criterion generalizes: the two are fitted apart, and the first is at least as likely."""
+    one, other = generalizes.probability, reaches.probability
+    if one is None or other is None or one >= other:
+        return generalizes, reaches
+    return replace(generalizes, probability=other), reaches
+
+
+def _earned(fits: Fits, x: Floats, came: Mask, groups: NDArray[np.int64]) -> bool:
+    """Whether configurations left out are told better than by the base rate of the others."""
+    said = _expit(fits.left_out(x))
+    base = _expit(logistic_fits(x[:, :0], came.astype(float), groups).left_out(x[:, :0]))
+    return bool(((said - came) ** 2).mean() <= EARNED * ((base - came) ** 2).mean())
+
+
+def _beyond(own: Floats, x: Floats) -> bool:
+    low, high = x.min(axis=0), x.max(axis=0)
+    room = BEYOND * (high - low)
+    return bool(((own < low - room) | (own > high + room)).any())
+
+
+def _missing(reading: Reading) -> Refused:
+    if math.isnan(reading.train_loss):
+        return Refused(Refusal.NO_SIGNAL, "the training loss is not on record")
+    if math.isnan(reading.elasticity):
+        return Refused(Refusal.NO_SIGNAL, "elasticity takes three evaluations during which the weights shrink")
+    return Refused(Refusal.NO_SIGNAL, "the training loss is zero")
+
+
+def _expit(value: Floats | float) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.asarray(value))))
+
+
+def _some(settings: Mapping[str, str | None]) -> str:
+    words = [value or key for key, value in settings.items()]
+    more = [f"{len(words) - NAMED} more"] if len(words) > NAMED else []
+    return ", ".join([*words[:NAMED], *more])

@@ -1,64 +1,35 @@
-"""A projection in words, and the laws behind it as a table."""
+"""A projection of a recorded run in words."""
 
 from collections.abc import Iterator
 
-from grokscope.warning.forecast.forecaster import Projection
-from grokscope.warning.forecast.intervals import FORECAST_LEVEL
-from grokscope.warning.forecast.laws import LAWS
+from grokscope.events import Forecast
+from grokscope.warning.forecast.bank import Bank
 from grokscope.warning.relapse import relapse_of
 from grokscope.warning.trajectory import Trajectory
-from grokscope.words.names import STAGE_WORDS
-from grokscope.words.numbers import count, fixed, whole_percent
-from grokscope.words.table import Column, Table
-
-UNKNOWN_ERROR = 9.0
-"""Sorts laws whose error is not known behind the others"""
+from grokscope.words.forecasts import forecast_answers
+from grokscope.words.numbers import count, counted, fixed
 
 
-def projection_headline(trajectory: Trajectory, projection: Projection) -> str:
-    """Which run, how far, and in which stage."""
-    grokked = "grokked" if trajectory.regress_step is None else "grokked and lost it again"
-    stage = grokked if trajectory.grok_step is not None else STAGE_WORDS.get(projection.stage, "")
-    where = f"step {count(projection.step)} of {count(trajectory.budget)}"
-    return f"{trajectory.name}: {where}" + (f", {stage}" if stage else "")
+def projection_headline(trajectory: Trajectory, said: Forecast) -> str:
+    """Which run, how far, and whether it has grokked."""
+    where = f"step {count(said.step)} of {count(trajectory.budget)}"
+    clock = "" if said.decay_time is None else f", decay time {fixed(2)(said.decay_time)}"
+    grokked = "" if trajectory.regress_step is None else " and lost it again"
+    stood = f", grokked at step {count(trajectory.grok_step)}{grokked}" if trajectory.grok_step is not None else ""
+    return f"{trajectory.name}: {where}{clock}{stood}"
 
 
-def answers(trajectory: Trajectory, projection: Projection) -> Iterator[tuple[str, str]]:
+def answers(trajectory: Trajectory, said: Forecast) -> Iterator[tuple[str, str]]:
     """What is said of the run: a label and a text each."""
-    if projection.probability is not None:
-        yield "probability", f"{fixed(2)(projection.probability)} of grokking within the budget"
-    if projection.abstained:
-        since = f" at step {count(trajectory.grok_step)}" if trajectory.grok_step is not None else ""
-        yield "no forecast", projection.abstained + since
+    yield from forecast_answers(said.model_dump())
     if (relapse := relapse_of(trajectory)) is not None:
         yield "but", relapse.in_words()
-    if projection.grok_step is not None:
-        lead = round(projection.grok_step) - projection.step
-        yield "grok step", f"{count(projection.grok_step)}, in {count(lead)} steps, by {projection.law}"
-        if projection.low is not None and projection.high is not None:
-            ends = f"{count(projection.low)} to {count(projection.high)}"
-            yield "interval", f"{ends}, {whole_percent(FORECAST_LEVEL)} of runs that grok"
-        else:
-            yield "no interval", projection.no_interval or ""
 
 
-def candidates_table(projection: Projection) -> Table:
-    """A row a law that gives a grok step, the one with the smallest error first."""
-    words = {law.name: law.words for law in LAWS}
-    names = sorted(projection.candidates, key=lambda name: projection.errors.get(name, UNKNOWN_ERROR))
-    return Table(
-        "laws",
-        "Laws",
-        (
-            Column("law"),
-            Column("chosen", lambda chosen: "*" if chosen else ""),
-            Column("grok step", count),
-            Column("off by", lambda error: f"× {10**error:.2f}", "mean |log10|"),
-            Column("what it goes by"),
-        ),
-        tuple(
-            (name, name == projection.law, projection.candidates[name], projection.errors.get(name), words[name])
-            for name in names
-        ),
-        ("chosen: nearest on unseen configurations, from step 0 to grokking.",) if projection.law in names else (),
-    )
+def bank_in_words(bank: Bank) -> Iterator[str]:
+    """Which runs the answers rest on."""
+    forecaster = bank.forecaster
+    runs = f"{counted(forecaster.runs, 'run')}, {forecaster.grokked} grokked"
+    yield f"calibrated on {bank.name.name} ({bank.name.digest[:12]}): {runs}"
+    if forecaster.left_out:
+        yield f"left out: {forecaster.left_out} of the bank's runs, because they have this run's configuration"

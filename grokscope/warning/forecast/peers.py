@@ -1,0 +1,160 @@
+"""The runs of a bank as a forecast uses them: what each had come to by one decay time, and what became of it.
+
+Runs are compared at equal decay time τ = lr · wd · step, never at equal steps: at one τ the clock of weight decay is
+the same for all of them, and what they still differ in is what a forecast can know.
+"""
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokscope.contract.arrays import Floats
+from grokscope.warning.configuration import configuration_of
+from grokscope.warning.forecast.familiar import Known, known_settings
+from grokscope.warning.forecast.reading import READ, Clock, as_read, clock_of
+from grokscope.warning.forecast.refusals import Refused
+from grokscope.warning.trajectory import CHANCE, Fact, Trajectory
+
+Mask = NDArray[np.bool_]
+
+STALE = 0.25
+"""A record older than this, in τ, says nothing of a run any more"""
+SIZE_FACTS = ("model.", "task.modulus")
+"""Beginnings of the settings that make the size of a model"""
+SIZE_FACTOR = 1.3
+"""Sizes are comparable up to this factor: κ changes from 4.9 to 3.0 as the modulus goes from 59 to 97 and the width
+from 64 to 128"""
+MEMORIZED = 0.99
+
+
+def settled(trajectory: Trajectory) -> bool:
+    """Whether it is known if the run groks within its budget: it has, or the budget was used up."""
+    return trajectory.grok_step is not None or trajectory.steps >= trajectory.budget
+
+
+def half_way(trajectory: Trajectory) -> float | None:
+    """The test accuracy half way from chance to 1, beyond which a run is said to generalize; None where chance is not
+    on record."""
+    chance = trajectory.facts.get(CHANCE)
+    return None if not isinstance(chance, int | float) else float(chance + (1 - chance) / 2)
+
+
+def passed_at(trajectory: Trajectory) -> float:
+    """The first step at which the run is half way up; infinite where it never is, NaN where chance is unknown."""
+    threshold = half_way(trajectory)
+    steps, accuracies = trajectory.signal("test_accuracy")
+    if threshold is None:
+        return math.nan
+    above = np.flatnonzero(accuracies >= threshold)
+    return float(steps[above[0]]) if len(above) else math.inf
+
+
+def memorization_is_enough(trajectory: Trajectory) -> bool:
+    """Whether the run was half way up when its training set was memorized first."""
+    steps, accuracies = trajectory.signal("train_accuracy")
+    known = np.flatnonzero(accuracies >= MEMORIZED)
+    return bool(len(known)) and passed_at(trajectory) <= float(steps[known[0]])
+
+
+@dataclass(frozen=True, eq=False)
+class Peers:
+    """Settled, undisturbed runs that have a clock, [n] each."""
+
+    runs: Sequence[Trajectory]
+    clocks: Sequence[Clock]
+    kappa: Floats
+    """τ of the grok step; infinite where the run never grokked within its budget"""
+    passed: Floats
+    """τ at which the run was half way up; infinite where it never was, NaN where chance is unknown"""
+    horizon: Floats
+    """τ of the budget"""
+    names: NDArray[np.object_]
+    """Configurations: runs that differ in their seeds alone share one"""
+    configuration: NDArray[np.int64]
+    """The same as numbers"""
+    easy: Mask
+    """Whether memorizing was enough to be half way up"""
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def where(self, mask: Mask) -> "Peers":
+        """The runs of `mask` [n]."""
+        kept = [int(index) for index in np.flatnonzero(mask)]
+        arrays = {name: getattr(self, name)[mask] for name in _ARRAYS}
+        return replace(self, runs=[self.runs[i] for i in kept], clocks=[self.clocks[i] for i in kept], **arrays)
+
+    def at(self, tau: float) -> Floats:
+        """The numbers of `READ` as last recorded by τ, [n, 3]; NaN where they are not, or older than `STALE`."""
+        return np.array([_numbers(run, clock, tau) for run, clock in zip(self.runs, self.clocks, strict=True)]).reshape(
+            len(self), len(READ)
+        )
+
+    @cached_property
+    def known(self) -> Known:
+        """What the runs had, by setting."""
+        return known_settings([run.facts for run in self.runs])
+
+    @cached_property
+    def usual_kappa(self) -> float:
+        """The median over the runs that grok; NaN where none does."""
+        grokked = self.kappa[np.isfinite(self.kappa)]
+        return float(np.median(grokked)) if len(grokked) else math.nan
+
+
+_ARRAYS = ("kappa", "passed", "horizon", "names", "configuration", "easy")
+
+
+def peers_of(trajectories: Sequence[Trajectory]) -> Peers:
+    """What a forecast can use of `trajectories`."""
+    usable: list[tuple[Trajectory, Clock]] = []
+    for trajectory in trajectories:
+        clock = clock_of(trajectory.facts, *trajectory.signal("decay_time"))
+        if settled(trajectory) and not trajectory.treated and not isinstance(clock, Refused):
+            usable.append((as_read(trajectory), clock))
+    runs, clocks = [run for run, _ in usable], [clock for _, clock in usable]
+    rates = np.array([clock.rate for clock in clocks])
+    names = [configuration_of(run) for run in runs]
+    groks = np.array([math.inf if run.grok_step is None else float(run.grok_step) for run in runs])
+    return Peers(
+        runs=runs,
+        clocks=clocks,
+        kappa=groks * rates,
+        passed=np.array([passed_at(run) for run in runs]) * rates,
+        horizon=np.array([float(run.budget) for run in runs]) * rates,
+        names=np.array(names, dtype=object),
+        configuration=numbered(names),
+        easy=np.array([memorization_is_enough(run) for run in runs], dtype=bool),
+    )
+
+
+def comparable_size(one: Fact | None, other: Fact | None) -> bool:
+    """Whether two values of a size are near enough; words and unset values must be equal."""
+    if isinstance(one, int | float) and isinstance(other, int | float) and one > 0 and other > 0:
+        return max(one, other) <= SIZE_FACTOR * min(one, other)
+    return one == other
+
+
+def numbered(keys: Sequence[Hashable]) -> NDArray[np.int64]:
+    """A number for each different key, in the order of their first occurrence. [n]"""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def _numbers(run: Trajectory, clock: Clock, tau: float) -> list[float]:
+    steps, _ = run.signal("train_loss")
+    row = int(np.searchsorted(steps, tau / clock.rate * (1 + 1e-9), "right")) - 1
+    if row < 0 or tau - clock.tau(steps[row]) > STALE:
+        return [math.nan] * len(READ)
+    return [_at(run, name, steps[row]) for name in READ]
+
+
+def _at(run: Trajectory, name: str, step: float) -> float:
+    column = run.columns.get(name)
+    if column is None:
+        return math.nan
+    return float(column[int(np.searchsorted(run.columns["step"], step))])

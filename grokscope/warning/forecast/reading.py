@@ -1,0 +1,114 @@
+"""What a forecast reads of a run at a step: its decay time and three numbers of its record.
+
+The signals' own code computes the numbers, for a run that trains and for a record alike, so that both are told the
+same. All else that a run records is left to the scoreboard.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from grokscope.contract.arrays import Floats
+from grokscope.contract.signals import Signal, Subject
+from grokscope.settings.signals import installed_signals
+from grokscope.warning.forecast.refusals import Refusal, Refused
+from grokscope.warning.recorded import RecordVantage, with_recorded
+from grokscope.warning.trajectory import Fact, Trajectory
+
+READ = ("elasticity", "train_loss", "norm_slope")
+"""The three numbers: the elasticity of the test loss, the loss on the training set, the slope of log ‖θ‖²"""
+COMPUTED = ("elasticity", "norm_slope")
+"""Those of them that a signal computes from others"""
+STEADY = 0.01
+"""A recorded decay time may differ from step · lr · wd by this part; by more, lr or wd followed a schedule"""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Decay time τ = step · rate."""
+
+    rate: float
+    """lr · wd, positive"""
+
+    def tau(self, step: float) -> float:
+        """Decay time of a step."""
+        return step * self.rate
+
+    def step(self, tau: float) -> int:
+        """The first step at which decay time is at least τ."""
+        return math.ceil(tau / self.rate - 1e-9)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A run at a step; a number that is not on record there is NaN."""
+
+    step: int
+    elasticity: float = math.nan
+    train_loss: float = math.nan
+    norm_slope: float = math.nan
+
+    @property
+    def numbers(self) -> Floats:
+        """In the order of `READ`, [3]."""
+        return np.array([self.elasticity, self.train_loss, self.norm_slope])
+
+
+def clock_of(facts: Mapping[str, Fact], steps: Floats, decay_times: Floats) -> Clock | Refused:
+    """The clock of a run with these settings; `decay_times` [n] as it recorded them at `steps` [n], if it did."""
+    lr, wd = (facts.get(f"optimizer.{name}") for name in ("lr", "wd"))
+    if not isinstance(lr, int | float) or not isinstance(wd, int | float):
+        return Refused(Refusal.NO_CLOCK, "learning rate or weight decay is not on record")
+    if lr * wd <= 0:
+        return Refused(Refusal.NO_CLOCK, "without weight decay nothing shrinks the weights")
+    if len(steps) and abs(decay_times[-1] - steps[-1] * lr * wd) > STEADY * max(decay_times[-1], STEADY):
+        return Refused(Refusal.NO_CLOCK, "learning rate or weight decay follows a schedule")
+    return Clock(lr * wd)
+
+
+def as_read(trajectory: Trajectory) -> Trajectory:
+    """The run with the columns that a forecast reads, computed where its record lacks them."""
+    asked = [(spec, spec.parameters()) for spec in installed_signals() if spec.name in COMPUTED]
+    return with_recorded(trajectory, asked)
+
+
+def last_reading(trajectory: Trajectory, clock: Clock) -> Reading:
+    """What is read at the last evaluation of a run, computed where its record lacks it."""
+    steps, losses = trajectory.signal("train_loss")
+    if not len(steps):
+        return Reading(trajectory.steps)
+    step = int(steps[-1])
+    vantage = RecordVantage(trajectory, step, _offered(trajectory, clock))
+    found = {"train_loss": float(losses[-1])}
+    for name in COMPUTED:
+        at, values = trajectory.signal(name)
+        recorded = trajectory.has(name)
+        found[name] = (float(values[-1]) if at[-1] == step else math.nan) if recorded else _observed(name, vantage)
+    return Reading(step, **found)
+
+
+def _offered(trajectory: Trajectory, clock: Clock) -> Callable[[str], tuple[Floats, Floats]]:
+    """The series of a run, with its decay time whether or not it recorded that."""
+
+    def series(name: str) -> tuple[Floats, Floats]:
+        if name == "decay_time" and not trajectory.has(name):
+            return trajectory.columns["step"], trajectory.columns["step"] * clock.rate
+        return trajectory.signal(name)
+
+    return series
+
+
+def _observed(name: str, vantage: RecordVantage) -> float:
+    signal = _signal(name)
+    value = None if signal is None else signal.observe(vantage).get(name)
+    return math.nan if value is None else float(value)
+
+
+@cache
+def _signal(name: str) -> Signal | None:
+    """Signals of recorded numbers keep nothing between two looks, so that one serves all runs."""
+    found = next((spec for spec in installed_signals() if spec.name == name and spec.open), None)
+    return None if found is None or found.open is None else found.open(found.parameters(), Subject(""))
