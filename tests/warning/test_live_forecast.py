@@ -81,10 +81,13 @@ def said_by(live: LiveForecast, seconds_left: float) -> Forecast | None:
     return forecast
 
 
+@pytest.mark.parametrize("origin", ["grokscope", "own loop"])
 @pytest.mark.parametrize("options", [{}, {"elasticity": 0.05}, {"wd": 0.0}, {"lr": 1e-3}], ids=str)
-def test_says_what_is_said_of_the_record(bank_file: Path, options: dict[str, Any]) -> None:
+def test_says_what_is_said_of_the_record(bank_file: Path, options: dict[str, Any], origin: str) -> None:
     run = made("new", 77, **options)
-    started = started_for(run, bank_file)
+    started = started_for(run, bank_file) | {"origin": origin}
+    if origin != "grokscope":  # their loop states less
+        del started["config"]["model"]
     live = LiveForecast(started)
     record = [started, *(as_recorded(event) for found in events_of(run) for event in found)]
     trajectory = trajectory_from(record, "recorded")
