@@ -1,16 +1,18 @@
 """MLX behind grokscope's protocol: Apple's GPU through Metal, and the CPU (on Linux too).
 
 `operations` is what the contract's forward pass is made of, `session` everything around it. Importing this module
-imports no mlx.
+imports no mlx. `own_module` looks at anybody's module.
 """
 
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from grokscope.contract.arrays import FloatArray, Precision
 from grokscope.contract.backends import BackendSpec, Device, Session, Unavailable
 from grokscope.contract.models import ModelSpec
+from grokscope.contract.own_models import Adoption, ModelMode, OwnLoss, OwnModel, OwnOptimizer
 
 _INSTALL = "pip install 'grokscope[mlx]'"
 
@@ -60,6 +62,25 @@ def preference() -> int:
     return 2 if sys.platform == "darwin" and platform.machine() == "arm64" else 0
 
 
+def recognizes(thing: Any) -> bool:
+    """Whether it is a module or an optimizer of MLX. Nothing is, as long as nobody has imported it."""
+    kinds = ((sys.modules.get("mlx.nn"), "Module"), (sys.modules.get("mlx.optimizers"), "Optimizer"))
+    return any(module is not None and isinstance(thing, getattr(module, name)) for module, name in kinds)
+
+
+def adopted(model: Any, loss: OwnLoss, *, mode: ModelMode = "as-is", upcast: bool = False) -> OwnModel:
+    """A module with its loss as a landscape. Raises `CannotProbe`."""
+    from grokscope_mlx.own_module import OwnModule
+
+    return OwnModule(model, loss, mode=mode, upcast=upcast)
+
+
+def adopted_optimizer(optimizer: Any) -> OwnOptimizer:
+    from grokscope_mlx.own_optimizer import MLXOptimizer
+
+    return MLXOptimizer(optimizer)
+
+
 SPEC = BackendSpec(
     name="mlx",
     summary="MLX on Apple's GPU, or the CPU",
@@ -68,4 +89,5 @@ SPEC = BackendSpec(
     open=open_session,
     details=details,
     preference=preference,
+    adoption=Adoption(recognizes, adopted, adopted_optimizer),
 )

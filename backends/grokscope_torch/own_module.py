@@ -5,7 +5,7 @@ that works with whatever a module does with them, and is cheaper than two separa
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,10 @@ from torch.utils.data import default_collate
 
 from grokscope.contract.arrays import FloatArray, Precision
 from grokscope.contract.backends import Bracket, Unavailable
+from grokscope.contract.own_batches import mapped, rows_in
 from grokscope.contract.own_models import CannotProbe, ModelMode, OwnLoss, OwnScores
 from grokscope.contract.parameters import Block, Layout, Parameter
-from grokscope_torch.refusals import check_module, check_parameters, objections, scalar
+from grokscope_torch.refusals import check_loss, check_module, check_parameters, scalar
 from grokscope_torch.stillness import draw_from, twice_differentiable, undisturbed
 
 _DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
@@ -134,9 +135,9 @@ class OwnModule:
             )
 
     def _value(self, batch: NoisyBatch) -> Tensor:
-        return scalar(self.raw_loss(batch))
+        return scalar(self._raw_loss(batch))
 
-    def raw_loss(self, batch: NoisyBatch) -> Any:
+    def _raw_loss(self, batch: NoisyBatch) -> Any:
         """What the user's loss returns for a batch: the same every time, whatever was computed before."""
         self._again()
         if self._mode != "as-is":
@@ -184,15 +185,16 @@ class OwnModule:
     # --- batches ----------------------------------------------------------------------------------------------------
 
     def prepare(self, batch: Any, noise: int) -> NoisyBatch:
-        return NoisyBatch(_mapped(batch, self._on_device), noise)
+        return NoisyBatch(mapped(batch, Tensor, self._on_device), noise)
 
-    def _on_device(self, tensor: Tensor) -> Tensor:
+    def _on_device(self, values: Any) -> Tensor:
+        tensor = torch.as_tensor(values)
         wide = self._upcast and tensor.dtype in {torch.float16, torch.bfloat16}
         return tensor.to(self._where, torch.float32) if wide else tensor.to(self._where)
 
     def taken(self, tensors: Any, rows: Any) -> Any:
         index = torch.as_tensor(np.asarray(rows))
-        return _mapped(tensors, lambda tensor: tensor[index.to(tensor.device)])
+        return mapped(tensors, Tensor, lambda tensor: torch.as_tensor(tensor)[index])
 
     def collated(self, examples: Sequence[Any]) -> Any:
         return default_collate(list(examples))
@@ -201,7 +203,7 @@ class OwnModule:
         def scored(module: nn.Module) -> OwnScores:
             draw_from(batch.noise)
             loss = scalar(self._loss(module, batch.content), differentiable=False)
-            return OwnScores(float(loss), self._accuracy(batch.content), max(1, _rows(batch.content)))
+            return OwnScores(float(loss), self._accuracy(batch.content), rows_in(batch.content))
 
         scores: OwnScores = self.evaluated(scored)
         return scores
@@ -229,8 +231,8 @@ class OwnModule:
         elif self._where.type == "mps":
             torch.mps.synchronize()
 
-    def objections(self, batch_a: Any, batch_b: Any) -> Sequence[str]:
-        return objections(self, batch_a, batch_b)
+    def check(self, batch: NoisyBatch) -> None:
+        check_loss(lambda: self._raw_loss(batch))
 
 
 def uncompiled(module: nn.Module) -> nn.Module:
@@ -275,36 +277,3 @@ def _blocks(module: nn.Module) -> dict[int, Block]:
         if isinstance(each, kinds)
         for parameter in each.parameters()
     }
-
-
-def _mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A batch with every tensor in it changed; NumPy's arrays count as tensors."""
-    if isinstance(batch, Tensor):
-        return change(batch)
-    if isinstance(batch, np.ndarray) and batch.dtype.kind in "biuf":
-        return change(torch.as_tensor(batch))
-    if isinstance(batch, Mapping):
-        changed = {key: _mapped(value, change) for key, value in batch.items()}
-        return _like(batch, changed)
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(_mapped(value, change) for value in batch))
-    if isinstance(batch, tuple | list):
-        return type(batch)(_mapped(value, change) for value in batch)
-    return batch
-
-
-def _like(batch: Mapping[Any, Any], changed: dict[Any, Any]) -> Any:
-    """The changed values in a mapping of the batch's kind, as those of Hugging Face are, where it can be made so."""
-    try:
-        return type(batch)(changed)  # type: ignore[call-arg]
-    except TypeError:
-        return changed
-
-
-def _rows(content: Any) -> int:
-    """Examples in a batch: the length of the first tensor that has one."""
-    if isinstance(content, Mapping):
-        content = list(content.values())
-    if isinstance(content, tuple | list):
-        return next((rows for rows in map(_rows, content) if rows), 0)
-    return len(content) if isinstance(content, Tensor) and content.dim() else 0

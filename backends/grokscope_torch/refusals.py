@@ -1,9 +1,7 @@
 """What is wrong with a module or a loss that cannot be looked at: found before training begins, said in a sentence."""
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,17 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from grokscope.contract.own_models import CannotProbe
 
-if TYPE_CHECKING:
-    from grokscope_torch.own_module import NoisyBatch, OwnModule
-
 _HALF = (torch.float16, torch.bfloat16)
 _SHARDED = ("DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule", "DeepSpeedEngine")
 """Classes that keep a model in step with other processes, or in pieces"""
-SAME = 1e-4
-"""Part by which two values of one loss may differ that ought to be equal: a GPU adds up in any order"""
-NOISY = 1e-3
-"""Part by which the loss of one batch may change with its random numbers before a person is told"""
-_NOISES = (1, 2, 3, 4)
 
 
 def check_module(module: nn.Module) -> None:
@@ -71,27 +61,18 @@ def scalar(value: Any, *, differentiable: bool = True) -> Tensor:
     return value.reshape(())
 
 
-def objections(model: "OwnModule", batch_a: "NoisyBatch", batch_b: "NoisyBatch") -> list[str]:
-    """See `grokscope.contract.own_models.OwnModel`."""
-    with _in_words():
-        seen = _Halves()  # type: ignore[no-untyped-call]
-        with seen:
-            value = model.raw_loss(batch_a)
-        if seen.found:
-            kind = str(seen.found).removeprefix("torch.")
-            raise CannotProbe(
-                f"the loss computes in {kind} (autocast inside the model?): give the probe the loss without it"
-            )
-        if any("CheckpointFunction" in name for name in _graph(scalar(value))):
-            raise CannotProbe("reentrant activation checkpointing cannot be differentiated twice: use_reentrant=False")
-        first, again = (float(model.gradient(model.theta, batch_a)[0]) for _ in range(2))
-        if not _close(first, again, SAME):
-            raise CannotProbe(
-                f"loss(model, batch) is {first:.6g} the first time and {again:.6g} the second, for one batch and equal "
-                "random numbers: it counts its calls or draws from a generator of its own, which a probe would disturb"
-            )
-        model.bracket(model.theta, batch_a, batch_b)
-        return _on_noise(model, batch_a)
+def check_loss(compute: Callable[[], Any]) -> None:
+    """Raises `CannotProbe` for a loss that computes in half precision or hides parameters. `compute`: the loss once."""
+    halves = _Halves()  # type: ignore[no-untyped-call]
+    with halves:
+        value = scalar(compute())
+    if halves.found:
+        kind = str(halves.found).removeprefix("torch.")
+        raise CannotProbe(
+            f"the loss computes in {kind} (autocast inside the model?): give the probe the loss without it"
+        )
+    if any("CheckpointFunction" in name for name in _graph(value)):
+        raise CannotProbe("reentrant activation checkpointing cannot be differentiated twice: use_reentrant=False")
 
 
 def _graph(value: Tensor) -> Iterator[str]:
@@ -104,41 +85,6 @@ def _graph(value: Tensor) -> Iterator[str]:
             seen.add(node)
             yield node.name()
             waiting += [each for each, _ in node.next_functions]
-
-
-def _on_noise(model: "OwnModule", batch: "NoisyBatch") -> list[str]:
-    """How much the loss of one batch depends on what is drawn at random, where it does."""
-    drawn = [float(model.gradient(model.theta, model.prepare(batch.content, noise))[0]) for noise in _NOISES]
-    mean = sum(drawn) / len(drawn)
-    spread = math.sqrt(sum((each - mean) ** 2 for each in drawn) / (len(drawn) - 1))
-    if not spread > NOISY * abs(mean):
-        return []
-    return [
-        f"the loss of one batch is random (dropout?): it varies by {spread / abs(mean):.2g} of its mean, so that the "
-        "defect varies too; within a sample gradient and Hessian see the same random numbers"
-    ]
-
-
-def _close(one: float, other: float, part: float) -> bool:
-    both_odd = not math.isfinite(one) and not math.isfinite(other)
-    return both_odd or abs(one - other) <= part * max(abs(one), abs(other))
-
-
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """What PyTorch says of a graph that cannot be differentiated twice, in a sentence."""
-    try:
-        yield
-    except CannotProbe:
-        raise
-    except Exception as problem:  # the user's own code: whatever it raises, training has not begun
-        said = str(problem).strip().splitlines()
-        what = said[0] if said else type(problem).__name__
-        if "derivative for" in what and "is not implemented" in what:
-            what = f"the loss cannot be differentiated twice: {what}"
-        else:
-            what = f"loss(model, batch) failed on a batch of the probe's own: {type(problem).__name__}: {what}"
-        raise CannotProbe(what) from problem
 
 
 class _Halves(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -84,11 +84,9 @@ class OwnModel(Landscape[Any], BracketLandscape, Vectors, Protocol):
     def synchronize(self) -> None:
         """Wait until the device has done all that was asked of it (for timing)."""
 
-    def objections(self, batch_a: Any, batch_b: Any) -> Sequence[str]:
-        """Try a measurement on two batches; what a person should know of its numbers, a sentence each.
-
-        Raises `CannotProbe` where it would be wrong, disturb, or is not possible.
-        """
+    def check(self, batch: Prepared) -> None:
+        """Raises `CannotProbe` where the framework shows that measurements on such a batch would be wrong, or what the
+        loss returns is no scalar that depends on the parameters."""
 
 
 class OwnOptimizer(Protocol):
@@ -103,8 +101,7 @@ class OwnOptimizer(Protocol):
         the same for all parameters that are decayed, or where the optimizer's decay does not do that."""
 
     def after_steps(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Call `call` after every step from now on; returns what ends that. Raises `CannotProbe` where the framework's
-        optimizers tell nobody."""
+        """Call `call` after every step from now on; returns what ends that."""
 
 
 class Adoption(NamedTuple):

@@ -7,6 +7,7 @@ from grokscope.contract.own_models import ModelMode, OwnLoss
 from grokscope.contract.streams import generator
 from grokscope.geometry.commutator import CLEAR_OF_FLOOR, CommutatorSample, exact
 from grokscope.own.adoption import adopted_model
+from grokscope.own.trial import tried
 from grokscope.own.vantage import NOISES
 
 
@@ -63,6 +64,6 @@ def defect(
     random = generator(seed, "probe")
     with adopted.looking():
         a, b = (adopted.prepare(batch, int(random.integers(NOISES))) for batch in (batch_a, batch_b))
-        for objection in adopted.objections(a, b):
-            warnings.warn(objection, ProbeWarning, stacklevel=2)
+        for remark in tried(adopted, batch_a, batch_b):
+            warnings.warn(remark, ProbeWarning, stacklevel=2)
         return Defect(exact(adopted, adopted.theta, a, b, precision=adopted.precision))

@@ -16,6 +16,7 @@ from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import StepOutcome
 from grokscope.contract.own_models import CannotProbe, ModelMode, OwnLoss
 from grokscope.contract.signals import Number
+from grokscope.contract.streams import generator
 from grokscope.events import Diverged, Evaluated, Event, Trained
 from grokscope.own.adoption import adopted_model, adopted_optimizer
 from grokscope.own.batches import batch_source
@@ -24,12 +25,14 @@ from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.opening import opened_run, parameters_at_start, run_directory_of, started_of_loop
 from grokscope.own.options import OWN_TASK, Judgement, ProbeOptions
 from grokscope.own.reports import as_number, scores_by_split
+from grokscope.own.trial import tried
 from grokscope.own.vantage import OwnObserver, ProbedRun
 from grokscope.runs.log import RunUnwritable
 from grokscope.training.observation import descriptions
 from grokscope.training.recorder import Status
 
 _NO_STOP = "nothing in this loop could obey: it would have to call probe.step(), which returns False then"
+_NO_STEPS = "the probe has seen no step: call probe.step() behind each step of the optimizer"
 _NO_LEVERS = "interventions act in grokscope's own trainer alone"
 
 
@@ -132,13 +135,12 @@ class Probe:
     def _tried(self) -> Sequence[str]:
         """What a person should know before training begins. Raises `CannotProbe`."""
         with self._model.looking():
+            random = generator(self._options.seed, "probe")
             try:
-                batch_a, batch_b = self._probed.pair(0, 0)
-            except CannotProbe:
-                raise
+                batch_a, batch_b = self._probed.source.drawn(random), self._probed.source.drawn(random)
             except Exception as problem:  # the user's own data: whatever it raises, training has not begun
                 raise CannotProbe(f"batches= gave no batch: {type(problem).__name__}: {problem}") from problem
-            return self._model.objections(batch_a, batch_b)
+            return tried(self._model, batch_a, batch_b)
 
     def _open(self, resume_at: int | None) -> None:
         """Open the run directory as its one writer. Raises `CannotProbe`."""
@@ -194,6 +196,8 @@ class Probe:
         if self._unhook is not None:
             self._unhook()
             self._unhook = None
+            if not self.steps_taken and status is None:
+                warnings.warn(_NO_STEPS, ProbeWarning, stacklevel=2)
         atexit.unregister(self._left)
         if not self._off:
             if status is None:
