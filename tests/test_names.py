@@ -10,6 +10,7 @@ import grokscope
 PACKAGE = Path(grokscope.__file__).parent
 
 SHARED = {
+    "ProbeCallback": "what each framework's module of callbacks offers; it is called as `own.lightning.ProbeCallback`",
     "SPEC": "what the entry point of every signal and every intervention names",
     "section": "what every module of a report's sections offers; it is called as `law.section`",
 }

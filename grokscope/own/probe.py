@@ -171,10 +171,14 @@ class Probe:
         if self._unhook is None:
             self.steps_taken += 1
             self._decay_time = self._decayed()
-        self._safely(lambda: self._tell(loss, gradient_norm, scores))
+        self.report(loss, gradient_norm=gradient_norm, **scores)
         if self._unhook is None:
             self._between()
         return not self._recorder.control.stopped
+
+    def report(self, loss: Any = None, *, gradient_norm: Any = None, **scores: Any) -> None:
+        """Tell the probe what the loop knows of the step that it took last; see `step`, which does this too."""
+        self._safely(lambda: self._tell(loss, gradient_norm, scores))
 
     def __enter__(self) -> Self:
         """Count the optimizer's steps, where the framework tells of them; else the loop calls `step`."""

@@ -9,7 +9,7 @@ SAME = 1e-4
 """Part by which two values of one loss may differ that ought to be equal: a GPU adds up in any order"""
 NOISY = 1e-3
 """Part by which the loss of one batch may change with its random numbers before a person is told"""
-DRAWS = 4
+_DRAWS = 4
 """Draws of them"""
 
 
@@ -47,7 +47,7 @@ def first_line(problem: Exception) -> str:
 
 def _on_noise(model: OwnModel, batch: Any) -> list[str]:
     """How much the loss of one batch depends on what is drawn at random, where it does."""
-    drawn = [float(model.gradient(model.theta, model.prepare(batch, noise))[0]) for noise in range(DRAWS)]
+    drawn = [float(model.gradient(model.theta, model.prepare(batch, noise))[0]) for noise in range(_DRAWS)]
     mean = sum(drawn) / len(drawn)
     spread = math.sqrt(sum((each - mean) ** 2 for each in drawn) / (len(drawn) - 1))
     if not spread > NOISY * abs(mean):
