@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def commands() -> list[str]:
     """The commands that `grokscope --help` lists."""
     shown = subprocess.run([sys.executable, "-m", "grokscope", "--help"], capture_output=True, text=True, check=True)
-    listed = shown.stdout.partition("Commands")[2]
+    listed = shown.stdout.partition("Show this message and exit.")[2]
     return re.findall(r"^\s{2}(\w+)\s{2,}", listed, flags=re.MULTILINE)
 
 

@@ -1,1 +1,1 @@
-"""The command line: one module a command group, and no logic. Heavy imports happen inside commands."""
+"""The command line: one module for each command group, and no logic. Commands do their heavy imports when they run."""

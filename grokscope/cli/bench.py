@@ -1,4 +1,4 @@
-"""`grokscope bench`: what a step, an evaluation and a measurement cost on this machine."""
+"""`grokscope bench`: time a training step, an evaluation and a measurement on this machine."""
 
 from typing import Annotated
 
@@ -21,19 +21,20 @@ def bench(
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0, help="Time to spend, about; at least four rounds.")] = 20.0,
+    seconds: Annotated[float, typer.Option(min=0, help="Approximate time to spend; at least four rounds.")] = 20.0,
     json: AsJson = False,
 ) -> None:
     """Time steps, evaluations and signals on this machine.
 
-    A signal is timed at one pair of batches, with predictions at hand. Times are in milliseconds, in units of one
-    gradient, and as a fraction of the plain way: padded modules of the framework, eager AdamW, every test sequence
-    evaluated.
+    A signal is timed on one pair of batches, with the predictions already computed. Times are given in milliseconds, in
+    units of one gradient, and as a fraction of a plain implementation: padded modules of the framework, eager AdamW,
+    evaluation of every test sequence.
     """
     from grokscope import registry
     from grokscope.cli.output import say, say_json, say_table
     from grokscope.machine.bench import time_operations as timed
     from grokscope.settings.config import read_assignments, read_environment, resolve
+    from grokscope.words.numbers import count
 
     spec = registry.get("tasks", task)
     flags = flag_settings(backend=backend, device=device, precision=precision)
@@ -46,7 +47,7 @@ def bench(
         return
     about = ", ".join(f"{name} {value}" for name, value in result.details.items())
     say(
-        f"{task} {preset}, {result.parameters:,} parameters, on {result.backend} {result.device} "
+        f"{task} {preset}, {count(result.parameters)} parameters, on {result.backend} {result.device} "
         f"{config.backend.precision} ({about})"
     )
     say_table(result.table(), titled=False)

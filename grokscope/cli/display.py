@@ -1,4 +1,4 @@
-"""What a person sees on stderr while a run goes on: a live panel on a terminal, a line now and then elsewhere."""
+"""Progress of a run on stderr: a live panel on a terminal, occasional lines elsewhere."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ from grokscope.words.numbers import count, number
 
 ShowEvent = Callable[[EventRecord], None]
 LINE_SECONDS = 10.0
-"""Between two lines where there is no terminal."""
+"""Seconds between two lines of readings where stderr is no terminal"""
 SPARK_GLYPHS = "▁▂▃▄▅▆▇█"
 LINES: Mapping[str, tuple[str, str]] = {
     "started": ("", "bold"),
@@ -38,12 +38,12 @@ LINES: Mapping[str, tuple[str, str]] = {
     "intervened": ("◆ ", "magenta"),
     "finished": ("", "bold"),
 }
-"""Glyph and style of the events that get a line of their own"""
+"""Glyph and style of each kind of event that is printed as a line"""
 
 
 @contextmanager
 def display(*, quiet: bool) -> Iterator[ShowEvent]:
-    """A listener that shows events on stderr, as this stderr can."""
+    """Yields a listener that shows events on stderr: as a panel on a terminal, else as lines."""
     console = Console(stderr=True, highlight=False)
     state = NewestEvents()
     if quiet:
@@ -69,7 +69,7 @@ class NewestEvents:
         self.paused = False
 
     def see(self, event: EventRecord) -> list[Text]:
-        """Take an event in; what deserves a line of its own comes back."""
+        """Take in an event. Returns the line to print, if the event is of a kind in `LINES`."""
         kind = event["event"]
         self.latest[kind] = event
         if kind == "measured" and event["defect"]["median"]:
@@ -82,7 +82,7 @@ class NewestEvents:
         return [Text(clean(glyph + event_in_words(event), None), style)]
 
     def panel(self) -> Group:
-        """The live part: progress, then defect and accuracies."""
+        """The live panel: progress, then defect and accuracies, then the forecast."""
         if "started" not in self.latest:
             return Group(Text("starting", "dim"))
         step = max(self.latest[kind]["step"] for kind in ("started", "trained", "evaluated") if kind in self.latest)
@@ -92,12 +92,12 @@ class NewestEvents:
 
     @property
     def steps(self) -> int:
-        """Steps the run is to take."""
+        """The step budget of the run."""
         steps: int = self.latest["started"]["config"]["train"]["steps"]
         return steps
 
     def pace(self, step: int) -> Text:
-        """How far, how fast, and how long at most."""
+        """Step, steps per second, and the longest time that is left."""
         text = Text(f"step {count(step)} of {count(self.steps)}")
         if self.paused:
             return text.append("  paused", "yellow")
@@ -109,7 +109,7 @@ class NewestEvents:
         return text
 
     def readings(self) -> list[Text]:
-        """The newest defect, its history, the newest scores."""
+        """The newest defect, the history of the defect, and the newest scores."""
         readings = []
         if self.defects:
             readings += [
@@ -128,7 +128,7 @@ class NewestEvents:
 
 
 class PlainLines:
-    """For logs and pipes: what deserves a line at once, and a reading every `LINE_SECONDS`."""
+    """For logs and pipes: notable events at once, and a line of readings every `LINE_SECONDS`."""
 
     def __init__(self, progress: NewestEvents) -> None:
         self.progress = progress
@@ -148,7 +148,7 @@ class PlainLines:
 
 
 def sparkline(values: list[float], width: int) -> str:
-    """The whole history on a log scale in at most `width` cells, each the largest of its share."""
+    """All `values` (positive) on a log scale in at most `width` cells. A cell shows the largest of its values."""
     if not values:
         return ""
     cells = min(width, len(values))

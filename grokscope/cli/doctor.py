@@ -1,4 +1,4 @@
-"""`grokscope doctor`: whether grokscope works on this machine, and whether its arithmetic can be trusted."""
+"""`grokscope doctor`: check whether grokscope works on this machine, and whether its arithmetic is exact enough."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,27 +11,27 @@ from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
 def doctor(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Golden points for --verify; default: those that ship.")
+        Path | None, typer.Argument(metavar="DIR", help="Golden points for --verify; default: the packaged points.")
     ] = None,
     *,
     verify: Annotated[bool, typer.Option("--verify", help="Check the arithmetic against golden points.")] = False,
     backend: Annotated[str, typer.Option(help="For --verify: torch, mlx, any plugin, or auto.")] = "auto",
     device: Annotated[str, typer.Option(help="For --verify: auto, cpu, cuda, mps or gpu.")] = "auto",
     precision: Annotated[
-        Literal["float32", "float64"] | None, typer.Option(help="For --verify; default: all that the device has.")
+        Literal["float32", "float64"] | None, typer.Option(help="For --verify; default: all precisions of the device.")
     ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
     """Check this machine: devices, backends, arithmetic.
 
-    --verify computes loss, gradients and commutator at golden points, and exits with 1 where a relative error is past
+    --verify computes loss, gradients and commutator at golden points. The exit code is 1 if a relative error is above
     1e-6 in float64 or 1e-3 in float32.
     """
     if verify:
         _verify(folder, backend, device, precision, json)
     elif folder is not None:
-        raise typer.BadParameter("a folder of golden points is read only with --verify", param_hint="DIR")
+        raise typer.BadParameter("a folder of golden points needs --verify", param_hint="DIR")
     else:
         _examine(runs, json)
 
@@ -55,7 +55,7 @@ def _examine(runs: Path, json: bool) -> None:
         say(f"runs       {clean(folder['path'])}: {clean(folder['problem'] or 'writable')}, {free}")
         say_backends(surveys, chosen)
     if chosen is None:
-        complain("`--backend auto` finds nothing that works here; what is missing stands above")
+        complain("`--backend auto` finds no backend that works here; install one of those listed as missing above")
         raise typer.Exit(ExitCode.UNAVAILABLE)
     if about["runs"]["problem"]:
         complain(f"{about['runs']['problem']}; choose another folder with --runs")
@@ -83,7 +83,7 @@ def _verify(
     if past:
         point = past[0]
         complain(
-            f"{len(past)} of {len(verified)} are past the tolerance, {point.point} in {point.precision} by its "
-            f"{point.worst.quantity}: this backend does not compute the commutator right here"
+            f"{len(past)} of {len(verified)} checks are above the tolerance, first {point.worst.quantity} of "
+            f"{point.point} in {point.precision}: do not trust this backend's commutator on this machine"
         )
         raise typer.Exit(ExitCode.FAULT)

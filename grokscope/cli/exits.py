@@ -1,4 +1,4 @@
-"""Exit codes, and which error means which."""
+"""Exit codes, and the exit code of each error."""
 
 import sys
 from enum import IntEnum
@@ -8,19 +8,19 @@ import typer
 
 class ExitCode(IntEnum):
     FINISHED = 0
-    """Whether the run grokked is in its result, not in the code."""
+    """The command succeeded. The result of a run says whether the run grokked; the code does not."""
     FAULT = 1
-    """A fault of ours, a disk that is full, or a `doctor --verify` past its tolerance."""
+    """A fault in grokscope, a full disk, or an error of `doctor --verify` above its tolerance."""
     USAGE = 2
     """A flag, a setting or a configuration file is wrong."""
     NO_RUN = 3
-    """No such run, one that cannot be read, or one that has no trainer to talk to."""
+    """The run does not exist, cannot be read, or has no trainer to control."""
     DIVERGED = 4
-    """Training reached a loss that is not finite."""
+    """Training diverged: the loss is not finite."""
     NOT_GROKKED = 5
-    """`--fail-on not-grokked` was asked for, and it did not grok."""
+    """`--fail-on not-grokked` was given, and the run did not grok."""
     UNAVAILABLE = 6
-    """The backend or device is not there; the message says how to install it."""
+    """The backend or device is not available; the message says how to install it."""
     INTERRUPTED = 130
     """Ctrl-C, after writing a checkpoint."""
     TERMINATED = 143
@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
 
 
 def exit_code_of(error: BaseException) -> ExitCode | None:
-    """The code of an error that a user can do something about; None for a fault of ours."""
+    """The exit code of an error that a user can correct; None for a fault in grokscope."""
     from grokscope.contract.backends import Unavailable
     from grokscope.gate import Unreadable
     from grokscope.imports.sheets import Unimportable
@@ -52,23 +52,23 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
 
 
 def complain(sentence: str) -> None:
-    """One sentence on stderr, on one line, whatever the names are made of that it repeats."""
+    """Write one sentence as one line on stderr. Control characters in the sentence are removed."""
     from grokscope.words.clean import clean
 
     typer.echo(f"grokscope: {clean(sentence)}", err=True)
 
 
 def leave(error: BaseException) -> int:
-    """Say what went wrong in one sentence, and return the code to exit with."""
+    """Report an error in one sentence on stderr, and return the exit code."""
     if isinstance(error, BrokenPipeError):
-        sys.stderr.close()  # whoever read us has gone: nothing is left to say, also not by the interpreter
+        sys.stderr.close()  # the reader has gone; the interpreter must not report the broken pipe at exit
         return ExitCode.FINISHED
     if isinstance(error, MemoryError):
-        complain("there is not enough memory for this")
+        complain("there is not enough memory for this command")
         return ExitCode.FAULT
     try:
         code = exit_code_of(error)
-    except (ImportError, MemoryError, OSError):  # to know what an error means takes memory, which may be what is short
+    except (ImportError, MemoryError, OSError):  # `exit_code_of` imports modules, which fails when memory is short
         complain(_sentence(error))
         return ExitCode.FAULT
     if code is None:

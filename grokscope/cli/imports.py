@@ -1,4 +1,4 @@
-"""`grokscope import`: somebody else's runs as run directories, to be watched, scored and forecast like ours."""
+"""`grokscope import`: turn logs of other tools into run directories, which every other command accepts."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from grokscope.imports.imported import Import
     from grokscope.imports.writing import ImportedRun
 
-SAID = 10
+MOST_REMARKS = 10
 """Remarks that are printed; the others are counted"""
 
 
 def import_files(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE|FOLDER", help="CSV, JSON or TensorBoard's; a folder for all in it."),
+        typer.Argument(metavar="FILE|FOLDER", help="CSV, JSON or TensorBoard files; a folder: all files in it."),
     ],
     *,
     name: Annotated[
         str | None,
-        typer.Option(help="What to call it, or the folder of several runs; default: the file's."),
+        typer.Option(help="Name of the run, or of the folder of several runs; default: the file's name."),
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="SIGNAL=NAME", help="Where a signal stands, as test_accuracy=val_acc; repeatable."),
+        typer.Option(metavar="SIGNAL=NAME", help="The column of a signal, as test_accuracy=val_acc; repeatable."),
     ] = None,
     run_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column that tells several runs apart.")
+        str | None, typer.Option(metavar="NAME", help="The column that distinguishes several runs.")
     ] = None,
     fact: Annotated[
         list[str] | None,
@@ -41,36 +41,39 @@ def import_files(
     ] = None,
     fact_column: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=NAME", help="A setting that stands in a column, as lr=NAME; repeatable."),
+        typer.Option(metavar="KEY=NAME", help="The column of a setting, as lr=NAME; repeatable."),
     ] = None,
     task: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the runs learn, as modular, for its bank of runs.")
+        str | None, typer.Option(metavar="NAME", help="Task of the runs, as modular; it selects the bank of runs.")
     ] = None,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Test accuracy that counts as grokked.")] = 0.98,
-    consecutive: Annotated[int, typer.Option(min=1, help="Records in a row that it must last.")] = 3,
+    consecutive: Annotated[int, typer.Option(min=1, help="Number of consecutive records above the threshold.")] = 3,
     percent: Annotated[
         bool | None,
-        typer.Option("--percent/--fraction", help="Accuracies are out of 100, or of 1; default: as the numbers show."),
+        typer.Option(
+            "--percent/--fraction", help="Scale of accuracies, 0-100 or 0-1; default: guessed from the values."
+        ),
     ] = None,
     duplicates: Annotated[
-        Literal["error", "first", "last"], typer.Option(help="Which value counts where a step has two.")
+        Literal["error", "first", "last"], typer.Option(help="Which value counts if a step has two.")
     ] = "error",
     budget: Annotated[
-        int | None, typer.Option(min=1, help="Steps the runs were allowed; default: as many as the longest has.")
+        int | None, typer.Option(min=1, help="Step budget of the runs; default: the steps of the longest run.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace imports of the same name.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace earlier imports of the same name.")] = False,
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
     """Make runs of the logs of other tools.
 
-    Every command takes these runs like its own.
+    All other commands accept these runs.
 
-    CSV (also tabs, semicolons, spaces), JSON in its usual shapes, Lightning's metrics.csv, trainer_state.json of
-    Hugging Face, histories and charts of Weights & Biases, TensorBoard's event files and CSVs. A step and a test
-    accuracy are needed; train_accuracy, train_loss, test_loss, gradient_norm, weight_norm, defect and the numbers of
-    other signals are taken where they are. Usual names are known (val_acc, eval_loss, _step, learning_rate); others
-    are named with --column. What was taken for what, and what was passed over, is said.
+    The command reads CSV (also with tabs, semicolons or spaces), JSON in its usual shapes, metrics.csv of Lightning,
+    trainer_state.json of Hugging Face, histories and charts of Weights & Biases, event files and CSVs of TensorBoard.
+    A file must have a step and a test accuracy. It may have train_accuracy, train_loss, test_loss, gradient_norm,
+    weight_norm, defect and the values of other signals. Usual column names are known (val_acc, eval_loss, _step,
+    learning_rate); --column names the others. The command prints which column it used for which signal, and what it
+    skipped.
 
     \b
         grokscope import log.csv
@@ -78,7 +81,7 @@ def import_files(
         grokscope import sweep.csv --run-column id --column test_accuracy=acc
         grokscope import lightning_logs
 
-    A file makes <runs>/<its name>, a file or folder of several runs a folder of them: `grokscope law <runs>/NAME`.
+    A file with one run becomes RUNS/NAME; a file or folder with several runs becomes a folder of runs.
     """
     from grokscope.imports.imported import import_runs
     from grokscope.imports.recipe import IMPORTED, Recipe, fact_value
@@ -101,7 +104,7 @@ def import_files(
         if problem.errno in {ENOSPC, EDQUOT}:
             raise
         raise typer.BadParameter(
-            f"cannot write to {runs} ({problem.strerror}): choose another folder with --runs", param_hint="--runs"
+            f"cannot write to {runs} ({problem.strerror}); choose another folder with --runs", param_hint="--runs"
         ) from None
     _say_unknown([*recipe.facts, *recipe.fact_columns])
     _say_imported(done, runs, json)
@@ -112,13 +115,13 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not (equals and key.strip() and value.strip()):
-            raise typer.BadParameter(f"takes two names with = between them, not {text!r}", param_hint=option)
+            raise typer.BadParameter(f"needs two names with = between them, not {text!r}", param_hint=option)
         pairs[key.strip()] = value.strip()
     return pairs
 
 
 def _settings(option: str, texts: Sequence[str]) -> dict[str, str]:
-    """Pairs by dotted key, for the short names too that the flags of `run` have, and for those that everybody has."""
+    """Pairs by dotted key. Short names (flags of `run`) and usual names are replaced by their dotted keys."""
     from grokscope.imports.names import usual_fact
     from grokscope.sweeps.grid import spelt_out
 
@@ -131,7 +134,7 @@ def _settings(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 
 def _say_unknown(facts: Sequence[str]) -> None:
-    """Facts that no task knows as a setting are kept; most are misspelt."""
+    """Report facts that are no setting of any task: they are kept, but are probably misspelt."""
     from difflib import get_close_matches
 
     from grokscope import registry
@@ -143,7 +146,7 @@ def _say_unknown(facts: Sequence[str]) -> None:
         if fact not in known:
             nearest = get_close_matches(fact, known, n=1)
             hint = f" (did you mean {nearest[0]}?)" if nearest else ""
-            complain(f"no setting is called {fact!r}{hint}; it is kept under this name")
+            complain(f"no setting is called {fact!r}{hint}; the value is kept under this name")
 
 
 def _say_imported(done: "Import", runs: Path, json: bool) -> None:
@@ -164,24 +167,24 @@ def _say_imported(done: "Import", runs: Path, json: bool) -> None:
             f"{counted(len(about), 'run')} imported",
             (
                 Column("run"), Column("records", count), Column("steps", count), Column("budget", count, rank=1),
-                Column("grokked", count), Column("lost it", count, rank=2), Column("signals", ", ".join),
+                Column("grokked", count), Column("lost", count, rank=2), Column("signals", ", ".join),
             ),
             tuple(tuple(run[name] for name in columns) for run in about),
         )
     )  # fmt: skip
     for sentence in _mappings(done.runs):
         say_wrapped(sentence)
-    for remark in remarks[:SAID]:
+    for remark in remarks[:MOST_REMARKS]:
         complain(remark)
-    if len(remarks) > SAID:
-        complain(f"{counted(len(remarks) - SAID, 'more remark')}; --json has all")
+    if len(remarks) > MOST_REMARKS:
+        complain(f"{counted(len(remarks) - MOST_REMARKS, 'more remark')}; --json prints all")
     places = list(dict.fromkeys(_place(each, runs) for each in done.runs))
-    where = " ".join(map(shlex.quote, map(str, places if len(places) <= SAID else [runs])))
+    where = " ".join(map(shlex.quote, map(str, places if len(places) <= MOST_REMARKS else [runs])))
     say(f"`grokscope law {where}` scores {'it' if len(about) == 1 else 'them'}")
 
 
 def _place(written: "ImportedRun", runs: Path) -> Path:
-    """What names a run, or the folder of runs that it went into with others."""
+    """The path of a run, or of the folder of runs that holds it."""
     return runs / written.directory.path.relative_to(runs).parts[0]
 
 
@@ -203,12 +206,14 @@ def _about(written: "ImportedRun", runs: Path) -> dict[str, Any]:
 
 
 def _mappings(runs: "Sequence[ImportedRun]") -> Iterator[str]:
-    """Which columns were taken for what, each way once, and the scale."""
-    ways: dict[str, int] = {}
+    """Which column was used for which signal, and the scale of accuracies: one sentence per distinct mapping."""
+    from grokscope.words.numbers import counted
+
+    mappings: dict[str, int] = {}
     for each in runs:
         renamed = [f"{ours} from {theirs}" for ours, theirs in each.run.taken.items() if ours != theirs]
-        taken = ", ".join(renamed) if renamed else "columns by our names"
-        scale = "; accuracies are out of 100" if each.run.scale == "percent" else ""
-        ways[f"{taken}{scale}"] = ways.get(f"{taken}{scale}", 0) + 1
-    for way, times in ways.items():
-        yield f"{times} runs: {way}" if len(ways) > 1 else way
+        columns = ", ".join(renamed) if renamed else "all columns have the names of their signals"
+        scale = "; accuracies are percentages" if each.run.scale == "percent" else ""
+        mappings[f"{columns}{scale}"] = mappings.get(f"{columns}{scale}", 0) + 1
+    for mapping, times in mappings.items():
+        yield f"{counted(times, 'run')}: {mapping}" if len(mappings) > 1 else mapping

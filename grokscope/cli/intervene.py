@@ -1,4 +1,4 @@
-"""`grokscope intervene`: the causal experiment, what came of it, and several experiments side by side."""
+"""`grokscope intervene`: run the causal experiment, show its results, and compare several experiments."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 intervene = typer.Typer(
     name="intervene",
     cls=DefaultsToRun,
-    help="Run the causal experiment, and see its results.\n\n"
-    "Baselines, interventions at several doses, and their controls, on several seeds.",
+    help="Run the causal experiment, and show its results.\n\n"
+    "An experiment has baselines, interventions at several doses, and their controls, on several seeds.",
     rich_markup_mode=None,
 )
 
@@ -54,7 +54,7 @@ def run_experiment(
     *,
     preset: PresetOption = None,
     conditions: Annotated[
-        str, typer.Option(help="core, all, or names with commas; a wrong one is answered with the list.")
+        str, typer.Option(help="core, all, or names with commas. A wrong name prints the list of names.")
     ] = "core",
     doses: Annotated[
         list[str] | None,
@@ -62,27 +62,27 @@ def run_experiment(
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds with commas.")] = "42,137,2024",
     replicates: Annotated[
-        int, typer.Option(min=0, help="More runs of each baseline, batches in another order: the noise floor.")
+        int, typer.Option(min=0, help="Repeats of each baseline with another order of batches, for the noise floor.")
     ] = 2,
     start: Annotated[
         str,
         typer.Option(
-            help="First step treated. A fraction below 1: of the way to the grok step of the seed's baseline. "
-            "auto: 500 as published, or a quarter of the way where that is sooner."
+            help="First treated step: a step, or a fraction (below 1) of the grok step of the seed's baseline. "
+            "auto: step 500 as published, or a quarter of the grok step if this is earlier."
         ),
     ] = "auto",
     published: Annotated[
-        bool, typer.Option("--published", help="Interventions as published, with their defects, from step 500.")
+        bool, typer.Option("--published", help="The interventions exactly as published, from step 500.")
     ] = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help="Measure the defect in every run, not only in the baselines.")
+        bool, typer.Option("--measure", help="Measure the defect in all runs, not only in the baselines.")
     ] = False,
     setting: SettingOption = None,
     name: Annotated[str | None, typer.Option(help="Name of the experiment; default: task and preset.")] = None,
     runs: RunsFolder = DEFAULT_RUNS,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs; run nothing.")] = False,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Runs at a time; default: one a core.", rich_help_panel=HOW)
+        int | None, typer.Option(min=1, help="Runs at a time; default: one per core.", rich_help_panel=HOW)
     ] = None,
     backend: BackendOption = None,
     device: DeviceOption = None,
@@ -98,15 +98,16 @@ def run_experiment(
     signal: SignalsOption = None,
     output: Output = None,
     json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors on stderr.")] = False,
 ) -> None:
     """Run the causal experiment: `grokscope intervene modular --preset small --conditions all`.
 
-    First a baseline a seed, with snapshots, and replicates of it in another order of batches, which show how far runs
-    of one seed lie apart anyway. Then each condition at each dose: the same seed, split, initialization and batches but
-    for the treatment, which works on the execution subspace of that seed's baseline. Each is a run of its own in
-    RUNS/NAME/. The same command again leaves finished runs alone and goes on with the others; seeds, conditions, doses
-    and replicates may have grown. `grokscope intervene results NAME` says at any time what is known.
+    First, each seed gets a baseline with snapshots, and replicates of the baseline with another order of batches. The
+    replicates show how much runs of one seed differ without a treatment. Then each condition runs at each dose, with
+    the seed, split, initialization and batches of the baseline. The treatment acts on the execution subspace of the
+    baseline. All runs stand in RUNS/NAME/. If you repeat the command, finished runs stay as they are and the others
+    continue. You may add seeds, conditions, doses and replicates. `grokscope intervene results NAME` shows the results
+    at any time.
     """  # fmt: skip
     flags = flag_settings(
         backend=backend, device=device, precision=precision, lr=lr, wd=wd, steps=steps, batch_size=batch_size,
@@ -136,10 +137,11 @@ def results(
     output: Output = None,
     json: AsJson = False,
 ) -> None:
-    """What an experiment says, with what there is of it.
+    """Show the results of an experiment, also before all its runs have ended.
 
-    Grok steps by condition; each against the baseline of the same seeds, with an interval from the noise between
-    replicates; dose by dose against the controls; the published claims, and which of them these runs support.
+    The tables have the grok steps of each condition; the ratio of each condition to the baselines of the same seeds,
+    with an interval from the noise between replicates; each dose against its controls; and which of the published
+    claims these runs support.
     """
     from grokscope.experiment.design import find_experiment
 
@@ -154,9 +156,9 @@ def spectrum(
     output: Output = None,
     json: AsJson = False,
 ) -> None:
-    """Several experiments side by side: is a task more sensitive to an intervention than another?
+    """Compare several experiments: which task is more sensitive to an intervention?
 
-    Ratios of grok steps to the baseline's, a column an experiment.
+    The table has the ratios of grok steps to those of the baselines, one column per experiment.
     """
     from grokscope.cli.output import say_json, say_table
     from grokscope.experiment.analysis import analyse
@@ -197,7 +199,7 @@ def _design(
     flags: dict[str, Any],
     name: str | None,
 ) -> "Design":
-    """What the flags ask for. Raises what `exits` knows."""
+    """The experiment that the flags describe. Raises `ConfigError`, `NoSuchPlugin`, `typer.BadParameter`."""
     from grokscope import registry
     from grokscope.experiment.conditions import CONDITIONS, doses_of, read_conditions, read_doses
     from grokscope.experiment.design import PUBLISHED_START, Design
@@ -210,7 +212,10 @@ def _design(
     names = read_conditions(conditions)
     stray = [condition for condition in given if condition not in names]
     if stray:
-        raise typer.BadParameter(f"{stray[0]} is not among the conditions: {', '.join(names)}", param_hint="--doses")
+        raise typer.BadParameter(
+            f"{stray[0]} is not among the chosen conditions: {', '.join(names)}; add it to --conditions",
+            param_hint="--doses",
+        )
     design = Design(
         name=name or "-".join(["intervene", task, chosen, *(["published"] if published else [])]),
         task=task,
@@ -227,7 +232,7 @@ def _design(
     treats = any(CONDITIONS[condition].kind is not None for condition in names)
     if treats and not isinstance(design.start, str) and design.start >= steps:
         raise typer.BadParameter(
-            f"nothing would be treated: a run ends at step {steps:,}, before step {design.start:,}",
+            f"no run would be treated, because runs end at step {steps:,}; give a step before it, not {design.start:,}",
             param_hint="--start",
         )
     return design
@@ -237,7 +242,7 @@ def _numbers(text: str) -> list[int]:
     try:
         return list(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
-        raise typer.BadParameter(f"whole numbers with commas, not {text!r}", param_hint="--seeds") from None
+        raise typer.BadParameter(f"give whole numbers with commas, not {text!r}", param_hint="--seeds") from None
 
 
 def _start(text: str) -> Any:
@@ -249,7 +254,7 @@ def _start(text: str) -> Any:
         step = -1.0
     if not (0 < step < 1 or (step >= 1 and step.is_integer())):
         raise typer.BadParameter(
-            f"a whole step from 1 on, a fraction below 1, or auto, not {text!r}", param_hint="--start"
+            f"give a step (1, 2, …), a fraction below 1, or auto, not {text!r}", param_hint="--start"
         )
     return step if step < 1 else int(step)
 
@@ -267,7 +272,7 @@ def _conduct(design: "Design", runs: Path, jobs: int | None, quiet: bool) -> "li
             return conduct(design, runs, LocalEngine(jobs or cores()), show, complain)
         except KeyboardInterrupt:
             pass
-    complain(f"interrupted; the same command goes on, `grokscope intervene results {design.name}` says what is known")
+    complain(f"interrupted; repeat the command to continue, or see `grokscope intervene results {design.name}`")
     raise typer.Exit(received[0] if received else ExitCode.INTERRUPTED)
 
 
@@ -301,7 +306,7 @@ def _say_plan(design: "Design", runs: Path, json: bool) -> None:
 
 
 def _drawn(draw: "Callable[[], object]") -> None:
-    """Figures where they can be had; the tables stand without them."""
+    """Draw figures. Without Matplotlib only a message is printed, because the tables do not need figures."""
     from grokscope.contract.backends import Unavailable
 
     try:

@@ -1,4 +1,4 @@
-"""`grokscope`: the commands, and the one place where errors become sentences and exit codes."""
+"""`grokscope`: all commands, and the one place where errors become sentences and exit codes."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ from grokscope.cli.show import show
 from grokscope.cli.sweep import sweep
 from grokscope.cli.watch import watch
 
-# Newer Typers bring a Click of their own; the classes that it raises are found through the ones that it offers.
+# Newer versions of Typer bundle their own Click. Typer does not export its exception class, so it is found by name.
 _ClickException: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
@@ -32,7 +32,7 @@ _ClickException: type[Exception] = next(
 app = typer.Typer(
     name="grokscope",
     cls=PlainHelpGroup,
-    help="Watch a small transformer grok: the commutator defect measured right, live, in a terminal.",
+    help="Watch a small transformer grok: train it, measure its commutator defect, forecast its grok step.",
     invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -53,7 +53,7 @@ def options(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.", envvar="GROKSCOPE_DEBUG")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     if debug:
@@ -68,7 +68,7 @@ COMMANDS: Mapping[str, tuple[typer.Typer | Callable[..., None], ...]] = {
     "Look": (watch, ls, show, pca, report),
     "Forecast": (forecast, law),
     "Exchange": (export, import_files, schema),
-    "What there is": (tasks, signals, interventions, backends, doctor, bench),
+    "Plugins and machine": (tasks, signals, interventions, backends, doctor, bench),
 }
 """All commands, under the headings of `grokscope --help`"""
 
@@ -85,10 +85,10 @@ def main() -> None:
     """Run the command line and exit with one of `ExitCode`."""
     _open_streams()
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter gets another one, not a traceback
+        if hasattr(stream, "reconfigure"):  # a letter that the terminal cannot encode must not cause a traceback
             stream.reconfigure(errors="replace")
     arguments = sys.argv[1:]
-    if "--debug" in arguments:  # accepted anywhere on the line, for that is where one adds it after a failure
+    if "--debug" in arguments:  # accepted anywhere: after a failure, people append it to the line
         arguments = ["--debug", *(argument for argument in arguments if argument != "--debug")]
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="grokscope", standalone_mode=False)
@@ -106,22 +106,24 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Give a process that was started without stdin, stdout or stderr ones that lead nowhere: the next file that it
-    opens, a log say, would be taken for them."""
+    """Open the null device for each standard stream that the process was started without.
+
+    Otherwise the next file that the process opens, such as a log, would get the descriptor of stdout or stderr.
+    """
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-        complain("stdout is closed: what belongs there goes nowhere")
+        complain("stdout is closed, so the output of this command is lost")
 
 
 def _usage(wrong: Any) -> str:
-    """What Click has to say, and where to read more."""
+    """Click's message, and the command that prints the help."""
     context = getattr(wrong, "ctx", None)
     where = f" (see `{context.command_path} --help`)" if context else ""
     return f"{wrong.format_message().rstrip('.')}{where}"

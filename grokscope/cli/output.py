@@ -1,4 +1,4 @@
-"""stdout and its one owner. It carries data only, and a reader who leaves early is no error."""
+"""The only module that writes to stdout. stdout carries data only; a reader that stops early is no error."""
 
 import os
 import sys
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from grokscope.words.table import Table
 
 NARROWEST = 20
-"""Columns of the narrowest window that is laid out for."""
+"""Columns of the narrowest window for which tables are laid out"""
 LABEL = 12
-"""Columns of a label before its text."""
+"""Columns of a label before its text"""
 UNBOUNDED = 10_000
-"""Columns of what is no window."""
+"""Columns assumed for a pipe or a file"""
 
 
 def say(text: str) -> None:
-    """Text and a newline on stdout. Each of its lines is cleaned: it may hold what a file or a plugin said."""
+    """Write text and a newline to stdout. Each line is cleaned, because text may come from a file or a plugin."""
     _say_raw("\n".join(clean(line, None) for line in text.split("\n")))
 
 
@@ -36,32 +36,32 @@ def _say_raw(text: str) -> None:
 
 
 def say_wrapped(sentence: str) -> None:
-    """A sentence on as many lines of 80 columns as it takes."""
+    """Write a sentence, wrapped at 80 columns."""
     say(fill(sentence, 80, break_long_words=False, break_on_hyphens=False))
 
 
 def say_json(value: Any) -> None:
-    """One JSON document on stdout, in ASCII."""
+    """Write one indented JSON document in ASCII."""
     _say_raw(json_text(value, indent=2))
 
 
 def say_json_line(value: Any) -> None:
-    """One JSON document in ASCII on a line of its own, at once."""
+    """Write one JSON document in ASCII on one line, and flush it."""
     _say_raw(json_text(value))
 
 
 def say_labelled(lines: Iterable[tuple[str, str]]) -> None:
-    """Labels, and what is said under each."""
+    """Write lines of a label and its text."""
     for label, text in lines:
         say(f"{label:<{LABEL}} {text}")
 
 
 def say_table(table: "Table", *, titled: bool = True) -> None:
-    """A table under its title, as wide as it likes; in a narrower window its columns give way. Its notes below."""
+    """Write a table: its title, its rows, its notes. Columns that do not fit in the window are left out."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
-    width = get_terminal_size((UNBOUNDED, 1)).columns  # COLUMNS counts in a pipe too
+    width = get_terminal_size((UNBOUNDED, 1)).columns  # the variable COLUMNS is respected in a pipe too
     heading, *rows = table.terminal(max(width, NARROWEST))
     with console.capture() as captured:
         console.print(heading, style="bold", soft_wrap=True)
@@ -74,7 +74,7 @@ def say_table(table: "Table", *, titled: bool = True) -> None:
 
 @contextmanager
 def written_to(file: Path | None) -> Iterator[TextIO]:
-    """`file`, opened for writing, or stdout where there is none."""
+    """Yields `file`, opened for writing, or stdout for None. Raises `typer.BadParameter` if `file` cannot be opened."""
     if file is None:
         with _to_stdout() as out:
             yield out
@@ -101,6 +101,6 @@ def _to_stdout() -> Iterator[TextIO]:
 
 
 def forget_stdout() -> None:
-    """Nobody reads stdout any more: what its buffer still holds would break the pipe once more at exit."""
+    """Redirect stdout to the null device: nobody reads it, and flushing the buffer at exit would fail again."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`grokscope pca`: how much of a run's movement through weight space lies along few directions, and what that means."""
+"""`grokscope pca`: how much of a run's movement through weight space lies along few directions."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WINDOWS = 24
 """Points of the curve over training"""
 SUBSAMPLES = (5, 10, 20, 50, 100, 200, 500, 1000)
-"""Numbers of snapshots that `--sensitivity` tries, where there are more"""
+"""Numbers of snapshots that `--sensitivity` tries, if the run has more"""
 
 
 def pca(
@@ -28,20 +28,20 @@ def pca(
     ] = 10,
     blocks: Annotated[
         Literal["attention", "matrices", "all"],
-        typer.Option(help="attention: WQ WK WV WO. matrices: up and down too. all: embeddings and read-out too."),
+        typer.Option(help="attention: WQ WK WV WO. matrices: also up and down. all: also embeddings and read-out."),
     ] = "matrices",
     sensitivity: Annotated[
-        bool, typer.Option("--sensitivity", help="PC1 from fewer snapshots of the same run, too.")
+        bool, typer.Option("--sensitivity", help="Also compute PC1 from fewer snapshots of the same run.")
     ] = False,
-    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, as .svg, .png or .pdf.")] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a figure: .svg, .png or .pdf.")] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
     """Show how concentrated a run's weight trajectory is.
 
-    The table has the variance shares of its principal components: PCA over time of W_t - W_0, centred, for each weight
-    matrix and for all as one (joint). Random walks with the same step lengths stand beside them. The run needs
-    snapshots (--set snapshot.every=50), and may be live.
+    The table has the variance shares of the principal components of the trajectory: PCA over time of W_t - W_0,
+    centred, for each weight matrix and for all matrices together (joint). Random walks with the same step lengths
+    stand beside the shares. The run needs snapshots (--set snapshot.every=50). The run may still be training.
     """
     from grokscope.cli.output import say, say_json, say_table, say_wrapped
     from grokscope.contract.streams import generator
@@ -83,7 +83,7 @@ def _check(figure: Path | None) -> None:
 
 
 def _windows(fewest: int, snapshots: int) -> list[int]:
-    """Evenly spaced, and the quarters that the table shows."""
+    """Numbers of snapshots, evenly spaced, with the quarters that the table shows."""
     quarters = {max(fewest, round(part * snapshots / 4)) for part in (1, 2, 3, 4)}
     count = min(WINDOWS, snapshots - fewest + 1)
     spaced = {round(fewest + at * (snapshots - fewest) / max(1, count - 1)) for at in range(count)}

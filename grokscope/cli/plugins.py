@@ -1,5 +1,4 @@
-"""`grokscope tasks`, `backends`, `signals`, `interventions` and `schema`: what there is to run, on what, what can be
-looked at and done meanwhile, and what comes out."""
+"""`grokscope tasks`, `backends`, `signals`, `interventions` and `schema`: list the plugins, and describe the events."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,11 +29,11 @@ def list_tasks(context: typer.Context, json: AsJson = False) -> None:
 
 
 def _complain_of_broken(kind: "PluginKind") -> None:
-    """Name the plugins that a list leaves out."""
+    """Report the broken plugins, which a list leaves out."""
     from grokscope import registry
 
     for problem in registry.broken(kind):
-        complain(f"{problem}; it is passed over")
+        complain(f"{problem}; the plugin is skipped")
 
 
 def _list_tasks(json: bool) -> None:
@@ -76,18 +75,18 @@ def _task(spec: "TaskSpec") -> dict[str, Any]:
 
 @tasks.command("export", cls=PlainHelpCommand)
 def export_task(
-    task: Annotated[str, typer.Argument(help="A task that comes as files: scan.")],
+    task: Annotated[str, typer.Argument(help="A task whose data are files: scan.")],
     *,
     split: Annotated[str, typer.Option(help="Which split.")] = "simple",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")] = Path(),
 ) -> None:
-    """Write a task's own data files, byte for byte as they were published. Their paths go to stdout."""
+    """Write the published data files of a task, byte for byte, and print their paths."""
     from grokscope import registry
     from grokscope.cli.output import say
 
     spec = registry.get("tasks", task)
     if spec.export is None:
-        raise typer.BadParameter(f"{task} is generated and has no files of its own")
+        raise typer.BadParameter(f"{task} generates its data and has no files to export")
     try:
         written = spec.export(split, output)
     except ValueError as problem:
@@ -99,7 +98,8 @@ def export_task(
 def backends(*, json: AsJson = False) -> None:
     """List the backends: devices, precisions and versions.
 
-    A backend that is not installed is listed with what to install. The command imports the frameworks."""
+    For a backend that is not installed, the list says what to install. The command imports the frameworks.
+    """
     from grokscope.cli.output import say_json
     from grokscope.machine.doctor import automatic_backend, surveyed_backends
 
@@ -111,7 +111,7 @@ def backends(*, json: AsJson = False) -> None:
 
 
 def say_backends(surveys: "list[Surveyed]", chosen: str | None) -> None:
-    """Backends for a person, and which one `auto` takes and why."""
+    """List backends for a person, with the backend that `auto` chooses and the reason."""
     from grokscope.cli.output import say
     from grokscope.machine.doctor import SUITABILITY
 
@@ -124,24 +124,25 @@ def say_backends(surveys: "list[Surveyed]", chosen: str | None) -> None:
         if survey.missing:
             say(f"  missing   {survey.missing}")
         if survey.name == chosen:
-            say(f"  auto      takes this one: {SUITABILITY.get(survey.preference, 'it suits best')}")
+            say(f"  auto      chooses this one: {SUITABILITY.get(survey.preference, 'it is the most suitable')}")
 
 
 COSTS = {
-    "recorded": "nothing: it is on record with what else is recorded",
-    "free": "next to nothing, with each evaluation",
-    "evaluation": "little, with each evaluation, whose predictions it looks at",
-    "gradients": "gradients, with each measurement",
-    "snapshot": "little, with each snapshot (`--set snapshot.every=N`)",
+    "recorded": "nothing: other events record it already",
+    "free": "almost nothing, at each evaluation",
+    "evaluation": "little, at each evaluation, from its predictions",
+    "gradients": "gradients, at each measurement",
+    "snapshot": "little, at each snapshot (`--set snapshot.every=N`)",
 }
 
 
 def signals(
-    name: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None, *, json: AsJson = False
+    name: Annotated[str | None, typer.Argument(help="Describe one signal in full.")] = None, *, json: AsJson = False
 ) -> None:
     """List the signals that a run can record: source, cost, rules.
 
-    `run --signal NAME` records one."""
+    `run --signal NAME` records a signal.
+    """
     from textwrap import fill
 
     from grokscope import registry
@@ -172,29 +173,32 @@ def _when(spec: "SignalSpec") -> str:
     from grokscope.settings.signals import MEASURING
 
     if spec.open is None:
-        return "always, where the run has it"
+        return "always, if the run has it"
     for estimator, name in MEASURING.items():
         if name == spec.name:
-            return f"in `measured` with --estimator {estimator}; else where asked for: --signal {name}"
-    return "always" if spec.default else f"where asked for: --signal {spec.name}"
+            return f"in `measured` with --estimator {estimator}; otherwise on request: --signal {name}"
+    return "always" if spec.default else f"on request: --signal {spec.name}"
 
 
 def _cost(spec: "SignalSpec") -> str:
+    from grokscope.words.numbers import counted
+
     work = spec.work(spec.parameters(), 1)
-    counted = [(work.gradients, "gradients"), (work.products, "Hessian-vector products")]
-    said = " and ".join(f"{count} {what}" for count, what in counted if count)
-    return f"{said} for each pair of batches of a measurement" if said else COSTS[spec.cost]
+    kinds = [(work.gradients, "gradient"), (work.products, "Hessian-vector product")]
+    cost = " and ".join(counted(times, noun) for times, noun in kinds if times)
+    return f"{cost} for each pair of batches of a measurement" if cost else COSTS[spec.cost]
 
 
 def _rule(rule: "SignalRule") -> str:
-    said = {
+    climbed = ", if the peak is above its first value" if rule.climbed else ""
+    condition = {
         "above": f"at least {rule.threshold}",
         "below": f"at most {rule.threshold}",
         "rises": f"at least {rule.factor} x its first value",
-        "falls": f"at most {rule.factor} x its peak so far{', once that is above its first value' * rule.climbed}",
-        "turns": "decreases right behind its peak so far",
+        "falls": f"at most {rule.factor} x its peak so far{climbed}",
+        "turns": "decreases directly after its peak so far",
     }.get(rule.shape, f"the onset rule `{rule.shape}`")
-    return said + (f", {rule.consecutive} records in a row" if rule.consecutive > 1 else "")
+    return condition + (f", {rule.consecutive} records in a row" if rule.consecutive > 1 else "")
 
 
 def _signal(spec: "SignalSpec") -> dict[str, Any]:
@@ -204,11 +208,12 @@ def _signal(spec: "SignalSpec") -> dict[str, Any]:
 
 
 def interventions(
-    kind: Annotated[str | None, typer.Argument(help="One of them, in full.")] = None, *, json: AsJson = False
+    kind: Annotated[str | None, typer.Argument(help="Describe one kind in full.")] = None, *, json: AsJson = False
 ) -> None:
     """List the interventions, or the parameters of one KIND.
 
-    Of one KIND the list has all parameters, their defaults and the published values."""
+    For one KIND the command prints all parameters, their defaults and the published values.
+    """
     from grokscope import registry
     from grokscope.cli.output import say, say_json
 
@@ -231,14 +236,14 @@ def interventions(
     shared = next((spec for spec in specs if _has_basis(spec)), None)
     if shared is not None:
         say("")
-        say(f"a basis: the subspace that it leaves alone, or leaves over: {', '.join(BASIS)}")
+        say(f"a basis: the subspace that the intervention keeps or removes: {', '.join(BASIS)}")
         _say_described("basis", shared.parameters.model_fields["basis"].description or "")
     say("")
-    say("`grokscope interventions KIND` says all of one")
+    say("`grokscope interventions KIND` describes one kind in full")
 
 
 BASIS = ("basis", "components", "blocks", "basis_until", "basis_draw")
-"""Parameters that most interventions share, told once"""
+"""Parameters that most interventions share; the list describes them once"""
 
 
 def _has_basis(spec: "InterventionSpec") -> bool:
@@ -250,8 +255,8 @@ def _say_intervention(spec: "InterventionSpec") -> None:
 
     say(f"{spec.name}: {spec.summary}")
     for name, default in spec.defaults().items():
-        said = "" if default is None else f"={str(default).lower()}"
-        _say_described(name + said, spec.parameters.model_fields[name].description or "")
+        value = "" if default is None else f"={str(default).lower()}"
+        _say_described(name + value, spec.parameters.model_fields[name].description or "")
     if spec.published:
         _say_described("published", spec.published)
 
@@ -277,12 +282,13 @@ def _intervention(spec: "InterventionSpec") -> dict[str, Any]:
 def schema(
     *,
     config: Annotated[
-        str | None, typer.Option(metavar="TASK", help="Of a configuration file for this task instead.")
+        str | None, typer.Option(metavar="TASK", help="Print the schema of a configuration file for this task.")
     ] = None,
 ) -> None:
     """Print the JSON Schema of events.
 
-    Each line of events.jsonl and of `run --json` is one event."""
+    Each line of events.jsonl and of `run --json` is one event.
+    """
     from grokscope import events, registry
     from grokscope.cli.output import say_json
     from grokscope.settings.config import RunConfig

@@ -1,4 +1,4 @@
-"""`grokscope report`: figures, tables and one page."""
+"""`grokscope report`: write figures, tables and one HTML page about runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,24 +14,26 @@ def report(
         typer.Argument(metavar="RUNS...", help="Runs, sweeps, experiments, folders of runs, trajectory tables."),
     ],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all of it.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the page, figures and tables.")
+    ],
     formats: Annotated[
-        str, typer.Option("--format", metavar="svg,png", help="Of the files of the figures; none: tables alone.")
+        str, typer.Option("--format", metavar="svg,png", help="File formats of the figures; none: tables only.")
     ] = "svg",
     curves: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Runs with a figure of their own, chosen among more.")
+        int, typer.Option(min=0, metavar="N", help="Largest number of runs that get a figure each.")
     ] = 12,
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
     """Draw runs on one HTML page, with figures and tables.
 
-    Figures and tables are also files beside the page.
+    Figures and tables are also written as files beside the page.
 
-    Defect and accuracy against step with every detection; the lead-time law with its nulls; outcomes by learning rate;
-    the scoreboard; a backtest of forecasts; the results of an experiment. What the runs do not carry is left out, and
-    the page says why. It also has the commands that made the runs, versions, and the papers. Dates are those of the
-    runs: the same runs make the same files. Figures need Matplotlib: pip install 'grokscope[plot]'.
+    The page shows defect and accuracy against step with all detections; the lead-time law with its nulls; outcomes by
+    learning rate; the scoreboard; a backtest of forecasts; and the results of an experiment. If the runs lack the data
+    for a part, the page says why the part is missing. The page also lists the commands that made the runs, versions and
+    papers. The same runs always give the same files. Figures need Matplotlib: pip install 'grokscope[plot]'.
     """
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json
@@ -40,7 +42,7 @@ def report(
 
     wanted = _formats(formats)
     if output.exists() and not output.is_dir():
-        raise typer.BadParameter(f"{output} is a file", param_hint="-o")
+        raise typer.BadParameter(f"{output} is a file; give a folder", param_hint="-o")
     sources = read_sources([find_source(name, runs) for name in runs_wanted], complain)
     if wanted:
         _check_matplotlib()
@@ -64,7 +66,7 @@ def _check_matplotlib() -> None:
     try:
         require_matplotlib()
     except Unavailable as missing:
-        raise Unavailable(f"{missing}; --format none writes the tables without") from None
+        raise Unavailable(f"{missing}; --format none writes the tables without figures") from None
 
 
 def _formats(text: str) -> list[str]:
@@ -75,5 +77,5 @@ def _formats(text: str) -> list[str]:
         return []
     unknown = [word for word in asked if word not in FORMATS]
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FORMATS)}, none", param_hint="--format")
+        raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(FORMATS)}, none", param_hint="--format")
     return asked

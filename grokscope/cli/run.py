@@ -65,9 +65,9 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="KIND[@WHEN[..UNTIL]][:NAME=VALUE,…]",
-            help="Do something to the run: `project@500:strength=0.5`, `noise@onset..2000`, `noise@3000:off`; "
+            help="Schedule an intervention: `project@500:strength=0.5`, `noise@onset..2000`, `noise@3000:off`; "
             "repeatable. WHEN and UNTIL: a step, memorized, onset, test-loss-turn or grokked. "
-            "`grokscope interventions` lists them.",
+            "`grokscope interventions` lists the kinds.",
             rich_help_panel="Interventions",
         ),
     ] = None,
@@ -75,14 +75,14 @@ def run(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Do what was done to this run, at the same steps, whoever did it.",
+            help="Repeat all interventions on this run, at the same steps.",
             rich_help_panel="Interventions",
         ),
     ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     name: Annotated[str | None, typer.Option(help="Name of the run; default: task, time and 4 hex digits.")] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Go on with a run from its newest checkpoint.")
+        str | None, typer.Option(metavar="RUN", help="Continue a run from its newest checkpoint.")
     ] = None,
     go_on: Annotated[
         bool,
@@ -92,20 +92,20 @@ def run(
         bool,
         typer.Option(
             "--discard-events",
-            help="Go on, or begin anew, also where recorded events would be lost: without a usable checkpoint, say.",
+            help="With --resume or --continue: allow that recorded events are lost, as without a usable checkpoint.",
         ),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")] = False,
-    tui: Annotated[bool, typer.Option("--tui", help="Train in a process of its own, and watch it.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors on stderr.")] = False,
+    tui: Annotated[bool, typer.Option("--tui", help="Train in a separate process, and watch it.")] = False,
     fail_on: Annotated[
         Literal["not-grokked"] | None, typer.Option(help="Exit with 5 if the run ends without grokking.")
     ] = None,
 ) -> None:
     """Train a model; measure and record it.
 
-    The command prints the run's directory at the end. The file events.jsonl in it holds everything that happened. With
-    --continue the same command may be given again, after a crash or by a scheduler, until the run has finished.
+    The command prints the run's directory at the end. The file events.jsonl in this directory records every event.
+    With --continue you or a scheduler can repeat the same command after a crash, until the run has finished.
     """
     flags = flag_settings(
         backend=backend, device=device, precision=precision, lr=lr, wd=wd, seed=seed, steps=steps,
@@ -113,14 +113,14 @@ def run(
         estimator=estimator, signal=signal, intervene=_interventions(intervene, replay_interventions, runs, quiet),
     )  # fmt: skip
     if tui and (json or not sys.stdout.isatty()):
-        reason = "and --json both want stdout" if json else "needs a terminal, and stdout is none"
+        reason = "and --json both need stdout" if json else "needs a terminal, and stdout is not a terminal"
         raise typer.BadParameter(f"{reason}; leave out --tui", param_hint="--tui")
     if resume is not None and name is not None:
         raise typer.BadParameter("a resumed run keeps its name", param_hint="--name")
     if discard_events and resume is None and not go_on:
-        raise typer.BadParameter("there is nothing to discard where nothing is resumed", param_hint="--discard-events")
+        raise typer.BadParameter("a new run has no events to discard; give --resume RUN", param_hint="--discard-events")
     if go_on and name is None:
-        raise typer.BadParameter("goes on with which run? give its --name", param_hint="--continue")
+        raise typer.BadParameter("needs the run's --name", param_hint="--continue")
     directory, spec, settings, options = _planned(task, preset, config, setting or [], flags, runs, name, resume)
     begun = resume is not None
     if go_on:
@@ -128,7 +128,7 @@ def run(
 
         what = continuation(directory, settings)
         if what == "over":
-            raise typer.Exit(_leave_alone(directory, quiet, fail_on))
+            raise typer.Exit(_repeat_ending(directory, quiet, fail_on))
         begun = what == "resume"
     if tui:
         raise typer.Exit(_train_and_watch(directory))
@@ -136,7 +136,7 @@ def run(
 
 
 def _interventions(given: list[str] | None, replayed: str | None, runs: Path, quiet: bool) -> list[str] | None:
-    """The schedule from flags: what a run had, then what is given. Raises `NoSuchRun`."""
+    """The schedule from flags: the replayed interventions, then the given ones. Raises `NoSuchRun`."""
     if replayed is None:
         return given or None
     from grokscope.runs.directory import find_run
@@ -145,7 +145,7 @@ def _interventions(given: list[str] | None, replayed: str | None, runs: Path, qu
     directory = find_run(replayed, runs)
     had = schedule.replayed(events_of(directory))
     if not had and not quiet:
-        complain(f"{directory.name} had no interventions: there are none to replay")
+        complain(f"{directory.name} had no interventions, so there are none to replay")
     return had + (given or [])
 
 
@@ -159,7 +159,10 @@ def _planned(
     name: str | None,
     resume: str | None,
 ) -> "tuple[RunDirectory, TaskSpec, RunConfig, Any]":
-    """Which run, of what task, with which settings. Raises what `exits` knows."""
+    """The run's directory, task, settings and task options.
+
+    Raises `ConfigError`, `NoSuchRun`, `BadRunName`, `NoSuchPlugin`, `typer.BadParameter`.
+    """
     from grokscope import registry
     from grokscope.runs.directory import find_run, new_name
     from grokscope.settings import config as configuration
@@ -170,12 +173,14 @@ def _planned(
         directory = find_run(resume, runs)
         spec, settings, options = launch.resumed_config(directory, changes)
         if task not in (None, spec.name):
-            raise configuration.ConfigError(f"{directory.name} is a run of {spec.name}, not of {task}")
+            raise configuration.ConfigError(
+                f"{directory.name} is a run of {spec.name}, not of {task}; leave out {task}"
+            )
         return directory, spec, settings, options
     file = {} if config is None else configuration.read_settings_file(config)
     task = task or file.get("task.name")
     if task is None:
-        raise typer.BadParameter(f"which one? {', '.join(registry.names('tasks'))}", param_hint="TASK")
+        raise typer.BadParameter(f"give one of: {', '.join(registry.names('tasks'))}", param_hint="TASK")
     spec = registry.get("tasks", task)
     environment = configuration.read_environment(spec)
     chosen = preset or environment.pop("preset", None) or file.pop("preset", None) or "paper"
@@ -210,13 +215,13 @@ def _train(
             ) as trainer:  # fmt: skip
                 status = trainer.run()
         except Interrupted:
-            complain("interrupted before the run began")
+            complain("interrupted before the run started")
             return 128 + received[0]
     if not json:
         say(str(directory.path))
     if status == "interrupted":
         if not quiet:
-            complain(f"`{_resumption(directory)}` goes on from step {trainer.step:,}")
+            complain(f"`{_resumption(directory)}` continues from step {trainer.step:,}")
         return 128 + received[0] if received else ExitCode.INTERRUPTED
     if status == "diverged":
         complain(f"training diverged at step {trainer.step}: the loss is not finite; try a smaller --lr")
@@ -227,20 +232,21 @@ def _train(
 
 
 def _resumption(directory: "RunDirectory") -> str:
-    """The command that goes on with a run, from this folder."""
+    """The command that continues a run, for the present working directory."""
     folder = directory.path.parent
     where = "" if folder.resolve() == DEFAULT_RUNS.resolve() else f" --runs {shlex.quote(str(folder))}"
     return f"grokscope run --resume {directory.name}{where}"
 
 
-def _leave_alone(directory: "RunDirectory", quiet: bool, fail_on: str | None) -> int:
-    """Say of a run that is over what it said when it ended."""
+def _repeat_ending(directory: "RunDirectory", quiet: bool, fail_on: str | None) -> int:
+    """Print how a finished run ended. Returns the exit code that the run had."""
     from grokscope.cli.output import say
     from grokscope.runs.state import read_state
 
-    last = read_state(directory).last
+    state = read_state(directory)
+    last = state.last
     if not quiet:
-        complain(f"{directory.name} has finished: {last['finished']['status']} at step {last['finished']['steps']:,}")
+        complain(f"{directory.name} has finished: {state.word} at step {last['finished']['steps']:,}")
     say(str(directory.path))
     if last["finished"]["status"] == "diverged":
         return ExitCode.DIVERGED
@@ -248,7 +254,7 @@ def _leave_alone(directory: "RunDirectory", quiet: bool, fail_on: str | None) ->
 
 
 def _printer(interruption: "Interruption") -> "Listener":
-    """Prints events on stdout. When nobody reads them any more, the run stops as if interrupted."""
+    """Prints events on stdout. When the reader closes the pipe, the run stops as if interrupted."""
     read = True
 
     def show(event: Mapping[str, Any]) -> None:
@@ -261,7 +267,7 @@ def _printer(interruption: "Interruption") -> "Listener":
         except BrokenPipeError:
             read = False
             interruption.ask()
-            with suppress(OSError):  # what the buffer still holds would break the pipe once more at exit
+            with suppress(OSError):  # flushing the buffer at exit would fail again
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     return show
@@ -269,9 +275,9 @@ def _printer(interruption: "Interruption") -> "Listener":
 
 @contextmanager
 def _ended_by_signals(interruption: "Interruption") -> Iterator[list[int]]:
-    """A signal asks the trainer for the end, with a checkpoint; another one changes nothing.
+    """A signal asks the trainer to write a checkpoint and stop; further signals change nothing.
 
-    Yields the list of signals received, 2 for SIGINT and 15 for SIGTERM or a closed terminal.
+    Yields the list of received signals: 2 for SIGINT, 15 for SIGTERM or a closed terminal.
     """
     received: list[int] = []
 
@@ -281,7 +287,7 @@ def _ended_by_signals(interruption: "Interruption") -> Iterator[list[int]]:
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # `nohup` and `&` ask not to be stopped
+        if handler is not signal.SIG_IGN:  # `nohup` and `&` ignore signals on purpose
             signal.signal(number, end)
     try:
         yield received
@@ -291,9 +297,9 @@ def _ended_by_signals(interruption: "Interruption") -> Iterator[list[int]]:
 
 
 def _train_and_watch(directory: "RunDirectory") -> int:
-    """The same command without `--tui`, in a process that outlives the screen, and the TUI beside it.
+    """Run the same command without `--tui` in a process that outlives the TUI, and open the TUI.
 
-    Returns the exit code of the trainer where it has ended, and says its last words where that is not 0.
+    Returns the exit code of the trainer, or 0 while the trainer runs. The trainer's last error goes to stderr.
     """
     from grokscope.cli.output import say
     from grokscope.gate import last_line
@@ -315,8 +321,8 @@ def _train_and_watch(directory: "RunDirectory") -> int:
     open_app(directory.path, trainer=trainer, trainer_errors=errors)
     code = trainer.poll()
     if code is None:
-        complain(f"{directory.name} goes on; `grokscope watch {directory.name}` shows it again")
-    elif words := last_line(errors):
-        complain(words.removeprefix("grokscope: "))
+        complain(f"{directory.name} is still running; `grokscope watch {directory.name}` shows it again")
+    elif error := last_line(errors):
+        complain(error.removeprefix("grokscope: "))
     say(str(directory.path))
     return ExitCode.FINISHED if code is None else code if code >= 0 else 128 - code

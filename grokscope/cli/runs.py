@@ -1,4 +1,4 @@
-"""`grokscope ls`, `export` and `control`: the runs there are, their numbers, and a word to their trainers."""
+"""`grokscope ls`, `export` and `control`: list runs, write their numbers, and control their trainers."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 MOST_PROBLEMS = 5
-"""Odd logs of a list that are described one by one."""
+"""Damaged logs of a list that are reported one by one; the others are counted"""
 
 
 def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
@@ -39,19 +39,19 @@ def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
 
 
 def _complain_of(problems: list[str]) -> None:
-    """Say of logs what is odd about them, of the first few in full."""
+    """Report damaged logs: the first `MOST_PROBLEMS` in full, the others as a count."""
     for problem in problems[:MOST_PROBLEMS]:
         complain(problem)
     if len(problems) > MOST_PROBLEMS:
-        complain(f"{len(problems) - MOST_PROBLEMS:,} more logs are odd; `grokscope show RUN` says how")
+        complain(f"{len(problems) - MOST_PROBLEMS:,} more logs have damaged lines; `grokscope show RUN` describes them")
 
 
 def export(
     run: RunName,
     *,
-    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, a row a step (the default).")] = False,
-    json: Annotated[bool, typer.Option("--json", help="A JSON array, an object a step.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file instead of stdout.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per step (the default).")] = False,
+    json: Annotated[bool, typer.Option("--json", help="A JSON array, one object per step.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")] = None,
     events: Annotated[
         str | None, typer.Option(help="Kinds of events, with commas; default: trained,evaluated,measured,observed.")
     ] = None,
@@ -59,22 +59,22 @@ def export(
         list[str] | None,
         typer.Option(
             metavar="NAME[:PARAMETER=VALUE,…]",
-            help="A signal that the run did not look at, computed from its snapshots; repeatable.",
+            help="Compute a signal that the run did not record from the run's snapshots; repeatable.",
         ),
     ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
 ) -> None:
     """Write a run's numbers as one wide table.
 
-    One row a step, one column a signal: defect.median, train.accuracy, test.accuracy, trained.loss,
-    measured.gradient_norm, signals.weight_norm and so on. Cells that a step does not have are empty (null in JSON).
+    The table has one row per step and one column per signal: defect.median, train.accuracy, test.accuracy,
+    trained.loss, measured.gradient_norm, signals.weight_norm and so on. A cell without a value is empty (null in JSON).
     """
     from grokscope.cli.output import written_to
     from grokscope.runs.directory import find_run
     from grokscope.runs.table import RECURRING, wide_table
 
     if csv and json:
-        raise typer.BadParameter("--csv or --json, not both")
+        raise typer.BadParameter("give --csv or --json, not both")
     kinds = _kinds(events) if events else RECURRING
     directory = find_run(run, runs)
     table = wide_table(chain(events_of(directory), _observed_again(directory, signal or [])), kinds)
@@ -100,13 +100,17 @@ def _kinds(text: str) -> list[str]:
 
 
 ControlAction = Literal["pause", "resume", "step", "stop", "snapshot", "intervene"]
+_RESULTING_STATE = {"pause": "paused", "resume": "running"}
+"""The state that an action leads to; a run in this state needs no command"""
 
 
 def control(
     run: RunName,
-    action: Annotated[ControlAction, typer.Argument(help="What to ask for.")],
-    kind: Annotated[str | None, typer.Argument(help="Which intervention, for `intervene`.")] = None,
-    state: Annotated[Literal["on", "off"] | None, typer.Argument(help="For `intervene`.")] = None,
+    action: Annotated[ControlAction, typer.Argument(help="What the trainer should do.")],
+    kind: Annotated[str | None, typer.Argument(help="Kind of intervention, for `intervene`.")] = None,
+    state: Annotated[
+        Literal["on", "off"] | None, typer.Argument(help="Switch the intervention on or off, for `intervene`.")
+    ] = None,
     *,
     setting: Annotated[
         list[str] | None,
@@ -121,20 +125,26 @@ def control(
 ) -> None:
     """Pause, resume, stop or treat a live run.
 
-    The command waits for the answer of the trainer, and prints it."""
+    The command waits for the trainer's answer, and prints it. A run that is paused or running already is left as it
+    is.
+    """
     from grokscope.runs.directory import find_run
     from grokscope.runs.request import ask
     from grokscope.runs.state import read_state
 
     command = _command(action, kind, state, setting or [], count)
     directory = find_run(run, runs)
-    answer = ask(read_state(directory), command, wait_seconds=wait)
+    found = read_state(directory)
+    if found.condition == _RESULTING_STATE.get(action):
+        _say_already(directory.name, command, found.condition, json)
+        return
+    answer = ask(found, command, wait_seconds=wait)
     if answer.event is None and wait == 0:
         _say_queued(directory.name, command, json)
         return
     if answer.event is None:
-        where = "has taken the command" if answer.taken else "has not read its inbox; the command waits there"
-        complain(f"no answer within {wait:g} s: the trainer {where}")
+        progress = "has read the command" if answer.taken else "has not read its inbox, where the command waits"
+        complain(f"no answer within {wait:g} s: the trainer {progress}")
         raise typer.Exit(ExitCode.FAULT)
     _say_answer(answer.event, json)
     if not answer.obeyed:
@@ -149,14 +159,14 @@ def _command(action: ControlAction, kind: str | None, state: Any, assignments: l
 
     if action == "intervene":
         if kind is None or state is None:
-            raise typer.BadParameter("which intervention, and on or off? `control RUN intervene KIND on`")
+            raise typer.BadParameter("give a kind and a state: `control RUN intervene KIND on`, or `off`")
         parameters = read_assignments(assignments)
         for name, value in parameters.items():
-            if isinstance(value, float) and not isfinite(value):  # JSON, which the inbox holds, has no such number
-                raise typer.BadParameter(f"{kind}: {name} is a finite number, not {value}", param_hint="--set")
+            if isinstance(value, float) and not isfinite(value):  # commands are JSON, which has no such number
+                raise typer.BadParameter(f"{kind}: {name} must be a finite number, not {value}", param_hint="--set")
         return Command(action=action, kind=kind, state=state, parameters=parameters)
     if kind is not None or assignments:
-        raise typer.BadParameter(f"`{action}` takes nothing behind it: {kind or assignments[0]!r} is too much")
+        raise typer.BadParameter(f"`{action}` takes no further argument; leave out {kind or assignments[0]!r}")
     return Command(action=action, count=count)
 
 
@@ -166,8 +176,17 @@ def _say_queued(run: str, command: "Command", json: bool) -> None:
     if json:
         say_json({"queued": True, "run": run, "action": command.action, "kind": command.kind, "state": command.state})
         return
-    what = " ".join(word for word in (command.action, command.kind, command.state) if word)
-    say(f"{run}: {what} is queued; its trainer was not waited for")
+    request = " ".join(word for word in (command.action, command.kind, command.state) if word)
+    say(f"{run}: {request} is queued; the trainer has not answered yet")
+
+
+def _say_already(run: str, command: "Command", state: str, json: bool) -> None:
+    from grokscope.cli.output import say, say_json
+
+    if json:
+        say_json({"already": True, "run": run, "action": command.action, "state": state})
+        return
+    say(f"{run} is {state} already")
 
 
 def _say_answer(event: dict[str, Any], json: bool) -> None:

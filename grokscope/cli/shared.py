@@ -1,4 +1,4 @@
-"""Options that several commands share, and how they read the log of a run."""
+"""Options that several commands share, and how commands read the log of a run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,15 +10,18 @@ from grokscope.cli.exits import complain
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
 
-RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder of the runs.", envvar="GROKSCOPE_RUNS")]
+RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.", envvar="GROKSCOPE_RUNS")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, a unique prefix, a path, or `latest`.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for scripts.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 
 DEFAULT_RUNS = Path("runs")
 
 
 def events_of(directory: "RunDirectory") -> list[dict[str, Any]]:
-    """All events of a run; what is damaged in its log is said on stderr. Raises `Unreadable`."""
+    """All events of a run. Damaged lines of the log are reported on stderr.
+
+    Raises `Unreadable` if the log has no readable event.
+    """
     from grokscope.gate import Unreadable
     from grokscope.runs.log import OddLines, read
 

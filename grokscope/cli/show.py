@@ -1,4 +1,4 @@
-"""`grokscope show`: one run, and what every known rule says of it."""
+"""`grokscope show`: one run, with the detections of every known rule."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -18,7 +18,7 @@ SPARK_CELLS = 60
 def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
     """Show one run: settings, last values, time, detections.
 
-    Detections are recomputed from the log by every known rule: the choice of the rule decides the lead time.
+    Every known rule is applied to the log again, because the lead time depends on the choice of the rule.
     """
     from grokscope.cli.output import say_json
     from grokscope.runs.directory import NoSuchRun, find_run
@@ -29,7 +29,7 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     directory = find_run(run, runs)
     state = read_state(directory)
     if "started" not in state.last:
-        raise NoSuchRun(state.problem or f"{directory.events} holds no run: its first event is missing")
+        raise NoSuchRun(state.problem or f"{directory.events} holds no run: the first event is missing")
     events = events_of(directory)
     findings, spent = findings_of(events), cost(events)
     defects = [event["defect"]["median"] for event in events if event["event"] == "measured"]
@@ -80,7 +80,7 @@ def _say_all(
         say_table(treatments_table(treatments), titled=False)
         say("")
     elif planned:
-        say_wrapped(f"no intervention acted; planned: {'; '.join(planned)}")
+        say_wrapped(f"no intervention was applied; planned: {'; '.join(planned)}")
         say("")
     say_labelled(_readings(state, spent, defects))
 
@@ -115,7 +115,7 @@ def _settings(state: "RunState") -> list[tuple[str, str]]:
 
 
 def _imported(state: "RunState") -> list[tuple[str, str]]:
-    """Of somebody else's run: what is known of its settings, where its record comes from and how it was read."""
+    """Labelled lines about an imported run: task, known settings, source files, meaning of the columns."""
     from grokscope.warning.trajectory import facts_of
     from grokscope.words.numbers import assigned
 

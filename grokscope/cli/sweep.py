@@ -1,4 +1,4 @@
-"""`grokscope sweep`: a grid of runs, how far it is, and going on with it."""
+"""`grokscope sweep`: run a grid of runs, show its progress, and resume it."""
 
 import signal
 from collections.abc import Iterator
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 sweep = typer.Typer(
     name="sweep",
     cls=DefaultsToRun,
-    help="Run a grid of runs, and see how far it is.\n\n"
-    "`sweep TASK …` makes and runs the cells; `sweep status` shows them.",
+    help="Run a grid of runs, and show its progress.\n\n"
+    "`sweep TASK …` makes and runs the cells; `sweep status` lists them.",
     rich_markup_mode=None,
 )
 
 EngineName = Annotated[
     Literal["local", "slurm", "plan"],
-    typer.Option(help="local processes, slurm jobs, or plan: print a command a cell.", rich_help_panel="How"),
+    typer.Option(help="local processes, slurm jobs, or plan: print each cell's command.", rich_help_panel="How"),
 ]
 Jobs = Annotated[
     int | None,
@@ -60,14 +60,14 @@ SlurmOption = Annotated[
         rich_help_panel="How",
     ),
 ]
-Detach = Annotated[bool, typer.Option("--detach", help="Leave once slurm has the jobs.", rich_help_panel="How")]
+Detach = Annotated[bool, typer.Option("--detach", help="Exit after queueing the slurm jobs.", rich_help_panel="How")]
 RetryDiverged = Annotated[
-    bool, typer.Option("--retry-diverged", help="Go on also with cells that diverged.", rich_help_panel="How")
+    bool, typer.Option("--retry-diverged", help="Resume diverged cells too.", rich_help_panel="How")
 ]
 AsJsonLines = Annotated[
-    bool, typer.Option("--json", help="On stdout a JSON object a line: each change of a cell's state, and a summary.")
+    bool, typer.Option("--json", help="Print one JSON object per line: each change of a cell's state, then a summary.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors on stderr.")]
 
 
 @sweep.command("run", cls=PlainHelpCommand)
@@ -76,19 +76,21 @@ def run_sweep(
     *,
     axis: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE,VALUE", help="A setting and its values, the first axis slowest; repeatable."),
+        typer.Option(
+            metavar="KEY=VALUE,VALUE", help="A setting and its values; repeatable. The first axis is slowest."
+        ),
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file: a sweep, or settings of every cell.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file: a sweep, or settings of all cells.")] = None,
     preset: PresetOption = None,
     setting: SettingOption = None,
     name: Annotated[str | None, typer.Option(help="Name of the sweep; default: the file's, or task and axes.")] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the cells with the hours each may take, and do nothing.")
+        bool, typer.Option("--dry-run", help="List the cells and the hours that each needs; run nothing.")
     ] = False,
     timing: Annotated[
         bool,
-        typer.Option("--timing/--no-timing", help="Of --dry-run: time a step of each kind of cell for the hours."),
+        typer.Option("--timing/--no-timing", help="For the hours of --dry-run: time a step of each kind of cell."),
     ] = True,
     engine: EngineName = "local",
     jobs: Jobs = None,
@@ -113,16 +115,17 @@ def run_sweep(
 ) -> None:
     """Run every combination of the axes: `grokscope sweep TASK --axis lr=1e-3,2e-3 --axis seed=42,137`.
 
-    Each cell is a run of its own in RUNS/NAME/, beside sweep.toml, which says what the cells are. The same command
-    again leaves finished cells alone, goes on with interrupted ones from their checkpoints, and starts those that are
-    missing; the axes may have grown. Ctrl-C stops the cells with a checkpoint. A cell that fails does not stop the
-    others; the exit code is that of the cells that failed, 1 where they differ. One that diverges is a result, and one
-    that another process begins meanwhile is left to it.
+    Each cell is a separate run in RUNS/NAME/. The file RUNS/NAME/sweep.toml defines the cells. If you repeat the
+    command, finished cells stay as they are, interrupted cells continue from their checkpoints, and missing cells
+    start. You may add values to the axes. Ctrl-C stops all cells, each with a checkpoint. A failed cell does not stop
+    the other cells. The exit code is that of the failed cells, or 1 if their codes differ. A cell that diverges counts
+    as a result, not as a failure. A cell that another process runs is skipped.
 
-    A cell has as many threads as --set backend.threads says; else as OMP_NUM_THREADS does; else its share of the cores.
+    The number of threads per cell comes from --set backend.threads, else from OMP_NUM_THREADS; by default the cells
+    share the cores equally.
 
-    A cell's command is `grokscope run … --name CELL --continue`, which may be killed and given again; --engine plan
-    prints them, for any scheduler.
+    The command of a cell is `grokscope run … --name CELL --continue`. A scheduler may kill and repeat this command.
+    --engine plan prints the commands of all cells.
     """
     flags = flag_settings(
         backend=backend, device=device, precision=precision, lr=lr, wd=wd, seed=seed, steps=steps,
@@ -144,13 +147,16 @@ def run_sweep(
 def status(
     wanted: Annotated[
         str | None,
-        typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`; none: list all."),
+        typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`; default: list all sweeps."),
     ] = None,
     *,
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
-    """How far a sweep is, cell by cell; at any time, from anywhere that sees its folder."""
+    """Show the progress of a sweep, cell by cell.
+
+    The command works at any time, on any machine that can read the sweep's folder.
+    """
     from grokscope.sweeps.manifest import find_sweep, read_sweep, sweeps_in
 
     if wanted is None:
@@ -172,7 +178,7 @@ def resume(
     json: AsJsonLines = False,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with a sweep as its sweep.toml has it; what is finished stays as it is."""
+    """Continue a sweep as its sweep.toml defines it. Finished cells stay as they are."""
     from grokscope.sweeps.manifest import find_sweep, read_sweep
 
     planned = read_sweep(find_sweep(wanted, runs))
@@ -196,7 +202,7 @@ def _planned(
     file = {} if config is None else read_tables(config)
     found = task or task_of(file)
     if found is None:
-        raise typer.BadParameter(f"which one? {', '.join(registry.names('tasks'))}", param_hint="TASK")
+        raise typer.BadParameter(f"give one of: {', '.join(registry.names('tasks'))}", param_hint="TASK")
     changes = read_assignments(assignments) | flags
     stem = None if config is None else config.stem
     return plan(merged(file, read_axes(axes), changes, task=found, name=name, preset=preset, stem=stem), runs)
@@ -206,7 +212,7 @@ def _engine(
     name: str, planned: "Sweep", jobs: int | None, slurm: list[str] | None, detach: bool, json: bool
 ) -> "Engine":
     if name != "slurm" and (slurm or detach):
-        raise typer.BadParameter("is for --engine slurm", param_hint="--slurm" if slurm else "--detach")
+        raise typer.BadParameter("needs --engine slurm", param_hint="--slurm" if slurm else "--detach")
     if name == "slurm":
         from grokscope.settings.config import read_assignments
         from grokscope.sweeps.slurm import SlurmEngine
@@ -222,7 +228,7 @@ def _engine(
 
 
 def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, json: bool, quiet: bool) -> None:
-    """Run what there is to run, show it, and leave with the exit code of it."""
+    """Run the cells that are left to do, show their progress, and exit with the code of the sweep."""
     from grokscope.cli.output import say, say_json_line
     from grokscope.cli.sweep_display import sweep_display
     from grokscope.sweeps.manifest import record_sweep
@@ -252,20 +258,23 @@ def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, js
     else:
         say(str(planned.folder))
     if failures is None:
-        complain(f"interrupted; `grokscope sweep resume {planned.name}` goes on")
+        complain(f"interrupted; `grokscope sweep resume {planned.name}` continues the sweep")
         raise typer.Exit(received[0] if received else ExitCode.INTERRUPTED)
     _leave(planned, standings, failures)
 
 
 def _leave(planned: "Sweep", standings: list[Any], failures: "list[Failure]") -> None:
-    """Say what is not finished, and why; the exit code is that of the cells that failed."""
-    from grokscope.sweeps.standing import in_other_hands
+    """Report failed cells and cells of other processes. Raises `typer.Exit` with the code of the failed cells."""
+    from grokscope.sweeps.standing import runs_elsewhere
 
     for failure in failures:
         complain(f"{failure.cell.slug} failed: {failure.reason}")
-    elsewhere = [standing for standing in standings if in_other_hands(standing)]
+    elsewhere = sum(map(runs_elsewhere, standings))
     if elsewhere:
-        complain(f"{len(elsewhere)} of {len(standings)} cells are in other hands; `grokscope sweep status` shows them")
+        complain(
+            f"{elsewhere} of {len(standings)} cells are being run by another process; "
+            "`grokscope sweep status` lists them"
+        )
     if failures:
         codes = {failure.code for failure in failures}
         raise typer.Exit(codes.pop() if len(codes) == 1 and min(codes) > 0 else ExitCode.FAULT)
@@ -273,7 +282,10 @@ def _leave(planned: "Sweep", standings: list[Any], failures: "list[Failure]") ->
 
 @contextmanager
 def ended_by_signals() -> Iterator[list[int]]:
-    """SIGTERM and a closed terminal end a sweep as Ctrl-C does, but for the exit code, which is in the list."""
+    """SIGTERM and a closed terminal raise `KeyboardInterrupt`, as Ctrl-C does.
+
+    Yields a list. After SIGTERM or SIGHUP it holds the exit code.
+    """
     received: list[int] = []
 
     def end(number: int, frame: object) -> None:
@@ -282,7 +294,7 @@ def ended_by_signals() -> Iterator[list[int]]:
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # `nohup` asks not to be stopped
+        if handler is not signal.SIG_IGN:  # `nohup` ignores SIGHUP on purpose
             signal.signal(number, end)
     try:
         yield received
@@ -320,7 +332,7 @@ def _say_cells(planned: "Sweep", json: bool) -> None:
 
 
 def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
-    """What the cells are, and how long each takes if it uses up its budget; one that groks ends earlier."""
+    """List the cells and their hours. The hours assume that a cell uses its whole budget; grokking ends it earlier."""
     from grokscope.cli.output import say, say_json, say_table
     from grokscope.sweeps.standing import read_standing
     from grokscope.sweeps.tables import states_in_words, sweep_plan_table
@@ -344,11 +356,11 @@ def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
     say(f"{planned.name}: {states_in_words(standings)} of {len(standings)} cells")
     say_table(sweep_plan_table(standings, hours), titled=False)
     if known:
-        say(f"at most {sum(known):.1f} hours one after the other: {basis}")
+        say(f"at most {sum(known):.1f} hours if the cells run one after the other, {basis}")
 
 
 def _expected_hours(planned: "Sweep", jobs: int) -> tuple[list[float | None], str | None]:
-    """Of each cell, None where it cannot be timed here, and on what they rest."""
+    """Hours of each cell, None for a cell that cannot be timed on this machine; and how the hours were measured."""
     from grokscope import registry
     from grokscope.contract.backends import Unavailable
     from grokscope.machine.estimate import Stopwatch
@@ -367,18 +379,18 @@ def _expected_hours(planned: "Sweep", jobs: int) -> tuple[list[float | None], st
             hours.append(None)
             problems.setdefault(str(problem), cell.slug)
     for reason, first in problems.items():
-        complain(f"{first} and cells like it have no hours: {reason}")
+        complain(f"{first} and similar cells could not be timed: {reason}")
     kinds = len(watch.speeds)
     if not kinds:
         return hours, None
     return hours, (
-        f"from a short timing of each kind of cell ({kinds}), just now, on {counted(threads, 'thread')} and beside "
-        "whatever else this machine is doing; signals other than the defect are not counted"
+        f"by a short timing of {counted(kinds, 'kind')} of cells on {counted(threads, 'thread')}; other programs on "
+        "this machine make the estimate longer, and signals other than the defect are not included"
     )
 
 
 def _read_sweeps(folders: "Iterator[Path]") -> "list[Sweep]":
-    """Those that can be read; of the others it is said why they cannot."""
+    """The sweeps that can be read. The others are reported on stderr."""
     from grokscope.cli.exits import exit_code_of
     from grokscope.sweeps.manifest import read_sweep
 
@@ -389,7 +401,7 @@ def _read_sweeps(folders: "Iterator[Path]") -> "list[Sweep]":
         except Exception as problem:
             if exit_code_of(problem) is None:
                 raise
-            complain(f"{folder} is passed over: {problem}")
+            complain(f"{folder} is skipped: {problem}")
     return found
 
 
@@ -404,7 +416,7 @@ def _say_sweeps(sweeps: "list[Sweep]", runs: Path, json: bool) -> None:
     elif listed:
         say_table(sweeps_table(listed), titled=False)
     else:
-        complain(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` makes one")
+        complain(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` starts one")
 
 
 def _summary(planned: "Sweep", standings: list[Any]) -> dict[str, Any]:

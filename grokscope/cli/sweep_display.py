@@ -1,4 +1,4 @@
-"""What a person sees on stderr while a sweep goes on: a grid that fills on a terminal, a line per cell elsewhere."""
+"""Progress of a sweep on stderr: a grid of cells on a terminal, one line per ended cell elsewhere."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ from rich.text import Text
 from grokscope.sweeps.grid import Sweep, axis_keys, point_on, slug_of
 from grokscope.sweeps.standing import CellStanding, read_standing
 from grokscope.words.clean import clean
+from grokscope.words.numbers import count
 
 ShowCell = Callable[[CellStanding], None]
 
@@ -26,14 +27,14 @@ CELL_GLYPHS: Mapping[str, tuple[str, str, str]] = {
     "not grokked": ("■", "#", ""),
     "grokked": ("●", "o", "green"),
 }
-"""By what is said of a cell: a letter, one for terminals that have only ASCII, and a style."""
+"""Glyph, ASCII glyph and style of a cell, by the state or outcome of the cell"""
 MOST_LABEL = 0.5
-"""Share of the window that the names of rows may take."""
+"""Largest share of the window's width for the names of rows"""
 
 
 @contextmanager
 def sweep_display(sweep: Sweep, *, quiet: bool) -> Iterator[ShowCell]:
-    """Shows standings on stderr, as this stderr can."""
+    """Yields a listener that shows cells on stderr: as a grid on a terminal, else as lines."""
     console = Console(stderr=True, highlight=False)
     view = SweepView(sweep)
     if quiet:
@@ -53,7 +54,7 @@ def sweep_display(sweep: Sweep, *, quiet: bool) -> Iterator[ShowCell]:
 
 
 class SweepView:
-    """The latest of every cell."""
+    """The newest standing of every cell."""
 
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
@@ -63,20 +64,20 @@ class SweepView:
         self.standings[standing.cell.slug] = standing
 
     def line(self, standing: CellStanding) -> str | None:
-        """A sentence for a cell that has come to an end; None where there is nothing new to say."""
+        """A line about a cell that is no longer running; None if its state has not changed."""
         if standing.state == self.standings[standing.cell.slug].state or standing.state == "running":
             return None
         others = [other for slug, other in self.standings.items() if slug != standing.cell.slug]
-        over = sum(other.ended for other in others) + standing.ended
-        said = f"{standing.status or standing.state} at step {standing.step or 0:,}"
+        ended = sum(other.ended for other in others) + standing.ended
+        outcome = f"{standing.word}, step {count(standing.step or 0)} of {count(standing.steps)}"
         if standing.grokked_step is not None:
-            said += f", grokked at {standing.grokked_step:,}"
+            outcome += f", grok step {count(standing.grokked_step)}"
         if standing.reason:
-            said += f": {standing.reason}"
-        return clean(f"{standing.cell.slug}: {said} ({over}/{len(self.standings)})", None)
+            outcome += f": {standing.reason}"
+        return clean(f"{standing.cell.slug}: {outcome} ({ended}/{len(self.standings)})", None)
 
     def panel(self, console: Console) -> Group:
-        """Counts, the grid, and the cells at work, within the window."""
+        """Counts, the grid and the running cells, cut to the size of the window."""
         width, height = max(console.width, 1), console.height
         ascii_only = console.options.ascii_only
         grid = grid_lines(self.sweep, self.standings, width, ascii_only)
@@ -90,14 +91,14 @@ class SweepView:
         return Group(*lines[: max(1, height - 1)])
 
     def _title(self) -> Text:
-        over = sum(standing.ended for standing in self.standings.values())
+        ended = sum(standing.ended for standing in self.standings.values())
         grokked = sum(standing.grokked_step is not None for standing in self.standings.values())
-        return Text(f"{over}/{len(self.standings)} over, {grokked} grokked  ", "bold").append(
+        return Text(f"{ended}/{len(self.standings)} ended, {grokked} grokked  ", "bold").append(
             self.sweep.name, "not bold"
         )
 
 
-def said_of(standing: CellStanding) -> str:
+def glyph_key(standing: CellStanding) -> str:
     """The key of a cell in `CELL_GLYPHS`."""
     if standing.state == "finished":
         return "not grokked" if standing.grokked_step is None else "grokked"
@@ -105,7 +106,11 @@ def said_of(standing: CellStanding) -> str:
 
 
 def grid_lines(sweep: Sweep, standings: Mapping[str, CellStanding], width: int, ascii_only: bool = False) -> list[Text]:
-    """The last axis from left to right, all others from top to bottom; cells that are on no grid below."""
+    """The cells as lines of glyphs.
+
+    The last axis runs from left to right, all other axes from top to bottom. Cells without a point on the grid stand
+    below.
+    """
     axes = list(sweep.axes)
     rows: dict[str, list[CellStanding]] = {}
     beside: list[CellStanding] = []
@@ -144,7 +149,7 @@ def _wrapped(standings: Sequence[CellStanding], width: int, ascii_only: bool) ->
 def _glyphs(standings: Sequence[CellStanding], ascii_only: bool) -> Text:
     line = Text(no_wrap=True)
     for standing in standings:
-        line.append_text(_glyph(said_of(standing), ascii_only)).append(" ")
+        line.append_text(_glyph(glyph_key(standing), ascii_only)).append(" ")
     return line
 
 
@@ -154,7 +159,7 @@ def _glyph(word: str, ascii_only: bool) -> Text:
 
 
 def _legend(standings: Any, ascii_only: bool) -> Text:
-    words = {said_of(standing) for standing in standings}
+    words = {glyph_key(standing) for standing in standings}
     legend = Text(no_wrap=True)
     for word in CELL_GLYPHS:
         if word in words:
@@ -163,4 +168,5 @@ def _legend(standings: Any, ascii_only: bool) -> Text:
 
 
 def _progress(standing: CellStanding) -> Text:
-    return Text().append(f"{standing.step or 0:,}/{standing.steps:,} ", "cyan").append(standing.cell.slug)
+    step = f"{count(standing.step or 0)}/{count(standing.steps)} "
+    return Text().append(step, "cyan").append(standing.cell.slug)

@@ -1,4 +1,4 @@
-"""Options of every command that trains: the same words, the same help."""
+"""Options that all training commands share, with the same names and the same help."""
 
 from typing import Annotated, Any
 
@@ -18,11 +18,11 @@ SettingOption = Annotated[
 LearningRateOption = Annotated[float | None, typer.Option(help="Learning rate.", rich_help_panel=TRAINING)]
 WeightDecayOption = Annotated[float | None, typer.Option(help="Weight decay.", rich_help_panel=TRAINING)]
 SeedOption = Annotated[int | None, typer.Option(help="Seed of all randomness.", rich_help_panel=TRAINING)]
-StepsOption = Annotated[int | None, typer.Option(help="Optimizer steps at most.", rich_help_panel=TRAINING)]
+StepsOption = Annotated[int | None, typer.Option(help="Largest number of optimizer steps.", rich_help_panel=TRAINING)]
 BatchSizeOption = Annotated[int | None, typer.Option(help="Examples in a batch.", rich_help_panel=TRAINING)]
 EvalEveryOption = Annotated[int | None, typer.Option(help="Steps between evaluations.", rich_help_panel=MEASURING)]
 MeasureEveryOption = Annotated[int | None, typer.Option(help="Steps between measurements.", rich_help_panel=MEASURING)]
-SamplesOption = Annotated[int | None, typer.Option(help="Pairs of batches a measurement.", rich_help_panel=MEASURING)]
+SamplesOption = Annotated[int | None, typer.Option(help="Pairs of batches per measurement.", rich_help_panel=MEASURING)]
 EstimatorOption = Annotated[
     str | None, typer.Option(help="exact, finite-difference or off.", rich_help_panel=MEASURING)
 ]
@@ -31,14 +31,14 @@ SignalsOption = Annotated[
     typer.Option(
         "--signal",
         metavar="NAME[:PARAMETER=VALUE,…]",
-        help="Look at one signal more; repeatable. `grokscope signals` lists them.",
+        help="Record one more signal; repeatable. `grokscope signals` lists all.",
         rich_help_panel=MEASURING,
     ),
 ]
 
 
 def flag_settings(**given: Any) -> dict[str, Any]:
-    """Flags that were given (None: not), by the keys they set."""
+    """The flags that were given (not None), by the setting that each flag changes."""
     from grokscope.settings.config import FLAGS
 
     return {FLAGS[flag.replace("_", "-")]: value for flag, value in given.items() if value is not None}

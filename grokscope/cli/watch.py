@@ -1,4 +1,4 @@
-"""`grokscope watch`: the TUI on a live or finished run, on the bundled demo, or as a picture."""
+"""`grokscope watch`: open the TUI on a run or on the bundled demo, or write the TUI as a picture."""
 
 import sys
 from pathlib import Path
@@ -15,28 +15,27 @@ def watch(
         typer.Argument(metavar="[RUN]", help="A run's name, a unique prefix, a path, or `latest` (the default)."),
     ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
-    demo: Annotated[bool, typer.Option("--demo", help="Replay a recorded run that comes with grokscope.")] = False,
-    replay: Annotated[bool, typer.Option("--replay", help="Begin at the run's start.")] = False,
-    at: Annotated[
-        int | None, typer.Option(min=0, metavar="STEP", help="Begin with a replay that stands at that step.")
-    ] = None,
-    pick: Annotated[bool, typer.Option("--pick", help="Begin with the list of runs.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Replay the recorded run that comes with grokscope.")] = False,
+    replay: Annotated[bool, typer.Option("--replay", help="Replay the run from its start.")] = False,
+    at: Annotated[int | None, typer.Option(min=0, metavar="STEP", help="Open a replay, stopped at this step.")] = None,
+    pick: Annotated[bool, typer.Option("--pick", help="Choose from the list of runs first.")] = False,
     theme: Annotated[str, typer.Option("--theme", help="grokscope-dark, -light, -contrast, -okabe-ito …")] = "",
     ascii_mode: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
     export_svg: Annotated[
         Path | None, typer.Option("--export-svg", metavar="FILE", help="Write a picture instead of opening the TUI.")
     ] = None,
-    size: Annotated[str, typer.Option("--size", metavar="WxH", help="Of the picture, in cells.")] = "160x45",
+    size: Annotated[str, typer.Option("--size", metavar="WxH", help="Size of the picture, in cells.")] = "160x45",
 ) -> None:
     """Watch a run in the terminal: live, finished or crashed.
 
-    Leaving the screen never touches the training."""
+    Closing the TUI does not stop the training.
+    """
     from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
     from grokscope.runs.state import read_state
     from grokscope.tui.demo import DEMO
 
     if demo and run is not None:
-        raise typer.BadParameter("--demo plays its own recording; leave the run out", param_hint="RUN")
+        raise typer.BadParameter("--demo replays its own recording; leave out the run", param_hint="RUN")
     directory = RunDirectory(DEMO) if demo else find_run(run or "latest", runs)
     state = read_state(directory, listed=True)
     if state.condition == "unreadable":
@@ -50,7 +49,7 @@ def watch(
             raise typer.BadParameter(str(wrong)) from None
         return
     if not sys.stdout.isatty():
-        raise typer.BadParameter("the TUI needs a terminal; `grokscope show` prints a run", param_hint="stdout")
+        raise typer.BadParameter("the TUI needs a terminal; use `grokscope show` instead", param_hint="stdout")
     from grokscope.tui.app import open_app as open_tui
 
     open_tui(directory.path, theme=theme, ascii_mode=ascii_mode, replaying=demo or replay, at=at, pick=pick)

@@ -1,11 +1,11 @@
-"""Sweeps: many runs from one file. A grid makes cells, an engine runs them, and their directories say how far they are.
+"""Sweeps: many runs from one file. A grid makes cells, an engine runs the cells, their directories hold the progress.
 
     sweep = plan(Path("sweep.toml"), Path("runs"))     # or a dictionary of the same shape
-    record_sweep(sweep)                                   # writes runs/<name>/sweep.toml, and refuses to mix two sweeps
-    failures = run_local(sweep.cells, jobs=2)          # what is finished is skipped, the rest begins or goes on
+    record_sweep(sweep)                                # writes runs/<name>/sweep.toml; never mixes two sweeps
+    failures = run_local(sweep.cells, jobs=2)          # skips finished cells, starts or continues the others
     [read_standing(cell) for cell in sweep.cells]
 
-Cells need no grid: `made_cell` makes one by hand, and any list of cells can be run.
+Cells need no grid: `made_cell` makes a single cell, and an engine runs any list of cells.
 """
 
 from grokscope.sweeps.engine import Failure

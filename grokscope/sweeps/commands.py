@@ -1,7 +1,7 @@
-"""The command of a cell: one line for any shell or scheduler, the same whether the cell has begun or not.
+"""The command of a cell: one line for any shell or scheduler.
 
-`grokscope run … --continue` starts a run that is not there, goes on with one that was cut off, and leaves one alone
-that is over. So a command may run twice, and a scheduler may kill it and run it again.
+`grokscope run … --continue` starts a missing run, continues an interrupted run, and does nothing if the run has
+finished. So a scheduler may kill the command and run it again.
 """
 
 import json
@@ -19,9 +19,12 @@ from grokscope.sweeps.standing import OnChange, read_standing
 
 
 def cell_command(cell: Cell, changes: Mapping[str, Any] = {}, *, python: str = sys.executable) -> list[str]:
-    """What to execute for a cell; `changes` say how it runs here (`backend.threads`). It works from any folder."""
+    """The arguments of the process that runs a cell. The command works in any working directory.
+
+    `changes`: settings of this machine alone, such as `backend.threads`.
+    """
     folder = cell.directory.path.absolute()
-    if read_standing(cell).state == "diverged":  # only asked for where it is to be tried again
+    if read_standing(cell).state == "diverged":  # the caller wants another attempt
         begin = ["--resume", str(folder)]
         settings = dict(changes)
     else:
@@ -32,7 +35,7 @@ def cell_command(cell: Cell, changes: Mapping[str, Any] = {}, *, python: str = s
 
 
 def toml_of(value: Any) -> str:
-    """A value as `--set` takes it; strings bare where they are read as themselves."""
+    """A value in the syntax of `--set`. A string is quoted only if it would be read as something else."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -45,24 +48,24 @@ def toml_of(value: Any) -> str:
 
 
 class PlanEngine:
-    """Runs nothing: tells the cells' commands, for whatever runs commands."""
+    """Runs no cell: passes the command of each cell to `show`, for another scheduler."""
 
-    def __init__(self, tell: Callable[[Cell, list[str]], None]) -> None:
-        self.tell = tell
+    def __init__(self, show: Callable[[Cell, list[str]], None]) -> None:
+        self.show = show
 
     def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
         for cell in cells:
-            self.tell(cell, cell_command(cell))
+            self.show(cell, cell_command(cell))
         return []
 
 
 def stderr_file(cell: Cell) -> Path:
-    """Where what a cell's process has to say is kept."""
+    """The file that holds the stderr of a cell's process."""
     return cell.directory.path / "trainer.stderr"
 
 
-def last_words(cell: Cell, code: int) -> str:
-    """Why a cell's process ended with `code`, as far as it could say."""
+def failure_reason(cell: Cell, code: int) -> str:
+    """Why a cell's process ended with exit code `code`: the signal, the last line of its stderr, or the code."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return last_line(stderr_file(cell)).removeprefix("grokscope: ") or f"exit code {code}"

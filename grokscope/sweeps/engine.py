@@ -1,6 +1,6 @@
-"""What an engine is: given cells that have something to do, it makes them run.
+"""What an engine is: an object that runs the cells it is given.
 
-It reports through the run directories, as the runs themselves do; who wants to know how far a sweep is reads those.
+The progress of a sweep stands in the run directories of its cells, so an engine keeps no state of its own.
 """
 
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ from grokscope.sweeps.standing import OnChange
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell that could not be brought to its end."""
+    """A cell whose process failed."""
 
     cell: Cell
     code: int
-    """Exit code of its process"""
+    """Exit code of the process"""
     reason: str
-    """The last line it had to say"""
+    """Last line of the stderr of the process"""
 
 
 class Engine(Protocol):
-    """A way to run cells. Interrupting it leaves whole run directories, from which it goes on another time."""
+    """A way to run cells. After an interruption the run directories are complete, and a new call continues them."""
 
     def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
-        """Take every cell to its end, whatever becomes of the others; return those that failed."""
+        """Run every cell to its end. A failed cell does not stop the others. Returns the failed cells."""
         ...

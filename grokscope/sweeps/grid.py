@@ -1,7 +1,7 @@
-"""From a sweep file, or flags of the same meaning, to cells: every combination of the axes, each a run of its own.
+"""From a sweep file, or flags of the same meaning, to cells: one run for every combination of the axes.
 
-Every cell is resolved here, so that a wrong value in the last one is told before the first one runs. A grid is only one
-way to make cells: a file may list some by hand, and an engine does not know where a cell came from.
+Every cell is resolved here, so that a wrong value in the last cell is reported before the first cell runs. A file may
+also list single cells; an engine does not distinguish them from the cells of a grid.
 
     name = "rates"                       # default: the file's stem
     task = "modular"
@@ -12,7 +12,7 @@ way to make cells: a file may list some by hand, and an engine does not know whe
     "optimizer.lr" = [1e-3, 2e-3]
     "model.width, model.feed_forward" = [[32, 64], [64, 128]]   # several settings that vary together
     "train.seed" = [42, 137]
-    [[cells]]                            # beside the grid, or instead of it; task and preset may differ
+    [[cells]]                            # a single cell, beside a grid or without one; task and preset may differ
     name = "without-decay"
     settings = { "optimizer.wd" = 0.0 }
 """
@@ -34,13 +34,13 @@ from grokscope.settings.config import FLAGS, ConfigError, RunConfig, read_enviro
 from grokscope.settings.values import dotted, problem_in_words, read_value
 
 MOST_CELLS = 20_000
-"""Cells of a sweep at most"""
+"""Largest number of cells of a sweep"""
 NOT_AXES = ("task.name", "preset")
-"""What a grid cannot vary: another task or preset is another sweep, or a cell listed by hand."""
+"""Settings that a grid cannot vary: another task or preset needs another sweep, or a single cell"""
 
 
 class Listed(BaseModel):
-    """A cell written by hand."""
+    """A single cell in a sweep file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +51,7 @@ class Listed(BaseModel):
 
 
 class SweepFile(BaseModel):
-    """What a sweep file says. Tables that are none of these keys (`[optimizer]`, …) are settings of every cell."""
+    """The content of a sweep file. All other tables of the file (`[optimizer]`, …) are settings of every cell."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -67,26 +67,26 @@ class SweepFile(BaseModel):
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a sweep, whether it has begun or not."""
+    """One run of a sweep; the run need not have started."""
 
     slug: str
     task: str
     preset: str
     settings: Mapping[str, Any]
-    """Dotted keys, on top of the preset"""
+    """Settings that differ from the preset, by dotted key"""
     config: RunConfig
-    """All of it, resolved"""
+    """The resolved configuration"""
     directory: RunDirectory
     point: Mapping[str, Any]
-    """Where on the grid: values by dotted key; empty where it is on none"""
+    """Values on the axes, by dotted key; empty for a single cell"""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep as planned. Making one touches nothing."""
+    """A planned sweep. Planning writes no file."""
 
     folder: Path
-    """`<runs>/<name>`: the manifest, and a run directory a cell"""
+    """`<runs>/<name>`: holds the manifest and the run directories of the cells"""
     file: SweepFile
     cells: tuple[Cell, ...]
 
@@ -100,29 +100,29 @@ class Sweep:
 
 
 def plan(source: Path | Mapping[str, Any], runs: Path) -> Sweep:
-    """The sweep that a file, or a mapping like one, describes, with its runs in `runs/<name>/`.
+    """The sweep that a sweep file, or a mapping of the same form, describes. The runs go to `runs/<name>/`.
 
-    Raises `ConfigError` for a setting or a grid that cannot be, `NoSuchPlugin`, `BadRunName`.
+    Raises `ConfigError` for an invalid setting or grid, `NoSuchPlugin`, `BadRunName`.
     """
     file = read_sweep_file(source) if isinstance(source, Path) else sweep_file(source)
     folder = runs / check_name(file.name)
     cells = [*_grid_cells(file, folder), *_listed_cells(file, folder)]
     if not cells:
-        raise ConfigError(f"the sweep {file.name} has no cells: give it [axes], or --axis section.key=value,value")
+        raise ConfigError(f"the sweep {file.name} has no cells; add [axes], or --axis section.key=value,value")
     _check_distinct(cells)
     return Sweep(folder, file, tuple(cells))
 
 
 def sweep_file(source: Mapping[str, Any], name: str = "") -> SweepFile:
-    """A mapping as a sweep file: tables flattened, short names of flags (`lr`) spelt out. Raises `ConfigError`."""
+    """A mapping as a sweep file; nested tables and short names (`lr`) become dotted keys. Raises `ConfigError`."""
     own = {key: value for key, value in source.items() if key in SweepFile.model_fields}
     base = {key: value for key, value in source.items() if key not in own}
-    if isinstance(own.get("task"), dict):  # a run's own config.toml is a base as it stands
+    if isinstance(own.get("task"), dict):  # the file is the config.toml of a run
         base["task"] = {key: value for key, value in own["task"].items() if key != "name"}
         own["task"] = own["task"].get("name")
     table, axes = own.get("base", {}), own.get("axes", {})
     if not isinstance(table, dict) or not isinstance(axes, dict):
-        raise ConfigError("[base] and [axes] are tables")
+        raise ConfigError("[base] and [axes] must be tables")
     own["base"] = spelt_out(dotted(base) | dotted(table))
     own["axes"] = spelt_out(dotted(axes))
     try:
@@ -133,17 +133,17 @@ def sweep_file(source: Mapping[str, Any], name: str = "") -> SweepFile:
     _check_size(file)
     for axis, values in file.axes.items():
         _check_axis(file, axis, values)
-    _check_said_once(file)
+    _check_set_once(file)
     return file
 
 
 def read_sweep_file(path: Path) -> SweepFile:
-    """A sweep file, named after itself where it has no name. Raises `ConfigError`."""
+    """A sweep file. Its default name is the file's stem. Raises `ConfigError`."""
     return sweep_file(read_tables(path), path.stem)
 
 
 def read_tables(path: Path) -> dict[str, Any]:
-    """A TOML file as it stands. Raises `ConfigError`."""
+    """The content of a TOML file. Raises `ConfigError`."""
     try:
         return read_toml(path)
     except Unreadable as problem:
@@ -151,7 +151,7 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 
 def task_of(source: Mapping[str, Any]) -> str | None:
-    """The task that a sweep file, or a run's own configuration, is for."""
+    """The task of a sweep file or of a run's configuration; None without a task."""
     task = source.get("task")
     found = task.get("name") if isinstance(task, dict) else task
     return None if found is None else str(found)
@@ -167,13 +167,13 @@ def merged(
     preset: str | None = None,
     stem: str | None = None,
 ) -> dict[str, Any]:
-    """A sweep file's tables with what flags and `GROKSCOPE_*` variables change of it; flags win, and axes over both.
+    """The tables of a sweep file, changed by `GROKSCOPE_*` variables, flags (`changes`) and `axes`; later ones win.
 
-    An axis given replaces the file's axis of the same key, or comes behind them. Without any name it is called after
-    its file's `stem`, or its task and axes. Raises `ConfigError`, `NoSuchPlugin`.
+    A given axis replaces the file's axis of the same key, or is added after the file's axes. The default name is the
+    file's `stem`, or the task and the axes. Raises `ConfigError`, `NoSuchPlugin`.
     """
     if task_of(source) not in (None, task):
-        raise ConfigError(f"the file is for {task_of(source)}, not for {task}")
+        raise ConfigError(f"the file is for {task_of(source)}, not for {task}; leave out {task}")
     draft = sweep_file({"task": task, **source}, "unnamed")
     own_axes = spelt_out(axes)
     all_axes = draft.axes | own_axes
@@ -195,12 +195,12 @@ def merged(
 
 
 def read_axes(texts: Iterable[str]) -> dict[str, list[Any]]:
-    """`section.key=value,value` texts as axes; a TOML array is one too. Raises `ConfigError`."""
+    """Axes from texts: `section.key=value,value`, or `section.key=` and a TOML array. Raises `ConfigError`."""
     axes: dict[str, list[Any]] = {}
     for text in texts:
         key, equals, values = text.partition("=")
         if not equals or not values.strip():
-            raise ConfigError(f"--axis takes section.key=value,value, not {text!r}")
+            raise ConfigError(f"--axis needs section.key=value,value, not {text!r}")
         found = read_value(values.strip())
         several = found if isinstance(found, list) else [read_value(each.strip()) for each in values.split(",")]
         axes[key.strip()] = several
@@ -213,7 +213,7 @@ def axis_keys(axis: str) -> list[str]:
 
 
 def spelt_out(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys for the short names of flags. Raises `ConfigError` where one is said twice."""
+    """The settings with dotted keys for short names of flags. Raises `ConfigError` if a setting is given twice."""
     spelt: dict[str, Any] = {}
     for key, value in settings.items():
         whole = ", ".join(FLAGS.get(each, each) for each in axis_keys(key))
@@ -231,7 +231,7 @@ def made_cell(
     settings: Mapping[str, Any] = {},
     point: Mapping[str, Any] = {},
 ) -> Cell:
-    """A cell, resolved. Raises `ConfigError`, saying in which cell the fault is; `NoSuchPlugin`."""
+    """A resolved cell. Raises `ConfigError`, whose message names the cell; `NoSuchPlugin`."""
     try:
         check_name(slug)
         config, _ = resolve(registry.get("tasks", task), settings, preset=preset)
@@ -247,9 +247,9 @@ def point_on(axis: str, value: Any) -> dict[str, Any]:
 
 
 def slug_of(point: Mapping[str, Any]) -> str:
-    """`add-lr0.002-wd1-seed42`: the values in the order of the axes, numbers behind the last part of their key.
+    """The name of a cell, as `add-lr0.002-wd1-seed42`: the values in the order of the axes.
 
-    Where two axes have the same last part, their whole keys stand.
+    The last part of its key stands before a number; the whole key, if two axes have the same last part.
     """
     parts = [key.rpartition(".")[2] for key in point]
     names = {key: key if parts.count(part) > 1 else part for key, part in zip(point, parts, strict=True)}
@@ -288,12 +288,12 @@ def _listed_cells(file: SweepFile, folder: Path) -> Iterable[Cell]:
 
 
 def _check_size(file: SweepFile) -> None:
-    """Told before any cell is made: to resolve one takes a fraction of a millisecond, and a run minutes."""
+    """Raises `ConfigError` for too many cells, before any cell is resolved: resolving takes a part of a millisecond."""
     cells = prod(map(len, file.axes.values())) if file.axes else 0
     if cells + len(file.cells) > MOST_CELLS:
         raise ConfigError(
-            f"the sweep {file.name} would have {cells + len(file.cells):,} cells, and one has {MOST_CELLS:,} at most: "
-            "give it fewer values, or make several sweeps"
+            f"the sweep {file.name} would have {cells + len(file.cells):,} cells, but at most {MOST_CELLS:,} are "
+            "allowed; use fewer values, or several sweeps"
         )
 
 
@@ -301,26 +301,26 @@ def _check_axis(file: SweepFile, axis: str, values: list[Any]) -> None:
     keys = axis_keys(axis)
     for key in keys:
         if key in NOT_AXES:
-            raise ConfigError(f"{key} cannot be an axis: make two sweeps of it, or list [[cells]]")
+            raise ConfigError(f"{key} cannot be an axis; make several sweeps, or list single [[cells]]")
     if not values:
-        raise ConfigError(f"the axis {axis} has no values")
+        raise ConfigError(f"the axis {axis} has no values; give at least one")
     if len(keys) > 1 and any(not isinstance(value, list) or len(value) != len(keys) for value in values):
-        raise ConfigError(f"the axis {axis} has lists of {len(keys)} values, one for each of its settings")
+        raise ConfigError(f"the axis {axis} needs lists of {len(keys)} values, one value for each setting")
     seen: list[Any] = []
     for value in values:
         if value in seen:
-            raise ConfigError(f"the axis {axis} has {value!r} twice")
+            raise ConfigError(f"the axis {axis} has {value!r} twice; remove one")
         seen.append(value)
 
 
-def _check_said_once(file: SweepFile) -> None:
-    """No setting varies along two axes, or along one and is the same in every cell."""
+def _check_set_once(file: SweepFile) -> None:
+    """Raises `ConfigError` if a setting is on two axes, or on an axis and in `base`."""
     varied: set[str] = set()
     for key in (key for axis in file.axes for key in axis_keys(axis)):
         if key in file.base:
-            raise ConfigError(f"{key} is an axis, and a setting of every cell too: say it once")
+            raise ConfigError(f"{key} is an axis and also a setting of every cell; set it once")
         if key in varied:
-            raise ConfigError(f"{key} is on two axes: say it once")
+            raise ConfigError(f"{key} is on two axes; set it once")
         varied.add(key)
 
 
@@ -330,11 +330,14 @@ def _check_distinct(cells: Sequence[Cell]) -> None:
     for each in cells:
         twin = names.setdefault(each.slug.casefold(), each)
         if twin is not each:
-            raise ConfigError(f"two cells would be called {each.slug}, or nearly: {_said(twin)}, and {_said(each)}")
+            raise ConfigError(
+                f"two cells have the name {each.slug}, apart from upper and lower case: "
+                f"{_point_in_words(twin)}, and {_point_in_words(each)}"
+            )
         twin = runs.setdefault(each.config.model_dump_json(), each)
         if twin is not each:
-            raise ConfigError(f"the cells {twin.slug} and {each.slug} are the same run")
+            raise ConfigError(f"the cells {twin.slug} and {each.slug} are the same run; remove one")
 
 
-def _said(cell: Cell) -> str:
-    return ", ".join(f"{key} {value!r}" for key, value in cell.point.items()) or "one by hand"
+def _point_in_words(cell: Cell) -> str:
+    return ", ".join(f"{key} {value!r}" for key, value in cell.point.items()) or "a single cell"

@@ -1,7 +1,7 @@
 """Cells as processes on this machine, a few at a time.
 
-Processes, because a framework's threads, memory and crashes then belong to one cell. Each is in a session of its own: a
-Ctrl-C at the terminal reaches the sweep alone, which asks every cell once to stop behind its step, with a checkpoint.
+Each cell is a process, so that a framework's threads, memory and crashes belong to one cell. Each process has its own
+session: Ctrl-C at the terminal reaches only the sweep, and the sweep asks every cell to stop with a checkpoint.
 """
 
 import os
@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 from grokscope import registry
 from grokscope.settings.config import variables_of
-from grokscope.sweeps.commands import cell_command, last_words, stderr_file
+from grokscope.sweeps.commands import cell_command, failure_reason, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
-from grokscope.sweeps.standing import CellStanding, OnChange, in_other_hands, left_to_do, read_standing
+from grokscope.sweeps.standing import CellStanding, OnChange, left_to_do, read_standing, runs_elsewhere
 
 _POLL_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
-"""Between two looks into the run directory of a cell that runs."""
+"""Seconds between two reads of the run directory of a running cell"""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -32,11 +32,10 @@ def run_local(
     retry_diverged: bool = False,
     on_change: OnChange = lambda standing: None,
 ) -> list[Failure]:
-    """Take every cell that has something left to do to its end, `jobs` at a time; return those that failed.
+    """Run every cell that is left to do to its end, `jobs` cells at a time. Returns the failed cells.
 
-    Cells that are finished, and cells that somebody else runs, also from now on, are left alone. `threads`: see
-    `LocalEngine`. An exception (Ctrl-C) stops the cells, each with a checkpoint, and goes on to the caller; the same
-    call then continues where they were.
+    Finished cells and cells that another process runs are skipped. `threads`: see `LocalEngine`. An exception such as
+    `KeyboardInterrupt` stops all cells, each with a checkpoint, and is raised again; a new call continues the cells.
     """
     return LocalEngine(jobs, threads).run(left_to_do(cells, retry_diverged=retry_diverged), on_change)
 
@@ -52,9 +51,9 @@ class _Worker:
 
 
 class LocalEngine:
-    """`jobs` processes at a time, with `threads` threads each where a cell's `backend.threads` does not say.
+    """Runs `jobs` processes at a time, each with the cell's `backend.threads`, or else with `threads` threads.
 
-    By default OMP_NUM_THREADS, which whoever shares a machine has set; else as many as divide the cores among them.
+    The default of `threads` is OMP_NUM_THREADS, or else the number of cores divided by `jobs`.
     """
 
     def __init__(self, jobs: int = 1, threads: int | None = None) -> None:
@@ -110,46 +109,46 @@ class LocalEngine:
 
 
 def cores() -> int:
-    """Those this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _wanted_threads() -> int | None:
-    """OMP_NUM_THREADS, where it is a number of threads."""
+    """OMP_NUM_THREADS; None if it is no positive number."""
     text = os.environ.get("OMP_NUM_THREADS", "").strip()
     return (int(text) if text.isdecimal() else None) or None
 
 
 def _taken_since(planned: CellStanding, now: CellStanding) -> bool:
-    """Whether another process has begun, or ended, a cell that was to be started."""
+    """Whether another process has started or finished the cell since it was planned."""
     return now.state in {"running", "stale"} or (now.ended and not planned.ended)
 
 
 def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
-    """Tell of what is new about a cell."""
+    """Report the standing of a cell if it has changed. `code`: exit code of the process, None while it runs."""
     now = time.monotonic()
     if code is None and now - worker.looked < _LOOK_SECONDS:
         return
     worker.looked = now
     standing = read_standing(worker.cell)
-    if code is None or in_other_hands(standing):
-        standing = replace(standing, state="running", status=None)  # of which its log need not know yet
+    if code is None or runs_elsewhere(standing):
+        standing = replace(standing, state="running", status=None)  # the log may not show it yet
     elif not standing.ended and standing.state != "interrupted":
-        standing = replace(standing, reason=last_words(worker.cell, code))
+        standing = replace(standing, reason=failure_reason(worker.cell, code))
     if standing != worker.seen:
         worker.seen = standing
         on_change(standing)
 
 
 def _failure(worker: _Worker, code: int) -> list[Failure]:
-    """None where the cell is over, whoever took it there, and where it is in other hands, so that ours was refused."""
+    """The failure of an ended process; empty if the cell has ended, or if another process runs the cell."""
     if worker.seen.ended or worker.seen.state == "running":
         return []
     return [Failure(worker.cell, code, worker.seen.reason or worker.seen.state)]
 
 
 def _stop(working: Sequence[_Worker]) -> None:
-    """Ask every process to stop, and wait; whoever has no patience with their checkpoints interrupts once more."""
+    """Ask every process to stop, and wait for the checkpoints. A second Ctrl-C kills the processes."""
     for worker in working:
         worker.process.terminate()
     try:

@@ -1,7 +1,7 @@
-"""`runs/<sweep>/sweep.toml`: what the cells of a sweep are. How far they are is for the run directories to say.
+"""`runs/<sweep>/sweep.toml`: the definition of a sweep's cells. The run directories hold the progress of the cells.
 
-Running a sweep again finds its cells by their names, so a name means one configuration for good: a file that has
-changed may bring new cells, but not other settings for a cell that has begun.
+A repeated sweep finds its cells by name, so a name must always mean the same configuration: a changed sweep file may
+add cells, but must not change the settings of a cell that has started.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ from grokscope.training.launch import changes_between, resumed_config
 
 SWEEP_FILE = "sweep.toml"
 FREE = ("backend.name", "backend.device", "backend.threads")
-"""Settings that say on what a cell runs, and may change between two attempts."""
+"""Settings of the machine, which may change between two attempts at a cell"""
 
 
 def record_sweep(sweep: Sweep) -> None:
-    """Write the manifest, where it is new or larger. Raises `ConfigError`, see `check`."""
+    """Write the manifest. Raises `ConfigError`, see `check`."""
     check(sweep)
     file = sweep.folder / SWEEP_FILE
     try:
@@ -32,7 +32,7 @@ def record_sweep(sweep: Sweep) -> None:
 
 
 def check(sweep: Sweep) -> None:
-    """Raises `ConfigError` where the folder holds a cell that has begun and is another, or none, in this sweep."""
+    """Raises `ConfigError` if a started cell in the folder is missing from this sweep, or has other settings in it."""
     if (sweep.folder / "events.jsonl").exists():
         raise ConfigError(f"{sweep.folder} is a run; give the sweep another --name")
     if (sweep.folder / SWEEP_FILE).exists():
@@ -42,15 +42,15 @@ def check(sweep: Sweep) -> None:
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """The sweep whose manifest is in `folder`; a folder that was renamed is a sweep of the new name.
+    """The sweep whose manifest is in `folder`. The name of the folder is the name of the sweep.
 
-    Raises `Unreadable`, `ConfigError` where what it says cannot be.
+    Raises `Unreadable` if the manifest cannot be read, `ConfigError` if it is invalid.
     """
     return plan({**read_toml(folder / SWEEP_FILE), "name": folder.name}, folder.parent)
 
 
 def manifest_of(file: SweepFile) -> str:
-    """A sweep file in TOML, which read again is the same."""
+    """A sweep file as TOML; reading it gives the same sweep file."""
     return tomli_w.dumps(file.model_dump(exclude_none=True, exclude_defaults=True) | {"preset": file.preset})
 
 
@@ -66,7 +66,7 @@ def find_sweep(wanted: str, runs: Path) -> Path:
         return found
     names = ", ".join(folder.name for folder in list(sweeps_in(runs))[:5])
     if not names:
-        raise NoSuchRun(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` makes one")
+        raise NoSuchRun(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` starts one")
     raise NoSuchRun(f"no sweep in {runs} is called {wanted!r}; there are: {names}")
 
 
@@ -75,8 +75,8 @@ def _check_none_lost(sweep: Sweep, before: Sweep) -> None:
     for cell in before.cells:
         if cell.slug not in kept and read_standing(cell).state != "missing":
             raise ConfigError(
-                f"the sweep {sweep.name} has begun with a cell {cell.slug}, which is no longer in it: "
-                "leave its values in, or choose another --name"
+                f"the cell {cell.slug} of the sweep {sweep.name} has started but is no longer in the sweep; "
+                "keep its values, or choose another --name"
             )
 
 
@@ -87,5 +87,5 @@ def _check_unchanged(sweep: Sweep, cell: Cell) -> None:
     for key, (was, now) in changes_between(own, cell.config).items():
         if key not in FREE:
             raise ConfigError(
-                f"cell {cell.slug} of {sweep.name} has begun with {key} {was!r}, not {now!r}: choose another --name"
+                f"cell {cell.slug} of {sweep.name} has started with {key} {was!r}, not {now!r}; choose another --name"
             )

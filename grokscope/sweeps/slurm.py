@@ -1,7 +1,7 @@
-"""Cells as jobs of a SLURM cluster, through submitit: an array of jobs, each of which goes on where it was cut off.
+"""Cells as an array of SLURM jobs, through submitit.
 
-A job starts the cell's own command and waits for it. Where the cluster takes the node back or the time is up, the cell
-is asked to stop behind its step, and the job queues itself again; the command then continues from the checkpoint.
+A job runs the command of a cell. When the cluster takes the node back, or the time of the job is over, the cell stops
+with a checkpoint and the job queues itself again. The command then continues from the checkpoint.
 """
 
 import os
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from grokscope.contract.backends import Unavailable
 from grokscope.settings.config import ConfigError
-from grokscope.sweeps.commands import cell_command, last_words, stderr_file
+from grokscope.sweeps.commands import cell_command, failure_reason, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
 from grokscope.sweeps.standing import OnChange, read_standing
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
 
 _LOOK_SECONDS = 2.0
-"""Between two looks into the run directories."""
+"""Seconds between two reads of the run directories"""
 ASK_SECONDS = 10.0
-"""Between two questions to the scheduler, which many ask."""
+"""Seconds between two calls of `squeue`, which loads the scheduler of all users"""
 GRACE_SECONDS = 20.0
-"""How long a cell that was told to stop waits to hear why: to be queued again, or for good."""
+"""Seconds that a job waits after its cell was stopped: SLURM may queue the job again, or cancel it"""
 MINUTES = 60
-"""A job's time where none is given; a cell that needs more queues itself again."""
+"""Default time limit of a job; a cell that needs more time queues itself again"""
 REQUEUES = 1000
-"""Times a cell may run out of time before it is given up."""
+"""Times that a cell may run out of time before it counts as failed"""
 
 
 @dataclass
 class CellJob:
-    """What a job does. submitit ships it to the node, and calls `checkpoint` where the job has to leave it."""
+    """The work of one job. submitit sends it to the node, and calls `checkpoint` when the job must leave the node."""
 
     command: list[str]
     stderr: str
@@ -46,26 +46,26 @@ class CellJob:
 
     def __call__(self) -> None:
         with open(self.stderr, "wb") as stderr:
-            # SLURM signals every process of a job; the one that says `leave the node` is for submitit alone
+            # SLURM signals every process of a job; only submitit must handle the signal to leave the node
             ignoring = ["/bin/sh", "-c", 'trap "" USR1 USR2; exec "$@"', "sh", *self.command]
             null = subprocess.DEVNULL
             self._process = subprocess.Popen(ignoring, stdin=null, stdout=null, stderr=stderr)
         _wait(self._process)
         code = self._process.wait()
-        if code in {130, 143, -2, -15}:  # stopped by a signal that SLURM sent: what it means comes behind it
+        if code in {130, 143, -2, -15}:  # SLURM stopped the cell; `checkpoint` may be called next
             time.sleep(GRACE_SECONDS)
         if code:
             raise SystemExit(code if code > 0 else 128 - code)
 
     @property
     def process(self) -> int:
-        """The cell's process. Raises `RuntimeError` before it was started."""
+        """The id of the cell's process. Raises `RuntimeError` before the process has started."""
         if self._process is None:
-            raise RuntimeError("the job has not begun")
+            raise RuntimeError("the job has not started")
         return self._process.pid
 
     def checkpoint(self) -> "DelayedSubmission":
-        """Stop with a checkpoint, and say what to run next time: the same."""
+        """Stop the cell with a checkpoint. Returns the same job, to be queued again."""
         from submitit.helpers import DelayedSubmission
 
         if self._process is not None:
@@ -76,16 +76,16 @@ class CellJob:
 
 
 def _wait(process: "subprocess.Popen[bytes]") -> None:
-    """Until it has ended, also in a signal handler that interrupted this very wait, where `Popen.wait` would hang."""
+    """Wait for the end of a process. In a signal handler that interrupts the same wait, `Popen.wait` would hang."""
     with suppress(ChildProcessError):
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
 
 class SlurmEngine:
-    """One job a cell, `jobs` of them at a time; follows them until they are over, or leaves at once to `detach`.
+    """Runs each cell as a job, `jobs` jobs at a time. Follows the jobs to their end, unless `detach` is set.
 
-    `parameters` are sbatch's: those that submitit knows under its names (`time` in minutes, `cpus_per_task`), any other
-    as it is. Raises `Unavailable` without submitit or SLURM.
+    `parameters`: options of sbatch, by submitit's names (`time` in minutes, `cpus_per_task`) or by sbatch's names.
+    Raises `Unavailable` without submitit or SLURM.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class SlurmEngine:
 
 
 def queued() -> set[str]:
-    """Jobs of this user that wait or run, by id; `12_3` in an array. Raises `Unavailable`."""
+    """Ids of this user's waiting and running jobs; `12_3` in an array. Raises `Unavailable`."""
     try:
         done = subprocess.run(
             ["squeue", "--me", "--noheader", "--array", "--format=%i"],
@@ -134,14 +134,14 @@ def queued() -> set[str]:
             check=True,
         )
     except FileNotFoundError:
-        raise Unavailable("there is no SLURM here: squeue is not installed") from None
+        raise Unavailable("SLURM is not available on this machine: squeue is not installed") from None
     except subprocess.CalledProcessError as problem:
         raise Unavailable(f"SLURM does not answer: {_last_line(problem.stderr)}") from None
     return set(done.stdout.split())
 
 
 def _follow(cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
-    """Tell of changes until every cell is over or its job is gone. Ctrl-C leaves the jobs where they are."""
+    """Report changes until every cell has ended or its job has left the queue. Ctrl-C does not stop the jobs."""
     seen = {cell.slug: read_standing(cell) for cell in cells}
     failures: list[Failure] = []
     waiting = list(cells)
@@ -151,7 +151,7 @@ def _follow(cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
         for cell in [*waiting]:
             standing = read_standing(cell)
             if cell.slug in gone and not standing.ended:
-                standing = replace(standing, reason=last_words(cell, 1))
+                standing = replace(standing, reason=failure_reason(cell, 1))
                 failures.append(Failure(cell, 1, standing.reason or standing.state))
             if standing != seen[cell.slug]:
                 seen[cell.slug] = standing
@@ -173,7 +173,7 @@ def _executor(folder: Path, parameters: Mapping[str, Any]) -> "SlurmExecutor":
     try:
         executor = SlurmExecutor(folder=folder.absolute(), max_num_timeout=REQUEUES)
     except RuntimeError:
-        raise Unavailable("there is no SLURM here: srun is not installed") from None
+        raise Unavailable("SLURM is not available on this machine: srun is not installed") from None
     known = executor._valid_parameters()
     own = {key: value for key, value in parameters.items() if key in known}
     others = {key: value for key, value in parameters.items() if key not in known}
@@ -189,13 +189,13 @@ def _ticket_file(cell: Cell) -> Path:
 
 
 def _ticket(cell: Cell) -> str | None:
-    """The job that a cell was given to last."""
+    """The id of the cell's newest job; None without one."""
     try:
         return _ticket_file(cell).read_text()
     except OSError:
         return None
 
 
-def _last_line(said: object) -> str:
-    lines = [line for line in str(said).splitlines() if line.strip()]
+def _last_line(message: object) -> str:
+    lines = [line for line in str(message).splitlines() if line.strip()]
     return lines[-1].strip() if lines else "no reason given"

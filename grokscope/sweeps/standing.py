@@ -1,4 +1,4 @@
-"""How far a cell is: read from its run directory, which is the only place that knows."""
+"""The progress of a cell, read from its run directory, which is the only record of the progress."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,30 +10,30 @@ from grokscope.sweeps.grid import Cell
 from grokscope.words.names import state_in_words
 
 CellState = Literal["missing", "running", "stale", "crashed", "interrupted", "finished", "diverged", "unreadable"]
-"""`finished`: completed, grokked, or stopped by a person. `stale`: silent, and perhaps still at it elsewhere.
-`unreadable`: there is a log, and nobody can say of what."""
+"""`finished`: completed, grokked, or stopped by a person. `stale`: no heartbeat, but the trainer may still run on
+another machine. `unreadable`: the log holds no readable event."""
 
 TO_DO: tuple[CellState, ...] = ("missing", "crashed", "interrupted")
-"""Where something is left to do and nobody is doing it."""
+"""States of cells that are not finished and that no process runs"""
 
 
 @dataclass(frozen=True)
 class CellStanding:
-    """A cell at one moment."""
+    """The state of a cell at one moment."""
 
     cell: Cell
     state: CellState
     status: str | None = None
-    """How a run that is over ended: completed, grokked, stopped, interrupted, diverged"""
+    """How a finished run ended: completed, grokked, stopped, interrupted, diverged"""
     step: int | None = None
     grokked_step: int | None = None
     onset_step: int | None = None
     reason: str | None = None
-    """What is odd about its log; or why it failed, in the last words of its process, known only to who ran it"""
+    """Why the log is unreadable; or, known only to the engine that ran the cell, why its process failed"""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the cell is finished or has diverged."""
         return self.state in {"finished", "diverged"}
 
     @property
@@ -43,11 +43,11 @@ class CellStanding:
 
     @property
     def steps(self) -> int:
-        """The largest number of steps it may take."""
+        """The step budget."""
         return self.cell.config.train.steps
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The standing as a JSON object."""
         return {
             "cell": self.cell.slug,
             "state": self.state,
@@ -63,11 +63,11 @@ class CellStanding:
 
 
 OnChange = Callable[[CellStanding], None]
-"""Called with a cell whenever something about it has changed."""
+"""Called with the standing of a cell whenever it has changed"""
 
 
 def read_standing(cell: Cell) -> CellStanding:
-    """The cell now."""
+    """The present standing of a cell."""
     run = read_state(cell.directory, listed=True)
     return CellStanding(
         cell,
@@ -81,14 +81,16 @@ def read_standing(cell: Cell) -> CellStanding:
 
 
 def left_to_do(cells: Sequence[Cell], *, retry_diverged: bool = False) -> list[Cell]:
-    """The cells that have something to do and nobody at work on them, in order."""
+    """The cells that are not finished and that no process runs, in order. `retry_diverged` adds diverged cells."""
     wanted = {*TO_DO, "diverged"} if retry_diverged else {*TO_DO}
     return [cell for cell in cells if read_standing(cell).state in wanted]
 
 
-def in_other_hands(standing: CellStanding) -> bool:
-    """Whether somebody is at work on a cell that no process of ours is: by its signs of life, or by its lock, which
-    is taken before there are any."""
+def runs_elsewhere(standing: CellStanding) -> bool:
+    """Whether another process runs the cell. To be called when no process of this sweep runs the cell.
+
+    The lock counts too, because a trainer takes the lock before it writes its first heartbeat.
+    """
     return standing.state in {"running", "stale"} or (not standing.ended and is_locked(standing.cell.directory.lock))
 
 

@@ -9,7 +9,7 @@ from grokscope.words.table import Column, Table
 
 
 def cells_table(standings: Sequence[CellStanding]) -> Table:
-    """A row a cell: how far it is."""
+    """One row per cell: state, steps, onset and grok step."""
     return Table(
         "cells",
         "Cells",
@@ -21,7 +21,7 @@ def cells_table(standings: Sequence[CellStanding]) -> Table:
 
 
 def sweep_plan_table(standings: Sequence[CellStanding], hours: Sequence[float | None]) -> Table:
-    """A row a cell: what it is, and how long it takes at most."""
+    """One row per cell: settings, and the hours that the cell takes at most. `hours` [cells]."""
     return Table(
         "plan",
         "Cells",
@@ -40,7 +40,7 @@ def sweep_plan_table(standings: Sequence[CellStanding], hours: Sequence[float | 
 
 
 def sweeps_table(sweeps: Sequence[tuple[Sweep, Sequence[CellStanding]]]) -> Table:
-    """A row a sweep: how many cells, and how they stand."""
+    """One row per sweep: the number of cells and their states."""
     return Table(
         "sweeps",
         "Sweeps",
@@ -55,7 +55,7 @@ def states_in_words(standings: Sequence[CellStanding]) -> str:
 
 
 def states(standings: Sequence[CellStanding]) -> dict[str, int]:
-    """How many cells are in which state."""
+    """The number of cells in each state."""
     found: dict[str, int] = {}
     for standing in standings:
         found[standing.state] = found.get(standing.state, 0) + 1

@@ -1,5 +1,5 @@
-"""The TUI: watches a run through its directory, live or recorded, and knows no trainer.
+"""The TUI: shows a live or recorded run, which it knows only through the run's directory.
 
-A reader thread folds the event log into one frozen `View`; screens show views and post what the person meant; whatever
-is asked of a run goes through its control inbox.
+A reader thread folds the event log into one frozen `View`. Screens show views, and post messages about what the user
+wants. Requests to the trainer go through the run's control inbox.
 """

@@ -1,4 +1,4 @@
-"""Every action and its keys, once: bindings, footer, help, palette and the user's key map are made from here."""
+"""One table of all actions and their keys. Bindings, footer, help, palette and the user's key map come from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from textual.binding import Binding, BindingType
 
 @dataclass(frozen=True)
 class KeyAction:
-    """Something a person can ask for. `name` is what the key map calls it."""
+    """An action of the user. `name` is its name in the key map."""
 
     name: str
     keys: str
     label: str
-    """One or two words, for the footer."""
+    """One or two words, for the footer"""
     help: str
-    """A sentence, for the help and the palette."""
+    """A short sentence, for the help and the palette"""
     where: str = "watch"
-    """The screens or widgets it belongs to, by words; `everywhere` for the application's own."""
+    """The screens or widgets that have the action, separated by spaces; `everywhere` for the whole application"""
     group: str = "View"
     footer: bool = False
     run: str = ""
-    """Textual's action string; by default the application's action of this name."""
+    """Textual's action string; by default the application's action of the same name"""
 
     @property
     def binding(self) -> Binding:
-        """For Textual; its id is what a key map overrides."""
+        """The binding for Textual. A key map overrides the binding by its id."""
         return Binding(
             self.keys, self.run or f"app.{self.name}", self.label, show=self.footer, id=self.name, tooltip=self.help
         )
@@ -35,10 +35,10 @@ _RUN, _VIEW, _REPLAY, _SAVE, _APP = "Run", "View", "Replay", "Save", "grokscope"
 
 KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("help", "question_mark,f1", "Help", "Show all keys", "everywhere", _APP, True),
-    KeyAction("detach", "q", "Detach", "Leave; the run goes on", "everywhere", _APP, True),
+    KeyAction("detach", "q", "Detach", "Close the TUI; the run continues", "everywhere", _APP, True),
     KeyAction("theme", "t", "Theme", "Next theme: dark, light, high contrast, colour-blind safe", "everywhere", _APP),
-    KeyAction("ascii", "A", "ASCII", "Draw with ASCII characters only, or not", "everywhere", _APP),
-    KeyAction("save_svg", "v", "Save SVG", "Save what is on the screen as an SVG picture", "everywhere", _SAVE),
+    KeyAction("ascii", "A", "ASCII", "Switch drawing with ASCII characters only on or off", "everywhere", _APP),
+    KeyAction("save_svg", "v", "Save SVG", "Save the screen as an SVG picture", "everywhere", _SAVE),
     KeyAction("save_csv", "d", "Save CSV", "Save the curves of this run as CSV", "everywhere", _SAVE),
     KeyAction(
         "pause", "space", "Pause", "Pause or resume the run; in a replay, stop or play", "watch chart", _RUN, True
@@ -46,15 +46,15 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("step", "s", "Step", "Take one training step while paused", "watch", _RUN),
     KeyAction("steps", "S", "Steps…", "Take several training steps while paused", "watch", _RUN),
     KeyAction("snapshot", "w", "Snapshot", "Ask the trainer to write a snapshot", "watch", _RUN),
-    KeyAction("stop", "X", "Stop…", "Stop the run, after asking", "watch", _RUN, True),
+    KeyAction("stop", "X", "Stop…", "Stop the run, after a question", "watch", _RUN, True),
     KeyAction("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
     KeyAction("log_scale", "l,y", "Log", "Logarithmic or linear scale", "watch", _VIEW, True),
-    KeyAction("runs", "r", "Runs", "Pick a run, or up to six to overlay", "watch chart", _VIEW, True),
+    KeyAction("runs", "r", "Runs", "Choose a run, or up to six runs to overlay", "watch chart", _VIEW, True),
     KeyAction(
         "zoom",
         "z,enter",
         "Zoom",
-        "Give the focused panel the whole screen, or take it back",
+        "Show the focused panel on the whole screen, or all panels",
         "watch",
         _VIEW,
         True,
@@ -81,7 +81,7 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
         "replay",
         "p",
         "Replay",
-        "Replay the run from its start, or return to its present",
+        "Replay the run from its start, or return to the present",
         "watch chart",
         _REPLAY,
         True,
@@ -89,31 +89,33 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("slower", "left_square_bracket", "Slower", "Replay more slowly", "watch", _REPLAY),
     KeyAction("faster", "right_square_bracket", "Faster", "Replay faster, up to 1000x", "watch", _REPLAY),
     KeyAction(
-        "back", "comma,left,h", "Back", "Scrub back by a hundredth of the run", "watch", _REPLAY, run="app.scrub(-0.01)"
+        "back", "comma,left,h", "Back", "Move back by a hundredth of the run", "watch", _REPLAY, run="app.scrub(-0.01)"
     ),
     KeyAction(
         "forward",
         "full_stop,right",
         "Forward",
-        "Scrub on by a hundredth of the run",
+        "Move forward by a hundredth of the run",
         "watch",
         _REPLAY,
         run="app.scrub(0.01)",
     ),
-    KeyAction("to_start", "home", "Start", "Scrub to the start", "watch chart", _REPLAY, run="app.scrub(-1)"),
-    KeyAction("to_end", "end", "End", "Scrub to the end", "watch chart", _REPLAY, run="app.scrub(1)"),
-    KeyAction("switch", "space", "On/off", "Switch it on or off", "switch", _RUN, True, run="toggle_button"),
+    KeyAction("to_start", "home", "Start", "Move to the start", "watch chart", _REPLAY, run="app.scrub(-1)"),
+    KeyAction("to_end", "end", "End", "Move to the end", "watch chart", _REPLAY, run="app.scrub(1)"),
+    KeyAction(
+        "switch", "space", "On/off", "Switch the intervention on or off", "switch", _RUN, True, run="toggle_button"
+    ),
     KeyAction(
         "change",
         "enter",
         "Change",
-        "Change what is on; of what is off, go to its switch",
+        "Apply the parameters; if the intervention is off, go to its switch",
         "field",
         _RUN,
         True,
         run="submit",
     ),
-    KeyAction("chart_close", "escape,c", "Close", "Back to the panels", "chart", _VIEW, True, run="close"),
+    KeyAction("chart_close", "escape,c", "Close", "Return to the panels", "chart", _VIEW, True, run="close"),
     KeyAction("chart_log", "l,y", "Log", "Logarithmic or linear scale", "chart", _VIEW, True, run="app.log_scale"),
     KeyAction(
         "chart_next", "right_square_bracket", "Next", "The next quantity", "chart", _VIEW, True, run="quantity(1)"
@@ -125,7 +127,7 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
         "cursor_left",
         "left,h",
         "Left",
-        "Cursor one sample back; in a replay without a cursor, scrub back",
+        "Move the cursor one sample back; without a cursor, move the replay back",
         "chart",
         _VIEW,
         run="cursor(-1)",
@@ -134,7 +136,7 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
         "cursor_right",
         "right,L",
         "Right",
-        "Cursor one sample on; in a replay without a cursor, scrub on",
+        "Move the cursor one sample forward; without a cursor, move the replay forward",
         "chart",
         _VIEW,
         run="cursor(1)",
@@ -143,26 +145,36 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
         "mark_next",
         "w",
         "Next mark",
-        "Cursor to the next detection or intervention",
+        "Move the cursor to the next detection or intervention",
         "chart",
         _VIEW,
         True,
         run="mark(1)",
     ),
-    KeyAction("mark_previous", "b", "Previous mark", "Cursor to the mark before", "chart", _VIEW, run="mark(-1)"),
+    KeyAction(
+        "mark_previous", "b", "Previous mark", "Move the cursor to the previous mark", "chart", _VIEW, run="mark(-1)"
+    ),
     KeyAction("chart_band", "g", "Band", "Show or hide the quartile band", "chart", _VIEW, run="band"),
     KeyAction(
-        "zoom_in", "plus,equals_sign,k,up", "Zoom in", "Fewer steps around the cursor", "chart", _VIEW, run="zoom(0.5)"
+        "zoom_in",
+        "plus,equals_sign,k,up",
+        "Zoom in",
+        "Show fewer steps around the cursor",
+        "chart",
+        _VIEW,
+        run="zoom(0.5)",
     ),
-    KeyAction("zoom_out", "minus,j,down", "Zoom out", "More steps around the cursor", "chart", _VIEW, run="zoom(2)"),
-    KeyAction("zoom_all", "0", "All", "The whole run", "chart", _VIEW, run="zoom(0)"),
-    KeyAction("runs_close", "escape,h", "Back", "Back to the run", "runs", _VIEW, True, run="close"),
+    KeyAction(
+        "zoom_out", "minus,j,down", "Zoom out", "Show more steps around the cursor", "chart", _VIEW, run="zoom(2)"
+    ),
+    KeyAction("zoom_all", "0", "All", "Show the whole run", "chart", _VIEW, run="zoom(0)"),
+    KeyAction("runs_close", "escape,h", "Back", "Return to the run", "runs", _VIEW, True, run="close"),
     KeyAction("runs_open", "enter,l", "Open", "Watch the run under the cursor", "runs", _VIEW, True, run="open"),
     KeyAction(
         "runs_overlay",
         "space,o",
         "Overlay",
-        "Overlay this run on the chart, up to six, or not",
+        "Add this run to the chart, or remove it; at most six",
         "runs",
         _VIEW,
         True,
@@ -172,7 +184,7 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
         "runs_filter",
         "slash,f",
         "Filter",
-        "Filter: words, lr<1e-3, wd=1, state=crashed",
+        "Filter by words, lr<1e-3, wd=1, state=crashed",
         "runs",
         _VIEW,
         True,
@@ -180,7 +192,7 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     ),
     KeyAction("runs_down", "j", "Down", "Next run", "runs", _VIEW, run="move(1)"),
     KeyAction("runs_up", "k", "Up", "Previous run", "runs", _VIEW, run="move(-1)"),
-    KeyAction("runs_refresh", "f5", "Refresh", "Look for runs again", "runs", _VIEW, run="refresh_runs"),
+    KeyAction("runs_refresh", "f5", "Refresh", "Search for runs again", "runs", _VIEW, run="refresh_runs"),
 )
 
 
@@ -200,7 +212,7 @@ def keys_of(action: KeyAction, keymap: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def unknown_names(keymap: Mapping[str, str]) -> list[str]:
-    """Names in a key map that no action has."""
+    """The names in a key map that are no actions."""
     known = {action.name for action in KEY_ACTIONS}
     return sorted(name for name in keymap if name not in known)
 

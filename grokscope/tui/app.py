@@ -1,4 +1,4 @@
-"""The application: what a person asks, done; requests of the trainer go to the control inbox."""
+"""The application: carries out the user's actions. Requests to the trainer go to the control inbox."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -40,7 +40,7 @@ MAX_OVERLAYS = 6
 
 
 class GrokscopeApp(FollowingApp):
-    """Follows a run, and does what the person asks: of the trainer, of a replay, of the screen."""
+    """Follows a run, and carries out actions on the trainer, on a replay and on the screens."""
 
     TITLE = "grokscope"
     CSS_PATH: ClassVar[list[str | PurePath]] = [
@@ -98,14 +98,15 @@ class GrokscopeApp(FollowingApp):
         for problem in self.settings.problems:
             self.notify(problem, severity="warning", markup=False)
         if self._unknown_theme:
-            self.notify(f"no theme {self._unknown_theme!r} here; using {self.theme}", severity="warning", markup=False)
+            message = f"there is no theme {self._unknown_theme!r}; using {self.theme}"
+            self.notify(message, severity="warning", markup=False)
         self._ticker = self.set_interval(REDRAW_SECONDS, self._tick, pause=True)
         self.open_run(self.run_directory)
         if self._pick:
             self.action_runs()
 
     def _tick(self) -> None:
-        """Move a playing replay on."""
+        """Advance a playing replay."""
         if self.player is not None and self.player.playing:
             self.player = self.player.advanced(REDRAW_SECONDS, self.snapshot.view)
 
@@ -121,21 +122,22 @@ class GrokscopeApp(FollowingApp):
         self.refresh_css(animate=False)
 
     def seen_first(self) -> None:
-        """The first time that anything is known of the run."""
+        """Start the replay that the command line asked for, at the first events of the run."""
         if self._at is not None and len(self.snapshot.view.clock) >= 2:
             self.player = Player.stopped_at(self._at, self.snapshot.view)
         elif self._replay_at_once:
             self.action_replay()
         self._at, self._replay_at_once = None, False
 
-    # What the person asks of the run.
+    # Requests to the trainer.
 
     def command(self, command: Command) -> None:
-        """Put a command into the inbox, if anybody reads it."""
+        """Put a command into the inbox, if a trainer reads the inbox."""
         if self.player is not None:
-            self.notify("this is a replay; `p` returns to the present", severity="warning", markup=False)
+            self.notify("this is a replay; press `p` to return to the present", severity="warning", markup=False)
         elif not self.snapshot.state.listens:
-            self.notify(f"nobody listens: the run is {self.snapshot.state.word}", severity="warning", markup=False)
+            message = f"the run is {self.snapshot.state.word}, so there is no trainer to control"
+            self.notify(message, severity="warning", markup=False)
         else:
             try:
                 request = post_command(self.run_directory.control, command, self.snapshot.view)
@@ -167,7 +169,7 @@ class GrokscopeApp(FollowingApp):
 
     def _take_steps(self, steps: int) -> None:
         if self.snapshot.view.phase != "paused" and self.player is None and self.snapshot.state.listens:
-            self.notify("steps are taken while paused: pause first", severity="warning", markup=False)
+            self.notify("pause the run before you take single steps", severity="warning", markup=False)
             return
         self.command(Command(action="step", count=steps))
 
@@ -176,7 +178,7 @@ class GrokscopeApp(FollowingApp):
 
     def action_stop(self) -> None:
         if self.player is not None or not self.snapshot.state.listens:
-            self.command(Command(action="stop"))  # says why not
+            self.command(Command(action="stop"))  # shows why the run cannot be stopped
             return
 
         def answered(yes: bool | None) -> None:
@@ -185,7 +187,7 @@ class GrokscopeApp(FollowingApp):
 
         name = clean(self.run_directory.name, 50)
         self.push_screen(
-            Confirm(f"Stop {name}?", "It writes a checkpoint and ends; `grokscope run --resume` goes on from there."),
+            Confirm(f"Stop {name}?", "The run ends with a checkpoint; `grokscope run --resume` continues the run."),
             answered,
         )
 
@@ -201,7 +203,7 @@ class GrokscopeApp(FollowingApp):
         if self.player is not None:
             self.player = None
         elif len(self.snapshot.view.clock) < 2:
-            self.notify("nothing to replay yet", severity="warning")
+            self.notify("the run has nothing to replay yet", severity="warning")
         else:
             self.player = Player(speed=fitting_speed(self.snapshot.view))
 
@@ -214,7 +216,7 @@ class GrokscopeApp(FollowingApp):
             self.player = self.player.faster()
 
     def action_scrub(self, fraction: float) -> None:
-        """Move a replay; begin one, stopped at the present, where none is on."""
+        """Move the replay by a fraction of the run. Without a replay, one begins, stopped at the present."""
         player = self.player or Player(self.snapshot.view.elapsed, fitting_speed(self.snapshot.view), False)
         if len(self.snapshot.view.clock) >= 2:
             self.player = player.moved(fraction, self.snapshot.view)
@@ -247,7 +249,7 @@ class GrokscopeApp(FollowingApp):
         if path in self.overlays:
             self.without(overlaid.run)
         elif len(self.overlays) >= MAX_OVERLAYS:
-            self.notify(f"at most {MAX_OVERLAYS} runs on one chart", severity="warning")
+            self.notify(f"a chart shows at most {MAX_OVERLAYS} overlaid runs", severity="warning")
         else:
             self.overlay(overlaid.run)
         overlaid.screen.overlays = tuple(self.overlays)
@@ -285,7 +287,7 @@ class GrokscopeApp(FollowingApp):
             self.notify(f"wrote {file.name}", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every action that means something here."""
+        """The actions of the present screen, for the palette."""
         where = {WatchScreen: "watch", ChartScreen: "chart", RunsScreen: "runs"}.get(type(screen), "")
         for action in (*actions_of(where), *actions_of("everywhere")):
             keys = printed(tuple(action.keys.split(",")))
@@ -306,11 +308,11 @@ def open_app(
     at: int | None = None,
     pick: bool = False,
 ) -> None:
-    """Watch a run in this terminal until the person leaves; the run goes on.
+    """Show a run in this terminal until the user closes the TUI. The run continues afterwards.
 
-    The directory need not hold anything yet. `trainer` is the process started for this run, if the caller started one,
-    and `trainer_errors` the file its stderr goes to: should it die before its first event, the last line is shown.
-    `replaying` begins with a replay from the start, `at` with one that stands at that step.
+    `run_directory` may still be empty. `trainer`: the process that the caller started for this run, if any.
+    `trainer_errors`: the file with the stderr of this process; its last line is shown if the process ends before its
+    first event. `replaying`: start a replay at the start of the run. `at`: start a replay, stopped at this step.
     """
     settings = read_settings()
     if ascii_mode:

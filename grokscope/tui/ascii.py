@@ -1,4 +1,4 @@
-"""ASCII mode: every cell replaced by an ASCII one after everything is drawn, so that no widget has to know of it."""
+"""ASCII mode: a filter replaces every drawn cell by an ASCII cell, so that no widget needs an ASCII mode of its own."""
 
 import unicodedata
 from functools import lru_cache
@@ -55,7 +55,7 @@ def _braille(dots: int) -> str:
 
 @lru_cache(8192)
 def ascii_text(text: str) -> str:
-    """The same number of cells in ASCII."""
+    """The text in ASCII, in the same number of cells."""
     return text if text.isascii() else "".join(map(_cell, text.translate(_CELLS)))
 
 
@@ -71,7 +71,7 @@ def _cell(character: str) -> str:
 
 
 class Ascii(LineFilter):
-    """Draws the whole application in ASCII."""
+    """A filter that draws the whole application in ASCII."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [Segment(ascii_text(text), style, control) for text, style, control in segments]

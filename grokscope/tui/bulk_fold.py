@@ -1,8 +1,8 @@
-"""Folding many lines at once, for opening long logs: the same view as `fold` line by line, much sooner.
+"""Folds many lines at once, for opening long logs. The view equals that of `fold` line by line, but comes much sooner.
 
-Of the regular kinds a viewer needs their curves, the newest event and the last lines of the log; only those are parsed
-as JSON, the numbers are read by `columns.Reader`. All other events are folded one by one, each at the step and the time
-that the lines before it had reached.
+`columns.ColumnReader` reads the curves of the regular kinds from the text of the lines. JSON is parsed only for the
+newest event of each regular kind and for all other events. These other events are folded one by one, each at the step
+and the time that the lines before it have reached.
 """
 
 import os
@@ -34,29 +34,32 @@ from grokscope.tui.view import KEPT_REGULAR, LogLine, View
 from grokscope.words.clean import clean
 
 WORTHWHILE = 256
-"""Fewer lines than this are folded one by one."""
+"""Fewer lines than this are folded one by one"""
 
 _KEY = b'"event":"'
 _KINDS = {kind.encode()[:6]: kind for kind in REGULAR}
 _NO_STEP = -1
 
 WINDOWS, WINDOW_BYTES = 48, 1 << 16
-"""How many places of a long log a preview reads, and how much at each."""
+"""Places of a long log that a preview reads, and bytes per place"""
 
 
 class Discontinued(Exception):
-    """The log is not the continuation of what was read before: read it again from its start."""
+    """The log does not continue the lines that were read before, and must be read again from its start."""
 
 
 class Folder:
-    """Folds blocks of lines; remembers nothing but the shapes of lines, which are only a matter of speed."""
+    """Folds blocks of lines. It remembers only the shapes of lines, which affect speed but not the result."""
 
     def __init__(self) -> None:
         self._readers = {kind: ColumnReader() for kind in REGULAR}
 
     def fold(self, view: View, lines: list[bytes], forgiving: bool = True) -> View:
-        """The view after `lines`, equal to folding them one by one. Raises `Discontinued` where `seq` does not go on
-        from the view, unless `forgiving`: then a gap is a notice."""
+        """The view after `lines`, equal to folding them one by one.
+
+        If the `seq` of an event does not follow that of the view, a `forgiving` fold adds a notice; otherwise raises
+        `Discontinued`.
+        """
         if len(lines) < WORTHWHILE:
             return _one_by_one(view, lines, forgiving)
         block = _Block(lines, self._readers)
@@ -79,7 +82,7 @@ def _one_by_one(view: View, lines: list[bytes], forgiving: bool) -> View:
 
 
 class _Block:
-    """Many lines, read. Arrays [lines]; what they hold of odd lines means nothing."""
+    """Many lines, read. Arrays [lines]; their values at damaged lines are undefined."""
 
     def __init__(self, lines: Sequence[bytes], readers: Mapping[str, ColumnReader]) -> None:
         self.lines = lines
@@ -88,11 +91,11 @@ class _Block:
         self.step = np.full(len(lines), _NO_STEP)
         self.seconds = np.zeros(len(lines))
         self.events: dict[int, Mapping[str, Any]] = {}
-        """By place, all that are of no known shape"""
+        """Events of unknown shape, by the place of their line"""
         self.places: dict[str, list[NDArray[np.int64]]] = {kind: [] for kind in REGULAR}
-        """Where the events of a regular kind stand"""
+        """Places of the events of each regular kind"""
         self.curves: dict[str, list[tuple[NDArray[np.int64], Rows]]] = {}
-        """Samples by curve, and the places they come from"""
+        """Samples by curve, with the places of their lines"""
         alone: list[int] = []
         for kind, places in _by_kind(lines).items():
             alone += self._read(readers[kind], places) if kind in readers else places
@@ -148,7 +151,7 @@ class _Block:
         return self._regular(view)
 
     def _run(self) -> str:
-        """The name of the run, by the first line that says one."""
+        """The name of the run, from the first line that has a name."""
         events = (decode(self.lines[place]) or {} for place in np.flatnonzero(self.good).tolist())
         return next((name for event in events if (name := clean(event.get("run", "")))), "")
 
@@ -168,14 +171,14 @@ class _Block:
 
 
 def _by_kind(lines: Sequence[bytes]) -> dict[str, list[int]]:
-    """Places of the lines by regular kind, by the look of them; all others under an empty name."""
+    """Places of the lines by regular kind, judged by their first bytes; all other lines stand under an empty name."""
     begins = [line.find(_KEY, 20, 400) + len(_KEY) for line in lines]
     kinds = [_KINDS.get(line[at : at + 6], "") for line, at in zip(lines, begins, strict=True)]
     return {kind: [place for place, each in enumerate(kinds) if each == kind] for kind in set(kinds)}
 
 
 def _counted(view: View, seq: NDArray[np.int64], forgiving: bool) -> View:
-    """The view with the events counted; what is missing between them is a notice, or `Discontinued`."""
+    """The view with the events counted. Missing events give a notice if `forgiving`, else raise `Discontinued`."""
     reached = np.maximum.accumulate(np.append(view.events, seq + 1))
     missing = seq - reached[:-1]
     if missing.any() and not forgiving:
@@ -187,9 +190,9 @@ def _counted(view: View, seq: NDArray[np.int64], forgiving: bool) -> View:
 def _clocked(
     view: View, seconds: NDArray[np.float64], sessions: Sequence[int]
 ) -> tuple[float | None, NDArray[np.float64]]:
-    """The origin of the clock after events at `seconds` [n], and the run's own time at each [n].
+    """The origin of the clock after events at `seconds` [n], and the seconds of training at each event [n].
 
-    A new session begins at each of `sessions`; the clock stands still between them.
+    A session begins at each place in `sessions`. The clock does not run between sessions.
     """
     origin, reached, elapsed = view.clock_origin, view.elapsed, np.empty(len(seconds))
     for first, end in pairwise(sorted({0, *sessions, len(seconds)})):
@@ -201,9 +204,9 @@ def _clocked(
 
 
 def preview(file: Path) -> View:
-    """A long log at a glance: its head, its tail and samples between, so that something true can be shown at once.
+    """A quick view of a long log, from its head, its tail and some places between.
 
-    The newest events are exact; curves are a sample, and events between the samples are missing. Raises `Unreadable`.
+    The newest events are exact. Curves are samples, and events between the places are missing. Raises `Unreadable`.
     """
     lines: list[bytes] = []
     with open_regular(file) as log:

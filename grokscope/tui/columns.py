@@ -1,9 +1,9 @@
-"""Which numbers of an event become curves, and a fast way to read them out of many lines at once.
+"""Which numbers of an event become curves, and a fast way to read these numbers from many lines at once.
 
-The trainer writes events of one kind in one shape: the same keys in the same order, other numbers. So one line, parsed
-and checked, gives a regular expression that reads the wanted numbers out of all others like it, several times faster
-than a JSON parser. What it lets through would have passed the check too: whole numbers stay whole, numbers stay finite,
-text stays as it was. A line that does not fit is parsed; nothing but speed depends on the shape.
+The trainer writes all events of one kind in one shape: the same keys in the same order. So one parsed and checked line
+gives a regular expression, which reads the numbers from all lines of this shape several times faster than a JSON
+parser. The expression accepts only lines that would pass the check: integers, finite numbers, and unchanged text in
+their places. Every other line is parsed, so that the shape affects only speed.
 """
 
 import re
@@ -22,10 +22,10 @@ from grokscope.runs.upgrade import CHANGED
 from grokscope.tui.series import Rows
 
 REGULAR = ("trained", "evaluated", "measured", "observed")
-"""Kinds that come at a regular interval and are mostly numbers."""
+"""Kinds of events that come at a regular interval and hold mostly numbers"""
 
 MAX_CURVES = 96
-"""Curves kept a run: a log that names a new signal in every line must not eat the machine."""
+"""Curves kept per run, so that a log with a new signal in every line cannot fill the memory"""
 
 Path = tuple[str, ...]
 
@@ -44,7 +44,7 @@ _TRAINED: dict[str, tuple[Path, ...]] = {
 
 
 def curves(event: Mapping[str, Any]) -> dict[str, tuple[Path, ...]]:
-    """The curves this event adds a sample to: name to the paths of its value and companions."""
+    """The curves that this event extends: from a name to the paths of the value and its companions."""
     kind = event.get("event")
     if kind == "trained":
         return _TRAINED
@@ -63,7 +63,7 @@ def curves(event: Mapping[str, Any]) -> dict[str, tuple[Path, ...]]:
 
 
 def value(event: Any, path: Path) -> float:
-    """The number at `path`; NaN where there is none."""
+    """The number at `path`; NaN without a number."""
     for key in path:
         if not isinstance(event, Mapping):
             return float("nan")
@@ -72,7 +72,7 @@ def value(event: Any, path: Path) -> float:
 
 
 def samples(event: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, ...]]]:
-    """The samples (step, value, companions …) that one event adds, by curve."""
+    """The samples (step, value, companions …) of one event, by curve."""
     step = value(event, ("step",))
     for name, paths in curves(event).items():
         yield name, (step, *(value(event, path) for path in paths))
@@ -83,7 +83,7 @@ _WHOLE = rb"(?:0|[1-9][0-9]{0,17})"
 _NUMBER = rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?"
 _TIME = rb'"([1-9][0-9]{3}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3})Z"'
 _MILLISECONDS = np.array([36_000_000, 3_600_000, 600_000, 60_000, 10_000, 1000, 100, 10, 1])
-"""Of each digit of HH:MM:SS.mmm"""
+"""Milliseconds of each digit of HH:MM:SS.mmm"""
 _EPOCH = date(1970, 1, 1).toordinal()
 _TRUTH = {b"true": 1.0, b"false": 0.0}
 _SEQ, _STEP = ("seq",), ("step",)
@@ -92,23 +92,23 @@ _ENVELOPE: tuple[Path, ...] = (_SEQ, _STEP)
 
 @dataclass(frozen=True)
 class EventBatch:
-    """Events of one shape out of many lines. All arrays [n], in the order of the lines."""
+    """Events of one shape from many lines. All arrays [n], in the order of the lines."""
 
     kind: str
     places: NDArray[np.int64]
-    """Where they stand among the lines"""
+    """Places of the events among the lines"""
     seq: NDArray[np.int64]
     step: NDArray[np.int64]
     seconds: NDArray[np.float64]
-    """Their time stamps, since 1970"""
+    """Time stamps, in seconds since 1970"""
     curves: Mapping[str, Rows]
     """Samples [n, width] by curve"""
 
 
 class LineShape:
-    """The regular expression of all lines that differ from `line` in numbers and time stamps only.
+    """The regular expression of all lines that differ from `line` only in numbers and time stamps.
 
-    Raises `ValueError` where a line has no such shape: it is odd, of another version, or lies about its kind.
+    Raises `ValueError` for a line without a shape: a damaged line, one of a newer version, or one of an irregular kind.
     """
 
     def __init__(self, line: bytes) -> None:
@@ -145,7 +145,7 @@ class LineShape:
             raise ValueError("no shape")
 
     def read(self, lines: Sequence[bytes], places: Sequence[int]) -> tuple[EventBatch | None, list[int]]:
-        """The lines at `places` that fit, None where none does, and the places of those that do not."""
+        """The events at `places` that have this shape (None if none has), and the places of the other lines."""
         fit, rest = list(places), []
         rows = self._find(b"\n".join([lines[place] for place in places]))
         if len(rows) != len(places):
@@ -158,7 +158,7 @@ class LineShape:
         texts = list(zip(*rows, strict=True))
         try:
             seconds = _seconds(texts[self._group[("time",)]])
-        except ValueError:  # a day that there is not: one at a time they say which
+        except ValueError:  # an impossible date: the lines are then read one by one
             return None, list(places)
         columns = {path: _floats(texts[index]) for path, index in self._group.items() if path != ("time",)}
         missing = np.full(len(fit), np.nan)
@@ -171,7 +171,7 @@ class LineShape:
 
 
 def _like(path: Path, leaf: Any, text: bytes) -> bytes:
-    """The pattern of what may stand in the place of a value without the event being another, or odd."""
+    """The pattern of all values that may replace this value in an event of the same shape."""
     if isinstance(leaf, bool):
         return b"true|false"
     if path == ("v",) or not isinstance(leaf, int | float):
@@ -180,7 +180,7 @@ def _like(path: Path, leaf: Any, text: bytes) -> bytes:
 
 
 def _scalars(event: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every scalar in the order in which JSON writes it."""
+    """Every scalar of an event, in the order of the JSON text."""
     if isinstance(event, Mapping):
         for key, item in event.items():
             yield from _scalars(item, (*path, key))
@@ -192,7 +192,7 @@ def _scalars(event: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def _floats(texts: tuple[bytes, ...]) -> NDArray[np.float64]:
-    """Texts that are all numbers, all truth, or all null."""
+    """Texts [n] as floats [n]. The texts are all numbers, all truth values, or all null."""
     if texts[0] == b"null":
         return np.full(len(texts), np.nan)
     if texts[0] in _TRUTH:
@@ -201,9 +201,9 @@ def _floats(texts: tuple[bytes, ...]) -> NDArray[np.float64]:
 
 
 def _seconds(stamps: tuple[bytes, ...]) -> NDArray[np.float64]:
-    """Times as `_TIME` has them, as seconds since 1970. Raises `ValueError` for a day that there is not.
+    """Time stamps [n] of the form `_TIME`, as seconds since 1970 [n]. Raises `ValueError` for an impossible date.
 
-    NumPy's own reader of dates is not used: it crashed on such a day.
+    NumPy's parser of dates is not used, because it crashed on impossible dates.
     """
     days = {day: date.fromisoformat(day.decode()).toordinal() for day in {stamp[:10] for stamp in stamps}}
     digits = np.frombuffer(b"".join(stamps), dtype=np.uint8).reshape(len(stamps), -1)[:, 11:].astype(np.int64) - ord(
@@ -220,7 +220,7 @@ def _numbers(texts: tuple[bytes, ...], kind: type[np.int64] | type[np.float64]) 
 
 
 class ColumnReader:
-    """Events out of many lines of one kind, with the shapes met so far."""
+    """Reads events from many lines of one kind, with the shapes that occurred so far."""
 
     MAX_SHAPES = 8
 
@@ -228,7 +228,7 @@ class ColumnReader:
         self._shapes: list[LineShape] = []
 
     def read(self, lines: Sequence[bytes], places: Sequence[int]) -> tuple[list[EventBatch], list[int]]:
-        """The events on the lines at `places`, and the places that hold none of a known shape."""
+        """The events on the lines at `places`, and the places of lines without a known shape."""
         batches: list[EventBatch] = []
         rest = list(places)
         for shape in self._shapes:

@@ -1,6 +1,7 @@
-"""What the watcher asked of the trainer, and what became of it.
+"""Requests to the trainer, and their answers.
 
-The trainer is the only one who knows: a request stands as `requested` until an event answers it.
+A request stays `requested` until an event answers it, because only the trainer knows whether the request was carried
+out.
 """
 
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ _ANSWERS = {
 
 @dataclass(frozen=True)
 class Request:
-    """A command that was sent, and how many events the run had then."""
+    """A sent command, and the number of events that the run had at that time."""
 
     command: Command
     after: int
@@ -35,7 +36,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Requests:
-    """Everything asked and not answered yet."""
+    """All requests without an answer."""
 
     open: tuple[Request, ...] = ()
 
@@ -43,14 +44,14 @@ class Requests:
         return Requests((*self.open, request))
 
     def unanswered(self, view: View) -> "Requests":
-        """Those that the run has said nothing about."""
+        """The requests that no event in `view` answers."""
         left = tuple(request for request in self.open if not answered(request, view))
         return self if len(left) == len(self.open) else Requests(left)
 
 
 @dataclass(frozen=True)
 class ToggleState:
-    """An intervention as the trainer acknowledged it."""
+    """The state of an intervention, as the trainer acknowledged it."""
 
     kind: str
     word: str = "off"
@@ -58,11 +59,11 @@ class ToggleState:
     reason: str = ""
     times: int = 0
     on: bool = False
-    """Whatever was asked or refused since."""
+    """Whether the trainer has the intervention on; open requests and refusals do not change it"""
 
 
 def post_command(inbox: Path, command: Command, view: View) -> Request:
-    """Put a command into the inbox. Raises `OSError`."""
+    """Put a command into the inbox. Raises `TooLong`, `OSError`."""
     send(inbox, command)
     return Request(command, view.events)
 
@@ -71,21 +72,21 @@ def answered(request: Request, view: View) -> bool:
     if request.command.action == "intervene" and any(_answers(answer, request) for answer in view.treated):
         return True
     wanted = _ANSWERS.get(request.command.action)
-    if wanted is None:  # nothing answers a step
+    if wanted is None:  # a step has no answer
         return True
     lines = [*view.notable[-50:], *(line for lines in view.regular.values() for line in lines[-50:])]
-    said = any(line.seq >= request.after and line.event in wanted for line in lines)
-    return said or _refusal(request, view) is not None
+    confirmed = any(line.seq >= request.after and line.event in wanted for line in lines)
+    return confirmed or _refusal(request, view) is not None
 
 
 def _answers(answer: Treated, request: Request) -> bool:
-    """Whether the trainer speaks of this switch, not of what the intervention did or a schedule says."""
+    """Whether an event answers this request, and not a schedule or an application of the intervention."""
     about = answer.kind == request.command.kind and answer.source == "control" and answer.state != "applied"
     return about and answer.seq >= request.after
 
 
 def _refusal(request: Request, view: View) -> str | None:
-    """The warning that speaks of this request, if there is one."""
+    """The warning that refuses this request, if there is one."""
     about = request.command.kind or request.command.action
     for line in reversed(view.notable[-50:]):
         if line.seq >= request.after and line.event == "warned" and about in line.text:
@@ -94,9 +95,9 @@ def _refusal(request: Request, view: View) -> str | None:
 
 
 def standing(kind: str, view: View, requests: Requests) -> ToggleState:
-    """How one kind of intervention stands: what the trainer last did, and whether something is asked of it now.
+    """The state of one kind of intervention: what the trainer did last, and whether a request is open.
 
-    A refusal changes nothing of that: it is a line of the history.
+    A refusal does not change the state; it is only a line of the history.
     """
     obeyed = [answer for answer in view.treated if answer.kind == kind and answer.state != "refused"]
     known = ToggleState(kind)

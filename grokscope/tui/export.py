@@ -1,4 +1,4 @@
-"""A run's curves as CSV, and the screen as SVG."""
+"""Writes the curves of a run as CSV, and finds free file names."""
 
 import csv
 from datetime import datetime
@@ -10,7 +10,7 @@ _COMPANIONS = {"defect": ("defect", "defect.p25", "defect.p75", "defect.floor", 
 
 
 def write_csv(view: View, file: Path) -> int:
-    """Every curve of the view, one column each, one line a step; returns the number of lines. Raises `OSError`."""
+    """Write all curves: one column per curve, one line per step. Returns the number of lines. Raises `OSError`."""
     table: dict[float, dict[str, float]] = {}
     names: list[str] = []
     for name, series in sorted(view.series.items()):
@@ -28,7 +28,7 @@ def write_csv(view: View, file: Path) -> int:
 
 
 def free_name(folder: Path, stem: str, ending: str) -> Path:
-    """A file in `folder` that is not there yet."""
+    """A file name in `folder` that does not exist yet."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     file = folder / f"{stem}-{stamp}{ending}"
     number = 2

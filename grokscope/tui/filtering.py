@@ -1,8 +1,8 @@
-"""Picking runs by words and by configuration: `lr<1e-3 wd=1 modular state=crashed`.
+"""Filters of runs by words and by configuration: `lr<1e-3 wd=1 modular state=crashed`.
 
-Every term must hold. `name<value`, `<=`, `>`, `>=`, `=`, `!=` and `name~text` (contains) speak of a setting (any dotted
-path or its last part), of `task`, `backend`, `state`, `step` and the like; any other term must occur in the run's name,
-task or backend.
+Every term must hold. A condition is `name<value`, `<=`, `>`, `>=`, `=`, `!=` or `name~text` (contains). Its name is a
+setting (a dotted path or the last part of a path), or `task`, `backend`, `state`, `step` and the like. Any other term
+is a word, which must occur in the run's name, task, backend or state.
 """
 
 import operator
@@ -49,7 +49,7 @@ class Filter:
 
     @classmethod
     def parse(cls, text: str) -> "Filter":
-        """Total: what is not a condition is a word; a condition without a value yet is left out while it is typed."""
+        """The filter of a text; every text is valid. A condition without a value (still being typed) is ignored."""
         conditions, words = [], []
         for term in text.split():
             match = _TERM.fullmatch(term)
@@ -60,7 +60,7 @@ class Filter:
         return cls(tuple(conditions), tuple(words))
 
     def holds(self, name: str, facts: Mapping[str, Any]) -> bool:
-        """Whether a run of this name and with these facts (its configuration among them) is meant."""
+        """Whether the filter accepts a run with this name and these facts. The facts include the configuration."""
         described = " ".join([name, *(str(facts.get(key, "")) for key in ("task", "backend", "state"))]).lower()
         return all(word in described for word in self.words) and all(
             condition.holds(facts) for condition in self.conditions

@@ -1,7 +1,6 @@
-"""The fold: a view and an event give the next view. Pure, total, and the only place that knows what events mean.
+"""The fold: a view and an event give the next view. Only this module knows the meaning of events.
 
-Replaying a log through `fold` is the model of the whole TUI. What cannot be understood is counted in
-`View.problems`, never raised.
+`fold` is a pure function, and raises nothing: events that it does not understand are counted in `View.problems`.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,11 +26,11 @@ from grokscope.tui.view import (
 from grokscope.words.clean import clean
 from grokscope.words.events import EventRecord, rule_in_words
 
-NEWER = "written by a newer grokscope: what this one does not know is left out"
-UNKNOWN = "events of an unknown kind, shown in the log only"
+NEWER = "a newer grokscope wrote this log; unknown events and fields are not shown"
+UNKNOWN = "events of an unknown kind, shown only in the event log"
 UNREADABLE = "lines that could not be read"
 MISSING_EVENTS = "events missing from the log"
-CROWDED = f"more than {MAX_CURVES} curves; the rest is left out"
+CROWDED = f"the run has more than {MAX_CURVES} curves; the others are not shown"
 
 
 def fold(view: View, event: EventRecord) -> View:
@@ -44,14 +43,14 @@ def fold(view: View, event: EventRecord) -> View:
 
 
 def meant(view: View, event: EventRecord) -> View:
-    """The view with what `event` means beyond its envelope and its numbers; clock and step are those of the event."""
+    """The view after an event whose envelope and numbers are folded already."""
     kind = event["event"]
     shelf = "applied" if kind == "intervened" and event.get("state") == "applied" else kind
     return logged(_MEANING.get(kind, _nothing_more)(view, event), event, shelf)
 
 
 def unreadable(view: View, lines: int = 1) -> View:
-    """The view after lines that are no events."""
+    """The view after `lines` lines that are no events."""
     return noticed(view, UNREADABLE, lines)
 
 
@@ -60,19 +59,19 @@ def noticed(view: View, problem: str, times: int = 1) -> View:
 
 
 def is_dated_back(event: EventRecord) -> bool:
-    """Whether its step is when something happened, and not how far the run was: a detection's is."""
+    """Whether the event's step is an earlier step than that of the run, as for a detection."""
     return "confirmed_at" in event
 
 
 def newer(view: View, event: EventRecord) -> View:
-    """The view, with a notice where `event` is of a schema of the future."""
+    """The view, with a notice if `event` has a newer schema version."""
     version = event.get("v")
     ahead = isinstance(version, int) and version > SCHEMA_VERSION
     return noticed(view, NEWER) if ahead and NEWER not in view.problems else view
 
 
 def sampled(view: View, event: EventRecord) -> View:
-    """The curves longer by what `event` holds."""
+    """The view with the samples of `event` added to its curves."""
     series = dict(view.series)
     for name, row in samples(event):
         known = series.get(name)
@@ -85,7 +84,7 @@ def sampled(view: View, event: EventRecord) -> View:
 
 
 def extended(view: View, name: str, rows: Rows) -> View:
-    """One curve longer by many samples."""
+    """The view with many samples added to one curve. rows: [n, width]."""
     known = view.series.get(name)
     if known is None:
         if len(view.series) >= MAX_CURVES:
@@ -95,7 +94,7 @@ def extended(view: View, name: str, rows: Rows) -> View:
 
 
 def logged(view: View, event: EventRecord | bytes, kind: str) -> View:
-    """The log longer by an event or its line; of every kind only so many are kept."""
+    """The view with an event, or its line, added to the log. The number of kept lines is bounded."""
     if kind in REGULAR or kind == "applied":
         kept = (*view.regular.get(kind, ())[-KEPT_REGULAR + 1 :], LogLine(event))
         return replace(view, regular={**view.regular, kind: kept})
@@ -103,7 +102,7 @@ def logged(view: View, event: EventRecord | bytes, kind: str) -> View:
 
 
 def seconds_of(event: EventRecord) -> float | None:
-    """The time stamp as seconds since 1970."""
+    """The time stamp in seconds since 1970; None for an invalid time stamp."""
     try:
         return datetime.fromisoformat(str(event.get("time"))).timestamp()
     except ValueError:
@@ -124,7 +123,7 @@ def _envelope(view: View, event: EventRecord) -> View:
 
 
 def _clocked(view: View, event: EventRecord) -> View:
-    """The clock advanced. It stands still between a run's sessions: `started` sets its origin anew."""
+    """The view with its clock advanced. `started` sets a new origin, so the clock does not run between sessions."""
     now = seconds_of(event)
     if now is None:
         return view

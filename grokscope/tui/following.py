@@ -1,4 +1,4 @@
-"""Following runs: their readers, the newest snapshot of each, and the frame that all screens show."""
+"""Follows runs: holds their readers, the newest snapshot of each run, and the frame that all screens show."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from grokscope.words.numbers import count
 
 
 class Refreshed(Message):
-    """A reader has a newer snapshot. Only the newest matters, so a waiting one is replaced."""
+    """A reader has a newer snapshot. It replaces an older message that still waits."""
 
     def __init__(self, reader: Reader, snapshot: ReadSoFar) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class Refreshed(Message):
 
 
 class FollowingApp(App[None]):
-    """Follows one run, and others that are drawn over it; gives its screens one frozen frame after the other."""
+    """Follows one run and its overlaid runs, and gives each new frame to the screens."""
 
     player: reactive[Player | None] = reactive[Player | None](None)
     requests: reactive[Requests] = reactive(Requests)
@@ -53,7 +53,7 @@ class FollowingApp(App[None]):
             reader.close()
 
     def open_run(self, run: RunDirectory) -> None:
-        """Watch `run` instead of the one before."""
+        """Follow `run` instead of the present run."""
         before = self.run_directory
         if run.path != before.path:
             self._trainer = self._trainer_errors = None
@@ -68,19 +68,19 @@ class FollowingApp(App[None]):
         self.show()
 
     def overlay(self, run: RunDirectory) -> None:
-        """Draw another run over this one."""
+        """Overlay another run."""
         self.overlays[run.path] = ReadSoFar()
         if run.path not in self._readers:
             self._read(run)
 
     def without(self, run: RunDirectory) -> None:
-        """Draw it no longer."""
+        """Remove an overlaid run."""
         del self.overlays[run.path]
         if run.path != self.run_directory.path:
             self._close(run)
 
     def seen_first(self) -> None:
-        """Called when the first events of the run have come."""
+        """Called after the first events of the run were read."""
 
     def _close(self, run: RunDirectory) -> None:
         reader = self._readers.pop(run.path, None)
@@ -117,7 +117,7 @@ class FollowingApp(App[None]):
         self.show()
 
     def _announce(self, before: ReadSoFar, now: ReadSoFar) -> None:
-        """Say that something was detected, when it is news and not history."""
+        """Show a notification for each new detection of a live run."""
         if (
             self.player is not None
             or not before.view.events
@@ -130,7 +130,7 @@ class FollowingApp(App[None]):
                 self.notify(f"{found.name} at step {count(found.step)}", title=clean(now.view.run), markup=False)
 
     def frame(self) -> Frame:
-        """What is to be seen now."""
+        """The present frame."""
         whole, state = self.snapshot.view, self.snapshot.state
         view = whole
         if self.player is not None:
@@ -163,17 +163,17 @@ class FollowingApp(App[None]):
                 screen.frame = now
 
     def _waiting(self) -> str:
-        """Why nothing is there yet."""
+        """Why there are no events yet; empty if there are events."""
         if self.snapshot.view.events:
             return ""
         code = self._trainer.poll() if self._trainer is not None else None
         if code is None:
-            return "waiting for the run to begin" if self._trainer else "waiting for the first event"
-        return f"the trainer ended with code {code} before it wrote anything: {self._last_error()}"
+            return "waiting for the run to start" if self._trainer else "waiting for the first event"
+        return f"the trainer ended with code {code} before its first event: {self._last_error()}"
 
     def _last_error(self) -> str:
-        words = last_line(self._trainer_errors) if self._trainer_errors else ""
-        return clean(words) or "it left no message"
+        message = last_line(self._trainer_errors) if self._trainer_errors else ""
+        return clean(message) or "it printed no message"
 
     def watch_log_scale(self) -> None:
         self.show()

@@ -1,4 +1,4 @@
-"""What a screen shows at one moment, frozen, so that it can be drawn while the reader goes on."""
+"""The content of a screen at one moment. A frame is frozen, so that it can be drawn while the reader continues."""
 
 from dataclasses import dataclass, field
 
@@ -23,29 +23,30 @@ class Overlay:
 class Frame:
     name: str = ""
     view: View = field(default_factory=View)
-    """What is known at this moment; in a replay, what was known then."""
+    """The run as known now; in a replay, the run as known at the step of the replay"""
     whole: View = field(default_factory=View)
-    """Everything that was read."""
+    """The whole log read so far"""
     state: RunLook = RunLook.WAITING
     loading: float | None = None
     player: Player | None = None
     requests: Requests = field(default_factory=Requests)
     overlays: tuple[Overlay, ...] = ()
     waiting: str = ""
-    """Why there is nothing to see yet."""
+    """Why there are no events yet; empty if there are events"""
     log_scale: bool = True
 
     @property
     def total(self) -> int | None:
-        """Steps the run is to take."""
+        """The step budget; None if the configuration has none."""
         steps = setting(self.whole.config, "train.steps", setting(self.whole.config, "steps"))
         return steps if isinstance(steps, int) and steps > 0 else None
 
     @property
     def horizon(self) -> float:
-        """The step at the right edge of the charts: in a replay the end of the recording, else the newest sample.
+        """The step at the right edge of the charts: in a replay the last recorded step, else that of the newest sample.
 
-        Not the step of the run: that moves with every batch, and nothing new would be drawn."""
+        The step of the run is not used: it changes with every batch, and every change would draw the charts again.
+        """
         if self.player:
             return float(max(self.whole.step, 1))
         newest = [curve.steps[-1] for name in _SLOW if len(curve := self.view.curve(name))]
@@ -53,5 +54,5 @@ class Frame:
 
     @property
     def present(self) -> float:
-        """The step that the newest values stand for: of a replay its own, else the newest sample's."""
+        """The step of the newest values: in a replay the step of the replay, else the step of the newest sample."""
         return float(self.view.step) if self.player else self.horizon

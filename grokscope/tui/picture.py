@@ -1,4 +1,4 @@
-"""A run as a picture: the TUI itself, drawn without a terminal."""
+"""A picture of a run: the TUI, drawn without a terminal."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,7 @@ from grokscope.tui.settings import Settings
 def picture(
     run: RunDirectory, width: int, height: int, *, theme: str = "", screen: str = "watch", at: int | None = None
 ) -> str:
-    """SVG of the dashboard (or of the full chart, `screen="chart"`), as it stood at step `at`."""
+    """SVG of the dashboard, or of the full chart (`screen="chart"`), at step `at`; by default at the last step."""
     return asyncio.run(_picture(run, width, height, theme, screen, at))
 
 
@@ -28,8 +28,8 @@ async def _picture(run: RunDirectory, width: int, height: int, theme: str, scree
 
 
 def write_picture(run: RunDirectory, file: Path, size: str, theme: str = "", at: int | None = None) -> None:
-    """Write the dashboard as SVG. Raises `ValueError` for a size that is none, `OSError`."""
+    """Write the dashboard as SVG. Raises `ValueError` for an invalid size, `OSError`."""
     width, sign, height = size.lower().partition("x")
     if not (sign and width.isdigit() and height.isdigit() and 1 <= int(width) <= 500 and 1 <= int(height) <= 200):
-        raise ValueError(f"{size!r} is no size: write columns x lines, like 160x45")
+        raise ValueError(f"{size!r} is not a size; give columns x lines, such as 160x45")
     file.write_text(picture(run, int(width), int(height), theme=theme, at=at), encoding="utf-8")

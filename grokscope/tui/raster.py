@@ -1,7 +1,6 @@
-"""Curves as terminal cells: braille dots (two by four a cell) over a shaded band. Pure; knows no widget.
+"""Curves as terminal cells: braille dots (two by four per cell) over a shaded band.
 
-Values are drawn column by column from the smallest to the largest sample of the column, so that no peak is lost
-however long the run is.
+Each column is drawn from the smallest to the largest sample of the column, so that even a long run shows every peak.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class Scale:
-    """What a chart's edges stand for."""
+    """The steps and values at the edges of a chart."""
 
     left: float
     right: float
@@ -26,11 +25,11 @@ class Scale:
     log: bool = False
 
     def across(self, steps: Floats) -> Floats:
-        """Positions from 0 (left edge) to 1."""
+        """Positions of steps, from 0 (left edge) to 1. [n] -> [n]."""
         return (steps - self.left) / max(self.right - self.left, 1e-12)
 
     def up(self, values: Floats) -> Floats:
-        """Positions from 0 (bottom edge) to 1; NaN where a value cannot be drawn."""
+        """Positions of values, from 0 (bottom edge) to 1; NaN for a value that cannot be drawn. [n] -> [n]."""
         low, high = self.bottom, self.top
         if self.log:
             values = np.log10(np.where(values > 0, values, np.nan))
@@ -39,14 +38,14 @@ class Scale:
         return heights
 
     def value(self, height: float) -> float:
-        """The value drawn at a height from 0 to 1."""
+        """The value at a height from 0 to 1."""
         if self.log:
             return float(10 ** (np.log10(self.bottom) + height * (np.log10(self.top) - np.log10(self.bottom))))
         return self.bottom + height * (self.top - self.bottom)
 
 
 def limits(values: Floats, log: bool, floor: float | None = None) -> tuple[float, float]:
-    """Bottom and top of an axis that shows all finite `values` with a little air; positive for a log axis."""
+    """Bottom and top of an axis that shows all finite `values` with a small margin; positive for a log axis."""
     drawn = values[np.isfinite(values) & ((values > 0) | (not log))]
     if not len(drawn):
         return (0.1, 1.0) if log else (0.0, 1.0)
@@ -62,7 +61,7 @@ def limits(values: Floats, log: bool, floor: float | None = None) -> tuple[float
 
 @dataclass
 class Canvas:
-    """Cells being drawn: dots of the curves, whose curve each cell shows, and how much of it the band covers."""
+    """A grid of cells: the dots of the curves, and for each cell its curve and the share that the band covers."""
 
     width: int
     height: int
@@ -76,7 +75,7 @@ class Canvas:
         self.shade = np.zeros((self.height * 2, self.width), dtype=bool)
 
     def line(self, across: Floats, up: Floats, owner: int, sparse: bool = False) -> None:
-        """Draw a curve through points (0 to 1 each way); `sparse` leaves out every other dot."""
+        """Draw a curve through points (from 0 to 1). `sparse` leaves out every other dot."""
         columns, low, high, first, last = _columns(across, up, self.width * 2, self.height * 4)
         before = -1
         for index, column in enumerate(columns):
@@ -104,7 +103,7 @@ class Canvas:
             self.owner[y, x] = owner
 
     def band(self, across: Floats, low: Floats, high: Floats) -> None:
-        """Shade between two curves, in half cells."""
+        """Shade the area between two curves, in half cells."""
         known = np.isfinite(low) & np.isfinite(high) & (across >= 0) & (across <= 1)
         if not known.any():
             return
@@ -123,7 +122,7 @@ class Canvas:
 
 
 def _envelope(columns: NDArray[np.int64], values: Floats, extreme: "np.ufunc") -> tuple[NDArray[np.int64], Floats]:
-    """The extreme value of each column that has one; `columns` ascend."""
+    """The columns that have a value, and the extreme value of each. `columns` [n] ascend; values [n]."""
     edges = np.flatnonzero(np.diff(columns, prepend=-1))
     return columns[edges], extreme.reduceat(values, edges)
 
@@ -131,7 +130,7 @@ def _envelope(columns: NDArray[np.int64], values: Floats, extreme: "np.ufunc") -
 def _columns(
     across: Floats, up: Floats, width: int, height: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Dot columns that hold points: each column, its lowest and highest row, the rows of its first and last point."""
+    """The dot columns with points, each with its lowest and highest row, and the rows of its first and last point."""
     known = np.isfinite(across) & np.isfinite(up) & (across >= -1e-9) & (across <= 1 + 1e-9)
     x = np.clip((across[known] * (width - 1)).round().astype(np.int64), 0, width - 1)
     y = np.clip((up[known] * (height - 1)).round(), -1, height).astype(np.int64)
@@ -144,7 +143,7 @@ def _columns(
 
 
 def spark(across: Floats, up: Floats, width: int, height: int = 1) -> list[str]:
-    """A filled little chart of block characters, `height` lines from the top; each column shows its largest value."""
+    """A small filled chart of block characters: `height` lines, from the top. A column shows its largest value."""
     known = np.isfinite(across) & np.isfinite(up) & (across >= 0) & (across <= 1)
     if not known.any() or width < 1:
         return [" " * max(width, 0)] * height

@@ -1,7 +1,7 @@
-"""The reader: a thread that follows one run's directory and publishes frozen snapshots of it.
+"""The reader: a thread that follows the directory of one run and publishes frozen snapshots of the run.
 
-It polls (no file watching, so network filesystems are fine), at most four times a second, and publishes only what
-changed. A long log is shown at a glance first and read through in the background.
+The reader polls at most four times a second, because file watching fails on network filesystems. It publishes only
+changed snapshots. Of a long log it first publishes a preview, and then reads the whole log in the background.
 """
 
 import threading
@@ -21,33 +21,33 @@ from grokscope.tui.view import View
 
 _POLL_SECONDS = 0.25
 CALM_SECONDS = 1.0
-"""The pause after a snapshot that brought nothing but longer curves. Following a fast run (8 events a second, 160x45
-cells) takes 4 % of a core so, and 7 % with two pictures a second."""
+"""Pause after a snapshot with only longer curves. Following a fast run (8 events a second, 160x45 cells) then takes 4 %
+of a core, and 7 % with half this pause."""
 READ_BYTES = 1 << 22
 GLANCE_BYTES = 1 << 24
-"""A log longer than this is shown at a glance before it is read."""
+"""A longer log is shown as a preview before it is read"""
 
 
 class TrainerProcess(Protocol):
-    """A process that was started for this run: `subprocess.Popen` is one."""
+    """The process that trains this run, such as a `subprocess.Popen`."""
 
     def poll(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
 class ReadSoFar:
-    """A run as the reader sees it now."""
+    """A run as far as the reader has read it."""
 
     view: View = field(default_factory=View)
     state: RunLook = RunLook.WAITING
     loading: float | None = None
-    """Fraction of a long log read so far; None once all of it is."""
+    """Fraction of a long log that is read; None after the whole log is read"""
     reloads: int = 0
-    """How often the log was found rewritten and read again."""
+    """Times that the log was rewritten and therefore read again"""
 
 
 class Reader:
-    """Follows a run until closed. `publish` is called from the reader's thread."""
+    """Follows a run until it is closed. `publish` is called in the reader's thread."""
 
     def __init__(
         self, run: RunDirectory, publish: Callable[[ReadSoFar], object], trainer: TrainerProcess | None = None
@@ -67,7 +67,7 @@ class Reader:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop following, and wait for the thread."""
+        """Stop the thread, and wait for its end."""
         self._over.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -79,7 +79,7 @@ class Reader:
             self._over.wait(CALM_SECONDS if _only_longer(before, self._published) else _POLL_SECONDS)
 
     def poll(self) -> ReadSoFar:
-        """Read what has come, publish it if it says anything new, and return it."""
+        """Read the new lines, publish the snapshot if it has changed, and return it."""
         broken = self._read()
         silence = self._silence()
         signs = Signs(silence, self._alive(self._snapshot.view, silence))
@@ -93,7 +93,7 @@ class Reader:
             self._publish(snapshot)
 
     def _read(self) -> RunLook | None:
-        """Fold everything the log holds by now; the state of a run whose log is gone, or cannot be read."""
+        """Fold all new lines of the log. Returns the state of a run whose log is gone or unreadable, else None."""
         try:
             size = self.run.events.stat().st_size
             if self._tail.offset == 0 and size > GLANCE_BYTES:
@@ -102,7 +102,7 @@ class Reader:
             else:
                 self._catch_up()
         except (FileNotFoundError, Missing):
-            return None if self._snapshot.view.phase == "waiting" else RunLook.GONE  # it may never have been there
+            return None if self._snapshot.view.phase == "waiting" else RunLook.GONE  # a waiting run has no log yet
         except (OSError, Unreadable):
             return RunLook.UNREADABLE
         return None
@@ -125,7 +125,7 @@ class Reader:
         return None
 
     def _again(self, lines: list[bytes]) -> None:
-        """The log was rewritten (a resume cuts off what came after its checkpoint): start over."""
+        """Read a rewritten log from its start. A resume rewrites the log: it removes the events after a checkpoint."""
         if not lines:
             self._tail = Tail(self.run.events)
         view = self._folder.fold(View(), lines)
@@ -137,7 +137,7 @@ class Reader:
             self._snapshot = replace(self._snapshot, view=self._folder.fold(self._snapshot.view, lines))
 
     def _load(self, size: int) -> None:
-        """Read a long log from its start; the glance stays on screen until all is there."""
+        """Read a long log from its start. The preview stays on the screen until the whole log is read."""
         view, shown = View(), time.monotonic()
         while not self._over.is_set():
             lines, _ = self._tail.lines(READ_BYTES)
@@ -147,13 +147,14 @@ class Reader:
             if time.monotonic() - shown > _POLL_SECONDS:
                 shown = time.monotonic()
                 self._set(replace(self._snapshot, loading=min(1.0, self._tail.offset / size)))
-            self._over.wait(0.001)  # let the screen have its turn
+            self._over.wait(0.001)  # lets the thread of the screens run
         self._snapshot = replace(self._snapshot, view=view, loading=None)
 
     def _silence(self) -> float | None:
-        """Seconds without a heartbeat, by this machine's clock or by what was seen here, whichever is kinder.
+        """Seconds since the last heartbeat: by its time stamp, or since it last changed, whichever is shorter.
 
-        A file server's clock may be off."""
+        The time stamp may come from a file server with a wrong clock.
+        """
         beat = last_beat(self.run.heartbeat)
         if beat is None:
             self._beat = None
@@ -173,14 +174,14 @@ class Reader:
 
 
 def _only_longer(before: ReadSoFar | None, now: ReadSoFar | None) -> bool:
-    """Whether a snapshot differs from the one before by regular events alone."""
+    """Whether two snapshots differ only by regular events."""
     if before is None or now is None or before is now:
         return False
     return now.state is before.state and now.view.notable is before.view.notable
 
 
 def read_whole(run: RunDirectory) -> ReadSoFar:
-    """A run as it stands, read once. Raises `FileNotFoundError` where there is none."""
+    """The present snapshot of a run, read once. Raises `FileNotFoundError` for a missing run."""
     run.events.stat()
     reader = Reader(run, lambda snapshot: None)
     return reader.poll()

@@ -1,4 +1,4 @@
-"""Replay: a recorded run as it was known at any step, without folding it again."""
+"""Replay: shows a recorded run as it was known at an earlier step, without folding the log again."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ SPEEDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 
 def as_known_at(view: View, step: float) -> View:
-    """The view a watcher had when the run was at `step`: nothing that was only found out later."""
+    """The view of the run at `step`. It holds only what was known at this step: later detections are missing."""
     series = {name: curve.until(step) for name, curve in view.series.items()}
     clock = view.clock.at(step)
     known = {kind: tuple(line for line in lines if (line.step or 0) <= step) for kind, lines in view.regular.items()}
@@ -40,16 +40,16 @@ def _known_at(event: str, step: int | None, confirmed_at: int | None) -> int:
 
 @dataclass(frozen=True)
 class Player:
-    """Where a replay stands."""
+    """The position, speed and state of a replay."""
 
     seconds: float = 0.0
-    """Of the run's own time."""
+    """Position, in seconds of training"""
     speed: float = 30.0
     playing: bool = True
 
     @classmethod
     def stopped_at(cls, step: float, view: View) -> "Player":
-        """Where the run had reached `step`, or as near as it ever was."""
+        """A stopped replay at `step`, or at the nearest step of the run."""
         return cls(float(np.interp(step, view.clock.steps, view.clock.values)), fitting_speed(view), False)
 
     def faster(self) -> "Player":
@@ -59,24 +59,24 @@ class Player:
         return replace(self, speed=next((speed for speed in reversed(SPEEDS) if speed < self.speed), SPEEDS[0]))
 
     def advanced(self, real_seconds: float, view: View) -> "Player":
-        """Later by some seconds of the watcher's time; stops at the end."""
+        """The replay after `real_seconds` of wall time. It stops at the end of the run."""
         seconds = self.seconds + real_seconds * self.speed
         if seconds >= view.elapsed:
             return replace(self, seconds=view.elapsed, playing=False)
         return replace(self, seconds=seconds)
 
     def moved(self, fraction: float, view: View) -> "Player":
-        """Earlier or later by a fraction of the whole run."""
+        """The replay moved forward (or back, if negative) by a fraction of the whole run."""
         return replace(self, seconds=min(view.elapsed, max(0.0, self.seconds + fraction * view.elapsed)))
 
     def step(self, view: View) -> float:
-        """The step the run had reached."""
+        """The step of the run at this position."""
         if self.seconds >= view.elapsed or not len(view.clock):
             return float(view.step)
         return float(np.interp(self.seconds, view.clock.values, view.clock.steps))
 
 
 def fitting_speed(view: View, seconds: float = 45.0) -> float:
-    """The speed at which the whole run passes in about so many seconds."""
+    """The speed at which the replay of the whole run takes about `seconds`."""
     wanted = view.elapsed / seconds
     return min(SPEEDS, key=lambda speed: abs(np.log(speed / max(wanted, 1e-9))))

@@ -1,4 +1,4 @@
-"""How the state of a run looks: a word, a glyph and a colour."""
+"""The look of a run's state: a word, a glyph and a colour."""
 
 from enum import Enum
 
@@ -7,7 +7,7 @@ from grokscope.tui.view import View
 
 
 class RunLook(Enum):
-    """What a run is doing, as one word, one glyph and one theme colour: never colour alone."""
+    """The state of a run as a word, a glyph and a theme colour. Colour alone never carries the state."""
 
     WAITING = ("waiting", "○", "foreground-muted")
     RUNNING = ("running", "●", "success")
@@ -26,12 +26,12 @@ class RunLook(Enum):
 
     @property
     def listens(self) -> bool:
-        """Whether somebody reads the control inbox."""
+        """Whether a trainer may read the control inbox."""
         return self in {RunLook.RUNNING, RunLook.PAUSED, RunLook.STALE}
 
 
 def state(view: View, signs: Signs) -> RunLook:
-    """The state to show: what `grokscope.runs.state` says of a run."""
+    """The state of a run to show, as `grokscope.runs.state` decides it."""
     if view.problems and not view.started and not view.events:
         return RunLook.UNREADABLE
     return RunLook[condition(view.phase, signs).upper()]

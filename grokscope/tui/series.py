@@ -1,9 +1,9 @@
-"""One quantity over the steps of a run, in bounded memory and without losing a peak.
+"""One quantity over the steps of a run, in bounded memory and with every peak.
 
-A `Series` is immutable: appending returns another one that shares what it can. Once it holds `2 * CAPACITY`
-samples it keeps, of every interval of steps, the samples with the smallest and the largest value: real samples, so that
-the envelope of a million points is exact at the resolution of any screen. Which ones are kept depends on the samples
-alone, not on whether they came one by one or many at once.
+A `Series` is immutable: appending returns a new series. When a series has `2 * CAPACITY` samples, it is thinned: of
+every interval of steps it keeps the samples with the smallest and the largest value, so that the envelope of a million
+samples stays exact at the resolution of a screen. The kept samples depend only on the samples, not on whether they
+were added one by one or together.
 """
 
 from collections.abc import Iterable
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 CAPACITY = 8192
 FULL = 2 * CAPACITY
-"""Samples at which a series is thinned."""
+"""Number of samples at which a series is thinned"""
 _TAIL = 128
 
 Rows = NDArray[np.float64]
 
 
 def extremes(rows: Rows, buckets: int) -> Rows:
-    """The rows with the smallest and the largest second column, in each of `buckets` equal intervals of the first.
+    """The rows with the smallest and the largest value of column 1, in each of `buckets` equal intervals of column 0.
 
-    rows: [n, width], ascending in column 0. A bucket whose values are all NaN keeps one row, so that a gap stays a gap.
+    rows: [n, width], ascending in column 0. A bucket with only NaN values keeps one row, so that the gap stays visible.
     """
     if len(rows) <= 2 * buckets:
         return rows
@@ -39,7 +39,7 @@ def extremes(rows: Rows, buckets: int) -> Rows:
     for extreme, ignored in ((np.minimum, np.inf), (np.maximum, -np.inf)):
         known = np.where(np.isnan(values), ignored, values)
         hits = np.flatnonzero(known == np.repeat(extreme.reduceat(known, edges), sizes))
-        chosen.append(hits[np.diff(bucket[hits], prepend=-1) != 0])  # the first of equals
+        chosen.append(hits[np.diff(bucket[hits], prepend=-1) != 0])  # of equal values, the first one
     keep: Rows = rows[np.union1d(*chosen)]
     return keep
 
@@ -51,16 +51,16 @@ class Series:
     head: Rows
     tail: tuple[tuple[float, ...], ...] = ()
     seen: int = 0
-    """How many samples were ever put in; more than are kept once it has been thinned."""
+    """Number of all samples added so far, also of those that thinning has removed"""
     reached: float = -np.inf
-    """The largest step that was ever put in."""
+    """Largest step added so far"""
 
     @classmethod
     def empty(cls, width: int = 2) -> "Series":
         return cls(np.empty((0, width)))
 
     def append(self, row: tuple[float, ...]) -> "Series":
-        """One more sample; one without a step, or of a step that is over, is left out."""
+        """The series with one more sample. A sample without a step, or with an earlier step, is left out."""
         if not row[0] >= self.reached:
             return self
         tail = (*self.tail, row)
@@ -69,7 +69,7 @@ class Series:
         return Series(_thinned(np.concatenate([self.head, np.array(tail)])), (), self.seen + 1, row[0])
 
     def extend(self, rows: Rows) -> "Series":
-        """Many more samples at once, [n, width]; the same as appending one after the other."""
+        """The series with many more samples [n, width]. Equals appending them one after the other."""
         rows = rows[rows[:, 0] >= np.fmax.accumulate(np.append(self.reached, rows[:-1, 0]))]
         if not len(rows):
             return self
@@ -94,13 +94,13 @@ class Series:
 
     @property
     def last(self) -> float:
-        """The newest value; NaN where there is none."""
+        """The newest value; NaN for an empty series."""
         if self.tail:
             return self.tail[-1][1]
         return float(self.head[-1, 1]) if len(self.head) else float("nan")
 
     def until(self, step: float) -> "Series":
-        """What was known at `step`."""
+        """The samples up to `step`."""
         rows = self.rows
         end = int(np.searchsorted(rows[:, 0], step, side="right"))
         return self if end == len(rows) else Series(rows[:end], (), end, float(rows[end - 1, 0]) if end else -np.inf)
@@ -116,7 +116,7 @@ class Series:
 
 
 def _thinned(rows: Rows) -> Rows:
-    """Fewer rows where there are too many; the newest is always among them."""
+    """The rows, thinned if there are too many. The newest row is always kept."""
     if len(rows) < FULL:
         return rows
     return np.concatenate([extremes(rows[:-1], CAPACITY // 2), rows[-1:]])

@@ -24,7 +24,7 @@ class Settings:
     ascii: bool = False
     keys: dict[str, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    """Sentences about what in the file could not be used."""
+    """A sentence about each entry of the file that could not be used"""
 
 
 def settings_file() -> Path:
@@ -32,7 +32,7 @@ def settings_file() -> Path:
 
 
 def read_settings(file: Path | None = None) -> Settings:
-    """The settings; a file that is missing is empty, one that is wrong is a problem and not an error."""
+    """The user's settings. A missing file gives the defaults; an invalid file gives a problem, not an error."""
     file = file or settings_file()
     try:
         table = read_toml(file)
@@ -51,7 +51,7 @@ def _settings(table: dict[str, Any], name: str) -> Settings:
         keys = {}
     unknown = unknown_names(keys)
     if unknown:
-        problems.append(f"{name}: no such action: {', '.join(unknown)}; the help lists their names")
+        problems.append(f"{name}: there is no action {', '.join(unknown)}; the help (?) lists the names of actions")
     theme, plain = table.get("theme", ""), table.get("ascii", False)
     usable = {action: key for action, key in keys.items() if action not in unknown}
     return Settings(str(theme), plain is True, usable, tuple(problems))

@@ -1,4 +1,4 @@
-"""The runs of a folder as the list shows them: each stands as `ls` says, and as its own filter finds it."""
+"""The runs of a folder, as the list of runs shows and filters them. A run has the same state as in `grokscope ls`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Summary:
     """One run of the list."""
 
     name: str
-    """Below the folder: `run`, or `sweep/cell`"""
+    """Path below the folder: `run`, or `sweep/cell`"""
     run_state: RunState
 
     @property
@@ -33,10 +33,10 @@ class Summary:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What a filter may ask for."""
+        """The values that a filter may use, by name."""
         started, about = self.run_state.last.get("started", {}), summary(self.run_state)
         found = {kind: self.run_state.detected_step(kind) for kind in DETECTED}
-        # deepest last: a setting is found by the shallowest path
+        # the configuration stands last, because a filter takes the name with the shortest path
         return {
             "state": self.state.word,
             "status": self.run_state.status or "",
@@ -48,13 +48,13 @@ class Summary:
         }
 
     def setting(self, name: str) -> str:
-        """A setting as text; empty where there is none."""
+        """A setting as text; empty for a missing setting."""
         value = setting(self.run_state.config, name)
         return "" if value is None else clean(f"{value:g}" if isinstance(value, float) else value, 20)
 
 
 def summaries(folder: Path) -> list[Summary]:
-    """All runs of a folder, the newest first, and behind them those of each sweep in it."""
+    """All runs of a folder, the newest first; then the runs of each sweep in the folder."""
     try:
         named = [(run.name, run) for run in runs_in(folder)]
         named += [(f"{group.name}/{run.name}", run) for group, runs in groups_in(folder).items() for run in runs]

@@ -1,6 +1,7 @@
-"""Themes: dark, light, high contrast, and both kinds with colour-blind-safe series (Okabe and Ito 2008).
+"""Themes: dark, light, high contrast, and dark and light with colour-blind-safe series (Okabe and Ito 2008).
 
-A theme's series colours stand in its variables `series-1` … `series-6`; a theme from elsewhere gets the Okabe–Ito ones.
+The variables `series-1` … `series-6` of a theme are the colours of its curves. Textual's own themes get the colours of
+Okabe and Ito.
 """
 
 from collections.abc import Mapping
@@ -94,10 +95,10 @@ THEMES = (DARK, LIGHT, CONTRAST, COLOUR_BLIND, COLOUR_BLIND_LIGHT)
 
 
 def series_colours(variables: Mapping[str, str]) -> tuple[str, ...]:
-    """The six series colours of the theme whose variables these are."""
+    """The six series colours of a theme with these variables."""
     return tuple(variables.get(f"series-{index}", OKABE_ITO[index - 1]) for index in range(1, 7))
 
 
 def allowed(theme: str, no_color: bool) -> bool:
-    """Whether a theme can be read: without colour the ansi themes paint black on black."""
+    """Whether a theme is readable. Without colour, the ansi themes paint black on black."""
     return not (no_color and theme.startswith(("ansi", "textual-ansi")))

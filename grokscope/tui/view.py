@@ -1,4 +1,4 @@
-"""What is known of a run at one frame: frozen, so that a screen can hold it while the reader goes on."""
+"""The view: a run as far as its log was read. It is frozen, so that screens can use it while the reader continues."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,16 +12,17 @@ from grokscope.runs.state import Phase
 from grokscope.tui.series import Series
 from grokscope.words.clean import clean
 from grokscope.words.events import event_details
+from grokscope.words.numbers import count
 
 
 def step_of(event: Mapping[str, Any]) -> int | None:
-    """The step of an event; None where it has none."""
+    """The step of an event; None for an event without a step."""
     step = event.get("step")
     return step if isinstance(step, int) and not isinstance(step, bool) else None
 
 
 def whole(value: Any) -> int:
-    """A whole number; -1 for anything else."""
+    """The value if it is an integer, else -1."""
     return value if isinstance(value, int) else -1
 
 
@@ -33,9 +34,9 @@ def _nothing() -> Mapping[str, Any]:
 
 
 KEPT_NOTABLE = 2000
-"""Log lines kept of events that say something new (everything but the regular ones)."""
+"""Log lines kept of all irregular kinds of events together"""
 KEPT_REGULAR = 200
-"""Log lines kept of each kind of event that comes at a regular interval."""
+"""Log lines kept of each regular kind of event"""
 
 
 SHOWN_DETECTIONS = ("memorized", "onset", "grokked")
@@ -43,11 +44,11 @@ SHOWN_DETECTIONS = ("memorized", "onset", "grokked")
 
 @dataclass(frozen=True, eq=False)
 class LogLine:
-    """One event as the log shows it; parsed and put into words only when somebody looks."""
+    """One line of the event log. It is parsed and worded only when it is shown."""
 
     source: Mapping[str, Any] | bytes
     times: int = 1
-    """How many events it stands for; the newest of them is its source"""
+    """Number of events that the line stands for; `source` is the newest of them"""
 
     @cached_property
     def _fields(self) -> Mapping[str, Any]:
@@ -71,24 +72,24 @@ class LogLine:
 
     @property
     def confirmed_at(self) -> int | None:
-        """For a detection the step at which it was known."""
+        """The step at which a detection was confirmed; None for other events."""
         confirmed = self._fields.get("confirmed_at")
         return confirmed if isinstance(confirmed, int) else None
 
     @cached_property
     def text(self) -> str:
-        return event_details(self._fields) + (f" · {self.times:,}x" if self.times > 1 else "")
+        return event_details(self._fields) + (f" · {count(self.times)}x" if self.times > 1 else "")
 
     @property
     def treatment(self) -> tuple[str, str] | None:
-        """Kind and state, where it is about an intervention."""
+        """Kind and state of an intervention; None for other events."""
         about = (clean(self._fields.get(name, ""), 24) for name in ("kind", "state"))
         return (next(about), next(about)) if self.event == "intervened" else None
 
 
 @dataclass(frozen=True)
 class Transition:
-    """A transition, the step it is dated at and the step at which the rule could say so."""
+    """A detection: `step` is its date, `confirmed_at` the step at which the rule was sure."""
 
     name: str
     step: int
@@ -96,14 +97,14 @@ class Transition:
     rule: str
     value: float | None
     elapsed: float
-    """Seconds of the run when it was confirmed."""
+    """Seconds of training at the confirmation"""
     signal: str = ""
-    """What it was found in, where it is a rule of a signal."""
+    """Signal of the rule; empty for the rules of the run itself"""
 
 
 @dataclass(frozen=True)
 class Treated:
-    """One answer of the trainer about an intervention."""
+    """One event of the trainer about an intervention."""
 
     seq: int
     step: int | None
@@ -114,43 +115,43 @@ class Treated:
     reason: str
     norm: float | None
     dose: float | None = None
-    """The norm as a share of what was changed."""
+    """Norm of the change, relative to the norm of what was changed"""
     times: int = 0
-    """Of `applied`: how often it was recorded since it was switched on; only the last one is kept."""
+    """Number of `applied` events since the intervention was switched on; only the last event is kept"""
 
 
 @dataclass(frozen=True)
 class View:
-    """A run as far as its log was read. `fold` makes the next one."""
+    """A run as far as its log was read. `fold` makes the next view."""
 
     run: str = ""
     events: int = 0
-    """Lines understood so far; also the `seq` expected next."""
+    """Number of events read so far; also the `seq` of the next event"""
     started: Mapping[str, Any] = field(default_factory=_nothing)
     signals: Mapping[str, SignalDescription] = field(default_factory=dict)
-    """What the run says of the signals that it looks at."""
+    """Descriptions of the signals that the run records"""
     step: int = 0
     phase: Phase = "waiting"
-    """What the log itself says: waiting, running, paused, finished."""
+    """State according to the log alone: waiting, running, paused, finished"""
     phase_reason: str = ""
     finished: Mapping[str, Any] = field(default_factory=_nothing)
     latest: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
-    """The newest event of every regular kind."""
+    """The newest event of every regular kind"""
     series: Mapping[str, Series] = field(default_factory=_nothing)
     clock: Series = field(default_factory=Series.empty)
-    """(step, seconds of training so far); time between the sessions of a resumed run does not count."""
+    """(step, seconds of training so far); the time between the sessions of a resumed run does not count"""
     clock_origin: float | None = None
     elapsed: float = 0.0
     detected: tuple[Transition, ...] = ()
     fired: tuple[Transition, ...] = ()
-    """Rules of signals, by the name of the rule."""
+    """Detections of the rules of signals, one per rule"""
     forecasts: tuple[Mapping[str, Any], ...] = ()
     treated: tuple[Treated, ...] = ()
     snapshots: tuple[int, ...] = ()
     notable: tuple[LogLine, ...] = ()
     regular: Mapping[str, tuple[LogLine, ...]] = field(default_factory=_nothing)
     problems: Mapping[str, int] = field(default_factory=_nothing)
-    """What could not be shown as recorded, and how often; each is a notice."""
+    """Problems of the log, with the number of times; each is shown as a notice"""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -159,17 +160,17 @@ class View:
 
     @property
     def metric(self) -> str:
-        """The headline metric that the run itself names: which of the scores of a split is its accuracy."""
+        """The name of the score that the run uses as its accuracy."""
         return str(self.started.get("metric", "accuracy"))
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """Kinds of intervention that this run's trainer takes."""
+        """Kinds of intervention that the run's trainer offers."""
         offered = self.started.get("interventions")
         return tuple(str(kind) for kind in offered) if isinstance(offered, list | tuple) else ()
 
     def defaults(self, kind: str) -> Mapping[str, Any]:
-        """Parameters of an intervention as its trainer offers it."""
+        """Default parameters of an intervention, as the run's trainer offers it."""
         offered = self.started.get("intervention_parameters")
         parameters = offered.get(kind) if isinstance(offered, Mapping) else None
         return parameters if isinstance(parameters, Mapping) else NOTHING
@@ -182,6 +183,6 @@ class View:
 
     @property
     def log(self) -> list[LogLine]:
-        """All kept log lines in the order they were written."""
+        """All kept log lines, in the order of their events."""
         lines = [*self.notable, *(line for lines in self.regular.values() for line in lines)]
         return sorted(lines, key=lambda line: line.seq)

@@ -42,7 +42,7 @@ def test_what_was_taken_is_said_and_the_next_command_works(nursery: Nursery, the
         "step from epoch, train_accuracy from train_acc, test_accuracy from quality, optimizer.lr from rate"
         in " ".join(shown.out.split())
     )
-    assert "accuracies are out of 100" in " ".join(shown.out.split())
+    assert "accuracies are percentages" in " ".join(shown.out.split())
     [advice] = [line for line in shown.out.splitlines() if line.startswith("`")]
     assert advice == "`grokscope law runs/theirs` scores them"
     runs = read_trajectories(theirs / "runs" / "theirs")
@@ -163,7 +163,7 @@ def test_many_remarks_are_counted(nursery: Nursery, tmp_path: Path) -> None:
     shown = nursery.run("import", "logs", folder=tmp_path)
     assert shown.code == 0
     assert len(shown.err.splitlines()) == 11
-    assert "5 more remarks; --json has all" in shown.err
+    assert "5 more remarks; --json prints all" in shown.err
     again = nursery.run("import", "logs", "--force", "--json", folder=tmp_path)
     assert len(json.loads(again.out)["remarks"]) == 15
 

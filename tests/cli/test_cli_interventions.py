@@ -98,7 +98,7 @@ def test_what_was_done_is_shown_and_nothing_is_replayed_from_nothing(nursery: Nu
     assert nursery.run("show", "base", "--json", folder=tmp_path).json["interventions"] == []
     replay = nursery.run(*tiny("modular", *short), "--replay-interventions=base", "--name=again", folder=tmp_path)
     assert replay.code == 0
-    assert "base had no interventions: there are none to replay" in replay.err
+    assert "base had no interventions, so there are none to replay" in replay.err
 
 
 # --- live -------------------------------------------------------------------------------------------------------------

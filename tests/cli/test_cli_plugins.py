@@ -45,7 +45,7 @@ def test_backends(nursery: Nursery, tmp_path: Path) -> None:
     assert [backend["auto"] for backend in done.json].count(True) == 1
     assert listed["torch"]["available"]
     assert {device["name"] for device in listed["torch"]["devices"]} >= {"cpu"}
-    assert "auto      takes this one" in nursery.run("backends", folder=tmp_path).out
+    assert "auto      chooses this one" in nursery.run("backends", folder=tmp_path).out
 
 
 def test_auto_is_what_a_run_takes(nursery: Nursery, tmp_path: Path) -> None:

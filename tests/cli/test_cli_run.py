@@ -90,7 +90,7 @@ def test_later_layers_win(nursery: Nursery, tmp_path: Path) -> None:
         (["scan", "--set=task.train=nowhere.txt"], {}, "nowhere.txt"),
         (["modular", "--set=model.heads=3"], {}, "model"),
         (["modular", "--tui"], {}, "needs a terminal"),
-        (["modular", "--tui", "--json"], {}, "both want stdout"),
+        (["modular", "--tui", "--json"], {}, "both need stdout"),
         (["--resume=latest", "--name=other"], {}, "keeps its name"),
         (["modular", "--runs=broken.toml"], {}, "choose another folder with --runs"),
     ],
@@ -263,7 +263,7 @@ def test_an_interrupted_run_says_how_to_go_on(nursery: Nursery, tmp_path: Path, 
     process.signal(signal.SIGINT)
     done = process.wait()
     assert (done.code, done.out) == (130, f"{runs}/a\n")
-    said = re.fullmatch(r"grokscope: `grokscope (.+)` goes on from step ([\d,]+)", done.err.splitlines()[-1])
+    said = re.fullmatch(r"grokscope: `grokscope (.+)` continues from step ([\d,]+)", done.err.splitlines()[-1])
     assert said is not None, done.err
     assert said[1] == "run --resume a" + (" --runs 'my runs'" if runs != "runs" else "")
     step = int(said[2].replace(",", ""))

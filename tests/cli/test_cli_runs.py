@@ -230,13 +230,15 @@ def test_control_of_a_live_run(nursery: Nursery, tmp_path: Path, live: Process) 
     def state() -> str:
         return str(nursery.run("ls", "--json", folder=tmp_path).json[0]["state"])
 
-    refused = ask("resume")
+    resumed = ask("resume")
+    assert (resumed.code, resumed.out, resumed.err) == (0, "live is running already\n", "")
+    refused = ask("step")
     assert (refused.code, refused.err) == (2, "")
-    assert "resume was refused: the run is running" in refused.out
+    assert "step was refused: the run is running" in refused.out
     paused = ask("pause", "--json").json
     assert paused["event"] == "paused"
     assert state() == "paused"
-    assert ask("pause").code == 2
+    assert ask("pause", "--json").json == {"already": True, "run": "live", "action": "pause", "state": "paused"}
     stepped = ask("step", "--count=3", "--json").json
     assert stepped["event"] == "paused"
     assert stepped["step"] == paused["step"] + 3
@@ -284,12 +286,12 @@ def test_a_trainer_that_does_not_answer(nursery: Nursery, tmp_path: Path, live: 
     assert (done.code, done.out) == (1, "")
     assert "no answer within 0.2 s: the trainer has not read its inbox" in done.err
     queued = nursery.run("control", "live", "snapshot", "--wait=0", folder=tmp_path)
-    assert (queued.code, queued.out) == (0, "live: snapshot is queued; its trainer was not waited for\n")
+    assert (queued.code, queued.out) == (0, "live: snapshot is queued; the trainer has not answered yet\n")
     told = nursery.run("control", "live", "intervene", "noise", "on", "--wait=0", "--json", folder=tmp_path).json
     assert (told["queued"], told["kind"], told["state"]) == (True, "noise", "on")
     endless = nursery.run("control", "live", "intervene", "noise", "on", "--set=relative=inf", folder=tmp_path)
     assert endless.code == 2
-    assert "noise: relative is a finite number, not inf" in endless.err
+    assert "noise: relative must be a finite number, not inf" in endless.err
     live.signal(signal.SIGCONT)
     until_logged(tmp_path / "runs/live", "snapshot")
     live.kill()

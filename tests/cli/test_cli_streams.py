@@ -24,7 +24,7 @@ def grokscope(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
-        ("G tasks >&-", 0, "stdout is closed: what belongs there goes nowhere"),
+        ("G tasks >&-", 0, "stdout is closed, so the output of this command is lost"),
         ("G tasks > /dev/full", 1, os.strerror(errno.ENOSPC)),
         ("G show nothing 2>&-", 3, ""),
         ("G tasks <&- > /dev/null", 0, ""),
@@ -81,4 +81,4 @@ def test_a_setting_of_bench_is_not_overruled_by_flags_that_nobody_gave(monkeypat
 
 def test_short_of_memory_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert exits.leave(MemoryError()) == exits.ExitCode.FAULT
-    assert capsys.readouterr().err == "grokscope: there is not enough memory for this\n"
+    assert capsys.readouterr().err == "grokscope: there is not enough memory for this command\n"

@@ -61,7 +61,7 @@ def test_the_example_again_and_larger(nursery: Nursery, tmp_path: Path) -> None:
 
     changed = nursery.run(*arguments, "--steps=300", folder=tmp_path)
     assert (changed.code, changed.out) == (2, "")
-    assert "has begun with train.steps 200, not 300: choose another --name" in changed.err
+    assert "has started with train.steps 200, not 300; choose another --name" in changed.err
     grown = nursery.run(*arguments, "--axis=wd=1.0,0.0,0.5", "--dry-run", "--json", folder=tmp_path).json
     assert {cell["cell"] for cell in grown["list"] if cell["state"] == "missing"} == {"lr0.0015-wd0.5", "lr0.003-wd0.5"}
 
@@ -145,7 +145,9 @@ def test_a_dry_run_touches_nothing(tmp_path: Path) -> None:
         [f"lr{lr}-seed{seed}", "missing", str(lr), "1", "200,000"] for lr in (0.001, 0.002) for seed in (1, 2)
     ]
     assert all(float(line.split()[5]) >= 0 for line in cells)
-    assert re.match(r"at most \d+\.\d hours one after the other: from a short timing of each kind of cell \(1\)", hours)
+    assert re.match(
+        r"at most \d+\.\d hours if the cells run one after the other, by .* timing of 1 kind of cells", hours
+    )
     quick = grokscope(*planned, "--no-timing", "--json", folder=tmp_path).json
     assert [(cell["lr"], cell["steps"], cell["hours"]) for cell in quick["list"]] == [
         (lr, 200_000, None) for lr in (0.001, 0.001, 0.002, 0.002)
@@ -162,7 +164,7 @@ def test_a_dry_run_of_cells_that_cannot_run_here(tmp_path: Path) -> None:
     first, second = done.json["list"]
     assert first["hours"] is None
     assert second["hours"] > 0
-    assert re.search(r"^grokscope: abacus and cells like it have no hours: .*abacus", done.err, flags=re.MULTILINE)
+    assert re.search(r"^grokscope: abacus and similar cells could not be timed: .*abacus", done.err, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_a_dry_run_of_cells_that_cannot_run_here(tmp_path: Path) -> None:
         (["sweep", "modular"], 2, "has no cells"),
         (["sweep", "modula", "--axis", "lr=1"], 2, "modula"),
         (["sweep", "run", "status", "--axis", "lr=1"], 2, "status"),  # the task, not the command
-        (["sweep", "modular", "--axis", "lr"], 2, "--axis takes"),
+        (["sweep", "modular", "--axis", "lr"], 2, "--axis needs"),
         (["sweep", "modular", "--axis", "lr=-1"], 2, "cell lr-1: optimizer.lr"),
         (["sweep", "--config", "none.toml"], 2, "there is no none.toml"),
         (["sweep", "modular", "--axis", "lr=1", "--slurm", "time=1"], 2, "--engine slurm"),
@@ -209,7 +211,7 @@ def test_somebody_else_runs_a_cell(nursery: Nursery, tmp_path: Path) -> None:
     assert done.code == 0
     assert [line["event"] for line in done.lines] == ["sweep"]
     assert done.lines[0]["states"] == {"running": 1}
-    assert "1 of 1 cells are in other hands" in done.err
+    assert "1 of 1 cells are being run by another process" in done.err
     assert other.alive
     other.kill()
     assert nursery.run("sweep", "status", "s", "--json", folder=tmp_path).json["states"] == {"crashed": 1}
@@ -228,7 +230,7 @@ def test_somebody_else_begins_a_cell_meanwhile(nursery: Nursery, tmp_path: Path)
     done = sweep.wait(LONG)
     assert (done.code, done.out) == (0, "runs/s\n")
     assert "failed" not in done.err
-    assert "grokscope: 1 of 2 cells are in other hands" in done.err
+    assert "grokscope: 1 of 2 cells are being run by another process" in done.err
     assert other.alive
     other.kill()
 
@@ -248,7 +250,7 @@ class TestContinue:
         before = (run / "events.jsonl").read_bytes()
         over = nursery.run(*arguments, f"--steps={steps}", folder=tmp_path)
         assert (over.code, over.out) == (0, "runs/a\n")
-        assert over.err == f"grokscope: a is over: completed at step {steps:,}\n"
+        assert over.err == f"grokscope: a has finished: did not grok at step {steps:,}\n"
         assert nursery.run(*arguments, f"--steps={steps}", "--quiet", folder=tmp_path).err == ""
         assert nursery.run(*arguments, f"--steps={steps}", "--fail-on=not-grokked", folder=tmp_path).code == 5
         assert (run / "events.jsonl").read_bytes() == before
@@ -267,4 +269,4 @@ class TestContinue:
     def test_it_wants_a_name(self, tmp_path: Path) -> None:
         done = grokscope(*tiny("modular", "--continue"), folder=tmp_path)
         assert (done.code, done.out) == (2, "")
-        assert "give its --name" in done.err
+        assert "needs the run's --name" in done.err

@@ -19,7 +19,7 @@ from grokscope.settings.config import read_assignments
 from grokscope.sweeps import CellStanding, plan, read_standing, run_local
 from grokscope.sweeps.commands import PlanEngine, cell_command, stderr_file, toml_of
 from grokscope.sweeps.local import LocalEngine, cores
-from grokscope.sweeps.standing import in_other_hands
+from grokscope.sweeps.standing import runs_elsewhere
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_cell_that_fails_does_not_stop_the_others(planned: Planned) -> None:
     assert seen[1][2] == failures[0].reason
 
 
-def test_cells_in_other_hands_are_left_alone(planned: Planned) -> None:
+def test_cells_of_another_process_are_left_alone(planned: Planned) -> None:
     cells = planned({"lr": [1e-3, 2e-3]}).cells
     begin(cells[0], "running")
     begin(cells[1], "completed")
@@ -132,9 +132,9 @@ def test_a_cell_that_another_process_takes_first_has_not_failed(planned: Planned
     assert run_local([cell], on_change=lambda now: seen.append((now.state, now.reason))) == []
     assert "another trainer is writing" in stderr_file(cell).read_text()
     assert seen == [("running", None)]
-    assert in_other_hands(read_standing(cell))
+    assert runs_elsewhere(read_standing(cell))
     log.close()
-    assert not in_other_hands(read_standing(cell))
+    assert not runs_elsewhere(read_standing(cell))
 
 
 AXES = {"task.operation": ["add", "sub"], "optimizer.lr": [1e-3, 2e-3, 3e-3], "train.seed": list(range(1, 6))}
@@ -162,7 +162,7 @@ def view(planned: Planned) -> SweepView:
 def test_the_grid_shows_a_letter_a_cell(view: SweepView) -> None:
     view.see(CellStanding(view.sweep.cells[6], "missing", reason="no disk"))
     lines = shown(view, width=80, height=24)
-    assert lines[0] == "3/30 over, 1 grokked  s"
+    assert lines[0] == "3/30 ended, 1 grokked  s"
     assert lines[1].split() == ["seed1", "to", "5"]
     assert lines[2:4] == ["add-lr0.001 ● ■ ∞ ‖ ✗ ", "add-lr0.002 ▶ ✗ · · · "]
     assert [line.split()[0] for line in lines[2:8]] == [
@@ -182,9 +182,9 @@ def test_a_line_a_cell_where_there_is_no_terminal(planned: Planned) -> None:
     view = SweepView(planned({"lr": [1e-3, 2e-3]}))
     first, second = view.sweep.cells
     begin(first, "completed", grokked=10)
-    assert view.line(read_standing(first)) == "lr0.001: completed at step 20, grokked at 10 (1/2)"
+    assert view.line(read_standing(first)) == "lr0.001: grokked, step 20 of 40, grok step 10 (1/2)"
     view.see(read_standing(first))
     assert view.line(read_standing(first)) is None
     begin(second, "interrupted")
-    assert view.line(read_standing(second)) == "lr0.002: interrupted at step 20 (1/2)"
+    assert view.line(read_standing(second)) == "lr0.002: interrupted, step 20 of 40 (1/2)"
     json.dumps(read_standing(second).to_dict(), allow_nan=False)

@@ -67,9 +67,9 @@ def test_names_of_cells(point: dict[str, Any], slug: str) -> None:
         ({"axes": {"optimizer.lr": 1e-3}}, "axes.optimizer.lr"),
         ({"axes": {"lr": [1e-3], "optimizer": {"lr": [2e-3]}}}, "set twice"),
         ({"axes": {"preset": ["quick"]}}, "preset cannot be an axis"),
-        ({"base": {"train.seed": 1}, "axes": {"train.seed": [1]}}, "say it once"),
-        ({"base": {"seed": 1}, "axes": {"lr, seed": [[1e-3, 1]]}}, "train.seed is an axis, and a setting of every"),
-        ({"axes": {"train.seed": [1]}, "cells": [{"name": "SEED1"}]}, "nearly"),
+        ({"base": {"train.seed": 1}, "axes": {"train.seed": [1]}}, "set it once"),
+        ({"base": {"seed": 1}, "axes": {"lr, seed": [[1e-3, 1]]}}, "train.seed is an axis and also a setting of every"),
+        ({"axes": {"train.seed": [1]}, "cells": [{"name": "SEED1"}]}, "apart from upper and lower case"),
         ({"cells": [{"name": "a", "settings": {"lr": 1e-3}}, {"name": "b"}]}, "the same run"),
         ({"cells": [{"name": "a b"}]}, "'a b' cannot name a run"),
         ({"cells": [{"name": "a", "preset": "slow"}]}, "no preset 'slow'"),
@@ -128,7 +128,7 @@ def test_axes_in_flags(text: str, values: list[Any]) -> None:
 
 
 def test_an_axis_without_values_is_refused() -> None:
-    with pytest.raises(ConfigError, match="--axis takes"):
+    with pytest.raises(ConfigError, match="--axis needs"):
         read_axes(["lr"])
 
 

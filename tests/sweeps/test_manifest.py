@@ -89,7 +89,7 @@ def test_a_cell_that_has_begun_keeps_its_settings(planned: Planned) -> None:
     record_sweep(sweep)
     before = (sweep.folder / "sweep.toml").read_bytes()
     begin(sweep.cells[1], "interrupted")
-    with pytest.raises(ConfigError, match=r"cell lr0.001-seed2 of s has begun with optimizer.wd 1.0, not 0.5"):
+    with pytest.raises(ConfigError, match=r"cell lr0.001-seed2 of s has started with optimizer.wd 1.0, not 0.5"):
         record_sweep(planned(AXES, base={"optimizer.wd": 0.5}))
     assert (sweep.folder / "sweep.toml").read_bytes() == before
 
@@ -111,7 +111,9 @@ def test_a_cell_that_has_begun_is_not_lost(planned: Planned) -> None:
     record_sweep(planned({**AXES, "train.seed": [1]}))  # of those that are gone, none has begun
     record_sweep(sweep)
     begin(sweep.cells[3], "completed")
-    with pytest.raises(ConfigError, match=r"has begun with a cell lr0.002-seed2, which is no longer in it"):
+    with pytest.raises(
+        ConfigError, match=r"the cell lr0.002-seed2 of the sweep s has started but is no longer in the sweep"
+    ):
         record_sweep(planned({**AXES, "train.seed": [1]}))
 
 

@@ -605,7 +605,7 @@ async def test_waiting_for_a_run(tmp_path: Path, driven: Driven) -> None:
     run = RunDirectory(tmp_path / "made")
     trainer = Ended(None)
     async with driven(run, trainer=trainer, trainer_errors=errors) as (app, pilot):
-        assert app.screen.frame.waiting == "waiting for the run to begin"
+        assert app.screen.frame.waiting == "waiting for the run to start"
         trainer.code = 2
         app.show()
         await pilot.pause()
@@ -628,7 +628,7 @@ async def test_a_run_that_vanishes(tmp_path: Path, driven: Driven) -> None:
         await pilot.pause()
         await pilot.pause()
         assert app.snapshot.state is RunLook.GONE
-        assert any("vanished" in said for said in notices(app.screen.frame))
+        assert any("was removed" in sentence for sentence in notices(app.screen.frame))
         await pilot.press("space", "r", "escape", "c", "escape")
 
 

@@ -99,5 +99,5 @@ def test_a_picture_without_a_terminal(tmp_path: Path) -> None:
     write_picture(run, tmp_path / "a.svg", "90x30", "grokscope-light")
     assert "commutator" in (tmp_path / "a.svg").read_text()
     for size in ("90", "x", "0x5", "9x9x9", "1000x1000"):
-        with pytest.raises(ValueError, match="no size"):
+        with pytest.raises(ValueError, match="is not a size"):
             write_picture(run, tmp_path / "b.svg", size)

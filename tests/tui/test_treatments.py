@@ -19,7 +19,7 @@ from grokscope.tui.control import Requests, standing
 from grokscope.tui.fold import fold
 from grokscope.tui.view import View
 from grokscope.tui.widgets.chart import marks_of
-from grokscope.tui.widgets.treatments import TreatmentRow, parse_parameters, told, written
+from grokscope.tui.widgets.treatments import TreatmentRow, history_line, parse_parameters, written
 from grokscope.words.events import event_details
 
 PATIENCE = 60.0
@@ -146,8 +146,8 @@ def test_a_refusal_does_not_begin_the_count_anew() -> None:
 
 def test_history_says_the_dose() -> None:
     on, applied = folded(treated()).treated
-    assert told(on).split() == ["3,000", "noise", "on", "epsilon", "0.1", "(control)"]
-    assert told(applied).split() == ["3,300", "noise", "applied", "300x,", "last", "dose", "0.0025"]
+    assert history_line(on).split() == ["3,000", "noise", "on", "epsilon", "0.1", "(control)"]
+    assert history_line(applied).split() == ["3,300", "noise", "applied", "300x,", "last", "dose", "0.0025"]
 
 
 def test_the_log_says_how_much_of_what() -> None:

@@ -52,7 +52,7 @@ def test_no_such_run(tmp_path: Path) -> None:
 def test_the_demo_takes_no_run(tmp_path: Path) -> None:
     done = CliRunner().invoke(APP, ["--demo", "cc", "--export-svg", "a.svg"])
     assert done.exit_code == 2
-    assert "leave the run out" in done.output
+    assert "leave out the run" in done.output
     assert not Path("a.svg").exists()
 
 

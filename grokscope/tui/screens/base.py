@@ -1,4 +1,4 @@
-"""What all screens of a run share: they are given frames and show them."""
+"""The base of all screens of a run."""
 
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -7,6 +7,6 @@ from grokscope.tui.frame import Frame
 
 
 class RunScreen(Screen[None]):
-    """The app sets `frame`; a screen hands it to its widgets, which draw what changed."""
+    """A screen that shows frames. The app sets `frame`; the widgets draw what has changed."""
 
     frame: reactive[Frame] = reactive(Frame, repaint=False)

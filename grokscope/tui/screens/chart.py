@@ -1,4 +1,4 @@
-"""The full chart: one quantity with axes, a cursor that reads it out, and up to six other runs over it."""
+"""The full chart: one quantity with axes, a cursor that shows its values, and up to six overlaid runs."""
 
 from typing import ClassVar
 
@@ -25,7 +25,7 @@ ACCURACY = "accuracy"
 
 
 def quantities(view: View) -> dict[str, tuple[str, ...]]:
-    """What can be charted: a title and its curves."""
+    """The quantities that can be charted: from a title to its curves."""
     found: dict[str, tuple[str, ...]] = {"commutator defect": ("defect",)}
     found[ACCURACY] = (f"train.{view.metric}", f"test.{view.metric}")
     found["loss"] = ("train.loss", "test.loss")
@@ -38,9 +38,9 @@ class ChartScreen(RunScreen):
     BINDINGS: ClassVar[list[BindingType]] = bindings("chart")
 
     at: reactive[int] = reactive(0)
-    """Which quantity."""
+    """Index of the quantity"""
     at_step: reactive[float | None] = reactive[float | None](None)
-    """Where the cursor is; None: at the newest sample."""
+    """Step of the cursor; None: the newest sample"""
     window: reactive[tuple[float, float] | None] = reactive[tuple[float, float] | None](None)
     banded: reactive[bool] = reactive(True)
 
@@ -87,7 +87,7 @@ class ChartScreen(RunScreen):
         return marks_of(self.frame.view, signal_of(self._curves[-1]))
 
     def _lines(self) -> tuple[TickLine, ...]:
-        """The run's own curves, then the overlaid ones."""
+        """The curves of the run, then the curves of the overlaid runs."""
         names = self._curves
         own = [
             TickLine(
@@ -110,7 +110,7 @@ class ChartScreen(RunScreen):
         return self.banded and curve == "defect"
 
     def _name_of(self, curve: str, several: bool) -> str:
-        """How one of the run's own curves is called: by its split where there are two, by the run among other runs."""
+        """The name of a curve of the run: its split if there are several curves, its run if other runs are overlaid."""
         words = curve.partition(".")[0] if several else title(self.frame.whole, curve)
         if not self.frame.overlays:
             return words
@@ -146,7 +146,7 @@ class ChartScreen(RunScreen):
         )
 
     def _readout(self, lines: tuple[TickLine, ...], marks: tuple[Mark, ...]) -> Content:
-        """What the curves say at the cursor."""
+        """The values of the curves at the cursor."""
         step = self.at_step if self.at_step is not None else self.frame.present
         parts: list[Content | tuple[str, str] | str] = [(f" step {count(step)} ", "bold")]
         for line in lines:
@@ -169,7 +169,7 @@ class ChartScreen(RunScreen):
         self.at = (self.at + by) % len(quantities(self.frame.whole))
 
     async def action_cursor(self, by: int) -> None:
-        """Move by samples, or scrub a replay that has no cursor."""
+        """Move the cursor by samples; without a cursor, move the replay."""
         if self.at_step is None and self.frame.player:
             await self.run_action(f"app.scrub({by / 100})")
             return
@@ -193,7 +193,7 @@ class ChartScreen(RunScreen):
         self.banded = not self.banded
 
     def action_zoom(self, factor: float) -> None:
-        """Show `factor` times as many steps around the cursor; 0: all of them."""
+        """Show `factor` times as many steps around the cursor; 0: all steps."""
         whole = self._whole_window(self._lines())
         if factor == 0:
             self.window, self.at_step = None, None
@@ -205,7 +205,7 @@ class ChartScreen(RunScreen):
         self.window = None if (low, high) == whole else (low, high)
 
     def action_close(self) -> None:
-        """Step out of the cursor, then out of the screen."""
+        """Remove the cursor; without a cursor, close the screen."""
         if self.at_step is not None:
             self.at_step = None
         else:

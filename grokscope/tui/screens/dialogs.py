@@ -1,4 +1,4 @@
-"""Questions: yes or no before something is stopped, and one line of text."""
+"""Dialogs: a question with yes or no, and a question for one line of text."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 
 class Confirm(ModalScreen[bool]):
-    """Dismissed with True only by `y`: `enter` and `escape` are too easily hit."""
+    """A question with yes or no. Only `y` means yes, because `enter` is easily pressed by mistake."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
@@ -33,7 +33,7 @@ class Confirm(ModalScreen[bool]):
 
 
 class Ask(ModalScreen[str | None]):
-    """Dismissed with the text, or None."""
+    """A question for one line of text. The result is the text, or None after `escape`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 

@@ -1,4 +1,4 @@
-"""The help: every action with its keys as they are now, made from the one table."""
+"""The help: every action with its present keys, from the table of actions."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -24,9 +24,9 @@ _SCREENS = {
 _GLOSSARY = """
 ● running  ‖ paused  ✓ finished  ? stale (no heartbeat)  ✗ crashed  ∅ gone  ▶ replay
 ▲ memorized  ◆ onset of the defect  ★ grokked  ✚ intervention
-The line is the median over the samples of a measurement, the shade its quartiles; dotted and grey: below the
-rounding floor, do not read it. Charts keep the smallest and the largest value of every column, however long the run.
-A key map stands in tui.toml in your configuration directory, by the names in brackets:  [keys]  pause = "p"
+The line is the median over the samples of a measurement, and the shade shows the quartiles. A dotted grey line is
+below the rounding floor and has no meaning. Every column of a chart shows its smallest and its largest value.
+You can change keys in tui.toml in your configuration directory, by the names in brackets:  [keys]  pause = "p"
 """
 
 
@@ -57,7 +57,7 @@ class HelpScreen(ModalScreen[None]):
 
 
 def help_content(keymap: Mapping[str, str]) -> Content:
-    """All actions by screen."""
+    """All actions, by screen."""
     parts: list[Content | tuple[str, str] | str] = []
     for where, title in _SCREENS.items():
         parts.append((f"\n{title}\n", "bold $primary"))

@@ -1,4 +1,4 @@
-"""The runs: pick one, filter them by words or configuration, overlay up to six."""
+"""The list of runs: choose a run, filter by words or configuration, overlay up to six runs."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -32,14 +32,14 @@ class RunsScreen(Screen[None]):
     found: reactive[tuple[Summary, ...]] = reactive(())
 
     class Opened(Message):
-        """The person wants to watch this run."""
+        """The user wants to watch this run."""
 
         def __init__(self, run: RunDirectory) -> None:
             super().__init__()
             self.run = run
 
     class Overlaid(Message):
-        """The person wants this run on the chart, or off it."""
+        """The user wants to overlay this run, or to remove it from the chart."""
 
         def __init__(self, screen: "RunsScreen", run: RunDirectory) -> None:
             super().__init__()
@@ -96,9 +96,9 @@ class RunsScreen(Screen[None]):
         paths = [item.run.path for item in self._shown]
         if under is not None and under.run.path in paths:
             table.move_cursor(row=paths.index(under.run.path))
-        said = f" {len(self._shown)} of {len(self.found)} runs"
+        listed = f" {len(self._shown)} of {len(self.found)} runs"
         overlaid = f" · {len(self.overlays)} overlaid" if self.overlays else ""
-        self.query_one("#title", Static).update(said + overlaid)
+        self.query_one("#title", Static).update(listed + overlaid)
 
     def _cells(self, item: Summary) -> list[Text]:
         about, started = summary(item.run_state), item.run_state.last.get("started", {})
@@ -147,7 +147,7 @@ class RunsScreen(Screen[None]):
         self.look()
 
     def action_close(self) -> None:
-        """Step out of the filter, then out of the screen."""
+        """Leave the filter; outside of the filter, close the screen."""
         if self.query_one("#filter").has_focus:
             self.query_one(DataTable).focus()
         else:

@@ -1,4 +1,4 @@
-"""The dashboard: a run at a glance."""
+"""The dashboard: all panels of one run."""
 
 from typing import ClassVar
 
@@ -65,7 +65,7 @@ class WatchScreen(RunScreen):
                 yield ForecastPanel(id="forecast", classes="-chosen")
                 yield Treatments(id="treat")
                 yield EventLogPanel(id="events")
-        yield Input(placeholder="words of the event log, -word to leave out; esc ends", id="event-filter", compact=True)
+        yield Input(placeholder="show lines with these words; -word hides; esc closes", id="event-filter", compact=True)
         yield Notices()
         yield Transport()
         yield Footer(compact=True, show_command_palette=False)
@@ -79,20 +79,20 @@ class WatchScreen(RunScreen):
         self.watch_frame(self.frame)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Where all fits, the side stands beside the charts; else it shares the last line with the signals."""
+        """Place the side panels: beside the charts if there is room, else beside the signals in the last row."""
         spacious = event.size.width >= _WIDE and event.size.height >= _TALL
         body, side = self.query_one("#body"), self.query_one("#side")
         body.move_child(side, after=self.query_one("#defect" if spacious else "#signals"))
 
     def action_panel(self, name: str) -> None:
-        """Focus a panel; where there is room for one of those beside the charts, it becomes the one shown."""
+        """Focus a panel. If only one side panel fits on the screen, this panel becomes the visible one."""
         if name in _BESIDE:
             for other in _BESIDE:
                 self.query_one(f"#{other}").set_class(other == name, "-chosen")
         self.query_one(_PANELS[name]).focus()
 
     def action_zoom(self) -> None:
-        """Give the focused panel the whole screen, or take it back."""
+        """Show the focused panel on the whole screen, or all panels again."""
         if self.maximized is not None:
             self.minimize()
         elif isinstance(self.focused, Widget):
@@ -114,7 +114,7 @@ class WatchScreen(RunScreen):
         self.query_one(EventLogPanel).focus()
 
     def key_escape(self) -> None:
-        """Step out of whatever is open."""
+        """Close the filter, or leave the enlarged panel."""
         entry = self.query_one("#event-filter", Input)
         if entry.has_class("-open"):
             entry.value = ""

@@ -1,1 +1,1 @@
-"""Widgets, one family a file. A widget is shown a view; it asks nothing of the app and posts what the user meant."""
+"""Widgets, one family per file. A widget gets frames, and posts messages about what the user wants."""

@@ -1,4 +1,4 @@
-"""The full chart: textual-plot with a logarithmic axis, the quartile band, marks and a cursor."""
+"""The plot of the full chart: textual-plot with a logarithmic axis, the quartile band, marks and a cursor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MARK_COLOURS = {
 
 
 class Powers(AxisFormatter):
-    """Ticks of an axis that holds log10 of its values: decades, and 2 and 5 between them where those are few."""
+    """Ticks of an axis of log10 values: the decades, and also 2 and 5 between them if there are few decades."""
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
         low, high = int(np.floor(min_)), int(np.ceil(max_))
@@ -49,18 +49,18 @@ class Values(NumericAxisFormatter):
 
 @dataclass(frozen=True)
 class TickLine:
-    """One curve of the full chart. rows: [n, 2 or more]; columns 2 and 3 are the quartiles where `band`."""
+    """One curve of the full chart. rows: [n, 2 or more]; with `band`, columns 2 and 3 are the quartiles."""
 
     name: str
     rows: Rows
     colour: str
-    """A theme variable."""
+    """A variable of the theme"""
     band: bool = False
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Everything the chart shows."""
+    """Everything that the chart shows."""
 
     lines: tuple[TickLine, ...]
     marks: tuple[Mark, ...]
@@ -70,7 +70,7 @@ class Picture:
 
 
 class Axes(PlotWidget, can_focus=False):
-    """Draws a picture; the screen has the keys."""
+    """Draws a picture. The screen handles the keys."""
 
     margin_top = reactive(0)
 
@@ -79,7 +79,7 @@ class Axes(PlotWidget, can_focus=False):
         self.picture: Picture | None = None
 
     def show(self, picture: Picture) -> None:
-        """Draw `picture`, if it is not drawn already."""
+        """Draw `picture`, unless it is the present picture."""
         if picture is not self.picture:
             self.picture = picture
             self._redraw()
@@ -98,7 +98,7 @@ class Axes(PlotWidget, can_focus=False):
         with self.app.batch_update():
             self.clear()
             self._set_axes(picture)
-            for line in reversed(picture.lines):  # the first one on top
+            for line in reversed(picture.lines):  # the first line is drawn last, on top
                 self._draw(line, picture)
             for mark in picture.marks:
                 if picture.window[0] <= mark.step <= picture.window[1]:
@@ -141,7 +141,7 @@ class Axes(PlotWidget, can_focus=False):
         return base.blend(Color.parse(colour), 0.35).hex
 
     def step_at(self, x: int) -> float:
-        """The step under a column of this widget."""
+        """The step at column `x` of this widget."""
         width: int = self.query_one("#plot").size.width
         left, right = self.picture.window if self.picture else (0.0, 1.0)
         across = float(x - self.margin_left - 1) / max(1, width - 3)
@@ -149,12 +149,12 @@ class Axes(PlotWidget, can_focus=False):
 
 
 def _drawn(values: Floats, log: bool) -> Floats:
-    """Values as the axis holds them; what a log axis cannot show becomes NaN, which the plot leaves out."""
+    """Values [n] on the scale of the axis [n]. A value that a log axis cannot show becomes NaN, and is not drawn."""
     return np.log10(np.where(values > 0, values, np.nan)) if log else values
 
 
 def _zigzag(steps: Floats, low: Floats, high: Floats, columns: int) -> tuple[Floats, Floats]:
-    """A line that fills the band between two curves: up and down once in every column."""
+    """A line that fills the band between two curves: it goes up and down once in every column."""
     known = np.isfinite(low) & np.isfinite(high)
     if not known.any():
         return np.empty(0), np.empty(0)

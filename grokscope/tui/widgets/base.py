@@ -1,4 +1,4 @@
-"""A widget that draws its own lines, with inks from the style sheet."""
+"""The base of all widgets: a widget that draws its own lines, with inks from the style sheet."""
 
 from functools import cached_property
 from typing import ClassVar
@@ -33,12 +33,12 @@ INKS = (
 
 
 class ShowsFrame(Widget):
-    """A widget that is given frames and shows them."""
+    """A widget that shows frames."""
 
     frame: reactive[Frame] = reactive(Frame, repaint=False)
 
     def entitle(self, title: str, subtitle: str = "") -> None:
-        """Name the panel; nothing is drawn where the names are those it has."""
+        """Set title and subtitle of the panel. Unchanged titles are not drawn again."""
         if (title, subtitle) != self._entitled:
             self._entitled = (title, subtitle)
             self.border_title, self.border_subtitle = title, subtitle
@@ -47,7 +47,7 @@ class ShowsFrame(Widget):
 
 
 class Inks:
-    """The styles of one widget under the present theme."""
+    """The styles of one widget in the present theme, by the name of their ink."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
@@ -71,7 +71,7 @@ class Inks:
 
 
 class Drawn(ShowsFrame):
-    """Its subclasses say what its lines are; this one keeps them until something changes."""
+    """A widget made of lines. Subclasses draw the lines; this class keeps them until the next `redraw`."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {*(f"ink--{ink}" for ink in INKS), "ink--band"}
 
@@ -82,7 +82,7 @@ class Drawn(ShowsFrame):
         raise NotImplementedError
 
     def redraw(self) -> None:
-        """Draw again soon."""
+        """Draw the lines again at the next refresh."""
         self._lines = None
         self.refresh()
 
@@ -108,7 +108,7 @@ def strip(*parts: tuple[str, Style] | str) -> Strip:
 
 
 def between(left: Strip, right: Strip, width: int) -> Strip:
-    """Two pieces at the two ends of a line; the left one is cut where there is not room for both."""
+    """A line with one piece at each end. If both do not fit, the left piece is cut."""
     room = width - right.cell_length - 1
     if room < 8:
         return left.crop(0, width)

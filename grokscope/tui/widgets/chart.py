@@ -25,7 +25,7 @@ _GUTTER = 7
 
 @dataclass(frozen=True)
 class Mark:
-    """A step that matters."""
+    """A marked step: a detection or an intervention."""
 
     step: float
     kind: str
@@ -39,13 +39,13 @@ class Curve:
     series: Series
     ink: str
     band: bool = False
-    """Columns 2 and 3 of the series are its quartiles."""
+    """Whether columns 2 and 3 of the series are its quartiles"""
     flagged: bool = False
-    """Column 5 says which samples do not stand clear of the rounding floor."""
+    """Whether column 5 of the series is 1 for samples below the rounding floor"""
 
 
 def marks_of(view: View, signal: str = "") -> tuple[Mark, ...]:
-    """Detections and interventions as marks, in order of step; of the rules of signals those of this one."""
+    """Detections and interventions as marks, in the order of steps. `signal` adds the detections of its rules."""
     found = [Mark(float(item.step), item.name) for item in view.detected]
     found += [Mark(float(item.step), "fired", item.name) for item in view.fired if item.signal == signal]
     found += [
@@ -59,7 +59,7 @@ def marks_of(view: View, signal: str = "") -> tuple[Mark, ...]:
 def plot(
     width: int, height: int, curves: Iterable[Curve], scale: Scale, marks: tuple[Mark, ...], inks: Inks
 ) -> list[Strip]:
-    """Curves with axis labels at the left and steps and marks below; both go where there is no room for them."""
+    """Curves, with labels at the left, and steps and marks below; labels, steps and marks only if there is room."""
     gutter = _GUTTER if width >= 36 else 0
     foot = 1 if height >= 4 else 0
     canvas = Canvas(max(width - gutter, 1), max(height - foot, 1))
@@ -128,7 +128,7 @@ def _column(step: float, scale: Scale, width: int) -> int | None:
 
 
 def _ticks(scale: Scale, height: int) -> dict[int, str]:
-    """Labels by line: the decades of a log axis, round values of a linear one."""
+    """Labels by line: decades for a log axis, round values for a linear axis."""
     if height < 2:
         return {}
     values = _decades(scale) if scale.log else _round_values(scale, max(2, height // 3))
@@ -161,7 +161,7 @@ def _round_values(scale: Scale, most: int) -> list[float]:
 
 
 def _foot(width: int, scale: Scale, columns: dict[int, Mark], inks: Inks) -> list[Segment]:
-    """The line under a chart: its marks by glyph and step, and the steps at its ends where room is left."""
+    """The line under a chart: the marks, by glyph and step, and the first and last step if they fit."""
     cells = [" "] * width
     styles = [inks["axis"]] * width
 
@@ -186,7 +186,7 @@ def _foot(width: int, scale: Scale, columns: dict[int, Mark], inks: Inks) -> lis
 
 
 class Chart(Drawn, can_focus=True):
-    """A chart panel. Subclasses say which curves, on what scale."""
+    """A chart panel. Subclasses choose the curves and the scale."""
 
     ALLOW_MAXIMIZE = True
 
@@ -206,20 +206,20 @@ class Chart(Drawn, can_focus=True):
             self.redraw()
 
     def _drawn_from(self, frame: Frame) -> tuple[object, ...]:
-        """What the picture depends on; while it is the same nothing is drawn again."""
+        """Everything that the picture depends on. The chart is drawn again only if it changes."""
         seen = tuple((id(curve.series), len(curve.series)) for curve in self.curves(frame.view))
         return (*seen, frame.waiting, frame.horizon, frame.log_scale, marks_of(frame.view))
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
         curves = [curve for curve in self.curves(self.frame.view) if len(curve.series)]
         if not curves:
-            said = self.frame.waiting or "nothing measured yet"
-            return [Strip([Segment(f" {line}", inks["muted"])]) for line in wrap(said, width - 2)]
+            reason = self.frame.waiting or "nothing measured yet"
+            return [Strip([Segment(f" {line}", inks["muted"])]) for line in wrap(reason, width - 2)]
         return plot(width, height, curves, self.scale(self.frame, curves), marks_of(self.frame.view), inks)
 
 
 class DefectChart(Chart):
-    """The commutator defect with its quartile band, the whole history."""
+    """The commutator defect with its quartile band."""
 
     def curves(self, view: View) -> list[Curve]:
         return [Curve(view.curve("defect"), "series-1", band=True, flagged=True)]
@@ -240,16 +240,16 @@ class DefectChart(Chart):
         latest = frame.view.latest.get("measured", {})
         how = {"exact": "exact", "finite-difference": "finite difference"}.get(str(latest.get("estimator")), "")
         low = "  BELOW FLOOR" if below > 0 else ""
-        said = f"floor {number(float(floor))}" if np.isfinite(floor) else ""
+        floor_text = f"floor {number(float(floor))}" if np.isfinite(floor) else ""
         scale = "log" if frame.log_scale else "linear"
-        return f"{title}  {value}{low}", " · ".join(filter(None, (how, said, scale)))
+        return f"{title}  {value}{low}", " · ".join(filter(None, (how, floor_text, scale)))
 
 
 _INKS = {"train": "series-1", "test": "series-2"}
 
 
 class AccuracyChart(Chart):
-    """Accuracy of both splits by the run's own metric, 0 to 1."""
+    """Accuracy of both splits, from 0 to 1, by the metric of the run."""
 
     def curves(self, view: View) -> list[Curve]:
         return [Curve(view.curve(f"{split}.{view.metric}"), ink) for split, ink in _INKS.items()]
@@ -277,7 +277,7 @@ class LossChart(Chart):
 
 
 def _pair(view: View, what: str) -> str:
-    """The newest value of both splits, in the inks of their curves: legend and read-out in one."""
+    """The newest values of both splits, in the inks of their curves; the text is also the legend."""
     say = number if what == "loss" else percent
     found = [(split, view.curve(f"{split}.{what}")) for split in _INKS]
     return "  ".join(f"[${_INKS[split]}]━ {split} {say(series.last)}[/]" for split, series in found if len(series))

@@ -1,4 +1,4 @@
-"""The event log: what happened, filterable; follows the newest line until scrolled away from it."""
+"""The event log: a list of events with a filter. It follows the newest line until the user scrolls away."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,13 +29,16 @@ _INKS = {
 
 
 class EventLogPanel(Drawn, can_focus=True):
-    """Scrolls by itself: a scroll view would lay the whole screen out anew for every line that comes, which was more
-    than half of the work of following a run."""
+    """A panel that scrolls its own lines.
+
+    A scroll view of Textual lays out the whole screen for every new line, which took more than half of the time of
+    following a run.
+    """
 
     wanted: reactive[str] = reactive("", repaint=False)
-    """Words that a line must contain; empty: all but `trained`, which are a curve rather than news."""
+    """Words that a line must contain; empty: all lines except `trained` events, which the curves show"""
     top: reactive[int | None] = reactive[int | None](None, repaint=False)
-    """The first line shown; None: the end, wherever it is."""
+    """The first visible line; None: follow the newest line"""
 
     ALLOW_MAXIMIZE = True
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,7 +56,7 @@ class EventLogPanel(Drawn, can_focus=True):
 
     @property
     def chosen(self) -> list[LogLine]:
-        """The lines that fit the filter."""
+        """The lines that the filter accepts."""
         return self._lines_chosen
 
     def watch_frame(self, old: Frame, new: Frame) -> None:
@@ -61,7 +64,7 @@ class EventLogPanel(Drawn, can_focus=True):
             self._select()
 
     def _kept(self, frame: Frame) -> tuple[object, ...]:
-        """What the shown lines are chosen from."""
+        """The kept lines, of which the filter chooses."""
         regular = (id(lines) for kind, lines in frame.view.regular.items() if kind not in self._hidden)
         return (id(frame.view.notable), *regular)
 
@@ -97,7 +100,7 @@ class EventLogPanel(Drawn, can_focus=True):
         return max(0, len(self.chosen) - self.content_size.height)
 
     def action_move(self, by: int) -> None:
-        """Scroll by lines; at the end, follow it."""
+        """Scroll by lines. At the last line, follow the newest line."""
         top = (self._last_top if self.top is None else self.top) + by
         self.top = None if top >= self._last_top else max(0, top)
 
@@ -122,7 +125,7 @@ class EventLogPanel(Drawn, can_focus=True):
 
 
 def folded(lines: Sequence[LogLine], treated: Sequence[Treated]) -> list[LogLine]:
-    """What an intervention did between two switches as one line, the newest, that says how often; the rest as it is."""
+    """The lines, with all `applied` events between two switches of an intervention as one line with a count."""
     stretches: dict[str, list[int]] = {}  # by kind: where the lines stand of what it did since its last switch
     times: dict[int, int] = {}
     for place, line in enumerate(lines):
@@ -144,7 +147,7 @@ def folded(lines: Sequence[LogLine], treated: Sequence[Treated]) -> list[LogLine
 
 
 def fits(line: LogLine, words: list[str]) -> bool:
-    """Whether every word occurs in the line; a word after `-` must not."""
+    """Whether every word occurs in the line, and no word after `-` does."""
     if not words:
         return True
     text = f"{line.event} {line.step} {line.text}".lower()

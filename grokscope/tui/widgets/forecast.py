@@ -1,4 +1,4 @@
-"""Forecast: how likely grokking is, a projection where one can be made, what was detected, and the lead so far."""
+"""The forecast panel: the answers of the newest forecast, the detections, and the lead."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -20,7 +20,7 @@ from grokscope.words.numbers import MISSING, count
 _LABEL = 12
 _INDENT = _LABEL + 3
 PanelLine = tuple[str, str, str]
-"""Label, value and the ink of the value."""
+"""Label, value, and the ink of the value"""
 
 
 class ForecastPanel(Drawn, can_focus=True):
@@ -48,16 +48,16 @@ class ForecastPanel(Drawn, can_focus=True):
 
 
 def lines(view: View) -> Iterator[PanelLine]:
-    """What the panel says, most important first: what is expected before what was found, until the run has grokked."""
+    """The lines of the panel, the most important first: until the run groks, the forecast before the detections."""
     newest = view.forecasts[-1] if view.forecasts else None
-    expected, found = _expected(newest, view.step), _detected(view)
+    expected, detected = _expected(newest, view.step), _detected(view)
     past = newest is None or view.detection("grokked") is not None
-    yield from chain(found, expected) if past else chain(expected, found)
+    yield from chain(detected, expected) if past else chain(expected, detected)
     yield from _comparison(view)
 
 
 _INKS = {"no forecast": "muted", "no interval": "muted", "rests on": "muted", "rivals": "muted", "interval": "plain"}
-"""Of what is said; answers stand out"""
+"""Inks of labels; all other labels are answers, in the ink `strong`"""
 
 
 def _expected(newest: EventRecord | None, now: int) -> Iterator[PanelLine]:
@@ -74,18 +74,19 @@ def _expected(newest: EventRecord | None, now: int) -> Iterator[PanelLine]:
 def _detected(view: View) -> Iterator[PanelLine]:
     for name in SHOWN_DETECTIONS:
         found = view.detection(name)
-        yield name, _found(found) if found else MISSING, name if found else "muted"
+        yield name, _dated(found) if found else MISSING, name if found else "muted"
     lost = view.detection("regressed")
     if lost is not None:
-        yield "lost", f"again from step {_found(lost)}", "regressed"
+        yield "lost", f"again from step {_dated(lost)}", "regressed"
     yield from _lead(view)
 
 
 def _comparison(view: View) -> Iterator[PanelLine]:
-    """A rival that is free."""
+    """The turn of the test loss, which costs no measurement."""
     turned = view.detection("turned")
-    turn = _result(view).get("test_loss_turn_step") if turned is None else turned.step  # 0.1.0 said so at the end only
-    if isinstance(turn, int) and turn <= view.step:  # a replay knows the end of its run; its view must not
+    # 0.1.0 recorded the turn only in the result
+    turn = _result(view).get("test_loss_turn_step") if turned is None else turned.step
+    if isinstance(turn, int) and turn <= view.step:  # a replay must not show what was known later
         yield "", f"for comparison, test loss turned at step {count(turn)}", "muted"
 
 
@@ -94,7 +95,7 @@ def _result(view: View) -> Mapping[str, Any]:
     return result if isinstance(result, Mapping) else {}
 
 
-def _found(found: Transition) -> str:
+def _dated(found: Transition) -> str:
     late = f" (known at {count(found.confirmed_at)})" if found.confirmed_at != found.step else ""
     return f"{count(found.step)}{late}"
 
@@ -106,7 +107,7 @@ def _lead(view: View) -> Iterator[PanelLine]:
     if grokked is None:
         elapsed = duration(_between(view, onset.step, view.step))
         yield "elapsed", f"{count(view.step - onset.step)} steps, {elapsed}", "strong"
-        yield "", "since onset, and not grokked yet", "muted"
+        yield "", "since onset; not grokked yet", "muted"
         return
     seconds = duration(_between(view, onset.step, grokked.step))
     lead = grokked.step - onset.step
@@ -117,9 +118,9 @@ def _lead(view: View) -> Iterator[PanelLine]:
     yield "lead", f"{count(lead)} steps, {seconds}", "strong"
     known = grokked.step - onset.confirmed_at
     if known < 0:
-        yield "", f"onset was known only {count(-known)} steps after grokking", "warn"
+        yield "", f"the onset was known {count(-known)} steps after grokking", "warn"
     elif known != lead:
-        yield "", f"{count(known)} steps from where onset was known", "muted"
+        yield "", f"grokked {count(known)} steps after the onset was known", "muted"
 
 
 def _between(view: View, start: float, end: float) -> float | None:

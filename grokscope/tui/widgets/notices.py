@@ -1,4 +1,4 @@
-"""Notices: what a reader should know about what it sees. Nothing is shown where there is nothing to say."""
+"""Notices: sentences about problems of the run or its log. Without a notice the widget is hidden."""
 
 from textual.strip import Strip
 
@@ -6,36 +6,36 @@ from grokscope.tui.frame import Frame
 from grokscope.tui.run_look import RunLook
 from grokscope.tui.widgets.base import Drawn, Inks, strip
 from grokscope.words.clean import clean
-from grokscope.words.numbers import count
+from grokscope.words.numbers import count, whole_percent
 
 KEPT_IN_SIGHT = 8
-"""Notable events after which a warning is old news"""
+"""Number of newer notable events after which a warning is no longer shown"""
 
 
 def notices(frame: Frame) -> list[str]:
-    """Sentences, the most urgent first."""
-    said = []
+    """The notices of a frame, the most urgent first."""
+    sentences = []
     if frame.state is RunLook.GONE:
-        said.append("the run directory has vanished; showing what was read")
+        sentences.append("the run directory was removed; showing what was read before")
     if frame.state is RunLook.CRASHED and frame.whole.events:
-        said.append("the trainer is gone without a last word; `grokscope run --resume` goes on from its checkpoint")
+        sentences.append("the trainer has crashed; `grokscope run --resume` continues from the newest checkpoint")
     if frame.state is RunLook.STALE:
-        said.append("no heartbeat: the trainer, its machine or the connection to its disk hangs")
+        sentences.append("no heartbeat: the trainer, its machine or the connection to its disk hangs")
     if frame.loading is not None:
-        said.append(f"reading the log, {frame.loading:.0%}: until then the curves are samples of it")
-    said += [text if times == 1 else f"{count(times)} {text}" for text, times in frame.whole.problems.items()]
+        sentences.append(f"reading the log, {whole_percent(frame.loading)} done; the curves are samples until then")
+    sentences += [text if times == 1 else f"{count(times)} {text}" for text, times in frame.whole.problems.items()]
     warned = [line.text for line in frame.view.notable[-KEPT_IN_SIGHT:] if line.event in {"warned", "diverged"}]
     if warned:
-        said.append(f"warning: {clean(warned[-1], 300)}")
-    return said
+        sentences.append(f"warning: {clean(warned[-1], 300)}")
+    return sentences
 
 
 class Notices(Drawn):
     def watch_frame(self, old: Frame, new: Frame) -> None:
-        said = notices(new)
-        if self.display != bool(said):
-            self.display = bool(said)
-        if said != notices(old):
+        sentences = notices(new)
+        if self.display != bool(sentences):
+            self.display = bool(sentences)
+        if sentences != notices(old):
             self.redraw()
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:

@@ -1,4 +1,4 @@
-"""The run line: which run this is, on what, in which state, how far."""
+"""The run line: the run's name, task, backend, state and progress."""
 
 from rich.style import Style
 from textual.strip import Strip
@@ -9,6 +9,7 @@ from grokscope.tui.widgets.base import Drawn, Inks, between, strip
 from grokscope.words.clean import clean
 from grokscope.words.durations import duration
 from grokscope.words.events import event_details
+from grokscope.words.names import state_in_words
 from grokscope.words.numbers import count, number
 
 _STATE_INKS = {
@@ -25,7 +26,7 @@ _STATE_INKS = {
 
 
 class RunLine(Drawn):
-    """Two lines at the top; one where the screen is low."""
+    """Two lines at the top; one line on a low screen."""
 
     def watch_frame(self, old: Frame, new: Frame) -> None:
         if _shown(old) != _shown(new):
@@ -43,9 +44,10 @@ class RunLine(Drawn):
         frame = self.frame
         ink = inks[_STATE_INKS[frame.state]] + Style(bold=True)
         pieces: list[tuple[str, Style] | str] = [(f" {frame.state.glyph} {frame.state.word}", ink)]
-        reason = frame.view.phase_reason if frame.view.phase == "finished" else ""
-        if reason and reason != "completed":
-            pieces.append((f" ({reason})", inks["muted"]))
+        if frame.view.phase == "finished" and frame.view.phase_reason:
+            grokked = frame.view.detection("grokked") is not None
+            outcome = state_in_words("finished", frame.view.phase_reason, grokked=grokked)
+            pieces.append((f" ({outcome})", inks["muted"]))
         asked = [request.word for request in frame.requests.open if request.command.action != "intervene"]
         if asked:
             pieces.append((f" {', '.join(asked)} requested…", inks["warn"]))
@@ -55,16 +57,16 @@ class RunLine(Drawn):
     def _how_far(self, inks: Inks, width: int) -> Strip:
         frame = self.frame
         total = frame.total
-        said = f"step {count(frame.view.step)}" + (f" of {count(total)}" if total else "")
+        text = f"step {count(frame.view.step)}" + (f" of {count(total)}" if total else "")
         pace = frame.view.curve("trained.steps_per_second").last
         if width >= 72 and pace == pace and frame.state in {RunLook.RUNNING, RunLook.PAUSED, RunLook.STALE}:
-            said += f" · {number(pace)} steps/s"
+            text += f" · {number(pace)} steps/s"
         left = time_left(frame)
         if width >= 100 and left is not None:
-            said += f" · {duration(left)} left"
+            text += f" · {duration(left)} left"
         elif width >= 100 and frame.view.elapsed:
-            said += f" · {duration(frame.view.elapsed)}"
-        return strip((said + " ", inks["plain"]))
+            text += f" · {duration(frame.view.elapsed)}"
+        return strip((text + " ", inks["plain"]))
 
 
 def _shown(frame: Frame) -> tuple[object, ...]:
@@ -84,13 +86,13 @@ def _shown(frame: Frame) -> tuple[object, ...]:
 
 
 def heading(frame: Frame) -> str:
-    """Task, backend and the settings that matter most, in one line."""
+    """Task, backend and the most important settings, in one line."""
     started = frame.whole.started
     return event_details(started) if started else frame.waiting or "waiting for the first event"
 
 
 def time_left(frame: Frame) -> float | None:
-    """Seconds to the last step at the present pace; None where nobody can say."""
+    """Seconds to the last step at the present pace; None if it cannot be estimated."""
     if frame.total is None or frame.state is not RunLook.RUNNING:
         return None
     estimated = frame.view.latest.get("trained", {}).get("seconds_left")

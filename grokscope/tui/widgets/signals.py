@@ -1,4 +1,4 @@
-"""Signals: one sparkline each, with the newest value."""
+"""The signals panel: a sparkline per signal, with the newest value."""
 
 import numpy as np
 from textual.reactive import reactive
@@ -14,11 +14,11 @@ from grokscope.words.numbers import number
 
 _HIDDEN = ("train.", "test.", "trained.", "defect")
 _SIGNED = "cosine"
-"""Ending of a number that may be below 0, in runs that do not describe their signals."""
+"""Ending of the names of signals that may be negative, for runs that do not describe their signals"""
 
 
 def signal_curves(view: View) -> list[tuple[str, Series]]:
-    """Every signal there is: those that have rules first, then the others by name, block shares last."""
+    """All signals: first those with rules, then the others by name, then the shares of the blocks."""
     shown = {name: curve for name, curve in view.series.items() if not name.startswith(_HIDDEN) and "." not in name}
     shown |= {name: curve for name, curve in view.series.items() if name.startswith("signals.")}
     blocks = {name: curve for name, curve in view.series.items() if name.startswith("blocks.")}
@@ -29,12 +29,12 @@ def signal_curves(view: View) -> list[tuple[str, Series]]:
 
 
 def signal_of(curve: str) -> str:
-    """The signal whose values a curve holds; for any other curve the name of the curve."""
+    """The name of the signal of a curve; for a curve without a signal, the name of the curve."""
     return "test_loss" if curve == "test.loss" else curve.removeprefix("signals.")
 
 
 def title(view: View, curve: str) -> str:
-    """`signals.weight_norm` as the run calls it: `weight norm`, with its unit."""
+    """The title of a curve: for `signals.weight_norm`, `weight norm`, with its unit."""
     about = view.signals.get(signal_of(curve))
     if about is not None:
         return clean(f"{about.words} ({about.unit})" if about.unit else about.words, 24)
@@ -44,7 +44,7 @@ def title(view: View, curve: str) -> str:
 
 
 def logarithmic(view: View, curve: str) -> bool:
-    """Whether a curve is drawn on a logarithmic axis, where the screen has one."""
+    """Whether a curve is drawn on a logarithmic axis if the screen has one."""
     about = view.signals.get(signal_of(curve))
     return not curve.endswith(_SIGNED) if about is None else about.log
 
@@ -60,7 +60,7 @@ def _drawn_from(frame: Frame) -> tuple[object, ...]:
 
 
 class SignalsPanel(Drawn, can_focus=True):
-    """As many sparklines as there is room for; scroll with the arrow keys for the others."""
+    """As many sparklines as fit in the panel. The arrow keys scroll to the others."""
 
     first: reactive[int] = reactive(0)
 

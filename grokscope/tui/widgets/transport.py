@@ -1,4 +1,4 @@
-"""The transport bar of a replay: playing or not, how fast, where; click to go there."""
+"""The transport bar of a replay: state, speed and position. A click moves the replay."""
 
 from textual import events
 from textual.message import Message
@@ -11,7 +11,7 @@ from grokscope.words.durations import duration
 
 class Transport(Drawn):
     class Sought(Message):
-        """The person wants the replay at this fraction of the run."""
+        """The user wants to move the replay to this fraction of the run."""
 
         def __init__(self, fraction: float) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Interventions: one toggle a kind, parameters editable in place, and the state the trainer acknowledged."""
+"""The interventions panel: for each kind a toggle, the acknowledged state, and editable parameters."""
 
 import math
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ _HOW = "tab, then space: on or off"
 
 
 class Treatments(VerticalScroll, ShowsFrame, can_focus=True):
-    """What the run's trainer offers to do to it."""
+    """All interventions that the run's trainer offers, and their history."""
 
     ALLOW_MAXIMIZE = True
 
     class Asked(Message):
-        """The person wants an intervention on or off, with these parameters."""
+        """The user wants to switch an intervention on or off, with these parameters."""
 
         def __init__(self, kind: str, on: bool, parameters: Mapping[str, Any]) -> None:
             super().__init__()
@@ -61,10 +61,10 @@ class Treatments(VerticalScroll, ShowsFrame, can_focus=True):
         self.entitle(_TITLE, _HOW if kinds and new.state.listens else "")
         if old.whole.started is not new.whole.started or bool(kinds_of(old)) is not bool(kinds):
             self.query_one("#none").display = not kinds
-            said = "this run's trainer offers no interventions" if new.whole.started else ""
-            self.query_one("#none", Static).update(Content(said))
+            text = "this run's trainer offers no interventions" if new.whole.started else ""
+            self.query_one("#none", Static).update(Content(text))
         if old.view.treated != new.view.treated:
-            history = "\n".join(map(told, reversed(new.view.treated[-20:])))
+            history = "\n".join(map(history_line, reversed(new.view.treated[-20:])))
             self.query_one("#history", Static).update(Content(history))
 
     @on(Checkbox.Changed)
@@ -86,7 +86,7 @@ class Treatments(VerticalScroll, ShowsFrame, can_focus=True):
 
 
 class Toggle(Checkbox, inherit_bindings=False):
-    """A check box that is empty when it is off, not only of another colour; `enter` is left to the screen."""
+    """A check box with an `X` when it is on, so that colour is not needed. The screen handles `enter`."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("switch")
 
@@ -100,7 +100,7 @@ class ParametersField(Input):
 
 
 class TreatmentRow(Horizontal):
-    """One kind: toggle, state in words, parameters."""
+    """One kind of intervention: toggle, state in words, parameters."""
 
     standing: reactive[ToggleState] = reactive(lambda: ToggleState(""), layout=False)
 
@@ -122,7 +122,7 @@ class TreatmentRow(Horizontal):
         self.watch_standing(ToggleState(self.kind), self.standing)
 
     def show_acknowledged(self) -> None:
-        """Tick the box if the trainer has said that it is on: whatever the person pressed is a wish until then."""
+        """Tick the box if the trainer has acknowledged that the intervention is on; a click is only a request."""
         checkbox = self.query_one(Checkbox)
         with checkbox.prevent(Checkbox.Changed):
             checkbox.value = self.standing.on
@@ -141,17 +141,17 @@ class TreatmentRow(Horizontal):
 
 
 def kinds_of(frame: Frame) -> tuple[str, ...]:
-    """Kinds that the run's trainer offers; what else was asked of it is in the history."""
+    """Kinds of intervention that the run's trainer offers."""
     return tuple(dict.fromkeys(clean(kind, 24) for kind in frame.whole.offers))
 
 
 def written(parameters: Mapping[str, Any]) -> str:
-    """Parameters as `parse_parameters` reads them; those that are not set are left out."""
+    """Parameters in the syntax of `parse_parameters`. Parameters that are None are left out."""
     return " ".join(f"{clean(key)}={clean(value)}" for key, value in parameters.items() if value is not None)
 
 
 def parse_parameters(text: str) -> dict[str, Any]:
-    """`scale=0.1 every=10` as a table: numbers, true and false where they read so, words otherwise."""
+    """The parameters in a text such as `scale=0.1 every=10`. Values are numbers, true, false, or else text."""
     return {
         name: _value(value) for name, sign, value in (part.partition("=") for part in text.split()) if sign and name
     }
@@ -169,8 +169,8 @@ def _value(text: str) -> Any:
     return text
 
 
-def told(answer: Treated) -> str:
-    """One line of history."""
+def history_line(answer: Treated) -> str:
+    """One line of the history of interventions."""
     step = count(answer.step) if answer.step is not None else ""
     reason = f": {answer.reason}" if answer.reason else ""
     if answer.state == "applied":
