@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from grokscope.contract.arrays import FloatArray, Precision
 from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, StepOutcome, TrainingState, Unavailable
 from grokscope.contract.examples import Batch
+from grokscope.contract.memory import comfortable, free_bytes
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
-from grokscope.contract.plans import EXACT, FEW_SHAPES, ForwardPlan, forward_plan, on_device
+from grokscope.contract.plans import EXACT, FEW_SHAPES, ForwardPlan, forward_plan, graph_numbers, on_device
 from grokscope.contract.transformer import Transformer
 from grokscope_mlx import operations
 
@@ -79,19 +80,22 @@ class MLXSession:
         return loss, gradient
 
     def hessian_vector_product(self, theta: mx.array, batch: ForwardPlan, vector: mx.array) -> mx.array:
-        """Reverse over reverse: forward-mode does not pass the scatter that an embedding's gradient is."""
+        return self._gradient_and_product(theta, batch, vector)[1]
 
-        def along(point: mx.array) -> mx.array:
-            gradient: mx.array = mx.grad(self._loss)(point, batch)
-            return gradient @ vector
-
-        product: mx.array = mx.grad(along)(theta)
-        _start(product)
-        return product
-
-    def bracket(self, theta: mx.array, batch_a: ForwardPlan, batch_b: ForwardPlan) -> Bracket:
-        """One graph: the derivatives of g_B(θ_B)·[g_A] + g_A(θ_A)·[g_B], brackets held fixed, are H_B g_A by θ_B and
-        H_A g_B by θ_A, and neither gradient is computed twice."""
+    def bracket(
+        self, theta: mx.array, batch_a: ForwardPlan, batch_b: ForwardPlan, *, together: bool | None = None
+    ) -> Bracket:
+        """With `together` one graph: the derivatives of g_B(θ_B)·[g_A] + g_A(θ_A)·[g_B], brackets held fixed, are
+        H_B g_A by θ_B and H_A g_B by θ_A, and neither gradient is computed twice. Without, one graph after the other,
+        and g_A is computed twice; the bits are the same. None: together where both graphs fit comfortably."""
+        if together is None:
+            numbers = sum(graph_numbers(batch, self._model) for batch in (batch_a, batch_b))
+            together = comfortable(numbers * theta.itemsize, free_bytes())
+        if not together:
+            _, gradient_a = self.gradient(theta, batch_a)
+            gradient_b, product_b = self._gradient_and_product(theta, batch_b, gradient_a)
+            _, product_a = self._gradient_and_product(theta, batch_a, gradient_b)
+            return Bracket(gradient_a, gradient_b, product_b, product_a)
 
         def along(point_a: mx.array, point_b: mx.array) -> tuple[mx.array, mx.array, mx.array]:
             gradient_a, gradient_b = mx.grad(self._loss)(point_a, batch_a), mx.grad(self._loss)(point_b, batch_b)
@@ -139,6 +143,17 @@ class MLXSession:
 
     def synchronize(self) -> None:
         mx.synchronize()
+
+    def _gradient_and_product(self, theta: mx.array, batch: ForwardPlan, vector: mx.array) -> tuple[mx.array, mx.array]:
+        """Reverse over reverse: forward-mode does not pass the scatter that an embedding's gradient is."""
+
+        def along(point: mx.array) -> tuple[mx.array, mx.array]:
+            gradient: mx.array = mx.grad(self._loss)(point, batch)
+            return gradient @ vector, gradient
+
+        (_, gradient), product = mx.value_and_grad(along)(theta)
+        _start(gradient, product)
+        return gradient, product
 
     def _loss(self, theta: mx.array, batch: ForwardPlan) -> mx.array:
         losses = self._transformer.forward(theta, batch).losses

@@ -12,9 +12,10 @@ from torch.optim.adamw import adamw
 from grokscope.contract.arrays import FloatArray, Precision
 from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, StepOutcome, TrainingState, Unavailable
 from grokscope.contract.examples import Batch
+from grokscope.contract.memory import comfortable, free_bytes
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
-from grokscope.contract.plans import ForwardPlan, forward_plan, on_device
+from grokscope.contract.plans import ForwardPlan, forward_plan, graph_numbers, on_device
 from grokscope.contract.transformer import Transformer
 from grokscope_torch import operations
 
@@ -69,12 +70,21 @@ class TorchSession:
         return loss.detach(), torch.autograd.grad(loss, point)[0]
 
     def hessian_vector_product(self, theta: Tensor, batch: ForwardPlan, vector: Tensor) -> Tensor:
-        point = theta.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(self._loss(point, batch), point, create_graph=True)
-        return torch.autograd.grad(gradient @ vector, point)[0]
+        return self._gradient_and_product(theta, batch, vector)[1]
 
-    def bracket(self, theta: Tensor, batch_a: ForwardPlan, batch_b: ForwardPlan) -> Bracket:
-        """Both gradients keep their graphs: the products repeat neither a forward nor a backward pass."""
+    def bracket(
+        self, theta: Tensor, batch_a: ForwardPlan, batch_b: ForwardPlan, *, together: bool | None = None
+    ) -> Bracket:
+        """With `together` both gradients keep their graphs, and the products repeat neither a forward nor a backward
+        pass. Without, there is one graph at a time, and one gradient is computed twice; the bits are the same. None:
+        together where both graphs fit comfortably."""
+        if together is None:
+            together = self._fit(theta, batch_a, batch_b)
+        if not together:
+            _, gradient_a = self.gradient(theta, batch_a)
+            gradient_b, product_b = self._gradient_and_product(theta, batch_b, gradient_a)
+            _, product_a = self._gradient_and_product(theta, batch_a, gradient_b)
+            return Bracket(gradient_a, gradient_b, product_b, product_a)
         point = theta.detach().requires_grad_()
         (gradient_a,) = torch.autograd.grad(self._loss(point, batch_a), point, create_graph=True)
         (gradient_b,) = torch.autograd.grad(self._loss(point, batch_b), point, create_graph=True)
@@ -126,6 +136,21 @@ class TorchSession:
             torch.cuda.synchronize()
         elif self._where.type == "mps":
             torch.mps.synchronize()
+
+    def _gradient_and_product(self, theta: Tensor, batch: ForwardPlan, vector: Tensor) -> tuple[Tensor, Tensor]:
+        point = theta.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self._loss(point, batch), point, create_graph=True)
+        return gradient.detach(), torch.autograd.grad(gradient @ vector, point)[0]
+
+    def _fit(self, theta: Tensor, *batches: ForwardPlan) -> bool:
+        """Whether the graphs of all gradients fit into memory at a time, comfortably."""
+        numbers = sum(graph_numbers(batch, self._model) for batch in batches)
+        return comfortable(numbers * theta.element_size(), self._free_bytes())
+
+    def _free_bytes(self) -> int | None:
+        if self._where.type != "cuda":
+            return free_bytes()
+        return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
 
     def _loss(self, theta: Tensor, batch: ForwardPlan) -> Tensor:
         losses = self._transformer.forward(theta, batch).losses

@@ -32,6 +32,11 @@ def free_bytes() -> int | None:
     return min(_amounts(), default=None)
 
 
+def comfortable(needed: int, free: int | None) -> bool:
+    """Whether `needed` bytes are at most half of those that are free; true where nobody can tell."""
+    return free is None or needed <= free / 2
+
+
 def bytes_in_words(amount: int) -> str:
     """Bytes for a person: `1.5 GiB`."""
     size = float(amount)
