@@ -1,6 +1,6 @@
-"""Other people's runs made into run directories, so that every command takes them like ours.
+"""Turns logs of other tools into run directories, so that every command accepts these runs.
 
-A file becomes sheets, tables with named columns (`delimited`, `documents`, `tensorboard`). `sources` finds the files
-and says which sheets are one run. `recipe` is what a person said, `names` what columns are usually called, and `choice`
-puts the two together. `reading` makes runs of all that, and `writing` run directories.
+`sources` finds the files and decides which sheets belong to one run; a sheet is a table with named columns, which
+`delimited`, `documents` and `tensorboard` read from a file. `recipe` holds the user's options, and `names` the usual
+names of columns. `choice` selects the columns from both. `reading` makes runs, and `writing` makes run directories.
 """

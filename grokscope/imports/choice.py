@@ -1,6 +1,7 @@
-"""Which column is which signal or setting: as a person said, as we call it, or as everybody does.
+"""Which column is which signal or setting: first by the user's options, then by our names, then by usual names.
 
-Where two columns could be the same thing nobody guesses. A column that a person gave a meaning has no other.
+If two columns could be the same signal, the choice is an error or a remark, never a guess. A column that the user named
+has no second meaning.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,56 +14,59 @@ from grokscope.warning.predictors import LR
 from grokscope.warning.trajectory import exported, known_columns
 
 BATCH: Mapping[str, str] = {"loss": "trained.loss", "lr": "trained.lr"}
-"""Numbers of the training batches, which no rule looks at, by the names that `grokscope export` gives them"""
+"""Values of the training batches, which no rule uses, and their columns in the output of `grokscope export`"""
 NEEDED = "test_accuracy"
 
 
 class Lacking(Unimportable):
-    """A table without what is needed, or was named: beside other runs it is left out, alone it is refused."""
+    """A table lacks a needed or named column. The table is an error if it is the only one; otherwise it is left out."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is taken of one sheet."""
+    """The columns chosen from one sheet."""
 
     sheet: Sheet
     step: str
     signals: Mapping[str, str]
-    """Our names to columns"""
+    """Columns by our names of signals"""
     facts: Mapping[str, str]
-    """Dotted keys to columns"""
+    """Columns by the dotted keys of settings"""
     asked: frozenset[str]
-    """Those of the facts whose column a person named"""
+    """Keys of the settings whose column the user named"""
     run: str | None
-    """The column that tells runs apart"""
+    """The column that distinguishes runs"""
 
 
 @dataclass
 class Choice:
-    """What is taken of all sheets of one run, and what was to be asked."""
+    """The columns chosen from all sheets of one run, and remarks about columns that were not taken."""
 
     sheets: list[Chosen] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     @property
     def columns(self) -> dict[str, str]:
-        """Our names to the columns they stand in, the step first."""
+        """Columns by our names of signals and settings, the step first."""
         steps = {"step": " or ".join(dict.fromkeys(each.step for each in self.sheets))}
         return steps | {ours: theirs for each in self.sheets for ours, theirs in {**each.signals, **each.facts}.items()}
 
 
 def known_signals() -> list[str]:
-    """What a column may be."""
+    """All signals that a column may hold."""
     return [*known_columns(), *BATCH]
 
 
 def choose(sheets: Sequence[Sheet], recipe: Recipe) -> Choice:
-    """Raises `Unimportable` where a name does not exist, or where what is needed is not there or stands twice."""
+    """The columns to read.
+
+    Raises `Unimportable` for an unknown name, and if the step or the test accuracy is missing or ambiguous.
+    """
     _check_known(recipe.columns)
     names = list(dict.fromkeys(name for sheet in sheets for name in sheet.names))
     for named in (*recipe.columns.values(), *recipe.fact_columns.values(), *filter(None, [recipe.run_column])):
         if not any(_found(sheet, named, sheets) for sheet in sheets):
-            raise Lacking(f"there is no column {named!r}{nearest(named, names)}; there are: {some(names)}")
+            raise Lacking(f"there is no column {named!r}{nearest(named, names)}; the columns are: {some(names)}")
     choice = Choice()
     given = {*recipe.columns.values(), *recipe.fact_columns.values(), recipe.run_column}
     free = [name for name in names if name not in given]
@@ -84,11 +88,11 @@ def _check_known(asked: Iterable[str]) -> None:
     known = known_signals()
     for ours in asked:
         if ours not in known:
-            raise Unimportable(f"no signal is called {ours!r}{nearest(ours, known)}; there are: {some(known, 40)}")
+            raise Unimportable(f"there is no signal {ours!r}{nearest(ours, known)}; the signals are: {some(known, 40)}")
 
 
 def _found(sheet: Sheet, theirs: str, sheets: Sequence[Sheet]) -> str:
-    """What a sheet calls the column, which may be given by the file's own name of it; empty where it has none."""
+    """The sheet's name of a column; empty if the sheet has no such column. `theirs` may be the name in the file."""
     if theirs in sheet.names:
         return theirs
     if isinstance(sheet, Renamed) and (len(sheets) == 1 or (theirs in sheet.sheet.names and " - " in theirs)):
@@ -97,7 +101,7 @@ def _found(sheet: Sheet, theirs: str, sheets: Sequence[Sheet]) -> str:
 
 
 def _signal(ours: str, free: Sequence[str], recipe: Recipe, remarks: list[str]) -> str:
-    """The column of a signal; empty where there is none."""
+    """The column of a signal; empty without one."""
     if ours in recipe.columns:
         return recipe.columns[ours]
     if ours == "lr":
@@ -108,12 +112,12 @@ def _signal(ours: str, free: Sequence[str], recipe: Recipe, remarks: list[str]) 
         return own or "".join(usual)
     if ours == NEEDED:
         raise Unimportable(_compete(ours, usual))
-    remarks.append(f"{ours} is not taken: {_compete(ours, usual)}")
+    remarks.append(f"{ours} is skipped: {_compete(ours, usual)}")
     return ""
 
 
 def _facts(free: Sequence[str], recipe: Recipe, remarks: list[str]) -> Iterator[tuple[str, str]]:
-    """Settings that usually stand in a column of such a name, of those that nobody gave."""
+    """Settings, and their columns by usual names. Settings that the user gave are left out."""
     candidates: dict[str, list[str]] = {}
     for name in free:
         key = LR if name == BATCH["lr"] else usual_fact(name)
@@ -123,7 +127,9 @@ def _facts(free: Sequence[str], recipe: Recipe, remarks: list[str]) -> Iterator[
         if len(names) == 1:
             yield key, names[0]
         else:
-            remarks.append(f"{key} is not taken, for {' and '.join(names)} could be it: --fact-column {key}={names[0]}")
+            remarks.append(
+                f"{key} is skipped: {' and '.join(names)} could all be {key}; give --fact-column {key}={names[0]}"
+            )
 
 
 def _step(sheet: Sheet, recipe: Recipe, sheets: Sequence[Sheet]) -> str:
@@ -142,14 +148,14 @@ def _step(sheet: Sheet, recipe: Recipe, sheets: Sequence[Sheet]) -> str:
 
 def _compete(ours: str, names: Sequence[str]) -> str:
     advice = " or ".join(f"--column {_quoted(f'{ours}={name}')}" for name in names[:3])
-    return f"{' and '.join(names)} could all be {ours}: say {advice}"
+    return f"{' and '.join(names)} could all be {ours}; give {advice}"
 
 
 def _which(ours: str, names: Sequence[str]) -> str:
     hint = nearest(ours, names)
     if ours == "step" and (epochs := [name for name in names if name.lower() in {"epoch", "epochs"}]):
-        hint = f" ({epochs[0]} counts epochs: if one epoch is one step, say --column step={epochs[0]})"
-    return f"which column is {ours}? Say --column {ours}=NAME{hint}; there are: {some(names)}"
+        hint = f" ({epochs[0]} counts epochs: if one epoch is one step, give --column step={epochs[0]})"
+    return f"no column is known as {ours}; give --column {ours}=NAME{hint}; the columns are: {some(names)}"
 
 
 def _quoted(text: str) -> str:

@@ -1,7 +1,7 @@
-"""Tables of text: commas, tabs, semicolons or spaces between cells, read as a stream.
+"""Text tables with commas, tabs, semicolons or spaces between cells, read as a stream.
 
-Generous about what loggers leave behind: comments, blank lines, lines before the header, a header again after a resume
-(also with other columns), a last line without its end, a few lines of another length. What is passed over is counted.
+The reader accepts what loggers write: comments, blank lines, lines before the header, another header after a resume
+(also with other columns), an incomplete last line, a few lines of another length. It counts what it skips.
 """
 
 import csv
@@ -22,15 +22,15 @@ from grokscope.imports.sheets import Cells, Collector, Getter, Unimportable, som
 from grokscope.words.numbers import counted
 
 DELIMITERS = (",", "\t", ";")
-TORN = "the last line, which has no end, as a writer that was killed leaves it"
+TORN = "the last line, which is incomplete, as after a crash of the writer"
 FIRST_LINES = 100
-"""Lines in which the header is looked for"""
+"""Number of lines that may come before the end of the header"""
 BLOCK_CHARACTERS = 1 << 16
 """Characters read at once"""
 ODD_SHARE = 0.1
-"""Of the rows may be of another length than the header; where more are, the header is not theirs"""
+"""Largest share of rows with another length than the header; if more differ, the header does not fit the table"""
 LARGEST_FILE = 1 << 32
-"""Bytes after decompression"""
+"""Largest size of a file, in bytes after decompression"""
 
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -38,18 +38,18 @@ _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 class _Header(NamedTuple):
     names: list[str]
     delimiter: str
-    """A space stands for any white space"""
+    """A space means any white space"""
     lines: int
-    """Lines of the file up to its end"""
+    """Number of lines of the file up to and including the header"""
 
 
 @dataclass
 class Delimited:
-    """One table of text. Raises `Unimportable` where the file is no such table, or has no header."""
+    """One text table. Raises `Unimportable` if the file is no text table or has no header."""
 
     file: Path
     whole: bool = False
-    """Whether a last line without its end is whole all the same: an export is written at once, a log may be torn"""
+    """Whether a last line without a line end is complete: true for an export, unknown for a log"""
     left_out: list[str] = field(default_factory=list)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -68,7 +68,7 @@ class Delimited:
     def read(self, numbers: Sequence[str], words: Sequence[str] = ()) -> Cells:
         for name in (*numbers, *words):
             if self._header.names.count(name) > 1:
-                raise Unimportable(f"{self.place} has two columns called {name!r}: rename the one that is not meant")
+                raise Unimportable(f"{self.place} has two columns {name!r}; rename one of them in the file")
         rows = _Rows(self.place, self._header, Collector(self.place, numbers, words))
         with opened(self.file) as text:
             lines = _Lines(text, self._header)
@@ -81,58 +81,59 @@ class Delimited:
 
 
 class _Rows:
-    """Takes rows as they come, and counts what it passes over."""
+    """Collects rows one after the other, and counts the rows that it skips."""
 
     def __init__(self, place: str, header: _Header, collector: Collector) -> None:
         self.collector = collector
         self.line = header.lines
-        """The last line taken"""
+        """The last line read"""
         self._place = place
         self._delimiter = header.delimiter
         self._before = header.lines
         self._headers = -1
         self._odd: list[tuple[int, int]] = []
         self._taken = 0
-        """The line of the last row that counts"""
+        """The line of the last collected row"""
         self._begin(header.names)
 
     def take(self, reader: Any) -> None:
-        """All rows of a `csv.reader`. Raises `Unimportable` where a quotation takes many lines, or all."""
+        """Collect all rows of a `csv.reader`. Raises `Unimportable` for a quotation that spans lines."""
         add = self.collector.add
         for row in reader:
             line = self._before + reader.line_num
             if line - self.line > 1:
-                raise Unimportable(f"{self._place}, line {self.line + 1} opens a quotation that does not end there")
+                raise Unimportable(f"{self._place}, line {self.line + 1} has a quotation mark without a closing mark")
             self.line = line
             if (len(row) == self._width and row[self._step][:1].isdigit()) or self._fits(row, line):
                 add(line, row)
                 self._taken = line
 
     def left_out(self, *, torn: bool) -> list[str]:
-        """What was passed over, a sentence each. `torn`: the last line may have been cut, and is forgotten.
+        """What was skipped, one sentence each. `torn`: the last line may be incomplete, and is dropped.
 
-        Raises `Unimportable` where more than a few lines are of another length than the header.
+        Raises `Unimportable` if more than `ODD_SHARE` of the rows have another length than the header.
         """
-        said = []
+        remarks = []
         if torn and self._odd and self._odd[-1][0] == self.line:
             self._odd.pop()
         elif torn and self._taken == self.line:
             self.collector.forget_last()
         if len(self._odd) > ODD_SHARE * (self.collector.rows + len(self._odd)):
             line, cells = self._odd[0]
-            raise Unimportable(f"{self._place}, line {line} has {cells} cells, the header {self._width}")
+            raise Unimportable(f"{self._place}, line {line} has {cells} cells, but the header has {self._width}")
         if self._headers:
-            said.append(f"{self._place}: {counted(self._headers, 'more header')}, as after a resume")
+            remarks.append(f"{self._place}: {counted(self._headers, 'more header')}, as after a resume")
         if self._odd:
             lines = some([str(line) for line, _ in self._odd], 5)
-            said.append(f"{self._place}: {counted(len(self._odd), 'line')} of another length than the header ({lines})")
+            many = counted(len(self._odd), "line")
+            remarks.append(f"{self._place}: {many} of another length than the header ({lines})")
         if torn:
-            said.append(f"{self._place}: {TORN}")
-        return said
+            remarks.append(f"{self._place}: {TORN}")
+        return remarks
 
     def _fits(self, row: list[str], line: int) -> bool:
-        """Whether an odd row is a record; else it is counted."""
-        if not "".join(row).strip(" \t"):  # a line end inside of a cell is a quotation that was cut
+        """Whether a row that is not obviously a record is a record. A new header is taken; other rows are counted."""
+        if not "".join(row).strip(" \t"):  # blank; a line end in a cell is the rest of a quotation
             return False
         if _is_header(row, self._names):
             self._begin([cell.strip() for cell in row])
@@ -144,7 +145,7 @@ class _Rows:
         return len(row) == self._width
 
     def _begin(self, names: list[str]) -> None:
-        """A header, under which the rows that follow stand."""
+        """Take a header, which names the columns of the rows below it."""
         self._names, self._width = names, len(names)
         self._headers += 1
         step = self.collector.first
@@ -153,17 +154,17 @@ class _Rows:
 
 
 def _cell_of(names: Sequence[str], delimiter: str, name: str) -> Getter:
-    """How the cell of a column is taken out of a row; a column that the header does not have is empty."""
+    """The function that takes the cell of a column from a row. A column that the header lacks has empty cells."""
     if name not in names:
         return lambda row: ""
     place = names.index(name)
     if delimiter == ";":
-        return lambda row: row[place].replace(",", ".")  # where cells are parted so, decimals have commas
+        return lambda row: row[place].replace(",", ".")  # tables with semicolons write decimal commas
     return itemgetter(place)
 
 
 class _Lines:
-    """The lines behind the header, for `csv.reader`; knows at the end whether the last one has its own."""
+    """The lines after the header, for `csv.reader`. `torn`: whether the last line has no line end."""
 
     def __init__(self, text: TextIO, header: _Header) -> None:
         self.torn = False
@@ -176,7 +177,7 @@ class _Lines:
         while lines := self._text.readlines(BLOCK_CHARACTERS):
             taken += sum(map(len, lines))
             if taken > LARGEST_FILE:
-                raise Unimportable(f"a table of more than {LARGEST_FILE >> 30} GiB is too large")
+                raise Unimportable(f"the table is larger than {LARGEST_FILE >> 30} GiB; split it into smaller files")
             line = lines[-1]
             yield from map(self._plain, lines)
         self.torn = not line.endswith(("\n", "\r"))
@@ -184,23 +185,23 @@ class _Lines:
     def _plain(self, line: str) -> str:
         if line[:1] == "#":
             return "\n"
-        if "\0" in line:  # what some filesystems leave behind a crash
+        if "\0" in line:  # some filesystems write null bytes in a crash
             line = line.replace("\0", "")
         return " ".join(line.split()) + "\n" if self._header.delimiter == " " else line
 
 
 @contextmanager
 def opened(file: Path) -> Iterator[TextIO]:
-    """A text file, compressed or not, in UTF-8, or in UTF-16 where its mark says so. Raises `Unimportable`.
+    """Yields a text file in UTF-8, or in UTF-16 with a byte order mark. The file may be compressed (`.gz`).
 
-    Also for what goes wrong while it is read inside of the block.
+    Raises `Unimportable`, also for errors while the caller reads the file.
     """
     try:
         with _bytes_of(file) as raw:
             mark = raw.read(4096)
         encoding = _BOMS.get(mark[:2], "utf-8-sig")
         if encoding == "utf-8-sig" and b"\0" in mark.rstrip(b"\0"):
-            hint = ": of a workbook or an archive, save the table as CSV" if mark.startswith(b"PK") else ""
+            hint = "; save the table of a workbook or an archive as CSV" if mark.startswith(b"PK") else ""
             raise Unimportable(f"{file} is no text{hint}")
         with _bytes_of(file) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
             yield text
@@ -223,7 +224,7 @@ def _bytes_of(file: Path) -> Iterator[Any]:
 
 
 def _found_header(text: TextIO, place: str) -> _Header:
-    """The first line of several cells that the next line has as many of, unless it holds numbers."""
+    """The header: the first line with as many cells (two or more) as the next line, and without numbers."""
     comment: list[str] = []
     begun: list[_Header] = []
     for number, line in enumerate(islice(text, FIRST_LINES), 1):
@@ -237,12 +238,14 @@ def _found_header(text: TextIO, place: str) -> _Header:
         if begun and len(_split(line, begun[-1].delimiter)) == len(begun[-1].names):
             return begun[-1]
         if all(map(_is_number, cells)) and not begun:
-            if len(comment) == len(cells):  # as NumPy writes it
+            if len(comment) == len(cells):  # NumPy writes the header as a comment
                 return _Header(comment, delimiter if line.count(delimiter) else " ", number - 1)
-            raise Unimportable(f"{place} has no header: line {number} holds numbers, and no line before names them")
+            raise Unimportable(
+                f"{place} has no header: line {number} holds numbers; add a line with the names of the columns"
+            )
         begun.append(_Header(cells, delimiter if line.count(delimiter) else " ", number))
     if not begun:
-        raise Unimportable(f"{place} holds no table: no line of it has several cells")
+        raise Unimportable(f"{place} holds no table: no line has several cells")
     return begun[0]
 
 
@@ -255,7 +258,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _is_header(row: Sequence[str], header: Sequence[str]) -> bool:
-    """Whether a row is names again: the same, or others of which most were there before, and no number."""
+    """Whether a row is another header: it has no numbers, and most of its names stand in the present header."""
     cells = [cell.strip() for cell in row]
     known = sum(cell in header for cell in cells)
     return known * 2 > len(cells) and not any(map(_is_number, cells))

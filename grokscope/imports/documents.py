@@ -1,8 +1,8 @@
-"""JSON in the shapes that people write: an object a line, an array of objects, lists by name.
+"""JSON in its usual shapes: one object per line, an array of objects, or lists by name.
 
-All of these also inside of other objects, beside a run's settings, or a run a key.
+A shape may also stand in an object with the settings of the run, or in an object with one key per run.
 
-Lines and arrays are read as a stream; anything else is one document, and small.
+Lines and arrays are read as a stream. Any other JSON file is read as one document, and must be small.
 """
 
 import json
@@ -19,26 +19,26 @@ from grokscope.imports.sheets import Cells, Collector, Columns, Fragment, Unimpo
 from grokscope.words.numbers import counted
 
 LARGEST_DOCUMENT = 1 << 28
-"""Characters; as objects in memory they take ten times as much"""
+"""Largest document, in characters; as objects in memory, it takes ten times as many bytes"""
 ARRAY_BLOCK = 1 << 20
-"""Characters of an array that are read at once"""
+"""Characters of an array that are read at a time"""
 LARGEST_RECORD = 1 << 24
-"""Characters of one record of an array"""
+"""Largest record of an array, in characters"""
 LONGEST_WORD = 64
-"""Characters of a number or a name that may have been cut"""
+"""Characters of a number or a name that may be incomplete at the end of a file"""
 DEEPEST = 4
-"""Levels at which a history is looked for"""
+"""Levels of nesting that are searched for a history"""
 FIRST_RECORDS = 100
-"""Records that are looked at to see what a list holds"""
+"""Records of a list that are examined to decide what the list holds"""
 HISTORIES = frozenset(
     {"history", "log_history", "logs", "log", "metrics", "records", "results", "rows", "data", "evaluations", "evals"}
 )
-"""Keys that say nothing but that a history follows"""
+"""Keys of histories, which are not part of the names of columns"""
 SETTINGS = frozenset(
     {"config", "args", "arguments", "hparams", "hyperparameters", "params", "parameters", "settings", "options"}
 )
 LAST_SUMMARY = "train_runtime"
-"""Stands in the last record of a Hugging Face trainer alone, whose `train_loss` is a mean over the run"""
+"""A key that only the last record of a Hugging Face trainer has; its `train_loss` is a mean over the run"""
 
 Record = Mapping[str, Any]
 Numbered = Iterator[tuple[int, Record]]
@@ -47,11 +47,11 @@ _BETWEEN = re.compile(r"[\s,]*")
 
 @dataclass
 class Records:
-    """A sheet of objects, each a row."""
+    """A sheet of objects; each object is a row."""
 
     place: str
     stream: Callable[[list[str]], Numbered]
-    """Begins anew with every call, and puts into the list what it passes over"""
+    """Starts a new pass over the records; adds a sentence to the given list for everything it skips"""
     facts: Mapping[str, Any] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
@@ -82,14 +82,14 @@ def fragments_of(file: Path) -> list[Fragment]:
 
 
 def _is_row(record: Record) -> bool:
-    """Whether an object is the record of a step, and not of a run."""
+    """Whether an object is the record of a step. Otherwise it is the record of a run."""
     return not _inside(record) or any(usual_signal(name) == "step" for name, _ in flattened(record))
 
 
 def _without_summary(records: Numbered, place: str, left_out: list[str]) -> Numbered:
     for number, record in records:
         if LAST_SUMMARY in record:
-            left_out.append(f"{place}, record {number}: means over the run, which are no record of a step")
+            left_out.append(f"{place}, record {number}: it holds means over the run, not a step")
         else:
             yield number, record
 
@@ -97,9 +97,9 @@ def _without_summary(records: Numbered, place: str, left_out: list[str]) -> Numb
 def _refuse_own(records: Sequence[Record], file: Path) -> None:
     for record in records:
         if record.get("event") == "started" and "config" in record:
-            raise Unimportable(f"{file} is the log of a run of grokscope: every command takes its folder as it is")
+            raise Unimportable(f"{file} is the log of a run of grokscope; it needs no import, give its folder")
         if record.get("format") == "grokscope trajectories" or {"columns", "grok_step", "facts"} <= record.keys():
-            raise Unimportable(f"{file} is a table of grokscope's runs: `grokscope law` takes it as it is")
+            raise Unimportable(f"{file} is a table of grokscope's runs; it needs no import, use `grokscope law`")
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def _refuse_own(records: Sequence[Record], file: Path) -> None:
 
 @dataclass(frozen=True)
 class _Lines:
-    """An object a line."""
+    """One object per line."""
 
     file: Path
 
@@ -126,14 +126,14 @@ class _Lines:
                     if not line.endswith(("\n", "\r")):
                         left_out.append(f"{self.file.name}: {TORN}")
                         return
-                    raise Unimportable(f"{self.file.name}, line {number} is no JSON") from None
+                    raise Unimportable(f"{self.file.name}, line {number} is not JSON") from None
                 if not isinstance(record, dict):
-                    raise Unimportable(f"{self.file.name}, line {number} is no JSON object")
+                    raise Unimportable(f"{self.file.name}, line {number} is not a JSON object")
                 yield number, record
 
 
 def _is_lines(file: Path) -> bool:
-    """Whether the first line that holds something is an object by itself, and not the whole of a document."""
+    """Whether the first non-empty line is a complete object, and more than a document on one line."""
     with opened(file) as text:
         first, *more = islice((line for line in text if line.strip()), 2)
     try:
@@ -171,19 +171,19 @@ class _Array:
                     more = text.read(ARRAY_BLOCK)
                     buffer, at = buffer[at:] + more, 0
                     if not more and _ends_within(buffer):
-                        left_out.append(f"{self.file.name}: the last record, for the file ends within it")
+                        left_out.append(f"{self.file.name}: the last record, which is incomplete")
                         return
                     if not more or len(buffer) > LARGEST_RECORD + ARRAY_BLOCK:
-                        raise Unimportable(f"{self.file.name}, record {number + 1} is no JSON") from None
+                        raise Unimportable(f"{self.file.name}, record {number + 1} is not JSON") from None
                     continue
                 number += 1
                 if not isinstance(record, dict):
-                    raise Unimportable(f"{self.file.name}, record {number} is {shortened(record)}, and no object")
+                    raise Unimportable(f"{self.file.name}, record {number} is {shortened(record)}, not an object")
                 yield number, record
 
 
 def _ends_within(buffer: str) -> bool:
-    """Whether the array was never closed, and what is wrong with its last record is only that nothing follows."""
+    """Whether the text ends inside of its last record, as after a crash of the writer."""
     try:
         json.loads(buffer)
     except json.JSONDecodeError as problem:
@@ -201,29 +201,31 @@ def _document(file: Path) -> Any:
     with opened(file) as text:
         content = text.read(LARGEST_DOCUMENT + 1)
     if len(content) > LARGEST_DOCUMENT:
-        raise Unimportable(f"{file} is one JSON document of over {LARGEST_DOCUMENT >> 20} MiB: write a record a line")
+        raise Unimportable(
+            f"{file} is a JSON document of over {LARGEST_DOCUMENT >> 20} MiB; write one record per line instead"
+        )
     try:
         return json.loads(content)
     except RecursionError:
         raise Unimportable(f"{file} is nested too deeply") from None
     except ValueError as problem:
-        raise Unimportable(f"{file} is no JSON: {problem}") from None
+        raise Unimportable(f"{file} is not JSON: {problem}") from None
 
 
 def _of_document(document: Any, file: Path) -> list[Fragment]:
     parts = list(_walked(document, _Where(file.name)))
     if not parts:
-        raise Unimportable(f"{file.name} holds no history: neither a list of records nor lists of numbers")
+        raise Unimportable(f"{file.name} holds no history: it has no list of records and no lists of numbers")
     return parts
 
 
 @dataclass(frozen=True)
 class _Where:
-    """How far one has walked into a document."""
+    """A place in a document, with the settings found on the way."""
 
     place: str
     prefix: str = ""
-    """Goes before the names of columns"""
+    """Put before the names of columns"""
     facts: Mapping[str, Any] = field(default_factory=dict)
     run: str | None = None
     depth: int = DEEPEST
@@ -268,7 +270,7 @@ def _walked_object(value: Record, at: _Where) -> Iterator[Fragment]:
 
 
 def _is_part(name: str) -> bool:
-    """Whether a key names a part of one run, and not a run: a split, or a history."""
+    """Whether a key names a part of one run (a split or a history). Otherwise it names a run."""
     return name.lower() in HISTORIES or bool(set(words_of(name)) & SPLITS.keys())
 
 
@@ -281,7 +283,7 @@ def _of_records(records: Sequence[Record], at: _Where) -> Records:
 
 
 def _of_lists(lists: Mapping[str, list[Any]], at: _Where) -> Fragment:
-    """Lists of one length are columns: of the length that the steps have, or most of the lists."""
+    """A sheet whose columns are the lists of equal length: the length of the steps, or the most common length."""
     steps = [len(each) for name, each in lists.items() if usual_signal(name) == "step"]
     lengths = [len(each) for each in lists.values()]
     length = steps[0] if steps else max(lengths, key=lambda each: (lengths.count(each), each))
@@ -296,12 +298,12 @@ def _are_objects(values: list[Any]) -> bool:
 
 
 def _are_values(values: Any) -> bool:
-    """Whether this is a list of at least one plain value."""
+    """Whether `values` is a non-empty list of plain values."""
     return isinstance(values, list) and bool(values) and not any(isinstance(each, dict | list) for each in values)
 
 
 def _inside(value: Any, depth: int = DEEPEST) -> bool:
-    """Whether a value has a table in it."""
+    """Whether a value contains a table."""
     if depth < 0:
         return False
     if isinstance(value, list):
@@ -310,7 +312,7 @@ def _inside(value: Any, depth: int = DEEPEST) -> bool:
 
 
 def _settings(value: Record) -> dict[str, Any]:
-    """What an object says of a run beside its tables: its own plain values, and those of its settings."""
+    """The plain values of an object and of its settings."""
     plain = {name: each for name, each in value.items() if not isinstance(each, dict | list)}
     for name, each in value.items():
         if name.lower() in SETTINGS and isinstance(each, dict):

@@ -1,4 +1,4 @@
-"""`import_runs`: files and folders of somebody else's in, run directories out."""
+"""`import_runs` makes run directories from the files of other tools."""
 
 import re
 from collections import Counter
@@ -18,16 +18,16 @@ from grokscope.imports.writing import ImportedRun, check_free, write_run
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 LONGEST_NAME = 100
 AS_FOUND = Recipe()
-"""Nothing is said: columns by usual names, settings and budget as far as the files state them"""
+"""A recipe without options: columns by their usual names, settings and budget from the files"""
 
 
 @dataclass(frozen=True)
 class Import:
-    """What came of an import."""
+    """The result of an import."""
 
     runs: tuple[ImportedRun, ...]
     remarks: tuple[str, ...]
-    """What was passed over and what was not taken, a sentence each and once"""
+    """Everything that was skipped, as distinct sentences"""
 
 
 def import_runs(
@@ -38,11 +38,11 @@ def import_runs(
     name: str | None = None,
     replace: bool = False,
 ) -> Import:
-    """Make run directories in the folder `runs` of the records that `paths` names, files or folders, one or several.
+    """Make run directories in the folder `runs` from the files and folders in `paths`.
 
-    A run is called by its file; `name` stands before, or instead where there is one run. Everything is read and checked
-    before anything is written. With `replace`, imports that stand there already are replaced. Raises `Unimportable`,
-    `BadRunName`, `Unavailable` for event files without TensorBoard, `OSError`.
+    A run has the name of its file. `name` is the name of a single run, or of the folder for several runs. All files are
+    read and checked before the first run is written. With `replace`, earlier imports of the same name are replaced.
+    Raises `Unimportable`, `BadRunName`, `Unavailable` for event files without TensorBoard, `OSError`.
     """
     folder = Path(runs)
     left_out: list[str] = []
@@ -60,21 +60,21 @@ def import_runs(
 
 
 def _doubt(written: ImportedRun) -> str | None:
-    """Of a run that has grokked before it began: its accuracies may be small percentages."""
+    """A remark about a run that has grokked at its first record: its accuracies may be small percentages."""
     steps, accuracies = written.run.columns["step"], written.run.columns[NEEDED]
     if written.run.scale == "percent" or written.result["grokked_step"] != steps[np.isfinite(accuracies)][0]:
         return None
     name = written.run.name
-    return f"{name} counts as grokked from its first record on; if its accuracies are out of 100, say --percent"
+    return f"{name} has grokked at its first record; if its accuracies are percentages, give --percent"
 
 
 def _places(runs: Sequence[ForeignRun], name: str | None) -> list[tuple[str, ...]]:
-    """Where each run goes below the folder of runs: one part, or a folder and one part; no two to the same."""
+    """The distinct paths of the runs below the folder of runs: a name, or a folder and a name."""
     named = [_place(run.name, name, alone=len(runs) == 1) for run in runs]
     times = Counter(named)
     places: list[tuple[str, ...]] = []
     for place, run in zip(named, runs, strict=True):
-        if times[place] > 1:  # files of one name in different folders
+        if times[place] > 1:  # files of the same name in different folders
             place = (*place[:-1], f"{_as_name(run.source.files[0].resolve().parent.name)}-{place[-1]}")
         same = places.count(place)
         places.append((*place[:-1], f"{place[-1]}-{same + 1}") if same else place)
@@ -90,6 +90,6 @@ def _place(own: str, name: str | None, *, alone: bool) -> tuple[str, ...]:
 
 
 def _as_name(text: str) -> str:
-    """A text as a run may be called."""
+    """A text as a valid name of a run."""
     plain = _NO_NAME.sub("-", text).strip("-")[:LONGEST_NAME]
     return plain if plain.strip(".") and plain != "latest" else f"run-{plain.strip('.')}".rstrip("-")

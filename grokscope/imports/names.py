@@ -1,7 +1,7 @@
-"""What columns and settings are usually called: `val_acc`, `eval/accuracy` and `Accuracy/test` are one signal.
+"""Usual names of columns and settings: `val_acc`, `eval/accuracy` and `Accuracy/test` are the same signal.
 
-A name is taken apart into words, so that spelling does not matter. With a word too many it is not known, for a wrong
-guess is worse than a question.
+A name is split into words, so that spelling does not matter. A name with an unknown word is not recognized, because a
+wrong guess is worse than a question.
 """
 
 import re
@@ -11,11 +11,11 @@ SPLITS: Mapping[str, str] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"), "test"),
 }
-"""Words for the part of the data that is scored"""
+"""Words for the split of the data"""
 
 _MEASURES: Mapping[str, str] = {"acc": "accuracy", "accuracy": "accuracy", "loss": "loss"}
 _NEUTRAL = frozenset({"epoch"})
-"""May stand beside a split and a measure: Lightning calls a mean over an epoch so"""
+"""Words that may stand beside a split and a measure, as Lightning names the mean over an epoch"""
 _STEPS = frozenset({"step", "steps", "global step", "trainer global step", "iteration",
                     "iterations", "iter", "update", "updates"})  # fmt: skip
 _NORMS: Mapping[str, str] = {
@@ -38,7 +38,7 @@ def words_of(name: str) -> list[str]:
 
 
 def usual_signal(name: str) -> str | None:
-    """The signal that a column of this name usually is; `loss` is that of the batch. None where nobody can know."""
+    """The signal that usually has this name; `loss` is the loss of the batch. None for an unknown name."""
     words = words_of(name)
     own = words[1:] if words[:1] and words[0] in SPLITS else words
     if " ".join(own) in _STEPS:
@@ -55,6 +55,6 @@ def usual_signal(name: str) -> str | None:
 
 
 def usual_fact(name: str) -> str | None:
-    """The setting, as a dotted key, that a column or a value of this name usually is."""
+    """The dotted key of the setting that usually has this name. None for an unknown name."""
     words = words_of(name)
     return _FACTS.get(" ".join(words[1:] if words[:1] == ["train"] else words))

@@ -1,7 +1,8 @@
-"""Sheets made into runs: numbers by signal, settings, scale and budget. Generous about form, strict about meaning.
+"""Makes runs from sheets: values by signal, settings, scale of accuracies, and budget.
 
-What could change a conclusion in silence is judged from all files together, or asked: the scale of accuracies, two
-values for one step, a setting that changes within a run, budgets that give the outcome away.
+Some properties could change a conclusion without notice: the scale of accuracies, two values for one step, a setting
+that changes within a run, and budgets that reveal the outcome. These are decided from all files together, or are an
+error that names the option to give.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,15 +23,15 @@ from grokscope.warning.trajectory import Fact
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
 ROUNDING = 1e-6
-"""Relative: a mean of ones in float32 may be 1.0000001, a sum of percentages 100.0000076"""
+"""Relative tolerance: a mean of ones in float32 may be 1.0000001, a sum of percentages 100.0000076"""
 TELLING = 10.0
-"""An accuracy above it is out of 100; between 1 and it nobody can know"""
+"""Accuracies above this value are percentages. Between 1 and this value the scale is unknown"""
 BUDGET = "train.steps"
 
 
 @dataclass(frozen=True)
 class ReadSeries:
-    """One signal as it was read, in the order of the file. All [n]."""
+    """The values of one signal, in the order of the file. All arrays [n]."""
 
     steps: Floats
     values: Floats
@@ -41,7 +42,7 @@ class ReadSeries:
 
 @dataclass
 class Raw:
-    """A run as it was read, its accuracies on the scale of the file."""
+    """A run as it was read. Its accuracies have the scale of the file."""
 
     name: str
     source: Source
@@ -52,7 +53,7 @@ class Raw:
 
     @property
     def largest(self) -> float:
-        """Of its accuracies."""
+        """The largest accuracy; 0 without accuracies."""
         found = [each.values.max() for name in ACCURACIES for each in self.series.get(name, ()) if len(each.values)]
         return float(max(found, default=0.0))
 
@@ -68,19 +69,19 @@ class ForeignRun:
     name: str
     source: Source
     columns: Mapping[str, Floats]
-    """`step`, ascending, and signals by our names; equal lengths [n], NaN where a record lacks one"""
+    """`step`, ascending, and signals by our names. Each [n]; NaN for a missing value"""
     facts: Mapping[str, Fact]
     budget: int
     taken: Mapping[str, str]
-    """Our names to theirs"""
+    """Columns of the file by our names"""
     scale: AccuracyScale
     remarks: Sequence[str]
 
 
 def read_runs(sources: Sequence[Source], recipe: Recipe, left_out: list[str]) -> list[ForeignRun]:
-    """Every run of the sources. Raises `Unimportable`.
+    """All runs of the sources. Sources without a run are named in `left_out`.
 
-    Sources that hold no run are left out with a sentence, as long as another holds one.
+    Raises `Unimportable` if no source has a run.
     """
     raws: list[Raw] = []
     without: list[str] = []
@@ -91,14 +92,14 @@ def read_runs(sources: Sequence[Source], recipe: Recipe, left_out: list[str]) ->
             without.append(f"{source.files[0].name}: {problem}")
     if not raws:
         raise Unimportable(without[0] if without else "there is no run in these files")
-    left_out += [f"left out, {each}" for each in without]
+    left_out += [f"skipped, {each}" for each in without]
     scale = scale_of(raws, recipe)
     budget = recipe.budget or max(raw.last_step for raw in raws)
     return [_finished(raw, scale, budget, recipe) for raw in raws]
 
 
 def _raws_of(source: Source, recipe: Recipe, without: list[str]) -> Iterator[Raw]:
-    """The runs of a source; those of several that have no test accuracy are left out."""
+    """The runs of a source. If a source has several runs, those without a test accuracy are left out."""
     runs = source.runs
     for key, sheets in runs.items():
         name = "/".join([*source.parts, *([key] if key is not None else [])])
@@ -119,7 +120,7 @@ def _raws_of(source: Source, recipe: Recipe, without: list[str]) -> Iterator[Raw
 
 
 def _facts_beside(facts: Mapping[str, object]) -> Iterator[tuple[str, Fact]]:
-    """What a document says of a run beside its history, of the settings that are usually called so."""
+    """The settings that a document holds beside its history, by their usual names."""
     for name, value in facts.items():
         key = usual_fact(name)
         if key and isinstance(value, int | float | str) and not isinstance(value, bool):
@@ -144,12 +145,12 @@ def _read(name: str, source: Source, choice: Choice) -> list[Raw]:
     if not found:
         raise Lacking(f"run {name!r} has no test accuracy: {choice.columns[NEEDED]} is empty")
     without = [raw.name for raw in raws.values() if not raw.series.get(NEEDED)]
-    choice.remarks += [f"run {each!r} has no test accuracy, and is left out" for each in without]
+    choice.remarks += [f"run {each!r} has no test accuracy and is skipped" for each in without]
     return found
 
 
 def _rates(chosen: Chosen) -> list[str]:
-    """The column of the learning rate, which may be a schedule."""
+    """The column of the learning rate, if there is one. It is read as numbers, because it may be a schedule."""
     return [chosen.facts[LR]] if LR in chosen.facts else []
 
 
@@ -159,8 +160,8 @@ def _check_steps(cells: Cells, chosen: Chosen) -> None:
     if len(wrong):
         value = "empty" if np.isnan(steps[wrong[0]]) else f"{steps[wrong[0]]:g}"
         raise Unimportable(
-            f"{chosen.sheet.place}, line {cells.lines[wrong[0]]}: {chosen.step} is {value}, and a step is a whole "
-            "number from 0 on"
+            f"{chosen.sheet.place}, line {cells.lines[wrong[0]]}: {chosen.step} is {value}, but a step must be a whole "
+            "number of at least 0"
         )
 
 
@@ -176,16 +177,14 @@ def _by_run(cells: Cells, chosen: Chosen) -> Iterator[tuple[str, Ints]]:
         return
     if "" in codes:
         line = cells.lines[keys.index("")]
-        raise Unimportable(
-            f"{chosen.sheet.place}, line {line} does not say which run it belongs to: {chosen.run!r} is empty"
-        )
+        raise Unimportable(f"{chosen.sheet.place}, line {line} belongs to no run: the column {chosen.run!r} is empty")
     order = np.argsort(code, kind="stable")
     ends = np.cumsum(np.bincount(code, minlength=len(codes)))
     yield from zip(codes, np.split(order, ends[:-1]), strict=True)
 
 
 def _take(raw: Raw, cells: Cells, rows: Ints, chosen: Chosen) -> None:
-    """The signals and settings of one run in one sheet."""
+    """Add the signals and settings of one run in one sheet to `raw`."""
     steps, lines = cells.numbers[chosen.step][rows], cells.lines[rows]
     columns = dict(chosen.signals)
     for key, theirs in chosen.facts.items():
@@ -203,8 +202,11 @@ def _take(raw: Raw, cells: Cells, rows: Ints, chosen: Chosen) -> None:
 
 
 def _take_fact(raw: Raw, key: str, theirs: str, texts: Sequence[str], lines: Ints | None, place: str) -> None:
-    """A setting out of a column. One that somebody named is constant, and `lines` say where it is not; another that
-    varies is kept as its range, or left out."""
+    """Add a setting from a column to `raw`.
+
+    A setting whose column the user named must be constant; `lines` are then the lines of `texts`. Another setting that
+    varies is kept as its range, or left out. Raises `Unimportable`.
+    """
     values = list(dict.fromkeys(fact_value(text) for text in dict.fromkeys(texts) if text.lower() not in ABSENT))
     known = raw.facts.get(key, values[0] if values else None)
     other = next((value for value in values if value != known), None)
@@ -215,14 +217,14 @@ def _take_fact(raw: Raw, key: str, theirs: str, texts: Sequence[str], lines: Int
     elif lines is not None:
         line = next(line for text, line in zip(texts, lines, strict=True) if fact_value(text) == other)
         raise Unimportable(
-            f"{place}, line {line}: {theirs} is {other}, but run {raw.name!r} began with {known}; several runs need "
-            "--run-column"
+            f"{place}, line {line}: {theirs} is {other}, but run {raw.name!r} starts with {known}; give --run-column "
+            "if the file has several runs"
         )
     elif all(isinstance(value, int | float) for value in values):
         raw.facts[key] = _range([float(value) for value in values])
-        raw.remarks.append(f"{theirs} varies, and is kept as {key} {raw.facts[key]}")
+        raw.remarks.append(f"{theirs} varies within a run and is kept as a range: {key} {raw.facts[key]}")
     else:
-        raw.remarks.append(f"{theirs} varies within a run, and is no setting then")
+        raw.remarks.append(f"{theirs} varies within a run and is not kept as a setting")
 
 
 def _range(values: Sequence[float]) -> str:
@@ -233,9 +235,10 @@ def _range(values: Sequence[float]) -> str:
 
 
 def scale_of(raws: Sequence[Raw], recipe: Recipe) -> AccuracyScale:
-    """Whether accuracies are fractions or out of 100: as was said, else by all accuracies of a file, else asked.
+    """The scale of the accuracies: as in `recipe`, else by the largest accuracy of each file.
 
-    A control that never generalizes shows its scale by the training accuracy alone. Raises `Unimportable`.
+    Training accuracies count too, because a run that never generalizes has only small test accuracies. Raises
+    `Unimportable` if the scale is unclear.
     """
     if recipe.scale is not None:
         return recipe.scale
@@ -248,19 +251,19 @@ def scale_of(raws: Sequence[Raw], recipe: Recipe) -> AccuracyScale:
     unclear = [place for place in largest if place not in fractions and place not in percentages]
     if percentages and fractions:
         raise Unimportable(
-            f"accuracies are out of 100 in {percentages[0]}, and none exceeds 1 in {fractions[0]}: say --percent if "
-            f"all are out of 100, or import {fractions[0]} by itself"
+            f"accuracies are percentages in {percentages[0]}, but none exceeds 1 in {fractions[0]}; give --percent if "
+            f"all are percentages, or import {fractions[0]} alone"
         )
     if unclear and not percentages:
         raise Unimportable(
-            f"the largest accuracy in {unclear[0]} is {largest[unclear[0]]:g}, too much for a fraction and little for "
-            "a percentage: say --percent if it is out of 100, else --column names the wrong column"
+            f"the largest accuracy in {unclear[0]} is {largest[unclear[0]]:g}, which may be a small percentage or no "
+            "accuracy; give --percent, or the right --column"
         )
     return "percent" if percentages else "fraction"
 
 
 def _fractions(series: ReadSeries, scale: AccuracyScale) -> Floats:
-    """Accuracies as fractions. Raises `Unimportable` for what is none."""
+    """Accuracies as fractions [n]. Raises `Unimportable` for a value outside of the scale."""
     top = 100.0 if scale == "percent" else 1.0
     values = series.values / top
     wrong = np.flatnonzero((values < -ROUNDING) | (values > 1 + ROUNDING))
@@ -268,10 +271,10 @@ def _fractions(series: ReadSeries, scale: AccuracyScale) -> Floats:
         value = series.values[wrong[0]]
         hint = ""
         if scale == "fraction" and 1 < value <= 100:
-            hint = "; if accuracies are out of 100, say --percent"
+            hint = "; give --percent if accuracies are percentages"
         raise Unimportable(
-            f"{series.place}, line {series.lines[wrong[0]]}: {series.column} is {value:g}, and accuracies lie between "
-            f"0 and {top:g}{hint}"
+            f"{series.place}, line {series.lines[wrong[0]]}: {series.column} is {value:g}, but accuracies must be "
+            f"between 0 and {top:g}{hint}"
         )
     return np.clip(values, 0.0, 1.0)
 
@@ -299,25 +302,25 @@ def _finished(raw: Raw, scale: AccuracyScale, budget: int, recipe: Recipe) -> Fo
     if recipe.budget is None and isinstance(own_budget, int | float) and own_budget >= steps[-1]:
         budget = int(own_budget)
     if budget < steps[-1]:
-        raise Unimportable(f"run {raw.name!r} has a step {int(steps[-1]):,}, beyond the budget of {budget:,}")
+        raise Unimportable(f"run {raw.name!r} has step {int(steps[-1]):,}; give a --budget above {budget:,}")
     return ForeignRun(raw.name, raw.source, columns, facts, budget, raw.columns, scale, remarks)
 
 
 def _rate(values: Floats, remarks: list[str]) -> Fact:
-    """A constant learning rate as a number; a schedule as its range, for no number would be true."""
+    """A constant learning rate as a number; a schedule as its range, because no single number is right."""
     high = float(values.max())
     if (values == high).all():
         return high
     between = _range(values.tolist())
     remarks.append(
-        f"the learning rate varies, {between}, and is kept as a schedule: laws that need one number pass over it; "
-        f"--fact lr={high:g} states one"
+        f"the learning rate varies ({between}) and is kept as a schedule; laws that need one learning rate skip this "
+        f"run, unless you give --fact lr={high:g}"
     )
     return between
 
 
 def _merged(name: str, several: Sequence[ReadSeries], duplicates: Duplicates) -> tuple[Floats, Floats]:
-    """Steps, ascending, each once, and values [n]. Raises `Unimportable` where a step has two values."""
+    """Distinct steps [n], ascending, and values [n]. Raises `Unimportable` if a step has two values."""
     steps, values = (np.concatenate([getattr(each, part) for each in several]) for part in ("steps", "values"))
     order = np.argsort(steps, kind="stable")
     steps, values = steps[order], values[order]
@@ -333,14 +336,14 @@ def _two_values(name: str, several: Sequence[ReadSeries], order: Ints, index: in
     one, other = (_origin(several, int(order[place])) for place in (index, index + 1))
     (before, place), (after, again) = one, other
     return (
-        f"{after.place}, line {after.lines[again]}: step {after.steps[again]:g} has {name} {after.values[again]:g}, on "
-        f"line {before.lines[place]} it was {before.values[place]:g}; several runs need --run-column, a run that was "
-        "resumed --duplicates last"
+        f"{after.place}, line {after.lines[again]}: step {after.steps[again]:g} has {name} {after.values[again]:g}, "
+        f"but on line {before.lines[place]} it has {before.values[place]:g}; give --run-column for several runs, or "
+        "--duplicates last for a resumed run"
     )
 
 
 def _origin(several: Iterable[ReadSeries], index: int) -> tuple[ReadSeries, int]:
-    """Which of the series a place in all of them is in, and where."""
+    """The series, and the index in it, of an index into the concatenation of all series."""
     for series in several:
         if index < len(series.steps):
             return series, index

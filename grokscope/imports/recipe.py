@@ -1,4 +1,4 @@
-"""What a person says about the runs to be imported, beside naming the files."""
+"""The options of an import: what the user states about the runs in the files."""
 
 import math
 from collections.abc import Mapping
@@ -11,40 +11,40 @@ Duplicates = Literal["error", "first", "last"]
 AccuracyScale = Literal["fraction", "percent"]
 
 IMPORTED = "imported"
-"""The task of runs of which nobody says what they learn"""
+"""The task of imported runs without a stated task"""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How records are to be read; what is said here is not judged again."""
+    """How to read the records. Stated options are never overruled by a guess."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Our names of signals to their columns"""
+    """Columns by our names of signals"""
     run_column: str | None = None
-    """The column that tells several runs apart"""
+    """The column that distinguishes several runs"""
     facts: Mapping[str, Fact] = field(default_factory=dict)
     """Settings of all runs, by dotted key"""
     fact_columns: Mapping[str, str] = field(default_factory=dict)
-    """Settings by dotted key to the columns that hold them"""
+    """Columns of settings, by dotted key"""
     task: str = IMPORTED
     threshold: float = 0.98
     """Test accuracy that counts as grokked, a fraction"""
     consecutive: int = 3
-    """Records in a row that it must last"""
+    """Number of consecutive records that must reach the threshold"""
     scale: AccuracyScale | None = None
-    """Of accuracies; None: as the numbers show it"""
+    """Scale of accuracies; None: decided from the values"""
     duplicates: Duplicates = "error"
     """Which of two values for one step counts"""
     budget: int | None = None
-    """Steps the runs were allowed"""
+    """Step budget of the runs; None: from the files"""
 
 
 def fact_value(text: str) -> Fact:
-    """A number where it is one that arithmetic can use, else the text."""
+    """The text as an integer or a finite float, else the text itself."""
     for kind in (int, float):
         try:
             if math.isfinite(found := kind(text)):
                 return found
-        except (ValueError, OverflowError):  # no number; a whole number past every float
+        except (ValueError, OverflowError):  # not a number, or an integer above the largest float
             continue
     return text

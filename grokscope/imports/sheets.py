@@ -1,4 +1,4 @@
-"""A table with named columns, read a few columns at a time: what every kind of file is made into."""
+"""Sheets: tables with named columns, read a few columns at a time. Every kind of file is turned into sheets."""
 
 import math
 from array import array
@@ -17,23 +17,23 @@ from grokscope.contract.examples import Ints
 Getter = Callable[[Any], Any]
 
 ABSENT = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "inf", "-inf", "+inf", "infinity", "-infinity"})
-"""Words for no number, in lower case"""
+"""Texts of cells without a number, in lower case"""
 
 
 class Unimportable(ValueError):
-    """Somebody's record that cannot be read as runs; one sentence, with the line where there is one."""
+    """A file cannot be imported. The message is one sentence, with the line if there is one."""
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Some columns of a sheet. All [n]."""
+    """Some columns of a sheet. All of length n."""
 
     lines: Ints
-    """Line of the file, or number of the record, from 1"""
+    """[n]: lines of the file, or numbers of the records, from 1"""
     numbers: Mapping[str, Floats]
-    """NaN where there is no number, or none that is finite"""
+    """[n] by column; NaN for a cell without a finite number"""
     words: Mapping[str, list[str]]
-    """Text as it stands; empty where there is none"""
+    """[n] by column; unchanged text, empty for an empty cell"""
 
 
 class Sheet(Protocol):
@@ -41,37 +41,37 @@ class Sheet(Protocol):
 
     @property
     def place(self) -> str:
-        """What a sentence calls it: the file, and where in it."""
+        """The name of the sheet in messages: the file, and the place in the file."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its columns, each once."""
+        """The distinct names of the columns."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What the file says of the run beside the table, by the file's own names."""
+        """Values that the file states beside the table, by the names in the file."""
 
     @property
     def left_out(self) -> list[str]:
-        """What was passed over when it was read last, in words."""
+        """What the last `read` skipped, one sentence each."""
 
     def read(self, numbers: Sequence[str], words: Sequence[str] = ()) -> Cells:
-        """Columns as numbers and as text. Rows in which all columns of numbers but the first are empty are left out.
+        """Columns as numbers and as text. A row is left out if all its numbers except the first are missing.
 
-        Raises `Unimportable` where a cell is no number, or a name stands for two columns.
+        Raises `Unimportable` if a cell of `numbers` is no number, or if two columns have the same name.
         """
 
 
 @dataclass(frozen=True)
 class Fragment:
-    """A sheet, and of which run it is; None where it is of the only run of its file, or has a column that says so."""
+    """A sheet and its run. `run` is None for the only run of a file, and for a sheet with a column of runs."""
 
     sheet: Sheet
     run: str | None = None
 
 
 class Collector:
-    """Builds `Cells` row by row; in blocks, so that a long file costs eight bytes a number and no more."""
+    """Builds `Cells` row by row. It works in blocks, so that a long file takes only eight bytes per number."""
 
     BLOCK = 1 << 14
 
@@ -82,7 +82,7 @@ class Collector:
         self._known: dict[str, str] = {}
         self._lines = array("q")
         self._odd: dict[int, Any] = {}
-        """Cells of the first column that are no numbers, by line"""
+        """Cells of the step column that are no numbers, by line"""
         self._rows: list[Any] = []
         self._cell: Callable[[str], Getter] = itemgetter
 
@@ -93,29 +93,29 @@ class Collector:
 
     @property
     def rows(self) -> int:
-        """How many were added."""
+        """The number of added rows."""
         return len(self._lines)
 
     def forget_last(self) -> None:
-        """Take the last row back, before its block is full of others."""
+        """Remove the last row. Works only directly after the row was added."""
         if self._rows:
             self._rows.pop()
             self._lines.pop()
 
     def look(self, cell: Callable[[str], Getter]) -> None:
-        """From here on `cell(name)` takes the cell of a column out of a row."""
+        """Set how cells are taken from the next rows: `cell(name)` gives the function for a column."""
         self._convert()
         self._cell = cell
 
     def add(self, line: int, row: Any) -> None:
-        """A row, and its line."""
+        """Add a row and its line."""
         if len(self._rows) >= self.BLOCK:
             self._convert()
         self._lines.append(line)
         self._rows.append(row)
 
     def cells(self) -> Cells:
-        """All rows that hold something."""
+        """All rows with at least one value."""
         self._convert()
         numbers = {name: np.array(column) for name, column in self._numbers.items()}
         found = _without_empty_rows(Cells(np.array(self._lines), numbers, self._words))
@@ -138,7 +138,7 @@ class Collector:
                 del column[before:]
                 lines = self._lines[len(self._lines) - len(rows) :]
                 column.extend(self._number(name, cell, line) for line, cell in zip(lines, cells, strict=True))
-        for name, texts in self._words.items():  # a text that stands in every row is kept once
+        for name, texts in self._words.items():  # equal texts share one object
             texts += [self._known.setdefault(text, text) for text in map(as_text, map(self._cell(name), rows))]
 
     def _number(self, name: str, cell: Any, line: int) -> float:
@@ -151,15 +151,15 @@ class Collector:
         except (TypeError, ValueError):
             if name != self.first:
                 raise self._no_number(name, cell, line) from None
-            self._odd[line] = cell  # which does not matter where nothing else stands in the row
+            self._odd[line] = cell  # an error only if the row holds a value
             return math.nan
 
     def _no_number(self, name: str, cell: Any, line: int) -> Unimportable:
-        return Unimportable(f"{self._place}, line {line}: {name} is {shortened(cell)}, which is no number")
+        return Unimportable(f"{self._place}, line {line}: {name} is {shortened(cell)}, which is not a number")
 
 
 def _without_empty_rows(cells: Cells) -> Cells:
-    """Without the rows that hold nothing that was asked for; what is not finite is no number."""
+    """The cells without empty rows. Infinite numbers become NaN."""
     numbers = {name: np.where(np.isfinite(column), column, np.nan) for name, column in cells.numbers.items()}
     values = list(numbers.values())[1:]
     if not values:
@@ -173,11 +173,11 @@ def _without_empty_rows(cells: Cells) -> Cells:
 
 @dataclass(frozen=True)
 class Renamed:
-    """A sheet whose columns are called otherwise."""
+    """A sheet with other names for its columns."""
 
     sheet: Sheet
     renamed: Mapping[str, str]
-    """New names to those of `sheet`; columns that are not here are not there"""
+    """Names in `sheet` by the new names; columns without a new name are hidden"""
 
     @property
     def place(self) -> str:
@@ -206,11 +206,11 @@ class Renamed:
 
 @dataclass
 class Columns:
-    """A sheet whose columns are lists already."""
+    """A sheet whose columns are lists."""
 
     place: str
     columns: Mapping[str, Sequence[Any]]
-    """Equal lengths"""
+    """Lists of equal length, by name"""
     facts: Mapping[str, Any] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
 
@@ -228,29 +228,29 @@ class Columns:
 
 
 def as_text(cell: Any) -> str:
-    """A cell that names something."""
+    """A cell as text."""
     return "" if cell is None else str(cell).strip()
 
 
 def shortened(cell: Any) -> str:
-    """A cell for a sentence."""
+    """A cell in quotation marks, short enough for a message."""
     text = repr(cell)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """` (did you mean …?)`, or nothing."""
+    """` (did you mean …?)` with the nearest known name; empty without one."""
     found = get_close_matches(name, list(known), n=1)
     return f" (did you mean {found[0]}?)" if found else ""
 
 
 def some(names: Sequence[str], most: int = 20) -> str:
-    """The first of them, with commas."""
+    """The first `most` names, separated by commas."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def flattened(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested objects as dotted columns, truth as text, for it is no number; lists are left out."""
+    """The values of a record, with dotted names for nested objects. Booleans become text; lists are left out."""
     for name, value in record.items():
         if isinstance(value, bool):
             yield f"{prefix}{name}", str(value)

@@ -1,4 +1,4 @@
-"""Which files there are, what tables stand in them, and which of these are records of one run."""
+"""Finds the files of an import and their tables, and decides which tables belong to one run."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,34 +11,34 @@ from grokscope.imports.names import SPLITS
 from grokscope.imports.sheets import Fragment, Renamed, Sheet, Unimportable
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
-"""Of the files that are looked for in a folder, also with `.gz` behind"""
+"""Suffixes of the files that are taken from a folder, also with `.gz`"""
 HF_STATE = "trainer_state"
-"""What a Hugging Face trainer calls its history, in the folder of its output and in each of its checkpoints"""
+"""Name of the history of a Hugging Face trainer, in its output folder and in each checkpoint"""
 MOST_FILES = 10_000
 NAMELESS = frozenset({"metrics", "history", HF_STATE, "log", "logs", "progress", "results", "train_log", "data"})
-"""Names of files that say nothing: the folder names the run"""
+"""Names of files that do not name a run; the run is named after its folder"""
 
 _SCALAR = {"Wall time", "Step", "Value"}
-"""The columns of a scalar that TensorBoard exports"""
+"""The columns of a scalar exported by TensorBoard"""
 _DOWNLOADED = re.compile(r"run-(?P<run>.*)-tag-(?P<tag>.+)")
-"""What TensorBoard calls such a file"""
+"""The name of a file with an exported scalar"""
 _CHART = re.compile(r"(?P<run>.+) - (?P<metric>.+?)(?P<bound>__MIN|__MAX)?")
-"""A column of a chart that Weights & Biases exports"""
+"""A column of a chart exported by Weights & Biases"""
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 
 
 @dataclass
 class Source:
-    """Records that belong together: one run, or several with a key each."""
+    """Tables that belong together: one run, or several runs with a key each."""
 
     parts: tuple[str, ...]
-    """Of the name: folders below that of the runs"""
+    """Parts of the name: a path below the folder of runs"""
     files: list[Path] = field(default_factory=list)
     fragments: list[Fragment] = field(default_factory=list)
 
     @property
     def runs(self) -> dict[str | None, list[Sheet]]:
-        """The sheets of each run."""
+        """The sheets of each run, by key."""
         found: dict[str | None, list[Sheet]] = {}
         for fragment in self.fragments:
             found.setdefault(fragment.run, []).append(fragment.sheet)
@@ -47,14 +47,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Found:
-    """A file, and the folder that was named instead of it."""
+    """A file, and the folder in which it was found, if the user named a folder."""
 
     file: Path
     folder: Path | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What a run of this file is called: its stem, or in a folder that was named the way to it."""
+        """The name of a run of this file: the stem of the file, or its path below the folder that the user named."""
         stem = stem_of(self.file)
         if self.folder is None:
             return (stem,)
@@ -64,7 +64,7 @@ class Found:
         return self.within(home, *([] if stem.lower() in NAMELESS else [stem]))
 
     def within(self, home: Path, *more: str) -> tuple[str, ...]:
-        """The name of a run that stands in the folder `home`: at most two parts, as runs stand in their folder."""
+        """The name of a run in the folder `home`: at most two parts, a folder and a run."""
         if self.folder is None or not home.is_relative_to(self.folder):
             return (home.resolve().name, *more)[-1:]
         rest = (*home.relative_to(self.folder).parts, *more)
@@ -72,13 +72,13 @@ class Found:
 
 
 def stem_of(file: Path) -> str:
-    """A file's name without what says of which kind it is."""
+    """A file's name without the suffixes of its kind."""
     name = file.name.removesuffix(".gz")
     return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), Path(name).stem)
 
 
 def find_files(paths: Iterable[Path]) -> list[Found]:
-    """The files that paths name: themselves, and all that a folder and its folders hold. Raises `Unimportable`."""
+    """The files in `paths`, and all files in the folders in `paths` and below. Raises `Unimportable`."""
     found = []
     for path in paths:
         if not path.is_dir():
@@ -87,7 +87,7 @@ def find_files(paths: Iterable[Path]) -> list[Found]:
         inside = [Found(file, path) for file in _files_in(path)]
         if not inside:
             kinds = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
-            raise Unimportable(f"{path} holds no file that could be a record ({kinds}, TensorBoard's event files)")
+            raise Unimportable(f"{path} holds no file that can be imported ({kinds}, TensorBoard's event files)")
         found += inside
     return found
 
@@ -95,16 +95,19 @@ def find_files(paths: Iterable[Path]) -> list[Found]:
 def _files_in(folder: Path) -> Iterator[Path]:
     for number, file in enumerate(sorted(folder.rglob("*"))):
         if number >= MOST_FILES:
-            raise Unimportable(f"{folder} holds more than {MOST_FILES:,} files: name those that are meant")
+            raise Unimportable(f"{folder} holds more than {MOST_FILES:,} files; name the files to import")
         wanted = file.name.removesuffix(".gz").endswith(SUFFIXES) or tensorboard.is_event_file(file)
-        own = (file.parent / "events.jsonl").is_file()  # a run of ours, which needs no import
+        own = (file.parent / "events.jsonl").is_file()  # a run of grokscope, which needs no import
         if wanted and not own and not file.name.startswith(".") and file.is_file():
             yield file
 
 
 def find_sources(found: Sequence[Found], left_out: list[str]) -> list[Source]:
-    """What the files hold, by run. Files of a folder that hold no record are left out; a file that was named raises
-    `Unimportable`."""
+    """The tables of the files, by run.
+
+    Files of a folder without a table are named in `left_out`. Raises `Unimportable` if a file that the user named has
+    no table.
+    """
     sources: dict[tuple[object, ...], Source] = {}
     for each in _without_earlier_checkpoints(found, left_out):
         try:
@@ -121,7 +124,7 @@ def find_sources(found: Sequence[Found], left_out: list[str]) -> list[Source]:
 
 
 def _read(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:
-    """Key, name and tables of a file; files of one key are records of the same run, or runs."""
+    """Key, name and tables of a file. Files with the same key belong to the same run, or runs."""
     file = found.file
     if tensorboard.is_event_file(file):
         return _events(found)
@@ -142,7 +145,7 @@ def _first_letter(file: Path) -> str:
 
 
 def _events(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:
-    """TensorBoard's own files: a folder is a run, unless it is called after a split, as Keras does."""
+    """Event files of TensorBoard: one folder is one run. Keras writes each split of a run into a folder of its own."""
     home, prefix = found.file.parent, ""
     name = home.resolve().name
     if name.lower() in SPLITS:
@@ -152,7 +155,7 @@ def _events(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fra
 
 
 def _scalar(found: Found, sheet: Delimited) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:
-    """One scalar of TensorBoard: its column is called by its tag, or by the file."""
+    """One exported scalar of TensorBoard. The column is named after the tag, or after the file."""
     sheet.whole = True
     stem = stem_of(found.file)
     named = _DOWNLOADED.fullmatch(stem)
@@ -165,7 +168,7 @@ def _scalar(found: Found, sheet: Delimited) -> tuple[tuple[object, ...], tuple[s
 
 
 def _chart(sheet: Delimited) -> list[Fragment]:
-    """The runs of a chart of Weights & Biases: a column a run and metric, with bounds that are left out."""
+    """The runs of a chart of Weights & Biases: one column per run and metric. Columns of bounds are left out."""
     runs: dict[str, dict[str, str]] = {}
     steps = [name for name in sheet.names if not _CHART.fullmatch(name)]
     for name in sheet.names:
@@ -177,7 +180,7 @@ def _chart(sheet: Delimited) -> list[Fragment]:
 
 
 def _without_earlier_checkpoints(found: Sequence[Found], left_out: list[str]) -> list[Found]:
-    """Of the states that a Hugging Face trainer leaves in its checkpoints, each with all before, the last one."""
+    """The files without earlier states of the same Hugging Face trainer. The last state contains all earlier ones."""
     newest: dict[Path, Found] = {}
     kept = []
     for each in found:
@@ -190,11 +193,11 @@ def _without_earlier_checkpoints(found: Sequence[Found], left_out: list[str]) ->
         newest[home] = each if before is None or _age(each) > _age(before) else before
     earlier = len(found) - len(kept) - len(newest)
     if earlier:
-        left_out.append(f"{earlier} earlier states of the same trainers, which the last ones repeat")
+        left_out.append(f"{earlier} earlier states of the same trainers, because the last states contain them")
     return [*kept, *(Found(each.file, each.folder) for each in newest.values())]
 
 
 def _age(state: Found) -> float:
-    """Of two states of one trainer the one outside of the checkpoints is the last, then that of the most steps."""
+    """A key that sorts the states of one trainer: by the step of the checkpoint; a state outside a checkpoint last."""
     folder = state.file.parent.name
     return float(folder.rpartition("-")[2]) if _CHECKPOINT.fullmatch(folder) else float("inf")

@@ -1,4 +1,4 @@
-"""TensorBoard's event files, by its own reader, which comes with the extra `tensorboard`."""
+"""Event files of TensorBoard, read by TensorBoard itself, which the extra `tensorboard` installs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,21 +11,21 @@ MARK = ".tfevents."
 
 
 def is_event_file(file: Path) -> bool:
-    """Whether a file is called as TensorBoard calls its own."""
+    """Whether a file has the name of an event file of TensorBoard."""
     return MARK in file.name
 
 
 def sheets_of(file: Path, prefix: str = "") -> list[Columns]:
-    """A sheet a scalar, each with its steps; `prefix` goes before the tags.
+    """One sheet per scalar, with its steps. `prefix` is put before the tags.
 
-    Raises `Unavailable` where TensorBoard is not installed, `Unimportable` where the file holds no scalar.
+    Raises `Unavailable` if TensorBoard is not installed, `Unimportable` if the file holds no scalar.
     """
     try:
         from tensorboard.backend.event_processing import event_accumulator as reader
         from tensorboard.util.tensor_util import make_ndarray
     except ImportError:
         raise Unavailable(
-            f"{file.name} is read by TensorBoard, which is not installed: pip install 'grokscope[tensorboard]'"
+            f"{file.name} needs TensorBoard, which is not installed: pip install 'grokscope[tensorboard]'"
         ) from None
     events = reader.EventAccumulator(str(file), size_guidance={reader.SCALARS: 0, reader.TENSORS: 0})
     try:
@@ -36,7 +36,7 @@ def sheets_of(file: Path, prefix: str = "") -> list[Columns]:
             values = [(event.step, make_ndarray(event.tensor_proto)) for event in events.Tensors(tag)]
             if all(value.size == 1 and value.dtype.kind == "f" for _, value in values):
                 found[tag] = [(step, float(value.item())) for step, value in values]
-    except Exception as problem:  # its reader raises what its parts raise
+    except Exception as problem:  # the reader of TensorBoard documents no exceptions
         raise Unimportable(f"{file} cannot be read by TensorBoard: {problem}") from None
     if not found:
         raise Unimportable(f"{file} holds no scalar")

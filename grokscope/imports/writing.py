@@ -1,7 +1,7 @@
-"""A foreign run as a run directory: the same events in the same order that a trainer would have written.
+"""Writes an imported run as a run directory, with the events that a trainer would have written, in the same order.
 
-The first event says where the run comes from and which column was taken for what. A log of every step is ordinary here,
-so its records are not made as classes; tests hold them against the schema.
+The first event states the source of the run and the columns of its signals. Imported logs often have every step, so
+records are written as dictionaries, which are faster than event classes; tests check them against the schema.
 """
 
 import hashlib
@@ -47,48 +47,48 @@ MEASURED: Mapping[str, str] = {
     "probe_gradient_norm": "gradient_norm",
     "gradient_cosine": "gradient_cosine",
 }
-"""What stands beside the defect in a `measured` event: our columns to its fields"""
+"""Fields of a `measured` event beside the defect, by our names of columns"""
 ESTIMATORS: Mapping[str, tuple[str, str]] = {
     "exact": ("defect", "defect_floor"),
     "finite-difference": ("finite_difference_defect", "finite_difference_floor"),
 }
-"""The defect and its rounding floor, by the estimator that a `measured` event names; the first that a run has counts"""
+"""Columns of the defect and its rounding floor, by estimator; the first estimator that a run has is used"""
 SPLIT_SCORES = tuple(
     (f"{split}_{score}", split, score) for split in ("train", "test") for score in ("accuracy", "loss")
 )
 ROWS_AT_ONCE = 1 << 14
-"""Rows that are made into Python's numbers at once"""
+"""Rows that are converted to Python numbers at a time"""
 
 
 @dataclass(frozen=True)
 class ImportedRun:
-    """An import that is a run directory now."""
+    """An imported run and its run directory."""
 
     directory: RunDirectory
     run: ForeignRun
     records: int
     result: Mapping[str, Any]
-    """Of its last event"""
+    """The result in its last event"""
 
 
 def check_free(folder: Path, parts: tuple[str, ...], *, replace: bool) -> None:
-    """Whether a run may be written at `parts` below `folder`: nothing is there, or an import that is to be replaced.
+    """Check that a run can be written at the path `parts` below `folder`.
 
-    Raises `Unimportable`, `BadRunName`.
+    Raises `Unimportable` if the path is taken, unless an import may be replaced there; `BadRunName`.
     """
     for part in parts:
         check_name(part)
     for above in range(1, len(parts)):
         if (folder.joinpath(*parts[:above]) / "events.jsonl").exists():
-            raise Unimportable(f"{'/'.join(parts[:above])!r} is a run in {folder}, and no folder of runs: give --name")
+            raise Unimportable(f"{'/'.join(parts[:above])!r} in {folder} is a run, not a folder of runs; give --name")
     target = folder.joinpath(*parts)
     if not target.exists():
         return
     name = "/".join(parts)
     if not is_import(target):
-        raise Unimportable(f"{name!r} is taken in {folder}, by something else than an import: give another --name")
+        raise Unimportable(f"{name!r} in {folder} exists and is not an import; give another --name")
     if not replace:
-        raise Unimportable(f"{name!r} is taken in {folder}: give another --name, or --force to replace that import")
+        raise Unimportable(f"{name!r} in {folder} exists; give another --name, or --force to replace the import")
 
 
 def is_import(path: Path) -> bool:
@@ -101,7 +101,7 @@ def is_import(path: Path) -> bool:
 
 
 def write_run(run: ForeignRun, target: Path, recipe: Recipe) -> ImportedRun:
-    """Write a run directory; its log appears when it is whole, and takes the place of another import's.
+    """Write a run directory. The log appears only when it is complete, and replaces the log of an earlier import.
 
     See `check_free`. Raises `OSError`.
     """
@@ -115,14 +115,14 @@ def write_run(run: ForeignRun, target: Path, recipe: Recipe) -> ImportedRun:
         draft.replace(directory.events)
     except BaseException:
         draft.unlink(missing_ok=True)
-        with suppress(OSError):  # which it is not where an import stood there before
+        with suppress(OSError):  # fails if an earlier import stands there
             target.rmdir()
         raise
     return ImportedRun(directory, run, len(run.columns["step"]), result)
 
 
 def _write_events(out: TextIO, run: ForeignRun, name: str, recipe: Recipe) -> Mapping[str, Any]:
-    """Returns the result that stands in the last event."""
+    """Write all events. Returns the result in the last event."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     seq = count()
     encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -139,7 +139,9 @@ def _write_events(out: TextIO, run: ForeignRun, name: str, recipe: Recipe) -> Ma
     result = watch.result()
     head, middle = f'{{"v":{SCHEMA_VERSION},"run":{encode(name)},"seq":', f',"time":{encode(now)},'
     for record in records_of(run):
-        while found and record["step"] > found[0].confirmed_at:  # behind all records of the step that settled it
+        while (
+            found and record["step"] > found[0].confirmed_at
+        ):  # a detection follows all records of the step that confirms it
             write(found.popleft())
         out.write(f"{head}{next(seq)}{middle}{encode(record)[1:]}\n")
     for detection in found:
@@ -150,7 +152,7 @@ def _write_events(out: TextIO, run: ForeignRun, name: str, recipe: Recipe) -> Ma
 
 
 def started_of(run: ForeignRun, recipe: Recipe) -> Started:
-    """The first event: the settings that are known, what the run is judged by, and where it comes from."""
+    """The first event: the known settings, the criteria, and the source of the run."""
     estimator = _estimator(run) or "off"
     criterion = Criterion(metric="accuracy", threshold=recipe.threshold, consecutive=recipe.consecutive)
     named = criterion_name(recipe)
@@ -188,7 +190,7 @@ def started_of(run: ForeignRun, recipe: Recipe) -> Started:
 
 
 def criterion_name(recipe: Recipe) -> str:
-    """As our tasks call such criteria."""
+    """The name of the grokking criterion, as tasks name such criteria."""
     if recipe.consecutive == 1:
         return f"first-{recipe.threshold:.2f}"
     lasting = "" if recipe.consecutive == 3 else f"-for-{recipe.consecutive}"
@@ -196,7 +198,7 @@ def criterion_name(recipe: Recipe) -> str:
 
 
 def _nested(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as sections; a key without a section, or below a plain value, stands by itself."""
+    """Facts as nested sections. A key without a section, or below a plain value, stays as it is."""
     config: dict[str, Any] = {}
     for key, value in facts.items():
         section, _, name = key.partition(".")
@@ -208,7 +210,7 @@ def _nested(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cadence(run: ForeignRun, signal: str) -> int:
-    """Steps between records of a signal, as a median."""
+    """The median number of steps between records of a signal."""
     steps = run.columns["step"][np.isfinite(run.columns[signal])]
     return max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
 
@@ -230,7 +232,7 @@ def _file(path: Path) -> ImportedFile:
 
 
 def records_of(run: ForeignRun) -> Iterator[dict[str, Any]]:
-    """What was recorded, step by step, as events without their envelope, in the order of a trainer."""
+    """The records of a run, step by step, as events without an envelope, in the order of a trainer."""
     names = [name for name in run.columns if name != "step"]
     steps, estimator = run.columns["step"], _estimator(run)
     for start in range(0, len(steps), ROWS_AT_ONCE):
@@ -249,12 +251,12 @@ def records_of(run: ForeignRun) -> Iterator[dict[str, Any]]:
 
 
 def _estimator(run: ForeignRun) -> str:
-    """How the defect was measured that the run is judged by: the exact one where it has both; empty without any."""
+    """The estimator of the run's defect: the exact one, if the run has both; empty without a defect."""
     return next((name for name, (defect, _) in ESTIMATORS.items() if defect in run.columns), "")
 
 
 def _trained(known: dict[str, float]) -> dict[str, Any]:
-    """The batch, as far as it is known. This and the next take what they tell out of `known`."""
+    """The fields of a `trained` event. Like `_measured`, it removes its values from `known`."""
     told = {"loss": known.pop("loss", None), "lr": known.pop("lr", None)}
     return {**told, "gradient_norm": None, "clipped": False, "steps_per_second": None, "tokens_per_second": None}
 

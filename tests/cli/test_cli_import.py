@@ -171,11 +171,11 @@ def test_many_remarks_are_counted(nursery: Nursery, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "arguments", "words"),
     [
-        (TABLE, (), ("which column is",)),
+        (TABLE, (), ("no column is known as",)),
         (TABLE, (*MAPPING[:4], "--percent"), ("line 15", "--run-column")),
         (TABLE, ("--column", "test_accuracy"), ("--column", "=")),
         (TABLE, (*MAPPING, "--name", "../out"), ("../out",)),
-        (TABLE, (*MAPPING[:-1], "--fraction"), ("and accuracies lie between 0 and 1",)),
+        (TABLE, (*MAPPING[:-1], "--fraction"), ("but accuracies must be between 0 and 1",)),
         ("step,test_accuracy\n0,x\n", (), ("line 2", "'x'")),
     ],
     ids=["column", "runs", "pair", "name", "scale", "number"],

@@ -41,7 +41,7 @@ class TestSeveralFiles:
         assert imports.names() == ["a-metrics", "b-metrics"]
 
     def test_nothing_is_written_where_one_of_them_cannot_be_read(self, imports: Imports) -> None:
-        with pytest.raises(Unimportable, match="no number"):
+        with pytest.raises(Unimportable, match="not a number"):
             imports.take(imports.file("a.csv", PLAIN), imports.file("b.csv", PLAIN.replace("0.99", "high")))
         assert not imports.runs.exists()
 
@@ -50,7 +50,7 @@ class TestSeveralFiles:
         imports.take(file)
         log = imports.runs / "a" / "events.jsonl"
         before = log.read_bytes()
-        with pytest.raises(Unimportable, match=r"'a' is taken in .*: give another --name, or --force to replace"):
+        with pytest.raises(Unimportable, match=r"'a' in .* exists; give another --name, or --force to replace"):
             imports.take(file)
         assert log.read_bytes() == before
         imports.take(imports.file("a.csv", OTHER), replace=True)
@@ -82,7 +82,7 @@ class TestFolders:
         runs = imports.take(imports.files / "exp")
         assert imports.names() == ["exp/more-s1", "exp/s0"]
         assert all(map(is_usual, runs))
-        assert "notes.csv: which column is step?" in imports.remarks or "notes.csv: which column" in imports.remarks
+        assert "notes.csv: no column is known as" in imports.remarks
 
     def test_lightning(self, imports: Imports) -> None:
         """Sparse rows: training and validation of a step stand apart; the folder names the run."""
@@ -105,7 +105,7 @@ class TestFolders:
 
     def test_a_folder_without_records(self, imports: Imports) -> None:
         imports.file("empty/readme.md", "")
-        with pytest.raises(Unimportable, match="holds no file that could be a record"):
+        with pytest.raises(Unimportable, match="holds no file that can be imported"):
             imports.take(imports.files / "empty")
         imports.file("odd/a.csv", "x,y\n1,2\n")
         with pytest.raises(Unimportable, match=r"a\.csv"):
@@ -113,9 +113,9 @@ class TestFolders:
 
     def test_runs_of_ours_are_not_imported(self, imports: Imports) -> None:
         imports.take(imports.file("a.csv", PLAIN))
-        with pytest.raises(Unimportable, match="holds no file that could be a record"):
+        with pytest.raises(Unimportable, match="holds no file that can be imported"):
             imports.take(imports.runs)
-        with pytest.raises(Unimportable, match="every command takes its folder as it is"):
+        with pytest.raises(Unimportable, match="it needs no import"):
             imports.take(imports.runs / "a" / "events.jsonl")
 
 
@@ -133,7 +133,7 @@ class TestWeightsAndBiases:
 
     def test_a_metric_by_its_name(self, imports: Imports) -> None:
         file = imports.file("chart.csv", self.chart("quality"))
-        with pytest.raises(Unimportable, match=r"which column is test_accuracy\? .*there are: Step, quality"):
+        with pytest.raises(Unimportable, match=r"known as test_accuracy; .*the columns are: Step, quality"):
             imports.take(file)
         assert len(imports.take(file, columns={"test_accuracy": "quality"})) == 2
         [one] = imports.take(file, columns={"test_accuracy": "sun-3 - quality"}, name="one")
@@ -164,7 +164,7 @@ class TestTensorBoard:
 
     def test_scalars_that_are_called_by_their_file(self, imports: Imports) -> None:
         files = [imports.file(f"{name}.csv", scalar(values)) for name, values in (("train", TRAIN), ("test", TEST))]
-        with pytest.raises(Unimportable, match=r"--column test_accuracy=NAME; there are: Step, train, test"):
+        with pytest.raises(Unimportable, match=r"--column test_accuracy=NAME; the columns are: Step, train, test"):
             imports.take(*files, name="tb")
         [run] = imports.take(*files, name="tb", columns={"test_accuracy": "test", "train_accuracy": "train"})
         assert imports.names() == ["tb"]

@@ -98,17 +98,17 @@ def test_a_torn_end_is_left_out_and_said(imports: Imports) -> None:
     for end in range(start, len(whole) - 1):
         run = imports.one(f"cut-{end}.csv", whole[:end])
         assert column(run, "test_accuracy") == TEST[:-1], whole[start:end]
-        assert ("has no end" in imports.remarks) == (end > start)
+        assert ("is incomplete" in imports.remarks) == (end > start)
     lines = jsonl(*RECORDS)
     start = lines.rindex("\n", 0, -1) + 1
     for end in range(start, len(lines) - 1, 7):
         run = imports.one(f"cut-{end}.jsonl", lines[:end])
         assert column(run, "test_accuracy") == TEST[:-1]
-        assert ("has no end" in imports.remarks) == (end > start)
+        assert ("is incomplete" in imports.remarks) == (end > start)
     array = json.dumps(RECORDS)
     for end in (len(array) - 2, len(array) - 9, len(array) - 20):
         assert column(imports.one(f"cut-{end}.json", array[:end]), "test_accuracy") == TEST[:-1]
-        assert "the file ends within it" in imports.remarks
+        assert "the last record, which is incomplete" in imports.remarks
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 7, 50])
@@ -135,7 +135,7 @@ def test_absent_numbers_are_records_without_the_signal(imports: Imports) -> None
 
 def test_a_million_letters_in_a_quotation_are_refused(imports: Imports) -> None:
     for middle in ('"', '"' + "x" * 200_000):
-        with pytest.raises(Unimportable, match=r"r.csv, line \d+( opens a quotation|: field larger)"):
+        with pytest.raises(Unimportable, match=r"r.csv, line \d+( has a quotation mark without|: field larger)"):
             imports.one("r.csv", PLAIN.replace("\n300,", f"\n{middle}300,"))
 
 
@@ -143,28 +143,28 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("r.csv", "", "holds no table"),
     ("r.csv", "step,test_accuracy\n", "has no test accuracy"),
     ("r.csv", "0,0.1\n1,0.2\n", "has no header: line 1 holds numbers"),
-    ("r.csv", "step,test_accuracy\n0,1\n1,2,3\n", "line 3 has 3 cells, the header 2"),
-    ("r.csv", "step,test_accuracy\n0,0.1\n1.5,0.2\n", "line 3: step is 1.5, and a step is a whole number"),
+    ("r.csv", "step,test_accuracy\n0,1\n1,2,3\n", "line 3 has 3 cells, but the header has 2"),
+    ("r.csv", "step,test_accuracy\n0,0.1\n1.5,0.2\n", "line 3: step is 1.5, but a step must be a whole number"),
     ("r.csv", "step,test_accuracy\n0,0.1\n,0.2\n", "line 3: step is empty"),
     ("r.csv", "step,test_accuracy\n-1,0.1\n", "line 2: step is -1"),
     ("r.csv", "step,test_accuracy\n1e300,0.1\n", "line 2: step is 1e[+]300"),
-    ("r.csv", "step,test_accuracy\n0,high\n", "line 2: test_accuracy is 'high', which is no number"),
-    ("r.csv", "a,step,step,test_accuracy\n1,0,0,0.5\n", "two columns called 'step'"),
+    ("r.csv", "step,test_accuracy\n0,high\n", "line 2: test_accuracy is 'high', which is not a number"),
+    ("r.csv", "a,step,step,test_accuracy\n1,0,0,0.5\n", "two columns 'step'"),
     ("r.csv", b"\xff\xfe\x00", "no text in UTF-8"),
     ("r.csv", b"step,test_accuracy\n0,\xe9\n", "no text in UTF-8"),
-    ("r.csv", b"PK\x03\x04\x00\x01", "save the table as CSV"),
+    ("r.csv", b"PK\x03\x04\x00\x01", "save the table of a workbook or an archive as CSV"),
     ("r.csv.gz", b"no gzip", "cannot read"),
     ("r.csv.gz", gzip.compress(PLAIN.encode(), mtime=0)[:-9], "cannot read"),
-    ("r.jsonl", '{"step": 0, "test_accuracy": 0}\n{"step": 1,\n{"step": 2}\n', "line 2 is no JSON"),
-    ("r.jsonl", '{"step": 0, "test_accuracy": 0}\n[1]\n', "line 2 is no JSON object"),
-    ("r.jsonl", '{"step": true, "test_accuracy": 0}\n', "line 1: step is 'True', which is no number"),
-    ("r.json", '[{"step": 0}, 3]', "record 2 is 3, and no object"),
-    ("r.json", '[{"step": 0} {"step" 1}]', "record 2 is no JSON"),
+    ("r.jsonl", '{"step": 0, "test_accuracy": 0}\n{"step": 1,\n{"step": 2}\n', "line 2 is not JSON"),
+    ("r.jsonl", '{"step": 0, "test_accuracy": 0}\n[1]\n', "line 2 is not a JSON object"),
+    ("r.jsonl", '{"step": true, "test_accuracy": 0}\n', "line 1: step is 'True', which is not a number"),
+    ("r.json", '[{"step": 0}, 3]', "record 2 is 3, not an object"),
+    ("r.json", '[{"step": 0} {"step" 1}]', "record 2 is not JSON"),
     ("r.json", "[" * 100_000, "nested too deeply|no JSON"),
     ("r.json", '{"a": ' * 100_000, "nested too deeply|no JSON"),
-    ("r.json", '{"a": 1}', "which column is test_accuracy"),
+    ("r.json", '{"a": 1}', "no column is known as test_accuracy"),
     ("r.json", '{\n"a": 1}', "holds no history"),
-    ("r.jsonl", '{"event": "started", "config": {}}\n{"event": "evaluated"}\n', "every command takes its folder"),
+    ("r.jsonl", '{"event": "started", "config": {}}\n{"event": "evaluated"}\n', "it needs no import"),
     ("r.jsonl", '{"format": "grokscope trajectories", "v": 2}\n{}\n', "is a table of grokscope's runs"),
 ]  # fmt: skip
 

@@ -31,19 +31,14 @@ class TestScale:
             assert column(run, "test_accuracy") == [round(value / 100, 6) for value in low]
             assert run.grok_step is None
         said = refused(imports, "control.csv", text, scale="fraction")
-        assert (
-            "train_acc is 10, and accuracies lie between 0 and 1; if accuracies are out of 100, say --percent" in said
-        )
+        assert "train_acc is 10, but accuracies must be between 0 and 1; give --percent" in said
 
     def test_an_explicit_scale_is_not_judged_again(self, imports: Imports) -> None:
         text = csv("step,test_acc", STEPS, [0.99] * 10)
         assert column(imports.one("mod101.csv", text, scale="percent"), "test_accuracy") == [0.0099] * 10
         run = imports.one("mod101.csv", text, replace=True)
         assert run.grok_step == 0
-        assert (
-            "counts as grokked from its first record on; if its accuracies are out of 100, say --percent"
-            in imports.remarks
-        )
+        assert "has grokked at its first record; if its accuracies are percentages, give --percent" in imports.remarks
         imports.one("mod101.csv", text, scale="fraction", replace=True)
         assert imports.remarks == ""
 
@@ -60,16 +55,16 @@ class TestScale:
         text = csv("step,test_acc", STEPS, [1.3] * 10)
         said = refused(imports, "chance.csv", text)
         assert "the largest accuracy in chance.csv is 1.3" in said
-        assert "say --percent if it is out of 100" in said
+        assert "give --percent, or the right --column" in said
         assert column(imports.one("chance.csv", text, scale="percent"), "test_accuracy") == [0.013] * 10
 
     @pytest.mark.parametrize(
         ("value", "scale", "wrong"),
         [
-            (150, None, "test_acc is 150, and accuracies lie between 0 and 100"),
-            (150, "percent", "test_acc is 150, and accuracies lie between 0 and 100"),
-            (-0.5, None, "test_acc is -0.5, and accuracies lie between 0 and 1"),
-            (2, "fraction", "test_acc is 2, and accuracies lie between 0 and 1; if accuracies are out of 100"),
+            (150, None, "test_acc is 150, but accuracies must be between 0 and 100"),
+            (150, "percent", "test_acc is 150, but accuracies must be between 0 and 100"),
+            (-0.5, None, "test_acc is -0.5, but accuracies must be between 0 and 1"),
+            (2, "fraction", "test_acc is 2, but accuracies must be between 0 and 1; give --percent"),
         ],
     )
     def test_what_is_no_accuracy(self, imports: Imports, value: float, scale: Any, wrong: str) -> None:
@@ -80,7 +75,7 @@ class TestScale:
         first = imports.file("a.csv", csv("step,test_acc", STEPS, percent(TEST)))
         second = imports.file("b.csv", csv("step,test_acc", STEPS, [0.9] * 10))
         with pytest.raises(
-            Unimportable, match=r"out of 100 in a.csv, and none exceeds 1 in b.csv: say --percent if all"
+            Unimportable, match=r"percentages in a.csv, but none exceeds 1 in b.csv; give --percent if all"
         ):
             imports.take(first, second)
         runs = imports.take(first, second, scale="percent")
@@ -132,7 +127,7 @@ class TestNames:
         text = csv("step,Train Loss,training_loss,test_acc", STEPS, STEPS, STEPS, TEST)
         run = imports.one("s.csv", text)
         assert not run.has("train_loss")
-        assert "train_loss is not taken: Train Loss and training_loss could all be train_loss" in imports.remarks
+        assert "train_loss is skipped: Train Loss and training_loss could all be train_loss" in imports.remarks
 
     def test_our_own_name_wins(self, imports: Imports) -> None:
         assert is_usual(imports.one("r.csv", csv("step,train_acc,test_accuracy,val_acc", STEPS, TRAIN, TEST, CONTROL)))
@@ -145,7 +140,7 @@ class TestNames:
 
     def test_epochs_are_no_steps_unless_somebody_says_so(self, imports: Imports) -> None:
         text = csv("epoch,train_acc,test_acc", STEPS, TRAIN, TEST)
-        assert "epoch counts epochs: if one epoch is one step, say --column step=epoch" in refused(
+        assert "epoch counts epochs: if one epoch is one step, give --column step=epoch" in refused(
             imports, "r.csv", text
         )
         assert is_usual(imports.one("r.csv", text, columns={"step": "epoch"}))
@@ -153,14 +148,14 @@ class TestNames:
     @pytest.mark.parametrize(
         ("recipe", "wrong"),
         [
-            ({"columns": {"test_acc": "x"}}, r"no signal is called 'test_acc' \(did you mean test_accuracy\?\)"),
+            ({"columns": {"test_acc": "x"}}, r"there is no signal 'test_acc' \(did you mean test_accuracy\?\)"),
             (
                 {"columns": {"test_accuracy": "vall"}},
-                r"no column 'vall' \(did you mean val\?\); there are: step, val, lr",
+                r"no column 'vall' \(did you mean val\?\); the columns are: step, val, lr",
             ),
             ({"run_column": "id"}, "no column 'id'"),
             ({"fact_columns": {"optimizer.lr": "rate"}}, "no column 'rate'"),
-            ({}, r"which column is test_accuracy\? Say --column test_accuracy=NAME; there are: step, val, lr"),
+            ({}, r"known as test_accuracy; give --column test_accuracy=NAME; the columns are: step, val, lr"),
         ],
     )
     def test_what_is_not_there_is_named_with_what_is(
@@ -174,7 +169,7 @@ class TestSteps:
     def test_two_values_for_one_step(self, imports: Imports) -> None:
         text = "step,test_accuracy\n0,0.1\n100,0.2\n100,0.3\n"
         said = refused(imports, "r.csv", text)
-        assert "line 4: step 100 has test_accuracy 0.3, on line 3 it was 0.2" in said
+        assert "line 4: step 100 has test_accuracy 0.3, but on line 3 it has 0.2" in said
         assert "--duplicates last" in said
         for duplicates, value in (("first", 0.2), ("last", 0.3)):
             run = imports.one("r.csv", text, duplicates=duplicates, replace=True)
@@ -188,12 +183,12 @@ class TestSteps:
 
     def test_several_runs_in_a_file_are_told_apart_by_a_column(self, imports: Imports) -> None:
         text = csv("id,step,train_acc,test_acc", ["b"] * 10 + ["a"] * 10, STEPS * 2, TRAIN * 2, [*TEST, *CONTROL])
-        assert "several runs need --run-column" in refused(imports, "theirs.csv", text)
+        assert "give --run-column" in refused(imports, "theirs.csv", text)
         b, a = imports.take(imports.files / "theirs.csv", run_column="id")
         assert imports.names() == ["theirs/a", "theirs/b"]
         assert is_usual(b)
         assert a.grok_step is None
-        with pytest.raises(Unimportable, match=r"line 2 does not say which run it belongs to: 'id' is empty"):
+        with pytest.raises(Unimportable, match=r"line 2 belongs to no run: the column 'id' is empty"):
             imports.one("gap.csv", text.replace("b,0,", ",0,"), run_column="id")
 
 
@@ -219,7 +214,7 @@ class TestFacts:
         rates = [step / 1e6 for step in STEPS]
         run = imports.one("r.csv", csv("step,test_acc,learning_rate", STEPS, TEST, rates))
         assert run.facts["optimizer.lr"] == "0 to 0.0009"
-        assert "the learning rate varies, 0 to 0.0009, and is kept as a schedule" in imports.remarks
+        assert "the learning rate varies (0 to 0.0009) and is kept as a schedule" in imports.remarks
         events = [json.loads(line) for line in (imports.runs / "r" / "events.jsonl").read_text().splitlines()]
         assert [event["lr"] for event in events if event["event"] == "trained"] == rates
 
@@ -229,7 +224,7 @@ class TestFacts:
             imports.one("r.csv", text, fact_columns={"optimizer.wd": "decay"})
         run = imports.one("s.csv", text.replace("decay", "weight_decay"))
         assert run.facts["optimizer.wd"] == "1 to 2"
-        assert "weight_decay varies, and is kept as optimizer.wd 1 to 2" in imports.remarks
+        assert "weight_decay varies within a run and is kept as a range: optimizer.wd 1 to 2" in imports.remarks
 
     @pytest.mark.parametrize("text", ["9" * 400, "1e999", "nan"])
     def test_a_number_past_every_float_is_text(self, imports: Imports, text: str) -> None:
@@ -264,7 +259,7 @@ class TestBudget:
         runs = imports.take(file, run_column="id", fact_columns={"train.steps": "most"})
         assert [run.budget for run in runs] == [2000, 3000]
         assert [run.budget for run in imports.take(file, run_column="id", budget=7000, replace=True)] == [7000] * 2
-        with pytest.raises(Unimportable, match="run 'r/a' has a step 900, beyond the budget of 500"):
+        with pytest.raises(Unimportable, match="run 'r/a' has step 900; give a --budget above 500"):
             imports.take(file, run_column="id", budget=500, replace=True)
 
 
