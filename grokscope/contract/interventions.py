@@ -34,6 +34,8 @@ class StepInProgress(Protocol):
     number: int
     """Steps taken before this one"""
     session: Session
+    batch: Prepared
+    """The training batch of this step"""
     optimizer: AdamW
     random: np.random.Generator
     """The intervention's own, new at every step: what it draws changes nobody else's draws"""

@@ -60,7 +60,7 @@ def stepped(
     Clipping is here the same formula as in every backend's `step`. Where nothing touches the gradient, that is
     called itself.
     """
-    progress = _Step(number, session, optimizer, draw)
+    progress = _Step(number, session, batch, optimizer, draw)
     randoms = [generator(seed, "intervention", number, _number_of(it.kind)) for it in acting]
     changes: list[list[Change]] = [[] for _ in acting]
 
@@ -94,6 +94,7 @@ class _Step:
 
     number: int
     session: Session
+    batch: Prepared
     optimizer: AdamW
     _draw: Callable[[np.random.Generator], Prepared]
     gradient: Array = None

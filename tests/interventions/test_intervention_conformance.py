@@ -60,6 +60,32 @@ class TestRescale(InterventionConformance):
     spec = registry.get("interventions", "rescale")
 
 
+class TestGrokfast(InterventionConformance):
+    spec = registry.get("interventions", "grokfast")
+
+
+class TestOrthograd(InterventionConformance):
+    spec = registry.get("interventions", "orthograd")
+
+
+class TestPublishedOrthograd(InterventionConformance):
+    spec = registry.get("interventions", "orthograd")
+    parameters = {"published": True}  # noqa: RUF012
+
+
+class TestClamp(InterventionConformance):
+    spec = registry.get("interventions", "clamp")
+    parameters = {"ratio": 0.9}  # noqa: RUF012
+
+
+class TestTemperature(InterventionConformance):
+    spec = registry.get("interventions", "temperature")
+
+
+class TestEmbeddingLR(InterventionConformance):
+    spec = registry.get("interventions", "embedding-lr")
+
+
 class ShrinkParameters(Parameters):
     factor: float = Field(0.9, description="what the parameters are multiplied by")
 

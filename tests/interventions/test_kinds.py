@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 from grokscope.contract.backends import BackendSpec
 from grokscope.contract.streams import generator
+from grokscope.testing import reference
 
 BASIS = {"basis": "random", "components": 2, "blocks": "matrices"}
 CLOSE = 1e-9
@@ -191,11 +192,95 @@ class TestKick:
         return delta, float(np.linalg.norm(delta)) / (lengths[0] * lengths[1]), lengths[0]
 
 
+# --- levers of other papers -------------------------------------------------------------------------------------------
+
+
+def test_grokfast_begins_with_the_first_gradient_and_then_remembers(made: Parts) -> None:
+    (event,) = made.step("grokfast", alpha=0.9, lamb=3)
+    gradient = made.clipped(made.gradient(made.start))
+    assert_close(made.theta, made.updated(made.start, gradient + 3 * gradient), made.start)
+    assert event.norm == pytest.approx(3 * np.linalg.norm(gradient))
+    second = made.theta
+    made.treatment.step(
+        made.treatment.acting(1), made.session.prepare(made.train.batch(made.first_rows)), made.config.adamw, 1
+    )
+    kept = made.session.tonumpy(made.treatment.acting(1)[0].intervention.kept["average"])
+    clipped = made.gradient(second) * min(1.0, 0.5 / (np.linalg.norm(made.gradient(second)) + 1e-6))
+    assert_allclose(kept, 0.9 * gradient + 0.1 * clipped, rtol=1e-7, atol=1e-10)
+
+
+class TestOrthograd:
+    def test_of_all_parameters_as_one_vector(self, made: Parts) -> None:
+        (event,) = made.step("orthograd")
+        theta, gradient = made.start, made.clipped(made.gradient(made.start))
+        along = (theta @ gradient / (theta @ theta)) * theta
+        assert_close(made.theta, made.updated(theta, gradient - along), theta)
+        assert event.norm == pytest.approx(np.linalg.norm(along))
+
+    def test_published_is_tensor_by_tensor_and_keeps_lengths(self, made: Parts) -> None:
+        made.step("orthograd", published=True)
+        theta, gradient = made.start, made.clipped(made.gradient(made.start))
+        expected = gradient.copy()
+        for tensor in made.layout:
+            where = slice(tensor.offset, tensor.stop)
+            w, g = theta[where], gradient[where]
+            rest = g - (w @ g / (w @ w)) * w if w @ w else g
+            expected[where] = rest * np.linalg.norm(g) / np.linalg.norm(rest) if np.linalg.norm(rest) else rest
+        assert_close(made.theta, made.updated(theta, expected), theta)
+
+
+class TestClamp:
+    @pytest.mark.parametrize(("parameters", "length"), [({"ratio": 0.8}, None), ({"ratio": 2, "norm": 3.0}, 6.0)])
+    def test_the_length_is_held(self, made: Parts, parameters: dict[str, float], length: float | None) -> None:
+        (event,) = made.step("clamp", **parameters)
+        updated = made.updated(made.start, made.clipped(made.gradient(made.start)))
+        held = 0.8 * float(np.linalg.norm(made.start)) if length is None else length
+        assert_close(made.theta, held * unit(updated), made.start)
+        assert event.norm == pytest.approx(abs(held - np.linalg.norm(updated)))
+
+
+@pytest.mark.parametrize("value", [0.5, 4.0])
+def test_temperature_divides_the_logits(made: Parts, value: float) -> None:
+    """∇ of L(logits / T) by finite differences of the loss of a head that is divided by T."""
+    made.step("temperature", value=value)
+    cooled = np.ones(made.layout.size)
+    for start, stop in made.layout.groups()["head"]:
+        cooled[start:stop] = 1 / value
+    batch = made.oracle.prepare(made.train.batch(made.first_rows))
+
+    def loss(theta: Vector) -> float:
+        return float(made.oracle.gradient(made.oracle.asarray(cooled * theta), batch)[0])
+
+    gradient = cooled * made.gradient(cooled * made.start)
+    direction = unit(np.random.default_rng(0).standard_normal(len(made.start)))
+    slope = (loss(made.start + 1e-5 * direction) - loss(made.start - 1e-5 * direction)) / 2e-5
+    assert gradient @ direction == pytest.approx(slope, rel=1e-6, abs=1e-9)
+    assert_close(made.theta, made.updated(made.start, made.clipped(gradient)), made.start)
+
+
+def test_the_embedding_learns_at_a_rate_of_its_own(made: Parts) -> None:
+    """As AdamW with that rate, decay included."""
+    (event,) = made.step("embedding-lr", ratio=3)
+    gradient = made.clipped(made.gradient(made.start))
+    plain = made.updated(made.start, gradient)
+    optimizer = made.config.adamw._replace(clip=None, lr=3 * made.config.optimizer.lr)
+    zeros = np.zeros_like(made.start)
+    expected, fast = (
+        plain.copy(),
+        reference.adamw(reference.TrainingState(0, made.start, zeros, zeros), gradient, optimizer),
+    )
+    for start, stop in made.layout.groups()["embedding"]:
+        expected[start:stop] = fast[0].parameters[start:stop]
+    assert_close(made.theta, expected, made.start)
+    assert event.target == "update"
+
+
 # --- together, and doing nothing --------------------------------------------------------------------------------------
 
 NOTHING: dict[str, dict[str, Any]] = {
     "project": {"strength": 0.0, **BASIS}, "rescale": {"strength": 0.0, **BASIS}, "penalty": {"weight": 0.0, **BASIS},
-    "noise": {"epsilon": 0.0}, "kick": {"alpha": 0.0},
+    "noise": {"epsilon": 0.0}, "kick": {"alpha": 0.0}, "grokfast": {"lamb": 0.0}, "temperature": {"value": 1.0},
+    "embedding-lr": {"ratio": 1.0},
 }  # fmt: skip
 
 

@@ -97,10 +97,10 @@ def test_from_start_to_crash(tmp_path: Path, terminal: Terminal) -> None:
 
         terminal.type("5")
         terminal.until(lambda screen: "5 interventions" in screen)  # a hidden panel cannot be tabbed into
-        terminal.type("Tab", "Tab", "Tab", "Space")  # kick, its parameters, noise
-        terminal.until(lambda screen: re.search(r"noise +● on", screen))
+        terminal.type("Tab", "Space")
+        terminal.until(lambda screen: re.search(r"clamp +● on", screen))
         terminal.type("Space")
-        terminal.until(lambda screen: re.search(r"noise +○ off", screen))
+        terminal.until(lambda screen: re.search(r"clamp +○ off", screen))
         switched = [line for line in (run / "events.jsonl").read_text().splitlines() if '"source":"control"' in line]
         assert [json.loads(line)["state"] for line in switched if '"applied"' not in line] == ["on", "off"]
 

@@ -1,0 +1,49 @@
+"""`clamp`: hold the length of the parameters."""
+
+from pydantic import Field
+
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
+from grokscope.geometry.commutator import norm
+from grokscope.interventions.basis import Parameters
+
+
+class ClampParameters(Parameters):
+    ratio: float = Field(1.0, gt=0, description="ρ: the length that is held, in units of the reference length")
+    norm: float | None = Field(
+        None, gt=0, description="reference length ‖θ_c‖; by default the length when it is switched on"
+    )
+
+
+class Clamp(Intervention):
+    """θ ← ρ ‖θ_c‖ θ / ‖θ‖ after every update.
+
+    Source: arXiv 2606.13753, where ‖θ_c‖ is the length at which runs of the same setting grok.
+    """
+
+    def __init__(self, length: float) -> None:
+        self._length = length
+        self.facts = {"held_norm": length}
+
+    def after_update(self, step: StepInProgress) -> Change | None:
+        theta = step.session.parameters * 1
+        length = norm(theta)
+        if length == 0:
+            return None
+        delta = (self._length / length - 1) * theta
+        step.displace(delta)
+        return Change(delta, theta, "parameters")
+
+
+def _open(parameters: ClampParameters, on: SwitchedOn) -> Clamp:
+    reference = norm(on.session.asarray(on.parameters)) if parameters.norm is None else parameters.norm
+    if reference == 0:
+        raise ValueError("clamp needs a length to hold, and all parameters are zero: give norm")
+    return Clamp(parameters.ratio * reference)
+
+
+SPEC = InterventionSpec(
+    name="clamp",
+    summary="Rescale the parameters after every update, so that their length stays what it is.",
+    parameters=ClampParameters,
+    open=_open,
+)

@@ -1,0 +1,49 @@
+"""`embedding-lr`: another learning rate for the embedding than for everything else."""
+
+import numpy as np
+from pydantic import Field
+
+from grokscope.contract.arrays import Array
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, Plan, StepInProgress, SwitchedOn
+from grokscope.interventions.basis import Parameters
+
+
+class EmbeddingLRParameters(Parameters):
+    ratio: float = Field(10.0, ge=0, description="learning rate of the embedding, in units of optimizer.lr")
+
+
+class EmbeddingLR(Intervention):
+    """θ_E ← θ_E + (ratio − 1) Δθ_E, where Δθ_E is the update of AdamW, decay included: lr_E = ratio · lr.
+
+    Source: arXiv 2505.15624, the fixed ratio.
+    """
+
+    def __init__(self, on: SwitchedOn, ratio: float) -> None:
+        share = np.zeros(on.layout.size, dtype=np.float64)
+        for start, stop in on.layout.groups()["embedding"]:
+            share[start:stop] = ratio - 1
+        self._share: Array = on.session.asarray(share)
+        self._before: Array = None
+
+    def before_update(self, step: StepInProgress) -> Change | None:
+        self._before = step.session.parameters * 1
+        return None
+
+    def after_update(self, step: StepInProgress) -> Change | None:
+        update = step.session.parameters - self._before
+        delta = self._share * update
+        step.displace(delta)
+        return Change(delta, update, "update")
+
+
+def _objection(parameters: EmbeddingLRParameters, plan: Plan) -> str | None:
+    return None if "embedding" in plan.layout.groups() else "the model names no tensor as its embedding"
+
+
+SPEC = InterventionSpec(
+    name="embedding-lr",
+    summary="Train the embedding with a learning rate of its own, a multiple of that of the other parameters.",
+    parameters=EmbeddingLRParameters,
+    open=lambda parameters, on: EmbeddingLR(on, parameters.ratio),
+    objection=_objection,
+)

@@ -1,0 +1,46 @@
+"""`temperature`: divide the logits before the loss that is trained on."""
+
+import numpy as np
+from pydantic import Field
+
+from grokscope.contract.arrays import Array
+from grokscope.contract.interventions import Change, Intervention, InterventionSpec, Plan, StepInProgress, SwitchedOn
+from grokscope.interventions.basis import Parameters
+
+
+class TemperatureParameters(Parameters):
+    value: float = Field(2.0, gt=0, description="T: above 1 the loss asks for larger logits, below 1 for smaller ones")
+
+
+class Temperature(Intervention):
+    """g ← ∇ L(logits / T). Source: arXiv 2606.18465.
+
+    The head is linear, so that logits / T are the logits of the parameters D θ, where D divides the head by T; the
+    gradient is D ∇L(D θ). This costs a second gradient a step. The loss that is recorded is that of the logits as they
+    are.
+    """
+
+    def __init__(self, on: SwitchedOn, value: float) -> None:
+        scale = np.ones(on.layout.size, dtype=np.float64)
+        for start, stop in on.layout.groups()["head"]:
+            scale[start:stop] = 1 / value
+        self._scale: Array = on.session.asarray(scale)
+
+    def on_gradient(self, step: StepInProgress) -> Change | None:
+        gradient = step.gradient
+        _, tempered = step.session.gradient(self._scale * step.session.parameters, step.batch)
+        step.gradient = self._scale * tempered
+        return Change(step.gradient - gradient, gradient, "gradient")
+
+
+def _objection(parameters: TemperatureParameters, plan: Plan) -> str | None:
+    return None if "head" in plan.layout.groups() else "the model names no tensor as its head"
+
+
+SPEC = InterventionSpec(
+    name="temperature",
+    summary="Train on the loss of logits / T: how large the logits must be before the loss is content.",
+    parameters=TemperatureParameters,
+    open=lambda parameters, on: Temperature(on, parameters.value),
+    objection=_objection,
+)
