@@ -1,8 +1,8 @@
-"""What an experiment says: every arm against the baseline, every condition against its control, every claim.
+"""The analysis of an experiment: every arm against the baseline, every condition against its control.
 
-Pure functions of outcomes. The p values of all arms against the baseline are corrected together by Holm's method, and a
-verdict is one of a few words, by rules that stand here: `sooner` or `later` where the corrected p is below 0.05, with a
-question mark where only the uncorrected interval excludes no effect.
+All functions are pure functions of outcomes. The p values of all arms against the baseline are corrected together by
+Holm's method. A verdict is `sooner` or `later` if the corrected p is below 0.05. A question mark means that only the
+uncorrected interval excludes no effect.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,24 +16,24 @@ from grokscope.experiment.survival import LogRank, SurvivalCurve, holm, kaplan_m
 
 SIGNIFICANCE = 0.05
 NEVER = 1e18
-"""Stands for the grok step of a run that has none, where only the order counts."""
+"""Grok step of a run that did not grok, for statistics that use only the order"""
 
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One arm, and what it is against the baseline."""
+    """One arm, and its comparison with the baseline."""
 
     arm: Arm
     outcomes: tuple[Outcome, ...]
     effect: Effect | None
     p: float | None
-    """Of its effect, corrected for the number of arms"""
+    """p value of the effect, corrected for the number of arms"""
     log_rank: LogRank | None
-    """Against all baselines and their replicates, within seeds"""
+    """Log-rank test against all baselines and their replicates, within seeds"""
     log_rank_p: float | None
-    """Corrected"""
+    """p value of the log-rank test, corrected for the number of arms"""
     restricted_mean: float | None
-    """Mean of min(grok step, budget), steps"""
+    """Mean of min(grok step, budget), in steps"""
 
     @property
     def known(self) -> list[Outcome]:
@@ -45,18 +45,18 @@ class ArmResult:
 
     @property
     def untreated(self) -> list[Outcome]:
-        """Its runs in which nothing was done: they do not count."""
+        """The runs in which no intervention acted. They are not analysed."""
         return [outcome for outcome in self.outcomes if outcome.fate == "never treated"]
 
     @property
     def strength(self) -> float | None:
-        """Mean over its runs of what it did over what it did it to, as norms."""
+        """Mean over its runs of the relative norm of its changes."""
         found = [outcome.strength for outcome in self.known if outcome.strength is not None]
         return sum(found) / len(found) if found else None
 
     @property
     def never(self) -> bool:
-        """None of its runs grokked, where the baselines of the same seeds did."""
+        """Whether no run grokked although the baselines of the same seeds did."""
         return self.effect is not None and self.effect.grokked == 0 < self.effect.reference_grokked
 
     @property
@@ -66,7 +66,7 @@ class ArmResult:
         if self.never:
             return f"never within {min(outcome.budget for outcome in self.known):,}"
         if self.effect.kind == "open":
-            return "undecided: neither it nor the baseline always groks"
+            return "undecided: some runs of the arm and of the baseline did not grok"
         if not self.effect.noise_known:
             return "undecided: noise unknown"
         word = {1: "later", -1: "sooner"}.get(self.effect.direction)
@@ -104,7 +104,7 @@ class Contrast:
     control: Arm
     effect: Effect
     p: float | None
-    """Corrected for the number of contrasts"""
+    """p value, corrected for the number of contrasts"""
 
     @property
     def verdict(self) -> str:
@@ -132,12 +132,12 @@ class Contrast:
 
 @dataclass(frozen=True)
 class DoseResponse:
-    """How the grok step goes with the dose of one condition."""
+    """How the grok step depends on the dose of one condition."""
 
     condition: str
     slope: Slope | None
     trend: float | None
-    """Kendall's S within seeds as a normal deviate, runs that never grok last: above 0 is later with dose"""
+    """Kendall's S within seeds as a normal deviate; above 0 means later with dose. Runs that never grok are last"""
     trend_p: float | None
 
     @property
@@ -160,15 +160,15 @@ class DoseResponse:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All of it."""
+    """The whole analysis of an experiment."""
 
     noise: ReplicateNoise
     arms: tuple[ArmResult, ...]
-    """The baseline first; its replicates are among its outcomes"""
+    """The baseline first; its outcomes include its replicates"""
     contrasts: tuple[Contrast, ...]
     responses: tuple[DoseResponse, ...]
     log_rank: LogRank | None
-    """Of all arms against each other, within seeds"""
+    """Log-rank test of all arms against each other, within seeds"""
 
     @property
     def baseline(self) -> ArmResult:
@@ -188,7 +188,7 @@ class Analysis:
 
 
 def analyse(outcomes: Iterable[Outcome]) -> Analysis:
-    """What the outcomes say, with as many as there are."""
+    """The analysis of the outcomes. Missing outcomes are allowed."""
     by_arm: dict[Arm, list[Outcome]] = {Arm(BASELINE): []}
     for outcome in outcomes:
         by_arm.setdefault(outcome.arm, []).append(outcome)
@@ -204,7 +204,7 @@ def analyse(outcomes: Iterable[Outcome]) -> Analysis:
 
 
 def curve(outcomes: Sequence[Outcome]) -> SurvivalCurve | None:
-    """Share of runs that have not grokked yet, by step; None without any that counts."""
+    """Share of runs that have not grokked, by step; None without a known outcome."""
     known = [outcome for outcome in outcomes if outcome.known]
     if not known:
         return None
@@ -265,12 +265,12 @@ def _responses(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> list[
 
 
 def _late(outcome: Outcome) -> float:
-    """For an order: what never grokked comes last."""
+    """The grok step, or `NEVER`, so that runs that never grok are last."""
     return float(outcome.time) if outcome.grokked else NEVER
 
 
 def _log_rank(groups: Sequence[Sequence[Outcome]]) -> LogRank | None:
-    """Within seeds, for runs of other seeds differ in more than their treatment."""
+    """The log-rank test within seeds, because runs of different seeds differ by more than their treatment."""
     runs = [(outcome, index) for index, group in enumerate(groups) for outcome in group if outcome.known]
     if not runs:
         return None

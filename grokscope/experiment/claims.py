@@ -1,8 +1,8 @@
-"""What was claimed about each intervention, as data, and what an experiment says to it.
+"""The published claims about each intervention, as data, and the finding of an experiment on each claim.
 
-Claims are those of arXiv 2602.16967 and of the same author's sibling paper 2602.16746, as text and tables state them;
-`evidence` is what the author's own released figures show, which is often something else (read off, three seeds; means
-are over the runs that reached the criterion). Both are about the published models and doses.
+The claims come from the text and tables of arXiv 2602.16967 and of 2602.16746 by the same author. `evidence` is read
+from the author's released figures (three seeds; means over the runs that reached the criterion), which often differ
+from the claims. Claims and evidence are about the published models and doses.
 """
 
 from collections.abc import Sequence
@@ -18,23 +18,23 @@ Says = Literal["none", "never", "sooner", "later", "sooner with dose", "later wi
 ClaimFinding = Literal["supported", "refuted", "undecided", "not tried"]
 
 NO_EFFECT_MARGIN = 1.13
-"""An effect within this factor is none: as far apart lie runs of one seed in the author's own files."""
+"""A ratio within this factor counts as no effect, because runs of one seed in the author's files differ as much"""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence about a condition on a task."""
+    """One published claim about a condition on a task."""
 
     task: str
     condition: str
     dose: float | None
-    """None where it is about all doses"""
+    """The dose; None for a claim about all doses"""
     says: Says
     size: float | None
-    """Ratio of grok steps, where one is stated"""
+    """The stated ratio of grok steps; None without one"""
     text: str
     evidence: str
-    """What the released figures show"""
+    """Change of the grok step in the author's released figures"""
     source: str = "2602.16967"
 
 
@@ -69,7 +69,7 @@ CLAIMS: Sequence[Claim] = (
 
 @dataclass(frozen=True)
 class JudgedClaim:
-    """A claim, and what these runs say to it."""
+    """A claim, and the finding of an experiment on it."""
 
     claim: Claim
     finding: ClaimFinding
@@ -91,12 +91,12 @@ class JudgedClaim:
 
 
 def judged(task: str, analysis: Analysis) -> list[JudgedClaim]:
-    """Every claim about `task`, in order. What is true of the random basis too, says so."""
+    """Every claim about `task`, in order. A claim that also holds for a random basis is marked."""
     return [_beside_random(_judged(claim, analysis), analysis) for claim in CLAIMS if claim.task == task]
 
 
 def _beside_random(own: JudgedClaim, analysis: Analysis) -> JudgedClaim:
-    """Support that a random basis earns as well is none for the subspace."""
+    """The claim, marked if a random basis supports it too: then it is no evidence for the execution subspace."""
     control = f"{own.claim.condition}-random"
     if own.finding != "supported" or own.claim.says == "none" or control not in CONDITIONS:
         return own
@@ -121,7 +121,7 @@ def _judged(claim: Claim, analysis: Analysis) -> JudgedClaim:
 
 
 def ratio_in_words(cell: RatioCell) -> str:
-    """`1.10 [1.03, 1.17]`, or a bound; without an interval where the noise is unknown, which leaves both ends open."""
+    """`1.10 [1.03, 1.17]`, or a bound. With unknown noise there is no interval."""
     ratio, low, high, kind = cell
     if ratio is None:
         return MISSING

@@ -1,25 +1,24 @@
-"""What can be done to a run, and what each of it is compared with. A condition has one number, its dose.
+"""The conditions of an experiment, and the control of each condition. A condition has one number, its dose.
 
-The published interventions each meet controls that share everything with them but the idea:
+Each published intervention has controls, which differ from it only in the tested idea:
 
 - `…-random`: random directions, as many in each weight matrix as the execution subspace has; or a kick of equal length
-  in a random direction. What works there too is not about that subspace, or not about the commutator.
-- `…-past`: the subspace of the baseline's trajectory up to where treatment starts, for the published one is made
-  of the whole run and so knows where it will end. (Modular, small preset, seed 42, strength 0.5: never within 6,000
-  steps on the whole run's subspace, at 2,950 on the past's; the baseline at 2,300.)
-- `noise-isotropic`: noise that is projected off nothing.
-- `rescale`: the gradient shrunk to the norm that the projection would leave, in its own direction.
-- `lr`: learning rate times 1 − s. The gradient lies all but entirely off the subspace (trajectory components hold a
-  few per cent of it), so removing a share s of what is off it is nearly a gradient times 1 − s. Plain descent could not
-  tell that from a smaller learning rate; Adam, which divides by the gradient's own size, hardly notices it. So
-  `rescale` says what shrinking does here, and `lr` what it would do if it counted in full. (Decoupled decay is lr · wd:
-  it shrinks too. A rate of 0 is none, so there is no control of strength 1.)
-- `sham`: a projection of strength 0. It changes nothing beyond rounding (a step that may be intervened in is computed
-  in parts), so it shows what rounding alone becomes in the course of a run.
+  in a random direction. An effect that this control shows too is not caused by the subspace, or by the commutator.
+- `…-past`: the subspace of the baseline's trajectory up to the start of the treatment. The published subspace is made
+  from the whole run, and so contains its end. (Modular, small preset, seed 42, strength 0.5: no grokking within 6,000
+  steps with the subspace of the whole run; at 2,950 with that of the past; the baseline groks at 2,300.)
+- `noise-isotropic`: noise without a projection.
+- `rescale`: the gradient in its own direction, with the norm that the projection would leave.
+- `lr`: the learning rate times 1 − s. Almost the whole gradient lies off the subspace (trajectory components hold a
+  few per cent of it), so removing a share s of the part off the subspace nearly multiplies the gradient by 1 − s. For
+  gradient descent this equals a smaller learning rate; Adam divides by the size of the gradient, and hardly changes.
+  So `rescale` shows the effect of the shrinking, and `lr` the effect that it would have without Adam. (Decoupled decay
+  is lr · wd, and shrinks too. A learning rate of 0 is impossible, so strength 1 has no such control.)
+- `sham`: a projection of strength 0. It changes only rounding, because a treated step is computed in parts, and so
+  shows how much rounding alone changes a run.
 
-Beside the published doses stand some at which there is something to see: `update` is `project` applied to what Adam
-makes of the gradient, where Adam cannot undo it; `kick-large` is long enough to be felt; `penalty` is one, unlike the
-published one.
+Some conditions were not published, because the published doses are too weak to show an effect: `update` is `project`
+applied to Adam's update, where Adam cannot undo it; `kick-large` is a longer kick; `penalty` is a true penalty.
 """
 
 from collections.abc import Mapping
@@ -39,9 +38,9 @@ class Condition:
     name: str
     summary: str
     kind: str | None
-    """The intervention; None where a setting is changed instead"""
+    """The intervention; None for a condition that changes a setting"""
     parameter: str
-    """Which parameter of it is the dose; or which setting"""
+    """The parameter of the intervention that is the dose, or the changed setting"""
     usual: float
     """The published dose"""
     grid: tuple[float, ...]
@@ -49,18 +48,18 @@ class Condition:
     basis: str | None = None
     """`random`, `none`; None: the execution subspace of the same seed's baseline"""
     control_of: str | None = None
-    """The condition that it is a control of: same doses, compared dose by dose"""
+    """The condition that this condition is a control of; they are compared dose by dose"""
     fixed: bool = False
-    """Its dose is no choice"""
+    """Whether the dose cannot be chosen"""
     past: bool = False
-    """Its subspace is that of the baseline's trajectory up to where it starts"""
+    """Whether the subspace is made from the baseline's trajectory up to the start of the treatment"""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Parameters beside dose and basis"""
 
 
 @dataclass(frozen=True, order=True)
 class Arm:
-    """A condition at a dose. `Arm("baseline")` is what all others are measured against."""
+    """A condition at a dose. `Arm("baseline")` is the reference of all other arms."""
 
     condition: str
     dose: float | None = None
@@ -119,22 +118,22 @@ CONDITIONS: Mapping[str, Condition] = {
                   control_of="kick-large", options={"direction": "random"}),
     )
 }  # fmt: skip
-"""In the order in which they are run and told."""
+"""All conditions, in the order of runs and tables"""
 
 SETS: Mapping[str, tuple[str, ...]] = {
     "core": ("kick", "noise", "project", "penalty-published", "sham", "project-random", "project-past"),
     "all": tuple(CONDITIONS),
 }
-"""Names for several conditions; `all` takes every dose of their grids, `core` the usual ones."""
+"""Names for several conditions; `all` uses every dose of their grids, `core` the usual doses"""
 
 
 def read_conditions(text: str) -> list[str]:
-    """`core`, `all`, or names with commas, as names. The baseline is always there. Raises `ConfigError`."""
+    """The conditions named in a text: `core`, `all`, or names with commas. Raises `ConfigError`."""
     chosen: list[str] = []
     for word in filter(None, (part.strip() for part in text.split(","))):
         if word != BASELINE and word not in CONDITIONS and word not in SETS:
             known = ", ".join([*SETS, *CONDITIONS])
-            raise ConfigError(f"there is no condition {word!r}; there are: {known}")
+            raise ConfigError(f"there is no condition {word!r}; the conditions are: {known}")
         chosen += SETS.get(word, () if word == BASELINE else (word,))
     return [name for name in CONDITIONS if name in chosen]
 
@@ -146,18 +145,20 @@ def read_doses(texts: list[str]) -> dict[str, list[float]]:
         name, equals, values = text.partition("=")
         name = name.strip()
         if name not in CONDITIONS or not equals:
-            raise ConfigError(f"--doses takes CONDITION=DOSE,DOSE, not {text!r}; conditions: {', '.join(CONDITIONS)}")
+            raise ConfigError(
+                f"--doses needs CONDITION=DOSE,DOSE, not {text!r}; the conditions are: {', '.join(CONDITIONS)}"
+            )
         if CONDITIONS[name].fixed:
-            raise ConfigError(f"{name} has no dose to choose")
+            raise ConfigError(f"the dose of {name} is fixed; leave it out")
         try:
             doses[name] = sorted({float(value) for value in values.split(",")})
         except ValueError:
-            raise ConfigError(f"doses of {name} are numbers, not {values!r}") from None
+            raise ConfigError(f"the doses of {name} must be numbers, not {values!r}") from None
     return doses
 
 
 def doses_of(name: str, given: Mapping[str, list[float]], *, grid: bool) -> list[float]:
-    """The doses at which a condition is tried: its own, else those of what it controls, else the grid or the usual."""
+    """The doses of a condition: the given ones, else those of the condition it controls, else its grid or usual one."""
     condition = CONDITIONS[name]
     parent = condition.control_of
     doses = given.get(name) or (parent and given.get(parent)) or (condition.grid if grid else (condition.usual,))
@@ -165,23 +166,23 @@ def doses_of(name: str, given: Mapping[str, list[float]], *, grid: bool) -> list
 
 
 def possible(arm: Arm) -> bool:
-    """A learning rate of zero is none."""
+    """Whether an arm can be run: a learning rate of 0 is impossible."""
     return arm.condition != "lr" or (arm.dose or 0.0) < 1
 
 
 def condition_settings(
     arm: Arm, config: RunConfig, *, start: int, basis: str, published: bool = False, blocks: str | None = None
 ) -> dict[str, Any]:
-    """The settings that make a run of `config` a run of `arm`, which acts from step `start` on.
+    """The settings that turn a run of `config` into a run of `arm`, treated from step `start` on.
 
-    `basis` names the run whose execution subspace it is about, `blocks` the weight matrices that this one spans.
+    `basis`: the run that defines the execution subspace. `blocks`: the weight matrices that the subspace spans.
     """
     if arm.is_baseline or arm.dose is None:
         return {}
     condition = CONDITIONS[arm.condition]
     if condition.kind is None:
         return {condition.parameter: config.optimizer.lr * (1 - arm.dose)}
-    dose = int(arm.dose) if arm.dose.is_integer() else arm.dose  # `alpha=10`, as one would write it
+    dose = int(arm.dose) if arm.dose.is_integer() else arm.dose  # so that the schedule reads `alpha=10`
     parameters: dict[str, Any] = {condition.parameter: dose, **condition.options, "basis": condition.basis or basis}
     if condition.past:
         parameters["basis_until"] = start

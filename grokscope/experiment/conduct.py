@@ -1,4 +1,4 @@
-"""The experiment carried out: baselines first, then what follows from them. Again at will: what is over stays."""
+"""Runs an experiment: first the baselines, then the treatments. A repeated call leaves ended runs as they are."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,28 +14,28 @@ OnWarning = Callable[[str], None]
 
 
 def all_planned(design: Design, runs: Path) -> list[Planned]:
-    """Every run of the experiment. Those whose baseline is not over yet start where it is assumed to let them."""
+    """Every run of the experiment. If a baseline has not ended yet, its treatments have an assumed start."""
     return [*baselines(design, runs), *treated(design, runs, assumed_starts(design, runs))]
 
 
 def assumed_starts(design: Design, runs: Path) -> dict[int, Start]:
-    """From which step on each seed is treated, as far as is known now."""
+    """The first treated step of each seed, as far as it is known now."""
     return {seed: start_of(design, seed, None) for seed in design.seeds} | starts(design, runs)
 
 
 def all_outcomes(design: Design, runs: Path) -> list[Outcome]:
-    """What became of every run, at any time."""
+    """The present outcome of every run."""
     return read_outcomes(all_planned(design, runs))
 
 
 def starts(design: Design, runs: Path) -> dict[int, Start]:
-    """From which step on each seed is treated whose baseline is over."""
+    """The first treated step of each seed whose baseline has ended."""
     own = [outcome for outcome in read_outcomes(baselines(design, runs)) if outcome.replicate == 0]
     return {each.seed: start_of(design, each.seed, each.grok_step) for each in own if _may_follow(each)}
 
 
 def conduct(design: Design, runs: Path, engine: Engine, on_change: OnChange, on_warning: OnWarning) -> list[Failure]:
-    """Run what there is to run, and return what failed. Raises `ConfigError`."""
+    """Run all runs that are left to do. Returns the failed runs. Raises `ConfigError`."""
     first = baselines(design, runs)
     record_sweep(_known(design, runs, first))
     failures = engine.run(left_to_do([each.cell for each in first]), on_change)
@@ -44,7 +44,7 @@ def conduct(design: Design, runs: Path, engine: Engine, on_change: OnChange, on_
         warning = (
             found[seed].warning
             if seed in found
-            else f"seed {seed} is not treated: no baseline of it has come to its end with finite weights"
+            else f"seed {seed} is not treated, because its baseline did not end with finite weights"
         )
         late = never_treated(design, seed, found[seed]) if seed in found else None
         for reason in filter(None, (warning, late)):
@@ -55,12 +55,12 @@ def conduct(design: Design, runs: Path, engine: Engine, on_change: OnChange, on_
 
 
 def sweep_to_show(design: Design, runs: Path) -> Sweep:
-    """All runs as one sweep, for a display of them."""
+    """All runs as one sweep, for the progress display."""
     return sweep_of(design, runs, all_planned(design, runs))
 
 
 def check_design(design: Design, runs: Path) -> None:
-    """Raise what `conduct` would raise before its first run."""
+    """Raises `ConfigError` if `conduct` would raise it before its first run."""
     check(_known(design, runs, baselines(design, runs)))
 
 
@@ -69,5 +69,5 @@ def _known(design: Design, runs: Path, first: list[Planned]) -> Sweep:
 
 
 def _may_follow(baseline: Outcome) -> bool:
-    """Whether runs may be treated on the ground of this baseline: it has come to its end, with finite weights."""
+    """Whether this baseline allows treatments: it has ended, with finite weights."""
     return baseline.fate not in {"pending", "diverged"} and baseline.accuracy is not None

@@ -1,9 +1,9 @@
-"""The causal experiment as a plan: which arms, on which seeds, with which settings; and where it was written down.
+"""The design of a causal experiment: its arms, seeds and settings, and the file that records them.
 
-Two phases. First the baselines: a run a seed, with snapshots, and replicates of it that differ in the order of batches
-alone: how far those lie apart is the noise that an effect has to beat. Then the treatments: each is the baseline of its
-seed, same split, same initialization, same batches, but for the treatment, which works on that baseline's own
-execution subspace. So the second phase can only be planned in full when the first is over.
+An experiment has two phases. The first phase runs the baselines: per seed one run with snapshots, and replicates that
+differ only in the order of batches. The spread of the replicates is the noise, which an effect must exceed. The second
+phase runs the treatments. A treated run has the split, initialization and batches of the baseline of its seed, and the
+treatment uses the execution subspace of this baseline. So the second phase can be planned in full only after the first.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,11 +26,11 @@ EXPERIMENT_FILE = "experiment.toml"
 PUBLISHED_START = 500
 LATEST_FRACTION = 0.25
 PUBLISHED_BLOCKS = {"modular": "attention"}
-"""Weight matrices that the published bases span, where they are not those of attention and MLP"""
+"""Weight matrices that the published bases span, for tasks where these are not attention and MLP"""
 
 
 class Design(BaseModel):
-    """What was asked for. Everything else follows from it, and from the baselines."""
+    """The design of an experiment. The design and the baselines determine all runs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,29 +39,29 @@ class Design(BaseModel):
     preset: str = "paper"
     base: dict[str, Any] = Field(default_factory=dict, description="settings of every run, dotted keys")
     seeds: list[int] = Field(min_length=1)
-    replicates: int = Field(2, ge=0, description="runs of each baseline beside itself, batches in another order")
+    replicates: int = Field(2, ge=0, description="repeats of each baseline, with another order of batches")
     arms: dict[str, list[float]] = Field(default_factory=dict, description="doses by condition")
     start: Literal["auto"] | int | float = Field(
-        "auto", description="first step treated; a fraction below 1 is of the grok step of the seed's baseline"
+        "auto", description="first treated step; a fraction below 1 means of the grok step of the seed's baseline"
     )
     published: bool = Field(False, description="interventions as published, with their defects")
-    measure: bool = Field(False, description="measure the defect in every run, not in the baselines alone")
+    measure: bool = Field(False, description="measure the defect in all runs, not only in the baselines")
 
     def treatments(self) -> Iterator[Arm]:
-        """Every arm but the baseline, in the order of `CONDITIONS`."""
+        """Every arm except the baseline, in the order of `CONDITIONS`."""
         for name in CONDITIONS:
             for dose in self.arms.get(name, ()):
                 if possible(Arm(name, dose)):
                     yield Arm(name, dose)
 
     def config(self) -> RunConfig:
-        """What all runs share, resolved. Raises `ConfigError`, `NoSuchPlugin`."""
+        """The resolved settings that all runs share. Raises `ConfigError`, `NoSuchPlugin`."""
         return resolve(registry.get("tasks", self.task), self.base, preset=self.preset)[0]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A run of the experiment: a cell, and what it is there for."""
+    """A run of the experiment: its cell, arm, seed and replicate."""
 
     arm: Arm
     seed: int
@@ -71,7 +71,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Start:
-    """From which step on a seed is treated."""
+    """The first treated step of a seed."""
 
     step: int
     warning: str | None = None
@@ -86,7 +86,7 @@ def baselines(design: Design, runs: Path) -> list[Planned]:
 
 
 def treated(design: Design, runs: Path, starts: Mapping[int, Start]) -> list[Planned]:
-    """The second phase, condition by condition, for the seeds that have a start. Raises `ConfigError`."""
+    """The second phase, by condition, for the seeds in `starts`. Raises `ConfigError`."""
     config = design.config()
     turns = [(arm, seed, 0) for arm in design.treatments() for seed in design.seeds if seed in starts]
     arms = {run_slug(*turn): turn for turn in turns}
@@ -107,16 +107,16 @@ def treated(design: Design, runs: Path, starts: Mapping[int, Start]) -> list[Pla
 
 
 def start_of(design: Design, seed: int, grok_step: int | None) -> Start:
-    """From which step on to treat a seed whose baseline grokked at `grok_step`, on its grid of evaluations.
+    """The first treated step of a seed whose baseline grokked at `grok_step`, rounded to a step with an evaluation.
 
-    `auto`: at the published step, 500, or where that is sooner after a quarter of the way to the baseline's grok step:
-    a treatment that begins when all is over treats nothing.
+    `auto`: the published step 500, or a quarter of `grok_step` if this is earlier, because a treatment must start well
+    before the grok step.
     """
     every = design.config().evaluate.every
     asked = design.start
     if grok_step is None:
         step = PUBLISHED_START if isinstance(asked, str) or asked < 1 else int(asked)
-        return Start(step, f"the baseline of seed {seed} has not grokked: treated from step {step:,} on")
+        return Start(step, f"the baseline of seed {seed} has not grokked; the seed is treated from step {step:,} on")
     if isinstance(asked, str):
         early = max(every, int(LATEST_FRACTION * grok_step) // every * every)
         return Start(min(PUBLISHED_START, early))
@@ -127,18 +127,18 @@ def start_of(design: Design, seed: int, grok_step: int | None) -> Start:
 
 
 def never_treated(design: Design, seed: int, start: Start) -> str | None:
-    """Why no intervention will act in the runs of a seed; None where it may."""
+    """A sentence that says why no intervention will act on a seed; None if interventions can act."""
     steps = design.config().train.steps
     if start.step < steps or all(CONDITIONS[arm.condition].kind is None for arm in design.treatments()):
         return None
     return (
-        f"seed {seed} is never treated: from step {start.step:,} on, and its runs end at step {steps:,}; "
+        f"seed {seed} is never treated: treatments start at step {start.step:,}, but its runs end at step {steps:,}; "
         "give an earlier --start, or more --steps"
     )
 
 
 def sweep_of(design: Design, runs: Path, planned: Sequence[Planned]) -> Sweep:
-    """The same as a sweep without a grid: `grokscope sweep status` knows it too. Raises `ConfigError`."""
+    """The planned runs as a sweep without a grid, which `grokscope sweep status` can show. Raises `ConfigError`."""
     cells = [Listed(name=each.cell.slug, settings=dict(each.cell.settings)) for each in planned]
     file = SweepFile(name=design.name, task=design.task, preset=design.preset, cells=cells)
     return plan(file.model_dump(), runs)
@@ -153,20 +153,20 @@ def run_slug(arm: Arm, seed: int, replicate: int) -> str:
 
 
 def grown(design: Design, runs: Path) -> Design:
-    """The design together with what was asked under its name before, for an experiment may grow.
+    """The design, with the seeds, replicates, conditions and doses recorded earlier under its name.
 
-    By seeds, replicates, conditions and doses. Raises `ConfigError` where it would become another.
+    Raises `ConfigError` if any other part of the design differs from the recorded one.
     """
     folder = runs / check_name(design.name)
     if (folder / EXPERIMENT_FILE).exists():
         return _merged(read_design(folder), design)
     if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is there and is no experiment; choose another --name")
+        raise ConfigError(f"{folder} exists and is not an experiment; choose another --name")
     return design
 
 
 def record_design(design: Design, runs: Path) -> Design:
-    """Write down what `grown` returns, and return it. Raises `ConfigError`."""
+    """Write the design that `grown` returns, and return it. Raises `ConfigError`."""
     design, folder = grown(design, runs), runs / design.name
     try:
         write_whole(folder / EXPERIMENT_FILE, tomli_w.dumps(design.model_dump()))
@@ -176,11 +176,11 @@ def record_design(design: Design, runs: Path) -> Design:
 
 
 def read_design(folder: Path) -> Design:
-    """The design of an experiment's folder; renamed, it is an experiment of the new name. Raises `NoSuchRun`."""
+    """The design in an experiment's folder, with the name of the folder. Raises `NoSuchRun`."""
     try:
         return Design.model_validate({**read_toml(folder / EXPERIMENT_FILE), "name": folder.name})
     except Missing:
-        raise NoSuchRun(f"{folder} is no experiment: it has no {EXPERIMENT_FILE}") from None
+        raise NoSuchRun(f"{folder} is not an experiment: it has no {EXPERIMENT_FILE}") from None
     except Unreadable as problem:
         raise NoSuchRun(str(problem)) from None
     except ValidationError as problem:
@@ -194,7 +194,7 @@ def find_experiment(wanted: str, runs: Path) -> Path:
         return found
     names = ", ".join(folder.name for folder in list(folders_with(EXPERIMENT_FILE, runs))[:5])
     if not names:
-        raise NoSuchRun(f"there are no experiments in {runs}; `grokscope intervene modular --preset small` makes one")
+        raise NoSuchRun(f"there are no experiments in {runs}; `grokscope intervene modular --preset small` starts one")
     raise NoSuchRun(f"no experiment in {runs} is called {wanted!r}; there are: {names}")
 
 
@@ -202,7 +202,7 @@ def _merged(before: Design, now: Design) -> Design:
     for key in ("task", "preset", "base", "start", "published", "measure"):
         was, wanted = getattr(before, key), getattr(now, key)
         if was != wanted:
-            raise ConfigError(f"{before.name} was begun with {key} {was!r}, not {wanted!r}; choose another --name")
+            raise ConfigError(f"{before.name} was started with {key} {was!r}, not {wanted!r}; choose another --name")
     arms = {
         name: sorted({*before.arms.get(name, ()), *now.arms.get(name, ())})
         for name in CONDITIONS
@@ -217,7 +217,7 @@ def _merged(before: Design, now: Design) -> Design:
 
 
 def _common_settings(design: Design, seed: int) -> dict[str, Any]:
-    """One thread a run, for bits depend on how many; parallel are the runs."""
+    """The settings of all runs. A run uses one thread, because the number of threads changes its bits."""
     return {"backend.threads": 1} | design.base | {"train.seed": seed}
 
 

@@ -1,18 +1,18 @@
-"""How much later or sooner a condition groks, as a ratio of grok steps, against the noise between runs of one seed.
+"""The effect of a condition as a ratio of grok steps, with an interval from the noise between runs of one seed.
 
-Runs of one seed that differ in the order of batches alone grok up to 13 % apart in the author's own files. So an effect
-is a mean over seeds of log(grok step treated / grok step of the same seed's reference), and its standard error that of
-replicates: σ √2 / √n, σ pooled within seeds. A treated run and its reference share their batches too, which can only
-bring them closer: the interval is, if anything, too wide. Where the seeds disagree by more than σ allows, it is widened
-until it allows that (Birge's ratio). The interval is Student's, for σ comes from a handful of replicates.
+In the author's files, runs of one seed that differ only in the order of batches grok up to 13 % apart. An effect is the
+mean over seeds of log(grok step of the treated run / grok step of the reference run of the same seed). Its standard
+error is σ √2 / √n, with σ from replicates, pooled within seeds. A treated run and its reference also share their
+batches, which makes them more alike, so the interval is rather too wide. If the seeds disagree by more than σ allows,
+the interval is widened by Birge's ratio. It uses Student's distribution, because there are only a few replicates.
 
-Beside it stands an interval that needs no replicates: Student's over the log ratios of the seeds, which share batches
-and so cancel what they share. It has one degree of freedom fewer than seeds. Effects are judged by the first interval,
-their absence by the second: a treatment too weak to part a run from its baseline deserves better than the noise of runs
-that were never together.
+A second interval needs no replicates: Student's interval of the log ratios of the seeds, with one degree of freedom
+fewer than seeds. It is narrow for a treatment that hardly changes a run, because a treated run and its reference share
+their batches. The first interval decides whether there is an effect, the second whether there is none.
 
-A run that did not grok in N steps gives a bound, not a gap: its ratio is at least N / reference. A baseline that did
-not grok says nothing of the noise: where too few are left it is unknown, and there is neither interval nor verdict.
+A run that did not grok in N steps gives a bound: its ratio is at least N / reference. A baseline that did not grok
+gives no information about the noise. If too few baselines grokked, the noise is unknown, and there is no interval and
+no verdict.
 """
 
 import math
@@ -33,25 +33,25 @@ PUBLISHED_REPLICATES: tuple[tuple[int, ...], ...] = (
     (2700, 2800), (3000, 3100), (2600, 2800),
     (2300, 2600, 2700), (2600, 2700),
 )  # fmt: skip
-"""Grok steps of one seed in several of the author's own files (modular add, sub, mul, x2_y2; lr 1e-3): cadence 100."""
+"""Grok steps of one seed in several of the author's files (modular add, sub, mul, x2_y2; lr 1e-3), at cadence 100"""
 
 
 EffectKind = Literal["estimate", "at least", "at most", "open"]
 RatioCell = tuple[float | None, float | None, float | None, EffectKind]
-"""A ratio or its bound, the ends of its interval (None: open), and which of them it is"""
+"""A ratio or its bound, the low and high end of its interval (None: open), and the kind of the effect"""
 
 
 @dataclass(frozen=True)
 class ReplicateNoise:
-    """How far runs of one seed lie apart."""
+    """The noise of grok steps between runs of one seed."""
 
     sigma: float
-    """Standard deviation of the natural logarithm of the grok step; infinite where it is unknown"""
+    """Standard deviation of the natural logarithm of the grok step; infinite if unknown"""
     degrees: int
-    """Degrees of freedom of that"""
+    """Degrees of freedom of `sigma`"""
     source: Literal["replicates", "published", "unknown"]
     censored: int = 0
-    """Baselines that did not grok, and are left out"""
+    """Number of baselines that did not grok and are left out"""
 
     @property
     def known(self) -> bool:
@@ -59,15 +59,15 @@ class ReplicateNoise:
 
     @property
     def quantile(self) -> float:
-        """Of Student's distribution, for an interval of `LEVEL`."""
+        """The quantile of Student's distribution for an interval at `LEVEL`."""
         return _student(0.5 + LEVEL / 2, self.degrees) if self.known else math.inf
 
     @property
     def text(self) -> str:
-        """For a person, to stand behind "noise between runs of one seed"."""
+        """The noise in words, after "Noise between runs of one seed: "."""
         left_out = f"; {self.censored} baselines did not grok and are left out" if self.censored else ""
         if not self.known:
-            return f"unknown, for too few baselines grokked to tell{left_out}: there are no intervals and no p values"
+            return f"unknown, because too few baselines grokked{left_out}; so there are no intervals and no p values"
         whose = "the" if self.source == "replicates" else "the published"
         return f"{100 * self.sigma:.1f} % ({self.degrees} degrees of freedom, from {whose} replicates){left_out}"
 
@@ -89,21 +89,21 @@ class Effect:
     """Treated runs that grokked, of `pairs`"""
     reference_grokked: int
     low_log: float
-    """Mean log ratio, or a lower bound where treated runs did not grok"""
+    """Mean log ratio, or its lower bound if some treated runs did not grok"""
     high_log: float
-    """The same, or an upper bound; infinite where treated runs did not grok"""
+    """Mean log ratio, or its upper bound; infinite if some treated runs did not grok"""
     standard_error: float
     widened: float
-    """By what factor, since the seeds disagree; 1: they do not"""
+    """Factor by which the interval is widened because the seeds disagree; 1: not widened"""
     quantile: float
     p: float | None
-    """Two-sided, of no effect; where there is only a bound, at most this"""
+    """Two-sided p value of no effect; for a bound, an upper limit of the p value"""
     by_seed: tuple[tuple[int, float, float], ...]
-    """Seed, and the bounds on its log ratio"""
+    """Each seed, with the lower and upper bound of its log ratio"""
     detectable_log: float
-    """The smallest effect that would be told from none four times in five"""
+    """Smallest log ratio that would be found with 80 % power"""
     over_seeds: tuple[float, float] | None = None
-    """The interval of the ratio over seeds; None with fewer than two pairs, or a run that did not grok"""
+    """Interval of the ratio over seeds; None with fewer than two pairs, or if a run did not grok"""
 
     @property
     def kind(self) -> EffectKind:
@@ -115,7 +115,7 @@ class Effect:
 
     @property
     def ratio(self) -> float | None:
-        """The estimate, or the bound."""
+        """The estimate or the bound; None if there is neither."""
         match self.kind:
             case "estimate" | "at least":
                 return math.exp(self.low_log)
@@ -126,7 +126,7 @@ class Effect:
 
     @property
     def interval(self) -> tuple[float | None, float | None]:
-        """Of the ratio; None on a side that the data leave open."""
+        """The interval of the ratio; None for an open end."""
         reach = self.quantile * self.standard_error
         low, high = self.low_log - reach, self.high_log + reach
         return math.exp(low) if math.isfinite(low) else None, math.exp(high) if math.isfinite(high) else None
@@ -138,12 +138,12 @@ class Effect:
 
     @property
     def noise_known(self) -> bool:
-        """Whether there is anything to judge it by."""
+        """Whether the noise is known, so that there is an interval."""
         return math.isfinite(self.standard_error)
 
     @property
     def direction(self) -> int:
-        """1: the whole interval is later; −1: sooner; 0: neither."""
+        """1 if the whole interval is above 1 (later), −1 if it is below 1 (sooner), else 0."""
         low, high = self.interval
         if low is not None and low > 1:
             return 1
@@ -171,10 +171,10 @@ class Effect:
 
 
 def replicate_noise(baselines: Sequence[Outcome]) -> ReplicateNoise:
-    """σ of log grok step between baselines of one seed that grokked, pooled.
+    """σ of log grok step between baselines of one seed that grokked, pooled over seeds.
 
-    The published runs' where there are no two of a seed, unless there are and did not grok, or none at all did: then it
-    is unknown. Never less than a grid of evaluations lets one see.
+    If no seed has two baselines, σ comes from the published runs. If replicates exist but did not grok, or no baseline
+    grokked, σ is unknown. σ is never below the resolution of the evaluations.
     """
     known = [outcome for outcome in baselines if outcome.known]
     grokked = [outcome for outcome in known if outcome.grokked]
@@ -194,7 +194,7 @@ def replicate_noise(baselines: Sequence[Outcome]) -> ReplicateNoise:
 
 
 def effect(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: ReplicateNoise) -> Effect | None:
-    """The effect over all pairs of the same seed and replicate; None where there is no pair."""
+    """The effect over all pairs of runs with the same seed and replicate; None without a pair."""
     others = {(outcome.seed, outcome.replicate): outcome for outcome in reference if outcome.known}
     pairs = [
         (outcome, others[outcome.seed, outcome.replicate])
@@ -227,15 +227,15 @@ def effect(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: Repl
 
 @dataclass(frozen=True)
 class Slope:
-    """How log grok step goes with dose, over the doses at which every run grokked, the baseline as dose 0."""
+    """The slope of log grok step against dose, over the doses at which every run grokked; the baseline is dose 0."""
 
     slope: float
-    """Of log grok step, by unit of dose"""
+    """Change of log grok step per unit of dose"""
     low: float
     high: float
     doses: tuple[float, ...]
     left_out: tuple[float, ...]
-    """Doses at which some run did not grok: the line does not reach there"""
+    """Doses at which some run did not grok; the fit does not use them"""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -245,9 +245,9 @@ class Slope:
 
 
 def dose_slope(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: ReplicateNoise) -> Slope | None:
-    """Least squares of log grok step on dose, a level for each seed; its error from σ, or from what the line leaves.
+    """Least squares of log grok step on dose, with one level per seed. The error comes from σ, or from the residuals.
 
-    None with fewer than two doses that always grokked, or where the noise is unknown.
+    None with fewer than two doses at which all runs grokked, or with unknown noise.
     """
     if not noise.known:
         return None
@@ -276,13 +276,13 @@ def dose_slope(treated: Sequence[Outcome], reference: Sequence[Outcome], noise: 
 
 
 def _log_ratio(treated: Outcome, reference: Outcome) -> tuple[float, float]:
-    """Bounds on log(treated / reference); equal where both grokked."""
+    """Lower and upper bound of log(treated / reference); equal if both runs grokked."""
     value = math.log(max(treated.time, 1) / max(reference.time, 1))
     return value if reference.grokked else -math.inf, value if treated.grokked else math.inf
 
 
 def _p(low: float, high: float, error: float, degrees: int) -> float | None:
-    """Two-sided p of no effect; of what the bounds leave open, the value most in favour of none."""
+    """Two-sided p value of no effect. Between bounds, the log ratio nearest to 0 is used. None for open bounds."""
     from scipy.special import stdtr
 
     if not math.isfinite(error):
@@ -294,7 +294,7 @@ def _p(low: float, high: float, error: float, degrees: int) -> float | None:
 
 
 def _over_seeds(values: Sequence[float], grid: float) -> tuple[float, float] | None:
-    """Student's interval of the ratio from log ratios, whose spread is at least that of their grid."""
+    """Student's interval of the ratio from log ratios [n]. Their spread is taken as at least `grid`."""
     if len(values) < 2:
         return None
     spread = max(float(np.std(values, ddof=1)), grid)
@@ -304,19 +304,19 @@ def _over_seeds(values: Sequence[float], grid: float) -> tuple[float, float] | N
 
 
 def _grid(pairs: Sequence[tuple[Outcome, Outcome]]) -> float:
-    """Standard deviation of a log ratio of steps that are known to a grid of evaluations."""
+    """Standard deviation of a log ratio that comes only from the cadence of the evaluations."""
     return max(math.hypot(*(each.cadence / each.time / math.sqrt(12) for each in pair)) for pair in pairs)
 
 
 def _birge(values: Sequence[float], sigma: float) -> float:
-    """How much wider than σ √2 the log ratios of single pairs lie; at least 1."""
+    """Birge's ratio: the spread of the log ratios [n] over σ √2; at least 1."""
     if len(values) < 2 or sigma == 0:
         return 1.0
     return max(1.0, float(np.std(values, ddof=1)) / (sigma * math.sqrt(2)))
 
 
 def _pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int] | None:
-    """Standard deviation of the logarithms within groups, and its degrees of freedom; None without any."""
+    """Standard deviation of logarithms within groups, and its degrees of freedom; None without degrees of freedom."""
     logs = [np.log(np.maximum(group, 1.0)) for group in groups]
     degrees = sum(len(group) - 1 for group in logs)
     if degrees == 0:

@@ -1,4 +1,4 @@
-"""What became of each run: its grok step, or how long it did not grok. Read from the run directories alone."""
+"""The outcome of each run: its grok step, or how long the run did not grok. Outcomes come from run directories."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from grokscope.runs.state import read_state
 from grokscope.sweeps.standing import CellState, read_standing
 
 Fate = Literal["grokked", "not grokked", "diverged", "pending", "never treated"]
-"""`not grokked`: within the steps it had. `pending`: not over, and not grokked so far; it says nothing yet.
-`never treated`: over before its intervention acted, so that it is a baseline by another name; it says nothing."""
+"""`not grokked`: within its budget. `pending`: the run has neither ended nor grokked, and is not analysed.
+`never treated`: the run ended before its intervention acted. It equals a baseline, and is not analysed."""
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,20 @@ class Outcome:
     fate: Fate
     grok_step: int | None
     budget: int
-    """Steps it was allowed; where it did not grok it was watched so long"""
+    """Steps for which the run was observed if it did not grok"""
     cadence: int
-    """Steps between evaluations: a grok step is known no better"""
+    """Steps between evaluations, which is the resolution of the grok step"""
     accuracy: float | None = None
-    """On the test split, at the end"""
+    """Test accuracy at the end"""
     strength: float | None = None
-    """What the treatment did over what it did it to, as norms: the median over its recorded acts"""
+    """Relative norm of the treatment's changes: the median over the recorded changes"""
     seconds: float = 0.0
-    """Wall time of the process that ended it"""
+    """Wall time of the process that finished the run"""
     name: str = ""
 
     @property
     def known(self) -> bool:
-        """Whether it counts. What diverged never groks: it counts as not grokked within its budget."""
+        """Whether the run is analysed. A diverged run never groks, and counts as not grokked within its budget."""
         return self.fate not in {"pending", "never treated"}
 
     @property
@@ -54,11 +54,11 @@ class Outcome:
 
     @property
     def time(self) -> int:
-        """The grok step, or the budget where there is none."""
+        """The grok step, or the budget of a run that did not grok."""
         return self.budget if self.grok_step is None else self.grok_step
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON and CSV."""
+        """The outcome as a record for JSON and CSV."""
         return {
             "condition": self.arm.condition,
             "dose": self.arm.dose,
@@ -76,7 +76,7 @@ class Outcome:
 
 
 def read_outcomes(planned: Iterable[Planned]) -> list[Outcome]:
-    """One for each planned run, those not begun included."""
+    """The outcome of each planned run, also of runs that have not started."""
     return [_outcome(each) for each in planned]
 
 
@@ -85,7 +85,7 @@ def _outcome(planned: Planned) -> Outcome:
     standing = read_standing(cell)
     budget = cell.config.train.steps
     fate: Fate = _fate(standing.state, standing.grokked_step)
-    if fate == "not grokked" and standing.status == "stopped":  # by a person: it was watched no longer
+    if fate == "not grokked" and standing.status == "stopped":  # by a person, so it was not observed to its budget
         budget = standing.step or 0
     finished: Mapping[str, Any] = {}
     if standing.ended:
@@ -109,7 +109,7 @@ def _outcome(planned: Planned) -> Outcome:
 
 
 def _acts(log: Path) -> tuple[bool, float | None]:
-    """Whether an intervention acted, and the median relative norm of what it did."""
+    """Whether an intervention acted, and the median relative norm of its changes."""
     acts = [act for act in _intervened(log) if act["state"] == "applied"]
     norms = [act["relative_norm"] for act in acts if act.get("relative_norm") is not None]
     return bool(acts), median(norms) if norms else None

@@ -1,7 +1,7 @@
-"""Survival statistics for grok steps: a run that has not grokked within its budget is an observation, not a gap.
+"""Survival statistics of grok steps. A run that did not grok within its budget is a censored observation.
 
-Times are grok steps where `observed`, and where not, the last step that was seen. Groups are compared within strata
-(seeds): runs of one seed share their initialization and split, and only they are alike but for the treatment.
+A time is the grok step if `observed`, else the last step of the run. Groups are compared within strata (seeds), because
+only runs of one seed share the initialization and the split.
 """
 
 import math
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 ENUMERATED = 20_000
-"""Permutations that are counted one by one; where there are more, the normal approximation stands."""
+"""Largest number of permutations that are counted; above it, the chi-squared approximation is used"""
 
 
 @dataclass(frozen=True)
 class SurvivalCurve:
-    """Share of runs that have not grokked yet: 1 before `steps[0]`, `share[i]` from `steps[i]` on. [events]"""
+    """Share of runs that have not grokked: 1 before `steps[0]`, `share[i]` from `steps[i]` on. Arrays [events]."""
 
     steps: tuple[float, ...]
     share: tuple[float, ...]
 
     def at(self, step: float) -> float:
-        """Share not grokked at `step`, those that grok there taken off."""
+        """Share of runs that have not grokked up to and including `step`."""
         reached = [share for when, share in zip(self.steps, self.share, strict=True) if when <= step]
         return reached[-1] if reached else 1.0
 
@@ -37,18 +37,18 @@ class SurvivalCurve:
 
 @dataclass(frozen=True)
 class LogRank:
-    """Whether groups grok at different steps."""
+    """The log-rank test of whether groups grok at different steps."""
 
     statistic: float
     """Chi-squared"""
     degrees: int
     p: float
     exact: bool
-    """By counting every way to deal the treatments out within the seeds; else from the chi-squared distribution"""
+    """Whether p comes from counting all permutations of treatments within seeds; else from chi-squared"""
 
 
 def kaplan_meier(times: Sequence[float], observed: Sequence[bool]) -> SurvivalCurve:
-    """The product-limit estimate. Runs censored at a step were still at risk there."""
+    """The product-limit estimate. A run censored at a step counts as at risk at this step. Sequences [runs]."""
     when, seen = np.asarray(times, dtype=float), np.asarray(observed, dtype=bool)
     steps, share, left = [], [], 1.0
     for step in np.unique(when[seen]):
@@ -63,8 +63,9 @@ def log_rank(
 ) -> LogRank | None:
     """The log-rank test of all groups against each other, stratified. All sequences: [runs].
 
-    Two groups are tested exactly where the permutations are few enough: with three seeds the chi-squared distribution
-    is far off. None where no stratum can tell the groups apart (nobody grokked, or one group alone).
+    Two groups are tested exactly if there are at most `ENUMERATED` permutations, because with three seeds the
+    chi-squared distribution is far off. None if no stratum can distinguish the groups: no run grokked, or there is only
+    one group.
     """
     from scipy.special import chdtrc
 
@@ -73,7 +74,7 @@ def log_rank(
     names = np.unique(group)
     if len(names) < 2:
         return None
-    member = (group == names[:, None])[1:]  # the last degree of freedom is the other ones' sum
+    member = (group == names[:, None])[1:]  # the first group follows from the others
     excess, variance = np.zeros(len(member)), np.zeros((len(member), len(member)))
     for each in np.unique(stratum):
         inside = stratum == each
@@ -91,7 +92,7 @@ def log_rank(
 
 
 def scores(times: NDArray[np.float64], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """What each run adds to observed minus expected of its group, [runs]: 1 if it grokked, less the hazard passed."""
+    """The part of each run in observed minus expected of its group [runs]: 1 if it grokked, minus its hazard."""
     hazard = np.zeros(len(times))
     for step in np.unique(times[observed]):
         hazard[times >= step] += np.count_nonzero(observed & (times == step)) / np.count_nonzero(times >= step)
@@ -99,7 +100,7 @@ def scores(times: NDArray[np.float64], observed: NDArray[np.bool_]) -> NDArray[n
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """p values corrected for their number by Holm's method, in their order; None stays None and does not count."""
+    """p values corrected by Holm's method, in the given order. None stays None, and is not counted as a test."""
     known = sorted((p, index) for index, p in enumerate(values) if p is not None)
     corrected: list[float | None] = [None] * len(values)
     largest = 0.0
@@ -112,7 +113,7 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
 def monotone_trend(doses: Sequence[float], times: Sequence[float], strata: Sequence[int]) -> tuple[float, float] | None:
     """Kendall's S within strata as a normal deviate (positive: later with dose), and its two-sided p; ties corrected.
 
-    It asks for an order only, so a run that never grokked may stand in with its budget. None where there is no order.
+    Only the order of the times matters, so a run that never grokked may have its budget as time. None without an order.
     """
     from scipy.special import ndtr
 

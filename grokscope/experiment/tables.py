@@ -1,4 +1,4 @@
-"""An experiment's results as tables, and as files: one CSV a table, and one Markdown page with all of them."""
+"""The results of an experiment as tables and as files: one CSV per table, and one Markdown page with all tables."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,13 +30,13 @@ _RATIO = ("ratio", "95 % low", "95 % high", "bound")
 
 
 def experiment_tables(analysis: Analysis, claims: Sequence[JudgedClaim]) -> list[Table]:
-    """Effects, contrasts, dose and response, claims; those that have rows."""
+    """The tables of effects, contrasts, doses and claims. Empty tables are left out."""
     tables = (effects_table(analysis), contrasts_table(analysis), responses_table(analysis), claims_table(claims))
     return [table for table in tables if table.rows]
 
 
 def effects_table(analysis: Analysis) -> Table:
-    """A row an arm: its grok steps, and what it is against the baseline."""
+    """One row per arm: its grok steps, and the comparison with the baseline."""
     columns = (
         Column("condition", _label, parts=("condition", "dose")),
         Column("grokked", parts_of_whole, parts=("grokked", "runs")),
@@ -58,17 +58,17 @@ def effects_table(analysis: Analysis) -> Table:
         tuple(map(_arm_row, analysis.arms)),
         (
             "step: mean of the grok steps; a run that did not grok counts with its budget.",
-            "ratio: of grok steps on the same seed, with the 95 % interval from the noise between runs of one seed. A "
-            "run that did not grok gives a bound. over seeds: the interval from the spread of the seeds alone.",
-            "p: corrected by Holm's method. A verdict with a question mark does not survive the correction.",
+            "ratio: ratio of grok steps on the same seed, with the 95 % interval from the noise between runs of one "
+            "seed. A run that did not grok gives a bound. over seeds: the interval from the spread of the seeds alone.",
+            "p: corrected by Holm's method. A verdict with a question mark is not significant after the correction.",
             "detectable: where no effect was found, the smallest effect that would be found with 80 % power.",
-            "relative norm: norm of what was added to gradient, update or weights, over their own norm, at each act.",
+            "relative norm: norm of the change of gradient, update or weights, divided by the norm before the change.",
         ),
     )
 
 
 def contrasts_table(analysis: Analysis) -> Table:
-    """A row a condition with a control at the same dose."""
+    """One row per condition and dose with a control at the same dose."""
     return Table(
         "contrasts",
         "Effects against the controls",
@@ -87,7 +87,7 @@ def contrasts_table(analysis: Analysis) -> Table:
 
 
 def responses_table(analysis: Analysis) -> Table:
-    """A row a condition that was tried at several doses."""
+    """One row per condition that was run at several doses."""
     return Table(
         "dose-response",
         "Dose and response",
@@ -109,23 +109,23 @@ def responses_table(analysis: Analysis) -> Table:
             for each in analysis.responses
         ),
         (
-            "ratio at the largest dose: from a line of log grok step on dose, over doses at which every run grokked.",
-            "trend: Kendall's S within seeds as a normal deviate, above 0 where grokking comes later with dose.",
+            "ratio at the largest dose: from a linear fit of log grok step on dose, at doses where every run grokked.",
+            "trend: Kendall's S within seeds as a normal deviate; above 0 means later grokking at larger doses.",
         ),
     )
 
 
 def claims_table(claims: Sequence[JudgedClaim]) -> Table:
-    """A row a published claim, beside what these runs show."""
+    """One row per published claim, with the finding of these runs."""
     return Table(
         "claims",
         "Published claims",
         (
             Column("condition", _label, parts=("condition", "dose")),
-            Column("these runs say"),
+            Column("finding"),
             Column("claim"),
             Column("our ratio"),
-            Column("the author's own figures"),
+            Column("the author's figures"),
             Column("source", lambda source: f"arXiv {source}", rank=1),
         ),
         tuple(
@@ -139,7 +139,7 @@ def claims_table(claims: Sequence[JudgedClaim]) -> Table:
 
 
 def spectrum_table(experiments: Mapping[str, Analysis]) -> Table:
-    """Effects of several experiments side by side: an arm a row, an experiment a column."""
+    """Effects of several experiments: one row per arm, one column per experiment."""
     arms = list(dict.fromkeys(result.arm for each in experiments.values() for result in each.arms))
     return Table(
         "spectrum",
@@ -147,14 +147,14 @@ def spectrum_table(experiments: Mapping[str, Analysis]) -> Table:
         tuple(map(Column, ("condition", *experiments))),
         tuple((arm.label, *(_side_by_side(each.result(arm)) for each in experiments.values())) for arm in arms),
         (
-            "Ratio of grok steps to the baseline's on the same seed, with its 95 % interval. The baseline itself: its "
-            "grok step, and how many runs grokked.",
+            "Ratio of grok steps to the baseline of the same seed, with its 95 % interval. For the baseline: its grok "
+            "step, and the number of runs that grokked.",
         ),
     )
 
 
 def experiment_plan_table(planned: Sequence[tuple[Planned, CellStanding]]) -> Table:
-    """A row a run: how it stands, and what is to be done to it."""
+    """One row per run: its state and its treatment."""
     return Table(
         "plan",
         "Runs",
@@ -167,25 +167,23 @@ def experiment_plan_table(planned: Sequence[tuple[Planned, CellStanding]]) -> Ta
 
 
 def experiment_headline(design: Design, analysis: Analysis) -> str:
-    """What was run, and how much of it is over."""
+    """The task, preset and seeds of an experiment, and how many runs have ended."""
     outcomes = [outcome for result in analysis.arms for outcome in result.outcomes]
     over = sum(outcome.over for outcome in outcomes)
     spent = duration(sum(outcome.seconds for outcome in outcomes))
     seeds = ", ".join(map(str, design.seeds))
     return (
         f"{design.name}: {design.task}, preset {design.preset}, seeds {seeds}; {over} of "
-        f"{counted(len(outcomes), 'run')} over, {spent}"
+        f"{counted(len(outcomes), 'run')} ended, {spent}"
     )
 
 
 def remarks(analysis: Analysis) -> list[str]:
-    """What a reader must know beside the tables: the noise, runs that do not count, the test across all arms."""
+    """Sentences about the noise, the runs that are not analysed, and the test across all arms."""
     sentences = [f"Noise between runs of one seed: {analysis.noise.text}."]
     untreated = [outcome.name for result in analysis.arms for outcome in result.untreated]
     if untreated:
-        sentences.append(
-            f"Never treated, because the run was over before its intervention acted: {listed(untreated, 3)}."
-        )
+        sentences.append(f"Never treated, because the run ended before its intervention acted: {listed(untreated, 3)}.")
     if analysis.log_rank is not None:
         test = analysis.log_rank
         sentences.append(
@@ -210,7 +208,7 @@ def write_tables(design: Design, analysis: Analysis, claims: Sequence[JudgedClai
 
 
 def markdown(design: Design, analysis: Analysis, tables: Sequence[Table]) -> str:
-    """The tables that a person reads, with what a reader must know."""
+    """The Markdown page: the tables, with the remarks."""
     named = dict.fromkeys(result.arm.condition for result in analysis.arms if not result.arm.is_baseline)
     settings = ", ".join(f"{key}={value}" for key, value in design.base.items()) or "none"
     parts = [

@@ -1,1 +1,1 @@
-"""What a run depends on: its configuration, the schedule's grammar, values as people type them."""
+"""The settings of a run: its configuration, the grammar of its schedule, and values as people type them."""

@@ -27,11 +27,11 @@ from grokscope.settings.values import dotted, objection_to, odd_value, problem_i
 
 _PREFIX = "GROKSCOPE_"
 OWN_VARIABLES = ("GROKSCOPE_RUNS", "GROKSCOPE_DEBUG")
-"""Variables that are options of the command line and no settings."""
+"""Variables that are options of the command line, not settings"""
 
 
 class ConfigError(ValueError):
-    """A setting that does not exist or cannot have this value; one sentence for a person."""
+    """A setting is unknown or has an invalid value. The message is one sentence."""
 
 
 class ConfigSection(BaseModel):
@@ -39,7 +39,7 @@ class ConfigSection(BaseModel):
 
 
 class ModelSection(ConfigSection):
-    """Sizes that differ from the task's own; None leaves the task's."""
+    """Sizes that replace those of the task's model; None keeps the size of the task."""
 
     width: int | None = Field(None, ge=1)
     layers: int | None = Field(None, ge=1)
@@ -50,7 +50,7 @@ class ModelSection(ConfigSection):
 
 
 class OptimizerSection(ConfigSection):
-    """AdamW, decoupled decay on every parameter."""
+    """AdamW, with decoupled weight decay on every parameter."""
 
     lr: float = Field(1e-3, gt=0)
     wd: float = Field(1.0, ge=0)
@@ -61,11 +61,13 @@ class OptimizerSection(ConfigSection):
 
 
 class TrainSection(ConfigSection):
-    seed: int = Field(42, ge=0, description="of initialization, batches, probes, and the split where the task says so")
+    seed: int = Field(
+        42, ge=0, description="seed of initialization, batches and probes, and of the split for some tasks"
+    )
     steps: int = Field(20_000, ge=0)
     batch_size: int = Field(512, ge=1, description="examples drawn with replacement")
-    stop_after_grok: int = Field(1000, ge=-1, description="steps to go on after grokking; -1: to the end")
-    replicate: int = Field(0, ge=0, description="another order of batches, all else equal: shows the noise of one seed")
+    stop_after_grok: int = Field(1000, ge=-1, description="steps to train after grokking; -1: to the end of the budget")
+    replicate: int = Field(0, ge=0, description="number of the order of batches; replicates show the noise of one seed")
 
 
 class EvaluateSection(ConfigSection):
@@ -77,7 +79,7 @@ class MeasureSection(ConfigSection):
     samples: int = Field(5, ge=1, le=10_000, description="pairs of batches (K)")
     estimator: Literal["exact", "finite-difference", "off"] = "exact"
     precision: Literal["run", "float32", "float64"] = Field(
-        "run", description="of the probe; run: that of the training"
+        "run", description="precision of measurements; run: that of the training"
     )
     eta: float = Field(1e-3, gt=0, description="step of the finite difference, before adaptation")
     baseline_samples: int = Field(
@@ -87,7 +89,7 @@ class MeasureSection(ConfigSection):
 
 
 class ObserveSection(ConfigSection):
-    """What is looked at beside what every run records."""
+    """Signals to record beside the signals of every run."""
 
     signals: tuple[str, ...] = Field((), description="signals, each as NAME[:parameter=value,…]")
 
@@ -120,11 +122,11 @@ class DetectSection(ConfigSection):
 
 class ForecastSection(ConfigSection):
     enabled: bool = True
-    bank: str = Field("", description="trajectory table to calibrate on; empty: the one shipped for the task")
+    bank: str = Field("", description="bank of runs for forecasts; empty: the bank that ships for the task")
 
 
 class SnapshotSection(ConfigSection):
-    every: int = Field(0, ge=0, description="steps; 0: none but those asked for")
+    every: int = Field(0, ge=0, description="steps; 0: only snapshots on request")
 
 
 class CheckpointSection(ConfigSection):
@@ -135,11 +137,13 @@ class BackendSection(ConfigSection):
     name: str = "auto"
     device: str = "auto"
     precision: Precision = "float32"
-    threads: int | None = Field(None, ge=1, description="absent: the backend's choice. Bits depend on it")
+    threads: int | None = Field(
+        None, ge=1, description="threads; absent: the backend's choice. The bits of a run depend on it"
+    )
 
 
 class RunConfig(ConfigSection):
-    """All of it. `task.name` names the plugin; what else `[task]` may hold is the plugin's own model."""
+    """The whole configuration of a run. `task.name` names the plugin, which defines all other keys of `[task]`."""
 
     task: dict[str, Any]
     preset: str = "paper"
@@ -163,7 +167,7 @@ class RunConfig(ConfigSection):
         return AdamW(section.lr, section.wd, section.beta1, section.beta2, section.epsilon, section.clip or None)
 
     def model_of(self, model: ModelSpec) -> ModelSpec:
-        """The task's model with this run's sizes. Raises `ConfigError`."""
+        """The task's model with the sizes of this configuration. Raises `ConfigError`."""
         changes = {name: value for name, value in self.model.model_dump().items() if value is not None}
         try:
             return replace(model, **changes)
@@ -182,9 +186,9 @@ _SECTIONS: Mapping[str, type[ConfigSection]] = {
 
 
 def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -> tuple[RunConfig, BaseModel]:
-    """A configuration and the task's options from a preset and `layers` of dotted keys, the later ones winning.
+    """The configuration and the task's options from a preset and `layers` of dotted keys; later layers win.
 
-    Raises `ConfigError`, naming the nearest known key where one is unknown.
+    Raises `ConfigError`. For an unknown key, the message names the nearest known key.
     """
     nested = _nested(_layered(task, layers, preset))
     for section, model in {**_SECTIONS, "task": task.options}.items():
@@ -209,12 +213,12 @@ def resolve(task: TaskSpec, *layers: Mapping[str, Any], preset: str = "paper") -
     except (BadSchedule, BadSignal) as problem:
         raise ConfigError(str(problem)) from None
     if config.detect.grokking and config.detect.grokking not in task.criteria:
-        raise ConfigError(f"detect.grokking is one of {', '.join(task.criteria)}, not {config.detect.grokking!r}")
+        raise ConfigError(f"detect.grokking must be one of {', '.join(task.criteria)}, not {config.detect.grokking!r}")
     return config, options
 
 
 def _layered(task: TaskSpec, layers: Iterable[Mapping[str, Any]], preset: str) -> dict[str, Any]:
-    """The settings of a preset and `layers` as one layer, with counts in steps. Raises `ConfigError`."""
+    """The settings of a preset and `layers` as one layer, with all counts in steps. Raises `ConfigError`."""
     if preset not in task.presets:
         raise ConfigError(f"{task.name} has no preset {preset!r}; it has: {', '.join(task.presets)}")
     known = known_keys(task)
@@ -246,7 +250,7 @@ def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
-            raise ConfigError(f"--set takes section.key=value, not {assignment!r}")
+            raise ConfigError(f"--set needs section.key=value, not {assignment!r}")
         layer[key.strip()] = read_value(text.strip())
     return layer
 
@@ -294,7 +298,7 @@ FLAGS: Mapping[str, str] = {
     "signal": "observe.signals",
     "intervene": "interventions.schedule",
 }
-"""Flags of the commands that train, and the keys they set."""
+"""The flags of training commands, and the settings that they change"""
 
 
 def known_keys(task: TaskSpec) -> list[str]:

@@ -1,7 +1,7 @@
 """Steps written in decay time: `12tau` is the number of steps after which lr · wd · step = 12.
 
-Runs of different lr and wd grok at similar decay times, not at similar steps. A budget or a cadence in decay time
-therefore asks the same of every cell of a sweep.
+Runs with different lr and wd grok at similar decay times, not at similar steps. So a budget or a cadence in decay time
+is equally long for every cell of a sweep.
 """
 
 import re
@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from typing import Any
 
 COUNTED = ("train.steps", "evaluate.every", "measure.every", "snapshot.every", "checkpoint.every", "log.every")
-"""Settings that are a number of steps, and may be written so"""
+"""Settings that are a number of steps, and may be given in decay time"""
 
 _TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:tau|τ)", re.ASCII)
 _MOST = 1e12
 
 
 def in_steps(settings: Mapping[str, Any], lr: float, wd: float) -> dict[str, Any]:
-    """`settings` (dotted keys) with every count that is written in decay time as a whole number of steps, at least 1.
+    """The settings (dotted keys) with every count in decay time replaced by a whole number of steps, at least 1.
 
-    `lr` and `wd` count where the settings have none. Raises `ValueError` where they
-    give no clock, with a sentence.
+    `lr` and `wd` are the defaults for settings without them. Raises `ValueError` if lr · wd is 0, or if a count is too
+    large.
     """
     counted = {key: _TEXT.fullmatch(settings[key]) for key in COUNTED if isinstance(settings.get(key), str)}
     written = {key: float(match[1]) for key, match in counted.items() if match}
@@ -27,7 +27,7 @@ def in_steps(settings: Mapping[str, Any], lr: float, wd: float) -> dict[str, Any
         return dict(settings)
     rate = _number(settings.get("optimizer.lr", lr)) * _number(settings.get("optimizer.wd", wd))
     if not rate > 0:
-        raise ValueError(f"{min(written)} is in decay time, and without lr and wd above 0 there is none")
+        raise ValueError(f"{min(written)} is in decay time, which needs lr and wd above 0")
     steps = {key: decay_time / rate for key, decay_time in written.items()}
     long = [key for key, count in steps.items() if count > _MOST]
     if long:
@@ -36,5 +36,5 @@ def in_steps(settings: Mapping[str, Any], lr: float, wd: float) -> dict[str, Any
 
 
 def _number(value: Any) -> float:
-    """0 where it is none: what is wrong with it is for the configuration to say."""
+    """The value as a number; 0 for any other value, which the configuration rejects later."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0

@@ -1,4 +1,4 @@
-"""Parameters of a plugin as people type them behind its name: `parameter=value,…`, the same for all kinds of plugin."""
+"""Parameters of a plugin as people type them after its name: `parameter=value,…`, for all kinds of plugins."""
 
 import json
 import re
@@ -14,22 +14,22 @@ _BARE = re.compile(r"[A-Za-z0-9_./~+-]+")
 
 
 class BadParameters(ValueError):
-    """A text that is no list of parameters, or parameters that a plugin does not take; one sentence for a person."""
+    """A text is not a list of parameters, or a plugin does not have a parameter. The message is one sentence."""
 
 
 def read_parameters(text: str, whole: str) -> dict[str, Any]:
-    """`parameter=value,…` read; `whole` is what it is part of, for the message. Raises `BadParameters`."""
+    """The parameters in a text. `whole`: the text that contains it, for messages. Raises `BadParameters`."""
     parameters: dict[str, Any] = {}
     for part in re.findall(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+', text):
         name, equals, value = part.partition("=")
         if not equals or not name.strip():
-            raise BadParameters(f"{whole!r}: {part.strip()!r} is not parameter=value")
+            raise BadParameters(f"{whole!r}: write parameter=value, not {part.strip()!r}")
         parameters[name.strip()] = read_value(value.strip())
     return parameters
 
 
 def written_parameters(parameters: Mapping[str, Any]) -> str:
-    """Parameters such that `read_parameters` reads them back; those that are None are left out."""
+    """Parameters as a text for `read_parameters`. Parameters that are None are left out."""
     return ",".join(f"{name}={_written(value)}" for name, value in parameters.items() if value is not None)
 
 
@@ -55,7 +55,7 @@ def validated(name: str, model: type[BaseModel], parameters: Mapping[str, Any]) 
 
 
 def _written(value: Any) -> str:
-    """A value such that `read_value` reads it back."""
+    """A value as a text for `read_value`."""
     if not isinstance(value, str):
         return json.dumps(value)
     bare = _BARE.fullmatch(value) and read_value(value) == value

@@ -1,10 +1,10 @@
-"""What is done to a run, and when: the text form of interventions, the same in a flag, in TOML and in a replay.
+"""The schedule of a run's interventions, as text: the same form in a flag, in TOML and in a replay.
 
     KIND[@WHEN[..UNTIL]][:parameter=value,…]        project@500..2000:strength=0.5,basis=runs/base
     KIND@WHEN:off                                   noise@memorized:off
 
-WHEN and UNTIL are a number of steps taken, or a detection of the run's own watch, acted upon at the step at which it is
-confirmed. Without WHEN an intervention is on from the first step; where UNTIL comes before WHEN it never is.
+WHEN and UNTIL are a number of steps taken, or a detection of the run, which counts from the step of its confirmation.
+Without WHEN, an intervention is on from the first step. If UNTIL comes before WHEN, the intervention is never on.
 """
 
 import re
@@ -22,45 +22,45 @@ from grokscope.settings.parameters import validated as valid_parameters
 from grokscope.settings.signals import installed_signals
 
 MOMENTS = ("memorized", "onset", "test-loss-turn", "grokked", "regressed")
-"""What a schedule may wait for, beside the rules of signals"""
+"""Detections that a schedule may wait for, beside the rules of signals"""
 
 Time = int | str
-"""Steps taken, or one of `MOMENTS`, or the name of a signal's rule"""
+"""Steps taken, or one of `MOMENTS`, or the name of the rule of a signal"""
 
 _STEPS = re.compile(r"[0-9]{1,18}")
 _HEAD = re.compile(r"(?P<kind>[^@:]+)(@(?P<when>[^:]*?)(\.\.(?P<until>[^:]*))?)?(:(?P<rest>.*))?", re.DOTALL)
 
 
 class BadSchedule(ValueError):
-    """A text that is no intervention, or names one that does not exist; one sentence for a person."""
+    """A text is not an intervention, or names an unknown one. The message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One intervention, from when to when."""
+    """One entry of a schedule: an intervention, its beginning and its end."""
 
     kind: str
     when: Time = 0
     until: Time | None = None
     off: bool = False
-    """It is switched off at `when` instead of on"""
+    """Whether the intervention is switched off at `when`, instead of on"""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        """The text form; `parsed` reads it."""
+        """The entry as a text for `parsed`."""
         until = "" if self.until is None else f"..{self.until}"
         rest = "off" if self.off else written_parameters(self.parameters)
         return f"{self.kind}@{self.when}{until}" + (f":{rest}" if rest else "")
 
 
 def reached(time: Time, step: int, found: Collection[str]) -> bool:
-    """Whether it has come by `step`, with the detections so far."""
+    """Whether `time` has come at `step`. `found`: the detections so far."""
     return step >= time if isinstance(time, int) else time in found
 
 
 def may_be_on(on: Entry, off: Entry) -> bool:
-    """Whether what `on` switches on may still be on when `off` comes; of detections nobody knows when."""
+    """Whether the intervention of `on` may still be on at `off`. The step of a detection is unknown."""
     if on.off or on.kind != off.kind:
         return False
     over = on.until is not None and _surely_by(on.until, off.when)
@@ -72,23 +72,21 @@ def _surely_by(one: Time, other: Time) -> bool:
 
 
 def parsed(text: str) -> Entry:
-    """The text form read, whether or not there is such an intervention. Raises `BadSchedule`."""
+    """The entry in a text. The intervention need not exist. Raises `BadSchedule`."""
     head = _HEAD.fullmatch(text.strip())
     if head is None:
-        raise BadSchedule(f"{text!r} is no intervention: write KIND[@WHEN[..UNTIL]][:parameter=value,…]")
+        raise BadSchedule(f"{text!r} is not an intervention; write KIND[@WHEN[..UNTIL]][:parameter=value,…]")
     when = 0 if head["when"] is None else _time(head["when"], text)
     until = None if head["until"] is None else _time(head["until"], text)
     if head["rest"] is not None and head["rest"].strip() == "off":
         if head["when"] is None:
-            raise BadSchedule(f"{text!r}: say when it is switched off, KIND@WHEN:off")
+            raise BadSchedule(f"{text!r} has no step; write KIND@WHEN:off")
         if until is not None:
-            raise BadSchedule(
-                f"{text!r}: it is switched off at one step, KIND@WHEN:off; WHEN..UNTIL is how long it is on"
-            )
+            raise BadSchedule(f"{text!r} needs one step to switch off, KIND@WHEN:off; WHEN..UNTIL is for switching on")
         return Entry(head["kind"].strip(), when, off=True)
     if isinstance(when, int) and isinstance(until, int) and until <= when:
-        how = "where it begins, and so never is on" if until == when else "before it begins"
-        raise BadSchedule(f"{text!r} ends {how}")
+        place = "where" if until == when else "before"
+        raise BadSchedule(f"{text!r} ends {place} it begins; give an UNTIL after WHEN")
     try:
         return Entry(head["kind"].strip(), when, until, parameters=read_parameters(head["rest"] or "", text))
     except BadParameters as problem:
@@ -96,7 +94,7 @@ def parsed(text: str) -> Entry:
 
 
 def checked(text: str) -> Entry:
-    """The text form read, of an intervention and parameters that exist. Raises `BadSchedule`, naming the nearest."""
+    """The entry in a text, with known kind and parameters. Raises `BadSchedule`, which names the nearest known name."""
     entry = parsed(text)
     spec = specified(entry.kind)
     if not entry.off:
@@ -105,7 +103,7 @@ def checked(text: str) -> Entry:
 
 
 def specified(kind: str) -> InterventionSpec:
-    """The intervention of that name. Raises `BadSchedule`, naming the nearest."""
+    """The intervention with this name. Raises `BadSchedule`, which names the nearest known name."""
     try:
         return registry.get("interventions", kind)
     except (registry.NoSuchPlugin, registry.BrokenPlugin) as problem:
@@ -113,7 +111,7 @@ def specified(kind: str) -> InterventionSpec:
 
 
 def validated_intervention(spec: InterventionSpec, parameters: Mapping[str, Any]) -> BaseModel:
-    """The parameters as the intervention takes them. Raises `BadSchedule`, naming the nearest where one is unknown."""
+    """The validated parameters of an intervention. Raises `BadSchedule`, which names the nearest known parameter."""
     try:
         return valid_parameters(spec.name, spec.parameters, parameters)
     except BadParameters as problem:
@@ -121,9 +119,9 @@ def validated_intervention(spec: InterventionSpec, parameters: Mapping[str, Any]
 
 
 def replayed(events: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What was done to a run, by whomever and on whatever condition, as a schedule of fixed steps.
+    """All interventions on a run, as a schedule with fixed steps. The source of an intervention does not matter.
 
-    Of several switches of one kind at one step the last one counts, and that it was off in between.
+    If a kind is switched several times at one step, the last switch counts, and whether the kind was off in between.
     """
     entries: dict[tuple[str, int], list[Entry]] = {}
     for event in events:

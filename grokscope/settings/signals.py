@@ -1,4 +1,4 @@
-"""What is looked at along a run, as people type it: `NAME[:parameter=value,…]`, the same in a flag and in TOML."""
+"""Signals of a run as people type them: `NAME[:parameter=value,…]`, the same in a flag and in TOML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,30 +15,30 @@ MEASURING = {"exact": "defect", "finite-difference": "finite_difference_defect"}
 
 
 class BadSignal(ValueError):
-    """A text that names no signal, or one that this run cannot have; one sentence for a person."""
+    """A text names no signal, or the run cannot record the signal. The message is one sentence."""
 
 
 @dataclass(frozen=True)
 class AskedSignal:
-    """One signal with its parameters."""
+    """A signal with its parameters."""
 
     spec: SignalSpec
     parameters: BaseModel
 
 
 def asked_signals(texts: Sequence[str], snapshot_every: int) -> list[AskedSignal]:
-    """The signals that `texts` name, each once. Raises `BadSignal`.
+    """The distinct signals that `texts` name. Raises `BadSignal`.
 
-    `snapshot_every`: steps between snapshots; 0 where the run takes none.
+    `snapshot_every`: steps between snapshots; 0 without snapshots.
     """
     asked: dict[str, AskedSignal] = {}
     for text in texts:
         signal = _read(text)
         name = signal.spec.name
         if name in asked:
-            raise BadSignal(f"signal {name} is asked for twice")
+            raise BadSignal(f"signal {name} is given twice; give it once")
         if signal.spec.cost == "snapshot" and not snapshot_every:
-            raise BadSignal(f"signal {name} looks at snapshots: set snapshot.every too")
+            raise BadSignal(f"signal {name} needs snapshots; set snapshot.every too")
         asked[name] = signal
     return list(asked.values())
 
@@ -55,15 +55,15 @@ def _read(text: str) -> AskedSignal:
 
 
 def installed_signals() -> list[SignalSpec]:
-    """The signals that are installed and can be read, by name."""
+    """The installed signals that can be read, by name."""
     return registry.sound("signals")
 
 
 def installed_descriptions() -> dict[str, SignalDescription]:
-    """What readers get to know of the signals that are installed, by name."""
+    """The descriptions of the installed signals, by name."""
     return {spec.name: spec.description for spec in installed_signals()}
 
 
 def signals_of(started: Mapping[str, Any]) -> dict[str, SignalDescription]:
-    """The signals of a run as its first event describes them; of an older run, those that are installed."""
+    """The signals that the first event of a run describes; for an older run, the installed signals."""
     return read_descriptions(started.get("signals")) or installed_descriptions()

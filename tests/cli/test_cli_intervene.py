@@ -96,7 +96,7 @@ def test_an_experiment_from_the_command_line(nursery: Nursery, tmp_path: Path) -
         "baseline-seed1", "baseline-seed2", "project0.5-seed1", "project0.5-seed2", "sham-seed1", "sham-seed2",
     ]  # fmt: skip
     assert all(run["fate"] in {"grokked", "not grokked"} for run in result["runs"])
-    assert "the baseline of seed 1 has not grokked: treated from step 9 on" in done.err
+    assert "the baseline of seed 1 has not grokked; the seed is treated from step 9 on" in done.err
     logs = {log: log.read_bytes() for log in (tmp_path / "runs" / "e").glob("*/events.jsonl")}
     again = nursery.start(*asked, "--conditions=project,sham,lr", folder=tmp_path).wait(LONG)
     assert again.code == 0, again.err
@@ -124,7 +124,7 @@ def test_a_plan_that_treats_nothing_says_so(nursery: Nursery, tmp_path: Path) ->
     asked = ("intervene", "modular", "--preset=small", "--steps=400", "--seeds=42", "--conditions=kick", "--dry-run")
     done = nursery.run(*asked, folder=tmp_path)
     assert done.code == 0
-    assert "seed 42 is never treated: from step 500 on, and its runs end at step 400" in done.err
+    assert "seed 42 is never treated: treatments start at step 500, but its runs end at step 400" in done.err
 
 
 def test_what_never_acted_is_never_treated(nursery: Nursery, made: Path) -> None:

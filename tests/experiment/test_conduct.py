@@ -140,7 +140,7 @@ def test_what_starts_behind_the_last_step_is_never_treated(tmp_path: Path) -> No
     asked = record_design(design(arms={"kick": [10.0], "lr": [0.5]}, seeds=[1], replicates=0, start=24), tmp_path)
     warnings = list[str]()
     assert conduct(asked, tmp_path, Here(), lambda standing: None, warnings.append) == []
-    assert any("seed 1 is never treated: from step 24 on, and its runs end at step 24" in each for each in warnings)
+    assert any("seed 1 is never treated: treatments start at step 24, but" in each for each in warnings)
     outcomes = {outcome.arm.condition: outcome for outcome in all_outcomes(asked, tmp_path)}
     assert {name: outcome.known for name, outcome in outcomes.items()} == {"baseline": True, "kick": False, "lr": True}
     assert (outcomes["kick"].fate, outcomes["kick"].over) == ("never treated", True)

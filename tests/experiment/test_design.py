@@ -164,7 +164,7 @@ def test_conditions_by_name() -> None:
     assert read_conditions("project,kick,baseline") == ["kick", "project"]
     assert read_conditions("all") == list(CONDITIONS)
     assert set(read_conditions("core,lr")) == {*SETS["core"], "lr"}
-    with pytest.raises(ConfigError, match="no condition 'boost'; there are: core, all, kick"):
+    with pytest.raises(ConfigError, match="no condition 'boost'; the conditions are: core, all, kick"):
         read_conditions("boost")
 
 
@@ -210,7 +210,7 @@ def test_an_experiment_cannot_become_another(tmp_path: Path, change: dict[str, A
 def test_a_folder_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "e").mkdir()
     (tmp_path / "e" / "events.jsonl").touch()
-    with pytest.raises(ConfigError, match="is no experiment"):
+    with pytest.raises(ConfigError, match="is not an experiment"):
         record_design(design(), tmp_path)
 
 

@@ -63,7 +63,7 @@ def test_budgets_are_no_grok_steps(steps: dict[int, list[float | None]]) -> None
     """Where too few baselines grokked nobody knows the noise; what is seen is told without interval, p or direction."""
     noise = replicate_noise(baselines(steps))
     assert (noise.known, noise.source, noise.to_dict()["sigma_log"]) == (False, "unknown", None)
-    assert noise.text.startswith("unknown, for too few baselines grokked to tell")
+    assert noise.text.startswith("unknown, because too few baselines grokked")
     found = effect(*pair([1000, 2000], [1500, 3000]), noise)
     assert found is not None
     assert (found.ratio, found.interval, found.p, found.direction) == (pytest.approx(1.5), (None, None), None, 0)

@@ -58,9 +58,9 @@ class TestSeveralFiles:
         (imports.runs / "mine").mkdir()
         (imports.runs / "mine" / "events.jsonl").write_text('{"event":"started","v":2,"origin":"grokscope"}\n')
         for replace in (False, True):
-            with pytest.raises(Unimportable, match=r"taken in .* by something else than an import: give"):
+            with pytest.raises(Unimportable, match=r"exists and is not an import; give"):
                 imports.take(file, name="mine", replace=replace)
-        with pytest.raises(Unimportable, match=r"'a' is a run in .*, and no folder of runs"):
+        with pytest.raises(Unimportable, match=r"'a' in .* is a run, not a folder of runs"):
             imports.take(file, imports.file("b.csv", PLAIN), name="a")
         with pytest.raises(BadRunName, match=r"\.\./out"):
             imports.take(file, name="../out")

@@ -220,7 +220,7 @@ class TestFacts:
 
     def test_a_setting_that_was_named_does_not_vary(self, imports: Imports) -> None:
         text = csv("step,test_acc,decay", STEPS, TEST, [1] * 5 + [2] * 5)
-        with pytest.raises(Unimportable, match="line 7: decay is 2, but run 'r' began with 1; several runs need"):
+        with pytest.raises(Unimportable, match="line 7: decay is 2, but run 'r' starts with 1; give --run-column"):
             imports.one("r.csv", text, fact_columns={"optimizer.wd": "decay"})
         run = imports.one("s.csv", text.replace("decay", "weight_decay"))
         assert run.facts["optimizer.wd"] == "1 to 2"

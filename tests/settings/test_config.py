@@ -43,7 +43,7 @@ class TestToml:
         assert task.options.model_validate({k: v for k, v in config.task.items() if k != "name"}) == options
 
     def test_what_looks_at_snapshots_wants_some(self) -> None:
-        with pytest.raises(ConfigError, match=r"^signal pc1 looks at snapshots: set snapshot.every too$"):
+        with pytest.raises(ConfigError, match=r"^signal pc1 needs snapshots; set snapshot.every too$"):
             resolve(MODULAR, {"observe.signals": "pc1"})
 
     def test_every_setting_comes_back(self, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ class TestLayers:
     def test_assignments(self) -> None:
         layer = read_assignments(["optimizer.lr=1e-3", "task.operation = mul", "measure.blocks=true", 'preset="a=b"'])
         assert layer == {"optimizer.lr": 1e-3, "task.operation": "mul", "measure.blocks": True, "preset": "a=b"}
-        with pytest.raises(ConfigError, match=r"--set takes section.key=value, not 'lr'"):
+        with pytest.raises(ConfigError, match=r"--set needs section.key=value, not 'lr'"):
             read_assignments(["lr"])
 
     def test_flags_set_what_there_is(self) -> None:
@@ -126,9 +126,9 @@ class TestRefusals:
             ({"zzzzzz": 7}, r"there is no setting 'zzzzzz'$"),
             ({"optimizer.lr": -1}, r"optimizer.lr: input should be greater than 0 \(it is -1\)"),
             ({"task.operation": "pow"}, r"task.operation: input should be .*\(it is 'pow'\)"),
-            ({"detect.grokking": "soon"}, r"detect.grokking is one of sustained-0.98, .*not 'soon'"),
+            ({"detect.grokking": "soon"}, r"detect.grokking must be one of sustained-0.98, .*not 'soon'"),
             ({"task.name": "scan"}, r"the configuration is for scan, not for modular"),
-            ({"optimizer.lr": float("nan")}, r"optimizer.lr is a finite number, not nan"),
+            ({"optimizer.lr": float("nan")}, r"optimizer.lr must be a finite number, not nan"),
         ],
         ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
     )
@@ -189,25 +189,25 @@ class TestResumed:
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
-        ("optimizer.lr=inf", "optimizer.lr is a finite number, not inf"),
-        ("optimizer.wd=nan", "optimizer.wd is a finite number, not nan"),
-        ("optimizer.epsilon=inf", "optimizer.epsilon is a finite number"),
-        ("optimizer.clip=inf", "optimizer.clip is a finite number"),
-        ("measure.eta=inf", "measure.eta is a finite number"),
+        ("optimizer.lr=inf", "optimizer.lr must be a finite number, not inf"),
+        ("optimizer.wd=nan", "optimizer.wd must be a finite number, not nan"),
+        ("optimizer.epsilon=inf", "optimizer.epsilon must be a finite number"),
+        ("optimizer.clip=inf", "optimizer.clip must be a finite number"),
+        ("measure.eta=inf", "measure.eta must be a finite number"),
         ("optimizer.lr=Infinity", "optimizer.lr: input should be a finite number"),
-        ("task.train_fraction=nan", "task.train_fraction is a finite number"),
-        ("optimizer.lr=true", "optimizer.lr is a number, not true"),
-        ("train.steps=false", "train.steps is a number, not false"),
-        ("task.modulus=true", "task.modulus is a number, not true"),
-        ("measure.blocks=1", "measure.blocks is true or false, not 1"),
-        ("train.seed=99999999999999999999", "train.seed is a number of 64 bits at most"),
+        ("task.train_fraction=nan", "task.train_fraction must be a finite number"),
+        ("optimizer.lr=true", "optimizer.lr must be a number, not true"),
+        ("train.steps=false", "train.steps must be a number, not false"),
+        ("task.modulus=true", "task.modulus must be a number, not true"),
+        ("measure.blocks=1", "measure.blocks must be true or false, not 1"),
+        ("train.seed=99999999999999999999", "train.seed must be a number of at most 64 bits"),
         ("train.steps=" + "9" * 5000, "train.steps"),
         ("train.steps=[[[[", "train.steps"),
         ("interventions.schedule=noise@²", "'²' is neither a step"),
         ("interventions.schedule=noise@" + "1" * 400, "is neither a step"),
         ("interventions.schedule=noise:epsilon=inf", "noise: epsilon"),
-        ("interventions.schedule=noise:every=true", "noise: every is a number, not true"),
-        ("task.operation=\udcff", "task.operation holds letters that this terminal's encoding does not have"),
+        ("interventions.schedule=noise:every=true", "noise: every must be a number, not true"),
+        ("task.operation=\udcff", "task.operation has characters that this terminal's encoding lacks"),
     ],
     ids=lambda text: text[:40],
 )

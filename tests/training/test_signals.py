@@ -133,7 +133,7 @@ def test_numbers_of_others_and_splits_that_are_not_there(tmp_path: Path, name: s
         ("weight_norm:power=2", "signal weight_norm has no parameter 'power'; it has none"),
         ("finite_difference_defect:eta=0", "eta: input should be greater than 0"),
         ("finite_difference_defect:etta=1", "the nearest is eta"),
-        ("pc1", "signal pc1 looks at snapshots: set snapshot.every too"),
+        ("pc1", "signal pc1 needs snapshots; set snapshot.every too"),
     ],
 )
 def test_what_cannot_be_had_is_refused_before_anything_is_written(tmp_path: Path, text: str, said: str) -> None:
@@ -143,7 +143,7 @@ def test_what_cannot_be_had_is_refused_before_anything_is_written(tmp_path: Path
 
 
 def test_asked_for_twice(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="signal weight_norm is asked for twice"):
+    with pytest.raises(ConfigError, match="signal weight_norm is given twice"):
         run(tmp_path, observe__signals=["weight_norm", "weight_norm"])
 
 
