@@ -127,6 +127,10 @@ class Batch:
         return self.source if self.target is None else self.target
 
 
+CACHED_NODES = 2048
+"""Nodes of a chunk whose numbers fit a processor's cache"""
+
+
 class Packer:
     """Packs batches of one set of examples for one model; what can be shared is found once, here."""
 
@@ -158,10 +162,9 @@ class Packer:
         present = np.flatnonzero(ids)
         return self._pack(self._representatives[present], ids[present])
 
-    @cached_property
-    def whole(self) -> "Evaluation":
-        """All examples, every distinct one once, in chunks that fit a processor's cache."""
-        return Evaluation(list(self._chunks()), len(self.examples))
+    def whole(self, nodes_per_chunk: int = CACHED_NODES) -> "Evaluation":
+        """All examples, every distinct one once, in chunks of about so many nodes."""
+        return Evaluation(list(self._chunks(nodes_per_chunk)), len(self.examples))
 
     def _check(self) -> None:
         examples, model = self.examples, self.model
@@ -257,7 +260,7 @@ class Packer:
         tokens = shared.tokens[rows][row, position]
         return Stream(tokens, position, rectangle, home, shared.key_lengths[rows]), number
 
-    def _chunks(self, nodes_per_chunk: int = 2048) -> Iterator["Chunk"]:
+    def _chunks(self, nodes_per_chunk: int) -> Iterator["Chunk"]:
         order = self._representatives  # where neighbours share prefixes
         if self.model.shape != "decoder":  # equal lengths waste no rectangle
             order = order[np.argsort(self._last.lengths[order], kind="stable")]

@@ -106,7 +106,7 @@ def time_operations(config: RunConfig, task: TaskSpec, options: Any, *, seconds:
     section = config.backend
     session = spec.open(model, parameters, device=device, precision=section.precision, threads=section.threads)
     train = Packer(data.train, model)
-    test = PreparedSplit(Packer(data.splits["test"], model).whole, session)
+    test = PreparedSplit(Packer(data.splits["test"], model), session)
 
     def rows(index: int) -> Any:
         random = generator(config.train.seed, "batch", index)
@@ -145,13 +145,13 @@ def _signals(config: RunConfig, data: TaskData, session: Session, train: Packer)
     model, one = config.model_of(data.model), {"samples": 1, "baseline_samples": 1}
     where, start = layout(model), initial_parameters(model, config.train.seed)
     moved = [start + step * generator(step, "analysis").standard_normal(len(start)) / 100 for step in range(SNAPSHOTS)]
-    splits = {name: Packer(split, model).whole for name, split in data.splits.items()}
+    splits = {name: Packer(split, model) for name, split in data.splits.items()}
     watched = WatchedRun(
         config=config.model_copy(update={"measure": config.measure.model_copy(update=one)}),
         session=session,
         layout=where,
         train=train,
-        splits={name: PreparedSplit(each, session) for name, each in {"train": train.whole, **splits}.items()},
+        splits={name: PreparedSplit(each, session) for name, each in {"train": train, **splits}.items()},
         facts=data.facts,
         start=start,
         series=lambda name: (np.empty(0), np.empty(0)),

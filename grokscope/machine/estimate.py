@@ -77,7 +77,7 @@ class Stopwatch:
         section = config.backend
         threads = section.threads or self._threads
         session = spec.open(model, parameters, device=device, precision=section.precision, threads=threads)
-        prepared = [PreparedSplit(packer.whole, session) for packer in packers.values()]
+        prepared = [PreparedSplit(packer, session) for packer in packers.values()]
         train = packers["train"]
 
         def batch(index: int) -> Any:

@@ -254,7 +254,7 @@ class ShortRun:
     @property
     def chunks(self) -> int:
         """How many predictions an evaluation takes."""
-        return sum(len(packer.whole.chunks) for packer in self._packers.values())
+        return sum(len(packer.whole().chunks) for packer in self._packers.values())
 
     @property
     def digest(self) -> str:

@@ -148,7 +148,7 @@ class TaskConformance:
         for name, examples in (("train", data.train), *data.splits.items()):
             assert len(examples), f"{name} is empty"
             assert ((examples.labels != IGNORED).sum(axis=1) > 0).all(), f"an example of {name} asks nothing"
-            packed = Packer(examples, data.model).whole
+            packed = Packer(examples, data.model).whole()
             assert sum(int(chunk.counts.sum()) for chunk in packed.chunks) == len(examples)
 
     def test_batches_of_the_training_set_pack(self, data: TaskData) -> None:

@@ -8,16 +8,20 @@ from numpy.typing import NDArray
 
 from grokscope.contract.arrays import Array
 from grokscope.contract.backends import Prediction, Session
-from grokscope.contract.examples import Chunk, Evaluation
+from grokscope.contract.examples import CACHED_NODES, Chunk, Packer
 from grokscope.contract.signals import Answers
 from grokscope.events import Scores
+
+ACCELERATED_NODES = 2**16
+"""Nodes of a chunk on an accelerator, whose time goes to starting operations rather than to arithmetic"""
 
 
 class PreparedSplit:
     """A split, packed and on the device, to be scored again and again."""
 
-    def __init__(self, evaluation: Evaluation, session: Session) -> None:
+    def __init__(self, packer: Packer, session: Session) -> None:
         self._session = session
+        evaluation = packer.whole(CACHED_NODES if session.device == "cpu" else ACCELERATED_NODES)
         self._chunks: list[tuple[Chunk, Any]] = [(chunk, session.prepare(chunk.batch)) for chunk in evaluation.chunks]
 
     def predictions(self, theta: Array, *, details: bool = False) -> Iterator[Prediction]:

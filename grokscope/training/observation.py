@@ -202,7 +202,7 @@ class Observer(SignalObserver):
             session=session,
             layout=layout,
             train=packers["train"],
-            splits={name: PreparedSplit(packer.whole, session) for name, packer in packers.items()},
+            splits={name: PreparedSplit(packer, session) for name, packer in packers.items()},
             facts=data.facts,
             start=initial_parameters(config.model_of(data.model), config.train.seed),
             series=self.series,

@@ -122,7 +122,7 @@ def test_the_same_answers(name: str, device: str) -> None:
     """Evaluation: the whole training set, every read."""
     model, packer = _task(name)
     sessions = _opened("torch", model, "cpu", "float32"), _opened("mlx", model, device, "float32")
-    for chunk in packer.whole.chunks[:3]:
+    for chunk in packer.whole().chunks[:3]:
         theirs, ours = (
             session.predict(session.parameters, session.prepare(chunk.batch), details=True) for session in sessions
         )

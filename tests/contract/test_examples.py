@@ -163,7 +163,7 @@ def test_chunks_hold_every_example_once_with_its_count(task: tuple[ModelSpec, Ex
         occurrences = np.bincount(labels, weights=np.repeat(chunk.counts, (chunk.read_of >= 0).sum(axis=1)))
         assert chunk.batch.weights == pytest.approx(occurrences / occurrences.sum())
     assert found == expected
-    assert packer.whole.examples == len(examples)
+    assert packer.whole().examples == len(examples)
 
 
 @given(tasks(), st.data())
@@ -191,7 +191,7 @@ def test_taken_examples_are_the_same_examples(task: tuple[ModelSpec, Examples]) 
 def test_prefix_sharing_shrinks_the_dyck_test_fourfold() -> None:
     data = DYCK.load(DYCK.options(ood_size=0), 0)
     test = data.splits["test"]
-    packed = Packer(test, data.model).whole
+    packed = Packer(test, data.model).whole()
     nodes = sum(len(chunk.batch.last.tokens) for chunk in packed.chunks)
     texts = {tuple(row[:length].tolist()) for row, length in zip(test.source, test.source_lengths, strict=True)}
     distinct = {text[:stop] for text in texts for stop in range(1, len(text) + 1)}
@@ -214,7 +214,7 @@ def test_sequences_of_one_length_that_share_nothing_are_dense() -> None:
     packer = Packer(data.train, data.model)
     stream = packer.batch(np.arange(40)[::-1]).last
     assert stream.dense
-    assert all(chunk.batch.last.dense for chunk in packer.whole.chunks)
+    assert all(chunk.batch.last.dense for chunk in packer.whole().chunks)
 
 
 def examples_of(source: list[list[int]], lengths: list[int], labels: list[list[int]]) -> Examples:

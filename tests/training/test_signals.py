@@ -196,7 +196,7 @@ def test_answers_weigh_reads_by_the_labels_they_answer() -> None:
     pairs = np.array([[0, 1], [0, 1], [0, 1], [2, 3], [3, 4], [1, 1]])
     labels = np.stack([np.full(6, IGNORED), pairs.sum(axis=1) % 5], axis=1)
     session = reference.SPEC.open(model, initial_parameters(model, 0), precision="float64")
-    split = PreparedSplit(Packer(Examples(pairs, np.full(6, 2), labels), model).whole, session)
+    split = PreparedSplit(Packer(Examples(pairs, np.full(6, 2), labels), model), session)
     predictions: list[Prediction] = list(split.predictions(session.parameters))
     answers = list(split.answers(predictions))
     times = np.concatenate([each.times for each in answers])
