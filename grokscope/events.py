@@ -327,6 +327,14 @@ class Warned(Notice):
     signal: str | None = Field(None, description="the signal that failed, and is left out from here on")
 
 
+class Paced(Notice):
+    """A probe with a share of the loop's time to keep records at another distance from here on."""
+
+    event: Literal["paced"] = "paced"
+    every: int = Field(description="steps between records from here on")
+    overhead: float = Field(description="time of the probe over that of the loop itself, since the loop's first step")
+
+
 class Finished(Event):
     event: Literal["finished"] = "finished"
     status: Literal["completed", "grokked", "stopped", "interrupted", "diverged"]
@@ -341,7 +349,8 @@ class Finished(Event):
 
 AnyEvent = Annotated[
     Started | Trained | Evaluated | Measured | Observed | Memorized | Onset | Turned | Grokked | Regressed | Fired
-    | Forecast | Intervened | SnapshotWritten | CheckpointWritten | Paused | Resumed | Diverged | Warned | Finished,
+    | Forecast | Intervened | SnapshotWritten | CheckpointWritten | Paused | Resumed | Diverged | Warned | Paced
+    | Finished,
     Field(discriminator="event"),
 ]  # fmt: skip
 

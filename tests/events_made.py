@@ -29,6 +29,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "snapshot": {"path": "snapshots/a", "bytes": 1, "digest": "0"},
     "checkpoint": {"path": "checkpoint/a", "bytes": 1, "digest": "0"},
     **{kind: {"reason": "made"} for kind in ("paused", "resumed", "diverged", "warned")},
+    "paced": {"reason": "made", "every": 200, "overhead": 0.04},
     "finished": {"status": "completed", "steps": 1, "seconds": 1.0, "result": {}, "parameters_digest": "0"},
 }  # fmt: skip
 

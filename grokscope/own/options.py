@@ -1,5 +1,6 @@
 """What is asked of a probe: everything but the model, its data and where the run stands."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,7 @@ class ProbeOptions:
 
     every: int = 100
     samples: int = 5
+    max_overhead: float | None = None
     baseline_samples: int = 15
     signals: Sequence[str] = ()
     judged: Judgement = Judgement()
@@ -52,6 +54,8 @@ class ProbeOptions:
         for name in ("every", "samples", "baseline_samples"):
             if getattr(self, name) < 1:
                 raise CannotProbe(f"{name}= is at least 1, not {getattr(self, name)}")
+        if self.max_overhead is not None and not 0 < self.max_overhead < math.inf:
+            raise CannotProbe(f"max_overhead= is a part of the loop's time, such as 0.05, not {self.max_overhead}")
         if self.snapshot_every < 0 or self.seed < 0:
             raise CannotProbe("snapshot_every= and seed= are at least 0")
 
@@ -94,4 +98,6 @@ class ProbeOptions:
                 raise CannotProbe(f"facts= are settings by dotted key, such as model.width, and not {key!r}")
             config[section][name] = value
         config["task"]["name"] = self.task
+        if self.max_overhead is not None:
+            config["measure"]["max_overhead"] = self.max_overhead
         return config

@@ -7,6 +7,7 @@ fails before training begins, in a sentence, or not at all: what fails later is 
 import atexit
 import math
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -17,9 +18,10 @@ from grokscope.contract.backends import StepOutcome
 from grokscope.contract.own_models import CannotProbe, ModelMode, OwnLoss
 from grokscope.contract.signals import Number
 from grokscope.contract.streams import generator
-from grokscope.events import Diverged, Evaluated, Event, Trained
+from grokscope.events import Diverged, Evaluated, Event, Paced, Trained
 from grokscope.own.adoption import adopted_model, adopted_optimizer
 from grokscope.own.batches import batch_source
+from grokscope.own.cadence import Cadence
 from grokscope.own.evaluation import evaluations
 from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.opening import opened_run, parameters_at_start, run_directory_of, started_of_loop
@@ -53,6 +55,7 @@ class Probe:
         optimizer: Any = None,
         every: int = 100,
         samples: int = 5,
+        max_overhead: float | None = None,
         baseline_samples: int = 15,
         evaluate: Mapping[str, Any] | None = None,
         signals: Sequence[str] = (),
@@ -82,6 +85,9 @@ class Probe:
         - `optimizer`: whose steps are counted in the block (PyTorch), and whose lr and weight decay are read.
         - `every`: steps between records. `samples`, `baseline_samples`: pairs of batches of a measurement, and of the
           one at step 0.
+        - `max_overhead`: the part of the loop's own time, since its first step, that the probe may take on top. Records
+          come every so many steps times a power of two, as their cost asks for; rules that want several records in a
+          row count the steps that those would take. Without it the distance is fixed, and events repeat exactly.
         - `evaluate`: splits by name, each a DataLoader, data set or tensors, or a function of the model that returns
           the metric or a mapping of scores (`loss`, `accuracy`, …). They are scored in evaluation mode.
         - `signals`: what is looked at beside what every run records, each as NAME[:parameter=value,…].
@@ -100,8 +106,9 @@ class Probe:
         """
         judged = Judgement(metric, threshold, consecutive)
         self._options = ProbeOptions(
-            every=every, samples=samples, baseline_samples=baseline_samples, signals=tuple(signals), judged=judged,
-            seed=seed, steps=steps, snapshot_every=snapshot_every, blocks=blocks, task=task, facts=facts or {},
+            every=every, samples=samples, max_overhead=max_overhead, baseline_samples=baseline_samples,
+            signals=tuple(signals), judged=judged, seed=seed, steps=steps,
+            snapshot_every=snapshot_every, blocks=blocks, task=task, facts=facts or {},
             bank=str(bank),
         )  # fmt: skip
         self._model = adopted_model(model, loss, mode=mode, upcast=upcast)
@@ -116,6 +123,7 @@ class Probe:
             baseline_pairs=baseline_samples, snapshots=self.directory.snapshots, snapshot_every=snapshot_every,
             facts=facts or {}, start=self._start_parameters, decay_time=lambda: self._decay_time,
         )  # fmt: skip
+        self._cadence = Cadence(every, max_overhead)
         self._on_error = on_error
         self._decay_time: Number = 0.0 if self._decay() is not None else None
         self._outcome: StepOutcome | None = None
@@ -128,9 +136,11 @@ class Probe:
         for remark in remarks:
             warnings.warn(remark, ProbeWarning, stacklevel=2)
         self._recorder.warn(self.steps_taken, remarks)
+        began = time.perf_counter()
         if not resume_at:
             self._start = self._parameters()
             self._safely(self._record)
+        self._cadence.begin((time.perf_counter() - began) * samples / baseline_samples)
 
     def _tried(self) -> Sequence[str]:
         """What a person should know before training begins. Raises `CannotProbe`."""
@@ -168,17 +178,18 @@ class Probe:
         are read where they are recorded alone. Where the block counts the optimizer's steps, nothing is counted here.
         """
         self._recorder.control.impossible.pop("stop", None)
-        if self._unhook is None:
-            self.steps_taken += 1
-            self._decay_time = self._decayed()
-        self.report(loss, gradient_norm=gradient_norm, **scores)
-        if self._unhook is None:
-            self._between()
+        with self._cadence.probing():
+            if self._unhook is None:
+                self._count()
+            self._safely(lambda: self._tell(loss, gradient_norm, scores))
+            if self._unhook is None:
+                self._between()
         return not self._recorder.control.stopped
 
     def report(self, loss: Any = None, *, gradient_norm: Any = None, **scores: Any) -> None:
         """Tell the probe what the loop knows of the step that it took last; see `step`, which does this too."""
-        self._safely(lambda: self._tell(loss, gradient_norm, scores))
+        with self._cadence.probing():
+            self._safely(lambda: self._tell(loss, gradient_norm, scores))
 
     def __enter__(self) -> Self:
         """Count the optimizer's steps, where the framework tells of them; else the loop calls `step`."""
@@ -222,28 +233,54 @@ class Probe:
             self.finish(None if enough else "interrupted")
 
     def _hooked(self) -> None:
+        with self._cadence.probing():
+            self._count()
+            self._between()
+
+    def _count(self) -> None:
         self.steps_taken += 1
+        self._cadence.stepped()
         self._decay_time = self._decayed()
-        self._between()
 
     def _between(self) -> None:
         """What is due between two steps of the loop."""
-        if not self._off and self.steps_taken % self._options.every == 0:
+        if not self._off and self._due():
             self._safely(self._record)
+            before = self._cadence.every
+            self._cadence.recorded()
+            self._say_pace(before)
         elif not self._off and self._options.snapshot_every and self.steps_taken % self._options.snapshot_every == 0:
             self._safely(lambda: self._look(self._snapshotted()))
         self._safely(self._obey)
 
+    def _due(self) -> bool:
+        """Whether a record is due. Where time counts, a device finishes the loop's steps first."""
+        before = self._cadence.every
+        if self._cadence.limited and self.steps_taken % before == 0:
+            with self._cadence.catching_up():
+                self._model.synchronize()
+        due = self._cadence.due(self.steps_taken)
+        self._say_pace(before)
+        return due
+
+    def _say_pace(self, before: int) -> None:
+        every, overhead = self._cadence.every, self._cadence.overhead
+        if every != before:
+            reason = f"to stay within {self._options.max_overhead:g} of the loop's time"
+            paced = Paced(step=self.steps_taken, every=every, overhead=overhead, reason=reason)
+            self._safely(lambda: self._recorder.emit(paced))
+
     # --- what is recorded -------------------------------------------------------------------------------------------
 
     def _record_if_new(self) -> None:
-        if self._recorded != self.steps_taken:
+        if self._recorded != self.steps_taken and self._cadence.affordable():
             self._record()
 
     def _record(self) -> None:
         """Everything that is due at this step."""
         self._recorded = self.steps_taken
-        self._look(self._events())
+        with self._cadence.recording():
+            self._look(self._events())
         forecast = self._recorder.forecast.changed(None)
         if forecast is not None:
             self._recorder.emit(forecast)
@@ -308,10 +345,11 @@ class Probe:
         """What somebody asks of the run: pausing waits here."""
         if self._off:
             return
-        for letter in self._recorder.control.commands(self.steps_taken):
-            vector = self._parameters()
-            answer = self._recorder.snapshot(self.steps_taken, self._model.layout, vector, "control")
-            self._recorder.emit(answer.model_copy(update={"command": letter.name}))
+        with self._cadence.waiting():
+            for letter in self._recorder.control.commands(self.steps_taken):
+                vector = self._parameters()
+                answer = self._recorder.snapshot(self.steps_taken, self._model.layout, vector, "control")
+                self._recorder.emit(answer.model_copy(update={"command": letter.name}))
 
     # --- what is known ----------------------------------------------------------------------------------------------
 

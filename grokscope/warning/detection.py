@@ -167,6 +167,23 @@ def rules_of_run(started: Mapping[str, Any]) -> list[WatchedRule]:
     chosen = acted.get(GROKKED, {}).get("name")
     for name, criterion in started["criteria"].items():
         rules += _groks(name, GrokCriterion(**criterion), f"test.{criterion['metric']}", acted=name == chosen)
+    return _counting_steps(rules, adaptive_cadence(section(started["config"], "measure")))
+
+
+def adaptive_cadence(measure: Mapping[str, Any]) -> int | None:
+    """Steps between records, at least, of a run that may change them to keep an overhead; None of one that does not.
+
+    `measure`: that section of its settings.
+    """
+    every = measure.get("every")
+    return every if isinstance(every, int) and measure.get("max_overhead") is not None else None
+
+
+def _counting_steps(rules: list[WatchedRule], every: int | None) -> list[WatchedRule]:
+    """The same rules; where records may come farther apart, they count steps and not records."""
+    if every is not None:
+        for each in rules:
+            each.rule.count_steps(every)
     return rules
 
 
@@ -195,7 +212,9 @@ def detections(trajectory: Trajectory) -> dict[str, Detected | None]:
 
     `grokked` is as the run has it.
     """
-    fold = Detections(rules_of_table([trajectory], memorization_of(trajectory.facts)))
+    measure = {name: trajectory.facts.get(f"measure.{name}") for name in ("every", "max_overhead")}
+    rules = rules_of_table([trajectory], memorization_of(trajectory.facts))
+    fold = Detections(_counting_steps(rules, adaptive_cadence(measure)))
     settled = {watched.key: detected for watched, detected in fold.see_columns(trajectory.columns)}
     found: dict[str, Detected | None] = {each.key: settled.get(each.key) for each in fold.watched}
     return found | {GROKKED: _grokked(trajectory)}

@@ -57,6 +57,9 @@ class RuleFold(Protocol):
     def update(self, record: SignalRecord) -> Detected | None:
         """What the rule finds, at the record that settles it; None before and after."""
 
+    def count_steps(self, every: int) -> None:
+        """See `Lasting.count_steps`."""
+
 
 class Lasting:
     """A condition that must hold for some records in a row; dated to the first of them, or the last."""
@@ -67,7 +70,13 @@ class Lasting:
         self._dated = dated
         self._first: SignalRecord | None = None
         self._row = 0
+        self._span: int | None = None
         self.found = False
+
+    def count_steps(self, every: int) -> None:
+        """Of a run whose records may come farther apart than `every` steps: the condition must hold for as many steps
+        as so many records in a row would take at that distance, and for two records at least."""
+        self._span = (self.consecutive - 1) * every
 
     def holds(self, record: SignalRecord) -> bool:
         """Whether the condition holds at this record. Asked of every record once, in order."""
@@ -82,13 +91,18 @@ class Lasting:
             self._first, self._row = None, 0
             return None
         self._first, self._row = self._first or record, self._row + 1
-        if self.found or self._row < self.consecutive:
+        if self.found or not self._lasted(record.step - self._first.step):
             return None
         self.found = True
         dated = self._first if self._dated == "first" else record
         return Detected(
             dated.step, dated.value, record.step, {"name": self.name, **self.parameters()}, dated.seconds
         )  # fmt: skip
+
+    def _lasted(self, steps: int) -> bool:
+        if self._span is None or self.consecutive == 1:
+            return self._row >= self.consecutive
+        return self._row > 1 and steps >= self._span
 
 
 class Threshold(Lasting):
@@ -251,6 +265,10 @@ class Regression(Lasting):
     def __init__(self, name: str, criterion: GrokCriterion) -> None:
         super().__init__(name, max(criterion.consecutive, LEAST_REGRESSED_RECORDS))
         self._grokking = Grokking(name, criterion)
+
+    def count_steps(self, every: int) -> None:
+        super().count_steps(every)
+        self._grokking.count_steps(every)
 
     def holds(self, record: SignalRecord) -> bool:
         if not self._grokking.found:

@@ -10,7 +10,15 @@ import numpy as np
 
 from grokscope.contract.arrays import Floats
 from grokscope.events import Detection, Fired, Grokked, Memorized, Onset, Regressed, Rule, Turned
-from grokscope.warning.detection import GROKKED, MEMORIZED, TURN_RULE, Detections, WatchedRule, rules_of_run
+from grokscope.warning.detection import (
+    GROKKED,
+    MEMORIZED,
+    TURN_RULE,
+    Detections,
+    WatchedRule,
+    adaptive_cadence,
+    rules_of_run,
+)
 from grokscope.warning.rules import Detected
 from grokscope.words.fields import section
 
@@ -31,8 +39,9 @@ class Watch:
         self._rules = [each for each in rules_of_run(started) if each.acted or each.kind == "fired"]
         self._detections = Detections(self._rules, started["metric"])
         self._metric: str = started["metric"]
-        self._evaluate_every: int | None = section(started["config"], "evaluate").get("every")
-        self._measure_every: int | None = section(started["config"], "measure").get("every")
+        settled = adaptive_cadence(section(started["config"], "measure")) is None
+        self._evaluate_every: int | None = section(started["config"], "evaluate").get("every") if settled else None
+        self._measure_every: int | None = section(started["config"], "measure").get("every") if settled else None
         self._last: Mapping[str, Any] = {}
 
     @property

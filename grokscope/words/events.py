@@ -175,6 +175,10 @@ def _ending(event: EventRecord) -> str:
     )
 
 
+def _paced(event: EventRecord) -> str:
+    return f"every {count(event['every'])} steps from here on ({percent(event['overhead'])} of the loop's time so far)"
+
+
 _DETAILS: Mapping[str, Callable[[EventRecord], str]] = {
     "started": _started,
     "trained": _trained,
@@ -195,5 +199,6 @@ _DETAILS: Mapping[str, Callable[[EventRecord], str]] = {
     "resumed": _reason,
     "diverged": _reason,
     "warned": _reason,
+    "paced": _paced,
     "finished": _finished,
 }

@@ -9,6 +9,7 @@ EVENTS: Mapping[str, str] = {
     "onset": "onset of the defect",
     "turned": "test loss turned",
     "regressed": "no longer grokked",
+    "paced": "another distance of records",
 }
 """Of kinds of events whose names do not say it"""
 
