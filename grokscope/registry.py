@@ -6,6 +6,7 @@ are looked at together.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -101,7 +102,21 @@ def _tried(kind: PluginKind, point: EntryPoint) -> "Spec | BrokenPlugin":
         return BrokenPlugin(kind, point, f"{type(problem).__name__}: {problem}")
     if not isinstance(spec, _SPECS[kind]):
         return BrokenPlugin(kind, point, f"{point.value} is not a {_SPECS[kind].__name__}")
-    return spec
+    flaw = _flaw(spec)
+    return BrokenPlugin(kind, point, f"{point.value} {flaw}") if flaw else spec
+
+
+def _flaw(spec: Spec) -> str:
+    """What everybody who reads a spec counts with, and this one lacks; empty where it lacks nothing."""
+    for field in fields(spec):
+        if not hasattr(spec, field.name):
+            return f"has no {field.name}"
+        value, wanted = getattr(spec, field.name), str(field.type)
+        if field.type is str and not isinstance(value, str):
+            return f"has a {field.name} that is not a text"
+        if "Callable" in wanted and not callable(value) and not (value is None and "None" in wanted):
+            return f"has a {field.name} that is not a function"
+    return ""
 
 
 def _loaded(kind: PluginKind, point: EntryPoint) -> Spec:

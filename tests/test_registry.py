@@ -68,6 +68,11 @@ BROKEN = {
     "is_no_python": "def :",
     "is_another": "SPEC = 'a text'",
     "recurses": "def f(): return f()\nf()",
+    "is_empty": "from grokscope.contract.backends import BackendSpec\nSPEC = object.__new__(BackendSpec)",
+    "is_mistyped": "from grokscope.testing.reference import SPEC as S\nfrom dataclasses import replace\n"
+    "SPEC = replace(S, summary=7)",
+    "cannot_open": "from grokscope.testing.reference import SPEC as S\nfrom dataclasses import replace\n"
+    "SPEC = replace(S, open=None)",
 }
 
 
