@@ -41,6 +41,7 @@ class Group:
             "runs": len(runs),
             "states": dict(Counter(run["state"] for run in runs)),
             "grokked": sum(run["grokked_step"] is not None for run in runs),
+            "regressed": sum(run["regressed_step"] is not None for run in runs),
             "started": min(starts, default=None),
             "written": max(ends, default=None),
             "problem": problems[0] if problems else None,
@@ -48,10 +49,11 @@ class Group:
 
     @property
     def words(self) -> str:
-        """How its runs stand: `3 runs: 2 finished, 1 running; 1 grokked`."""
+        """How its runs stand: `3 runs: 2 finished, 1 running; 2 grokked, 1 of them regressed`."""
         about = self.to_dict()
         states = ", ".join(f"{many:,} {state}" for state, many in about["states"].items())
-        return f"{counted(about['runs'], 'run')}: {states}; {about['grokked']:,} grokked"
+        lost = f", {about['regressed']:,} of them regressed" if about["regressed"] else ""
+        return f"{counted(about['runs'], 'run')}: {states}; {about['grokked']:,} grokked{lost}"
 
 
 def runs_and_groups(folder: Path) -> list[RunState | Group]:

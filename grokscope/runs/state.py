@@ -10,6 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -29,16 +30,17 @@ RunCondition = Literal["waiting", "running", "paused", "stale", "crashed", "fini
 LOST_SECONDS = 60.0
 """A trainer on another machine that was silent for so long is counted as gone."""
 
-DETECTED = ("memorized", "onset", "grokked")
+DETECTED = ("memorized", "onset", "grokked", "regressed")
 """What `RunState.detected_step` knows."""
 
-_NOT_LISTED = frozenset({"observed", "forecast", "intervened", "snapshot", "checkpoint", "warned", "fired"})
+_NOT_LISTED = frozenset({b"observed", b"forecast", b"intervened", b"snapshot", b"checkpoint", b"warned", b"fired"})
 """Kinds of which a list of runs says nothing"""
 _BULKY = frozenset({"signals", "intervention_parameters", "criteria", "versions", "facts"})
 """What a list does not keep of an event: thousands of `started` would fill memory, and the garbage collector's day"""
 _KIND = re.compile(rb'"event":\s*"([^"\\]{1,40})"')
 _HEAD_BYTES = 400
-_BLOCK_BYTES = 1 << 16
+_FIRST_BLOCK, _LARGEST_BLOCK = 1 << 13, 1 << 18
+"""Bytes that are read at once from the end of a log: what matters stands at the end of most"""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,8 @@ class RunState:
     @property
     def word(self) -> str:
         """How the run stands, for a person."""
-        return state_in_words(self.condition, self.status, grokked=self.detected_step("grokked") is not None)
+        grokked, regressed = (self.detected_step(kind) is not None for kind in ("grokked", "regressed"))
+        return state_in_words(self.condition, self.status, grokked=grokked, regressed=regressed)
 
     @property
     def listens(self) -> bool:
@@ -166,8 +169,8 @@ class RunState:
         return section(self.config, table).get(name)
 
     def detected_step(self, kind: str) -> int | None:
-        """The step at which `memorized`, `onset` or `grokked` is dated: by its event, or by what the run said when it
-        finished. None where it has not come."""
+        """The step at which one of `DETECTED` is dated: by its event, or by what the run said when it finished. None where
+        it has not come."""
         if kind in self.last:
             return int(self.last[kind]["step"])
         found = self.last["finished"]["result"].get(f"{kind}_step") if self.phase == "finished" else None
@@ -203,55 +206,59 @@ def read_state(directory: RunDirectory, *, listed: bool = False) -> RunState:
 
 
 def _read_newest(log: BinaryIO, last: dict[str, dict[str, Any]], *, listed: bool) -> str:
-    """Fill `last` with the newest event of each kind, from the end of the log; what is odd about it, in a few words."""
+    """Fill `last` with the newest event of each kind, from the end of the log; what is odd about it, in a few words.
+
+    Of a list, a kind that it needs not is kept where nothing is newer.
+    """
     problem = ""
+    passed_over: set[bytes] = set()
     for line in _backwards(log):
-        problem = _take(line, last, of_list=listed) or problem
-        if listed and "finished" in last and _is_told(log, last):
+        found = _KIND.search(line, 0, _HEAD_BYTES)
+        if found is not None and found[1] in passed_over:
+            continue
+        try:
+            event = event_of(line)
+        except OddLine as odd:
+            problem = str(odd)
+            continue
+        last.setdefault(event["event"], _short(event) if listed else event)
+        passed_over |= {event["event"].encode()} | (_NOT_LISTED if listed else set())
+        if listed and _is_told(log, last):
             break
     return problem
 
 
-def _take(line: bytes, last: dict[str, dict[str, Any]], *, of_list: bool) -> str:
-    """Keep the event of a line where it is the newest of its kind; what is wrong with the line, in a few words.
-
-    Of a list, a kind that it needs not is kept where nothing is newer.
-    """
-    found = _KIND.search(line, 0, _HEAD_BYTES)
-    kind = None if found is None else found[1].decode(errors="replace")
-    if kind is not None and (kind in last or (of_list and last and kind in _NOT_LISTED)):
-        return ""
-    try:
-        event = event_of(line)
-    except OddLine as problem:
-        return str(problem)
-    kept = {name: value for name, value in event.items() if name not in _BULKY} if of_list else event
-    last.setdefault(event["event"], kept)
-    return ""
-
-
 def _is_told(log: BinaryIO, last: dict[str, dict[str, Any]]) -> bool:
-    """Whether a finished run's `last` holds all that a list needs: what was detected, `finished` says itself.
+    """Whether `last` holds all that a list needs of a finished run: what was detected, `finished` says itself.
 
     That includes the process that finished it. Where this was the first one, its `started` is the first line.
     """
-    if last["finished"].get("session") != 0 or not last.keys() >= {"evaluated", "measured"}:
-        return "started" in last and last.keys() >= {"evaluated", "measured"}
-    log.seek(0)
-    _take(log.readline(LONGEST_LINE).rstrip(b"\n"), last, of_list=True)
-    return "started" in last
+    if not last.keys() >= {"finished", "evaluated", "measured"}:
+        return False
+    if "started" not in last and last["finished"].get("session") == 0:
+        log.seek(0)
+        with suppress(OddLine):
+            started = event_of(log.readline(LONGEST_LINE).rstrip(b"\n"))
+            last.setdefault(started["event"], _short(started))
+    return "started" in last and last["finished"]["seq"] > last["started"]["seq"]
+
+
+def _short(event: dict[str, Any]) -> dict[str, Any]:
+    for name in _BULKY & event.keys():
+        del event[name]
+    return event
 
 
 def _backwards(log: BinaryIO) -> Iterator[bytes]:
     """The whole lines of a log, the last one first; a torn one at the end is left out."""
-    end = log.seek(0, os.SEEK_END)
+    end, size = log.seek(0, os.SEEK_END), _FIRST_BLOCK
     rest: bytes | None = None
     """The end of a line that begins further up; None as long as no line end was seen"""
     while end:
-        start = max(0, end - _BLOCK_BYTES)
+        start = max(0, end - size)
         log.seek(start)
         pieces = log.read(end - start).split(b"\n")
-        end = start
+        end, size = start, min(2 * size, _LARGEST_BLOCK)
         if rest is None and len(pieces) > 1:
             pieces.pop()
             rest = b""
@@ -292,6 +299,7 @@ def summary(state: RunState) -> dict[str, Any]:
         "test": evaluated.get("test", {}).get(metric),
         "defect": state.last.get("measured", {}).get("defect", {}).get("median"),
         "grokked_step": state.detected_step("grokked"),
+        "regressed_step": state.detected_step("regressed"),
         "started": started.get("time"),
         "written": None if newest is None else newest["time"],
         "problem": state.problem or None,

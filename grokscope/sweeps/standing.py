@@ -28,6 +28,8 @@ class CellStanding:
     step: int | None = None
     grokked_step: int | None = None
     onset_step: int | None = None
+    regressed_step: int | None = None
+    """Where it lost again what it had grokked"""
     reason: str | None = None
     """Why the log is unreadable; or, known only to the engine that ran the cell, why its process failed"""
 
@@ -39,7 +41,8 @@ class CellStanding:
     @property
     def word(self) -> str:
         """The state for a person."""
-        return state_in_words(self.state, self.status, grokked=self.grokked_step is not None)
+        grokked, regressed = self.grokked_step is not None, self.regressed_step is not None
+        return state_in_words(self.state, self.status, grokked=grokked, regressed=regressed)
 
     @property
     def steps(self) -> int:
@@ -56,6 +59,7 @@ class CellStanding:
             "steps": self.steps,
             "grokked_step": self.grokked_step,
             "onset_step": self.onset_step,
+            "regressed_step": self.regressed_step,
             "point": dict(self.cell.point),
             "path": str(self.cell.directory.path),
             "reason": self.reason,
@@ -76,6 +80,7 @@ def read_standing(cell: Cell) -> CellStanding:
         run.step,
         run.detected_step("grokked"),
         run.detected_step("onset"),
+        run.detected_step("regressed"),
         run.problem if run.condition == "unreadable" else None,
     )
 

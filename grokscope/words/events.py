@@ -171,7 +171,10 @@ def _finished(event: EventRecord) -> str:
 def _ending(event: EventRecord) -> str:
     result = event.get("result") or {}
     return state_in_words(
-        "finished", clean(event.get("status", ""), 24), grokked=result.get("grokked_step") is not None
+        "finished",
+        clean(event.get("status", ""), 24),
+        grokked=result.get("grokked_step") is not None,
+        regressed=result.get("regressed_step") is not None,
     )
 
 

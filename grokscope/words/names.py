@@ -22,13 +22,15 @@ def in_words(name: str, names: Mapping[str, str]) -> str:
     return names.get(name) or OTHERS.get(name, name)
 
 
-def state_in_words(condition: str, status: str | None = None, *, grokked: bool = False) -> str:
-    """How a run stands: `running`, `crashed`, `grokked`, `did not grok`, `interrupted`.
+def state_in_words(condition: str, status: str | None = None, *, grokked: bool = False, regressed: bool = False) -> str:
+    """How a run stands: `running`, `crashed`, `grokked`, `regressed`, `did not grok`, `interrupted`.
 
     `condition` is what log and signs of life say together; `status` is how a finished run ended.
     """
     if condition != "finished" or status is None:
         return condition
     if status in {"completed", "grokked"}:
+        if regressed:
+            return "regressed"
         return "grokked" if grokked or status == "grokked" else "did not grok"
     return status

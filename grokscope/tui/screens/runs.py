@@ -106,7 +106,7 @@ class RunsScreen(Screen[None]):
         cells = [
             "✚" if item.run.path in self.overlays else " ",
             clean(item.name, 60),
-            f"{item.state.glyph} {item.state.word}",
+            f"{item.state.glyph} {item.run_state.word}",
             clean(started.get("task", ""), 20),
             clean(started.get("backend", ""), 12),
             *(item.setting(name) for name in ("lr", "wd", "seed")),
