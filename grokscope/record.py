@@ -128,9 +128,9 @@ class RecordedRun:
 
         Raises `grokscope.runs.directory.NoSuchRun` where the log holds no run.
         """
-        from grokscope.warning.review import findings_of
+        from grokscope.warning.review import Review
 
-        return findings_of(self.events())
+        return Review(self.events()).findings
 
     def forecast(self, at: int | None = None, bank: str | Path = "") -> "Projection":
         """Whether the run groks and when, from what was known at step `at` (default: now).

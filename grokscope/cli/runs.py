@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from grokscope.cli.exits import ExitCode, complain
-from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, events_of
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, collect_seldom, events_of
 
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
@@ -27,6 +27,7 @@ def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
     from grokscope.runs.listing import Group, runs_and_groups, runs_table
     from grokscope.runs.state import summary
 
+    collect_seldom()
     found = runs_and_groups(runs)
     if json:
         say_json([each.to_dict() if isinstance(each, Group) else summary(each) for each in found])

@@ -23,19 +23,17 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     from grokscope.cli.output import say_json
     from grokscope.runs.directory import NoSuchRun, find_run
     from grokscope.runs.state import read_state, summary
-    from grokscope.runs.treatments import treatments_of
-    from grokscope.warning.review import cost, findings_of
+    from grokscope.warning.review import Review
 
     directory = find_run(run, runs)
     state = read_state(directory)
     if "started" not in state.last:
         raise NoSuchRun(state.problem or f"{directory.events} holds no run: the first event is missing")
-    events = events_of(directory)
-    findings, spent = findings_of(events), cost(events)
-    defects = [event["defect"]["median"] for event in events if event["event"] == "measured"]
-    treatments = treatments_of(events)
+    review = Review(events_of(directory))
+    findings, spent = review.findings, review.time.spent
+    treatments = review.treatments.found
     if not json:
-        _say_all(state, findings, spent, [defect for defect in defects if defect], treatments)
+        _say_all(state, findings, spent, [defect for defect in review.defects if defect], treatments)
         return
     say_json(
         {

@@ -15,6 +15,7 @@ import numpy as np
 from grokscope import registry
 from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import names_of
+from grokscope.gate import Unreadable, read_text
 from grokscope.runs.directory import RunDirectory, distinct_names, find_run
 from grokscope.runs.log import read
 from grokscope.settings.config import FLAGS, ConfigError, resolve
@@ -24,7 +25,7 @@ from grokscope.sweeps.manifest import SWEEP_FILE as SWEEP
 from grokscope.warning.detection import described, detections
 from grokscope.warning.lookup import distinct, place_of, read_trajectories
 from grokscope.warning.recorded import with_recorded
-from grokscope.warning.review import cost
+from grokscope.warning.review import TimeFold
 from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Skipped, Trajectory, ignore_skipped
 from grokscope.words.fields import section
@@ -154,8 +155,8 @@ def _kind(path: Path) -> tuple[Literal["run", "sweep", "experiment", "folder", "
         return "run", None
     for file, kind in ((EXPERIMENT, "experiment"), (SWEEP, "sweep")):
         try:
-            return kind, (path / file).read_text(encoding="utf-8")  # type: ignore[return-value]
-        except OSError:
+            return kind, read_text(path / file)  # type: ignore[return-value]
+        except Unreadable:
             continue
     return "folder", None
 
@@ -177,18 +178,24 @@ def _provenance(trajectory: Trajectory, kind: str) -> Provenance | None:
 
 def provenance_of(events: Iterable[Mapping[str, Any]]) -> Provenance | None:
     """From a log's events, as plain dictionaries; None where they hold no run."""
-    events = list(events)
-    starts = [event for event in events if event["event"] == "started"]
-    if not starts:
+    time, spreads = TimeFold(), dict[int, tuple[float, float]]()
+    began, last, end = None, dict[str, Any](), dict[str, Any]()
+    for event in events:
+        time.see(event)
+        if event["event"] == "started":
+            began, last, end = began or event["time"], dict(event), {}
+        elif event["event"] == "finished":
+            end = dict(event)
+        elif event["event"] == "measured" and None not in (quartiles := _quartiles(event)):
+            spreads[event["step"]] = quartiles
+    if began is None:
         return None
-    first, last = starts[0], starts[-1]
-    ends = [event for event in events if event["event"] == "finished" and event["seq"] > last["seq"]]
     config = last["config"]
     return Provenance(
-        status=ends[-1]["status"] if ends else None,
-        began=first["time"],
-        ended=events[-1]["time"],
-        seconds=cost(events).total,
+        status=end.get("status"),
+        began=began,
+        ended=time.newest,
+        seconds=time.spent.total,
         backend=last["backend"],
         device=last["device"],
         precision=last["precision"],
@@ -196,7 +203,7 @@ def provenance_of(events: Iterable[Mapping[str, Any]]) -> Provenance | None:
         versions=last["versions"],
         estimator=section(config, "measure").get("estimator", ""),
         command=run_command(config),
-        quartiles=_quartiles(events),
+        quartiles=_spread(spreads),
     )
 
 
@@ -225,13 +232,12 @@ def _preset(task: str, preset: str) -> Mapping[str, Any] | None:
     return dotted(config.model_dump(mode="json"))
 
 
-def _quartiles(events: Sequence[Mapping[str, Any]]) -> DefectSpread | None:
-    """Of the exact defect; the finite difference beside it records no spread."""
-    spreads = {
-        event["step"]: (event["defect"]["p25"], event["defect"]["p75"])
-        for event in events
-        if event["event"] == "measured" and None not in (event["defect"]["p25"], event["defect"]["p75"])
-    }
+def _quartiles(measured: Mapping[str, Any]) -> tuple[float, float]:
+    return measured["defect"]["p25"], measured["defect"]["p75"]
+
+
+def _spread(spreads: Mapping[int, tuple[float, float]]) -> DefectSpread | None:
+    """Of the exact defect, by step; the finite difference beside it records no spread."""
     if not spreads:
         return None
     steps = sorted(spreads)

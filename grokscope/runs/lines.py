@@ -74,7 +74,8 @@ def event_of(line: bytes) -> dict[str, Any]:
     if event.get("v", 1) >= events.SCHEMA_VERSION:
         return event
     if event["event"] not in CHANGED:
-        return {**event, "v": events.SCHEMA_VERSION}
+        event["v"] = events.SCHEMA_VERSION
+        return event
     try:
         newer: dict[str, Any] = _known().validate_python(upgraded(event))
     except ValidationError as problem:

@@ -169,8 +169,9 @@ class RunState:
         return section(self.config, table).get(name)
 
     def detected_step(self, kind: str) -> int | None:
-        """The step at which one of `DETECTED` is dated: by its event, or by what the run said when it finished. None where
-        it has not come."""
+        """The step at which one of `DETECTED` is dated: by its event, or by what the run said when it finished.
+
+        None where it has not come."""
         if kind in self.last:
             return int(self.last[kind]["step"])
         found = self.last["finished"]["result"].get(f"{kind}_step") if self.phase == "finished" else None

@@ -6,7 +6,9 @@ everything of events other than the four that recur. Lists (the samples behind a
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from grokscope.events import event_schema
 from grokscope.words.table import Column, Table, TableCell
@@ -24,15 +26,20 @@ def wide_table(events: Iterable[Mapping[str, Any]], kinds: Iterable[str] = RECUR
     columns: dict[str, None] = {"step": None}
     rows: dict[int, dict[str, TableCell]] = {}
     for event in events:
-        if event["event"] in wanted and isinstance(event.get("step"), int):
+        if event["event"] in wanted and (step := event.get("step")) is not None:
             cells = event_cells(event)
-            columns.update(dict.fromkeys(cells))
-            rows.setdefault(event["step"], {"step": event["step"]}).update(cells)
+            if not cells.keys() <= columns.keys():
+                columns.update(dict.fromkeys(cells))
+            cells["step"] = step
+            if step in rows:
+                rows[step].update(cells)
+            else:
+                rows[step] = cells
     return Table(
         "events",
         "Events",
         tuple(map(Column, columns)),
-        tuple(tuple(rows[step].get(column) for column in columns) for step in sorted(rows)),
+        tuple(tuple(map(rows[step].get, columns)) for step in sorted(rows)),
     )
 
 
@@ -43,19 +50,43 @@ def known_kinds() -> list[str]:
 
 def event_cells(event: Mapping[str, Any]) -> dict[str, TableCell]:
     """One event's cells by column."""
-    kind = event["event"]
+    return _cells(event, event["event"], is_event=True)
+
+
+def _cells(values: Mapping[str, Any], above: str, *, is_event: bool = False) -> dict[str, TableCell]:
     cells: dict[str, TableCell] = {}
-    for name, value in event.items():
-        if name in ENVELOPE:
-            continue
-        nested = isinstance(value, Mapping) and kind in RECURRING
-        _flatten(value, name if nested else f"{kind}.{name}", cells)
+    for piece in _pieces(tuple(values), tuple(map(type, values.values())), above, is_event):
+        if isinstance(piece, _Within):
+            cells.update(_cells(values[piece.name], piece.above))
+        else:
+            cells.update(zip(piece.columns, map(values.__getitem__, piece.names), strict=True))
     return cells
 
 
-def _flatten(value: Any, path: str, cells: dict[str, TableCell]) -> None:
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            _flatten(item, f"{path}.{name}", cells)
-    elif not isinstance(value, list):
-        cells[path] = value
+class _Plain(NamedTuple):
+    """Neighbouring values that are cells."""
+
+    names: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+class _Within(NamedTuple):
+    """A value that holds cells, and what stands before the names of their columns."""
+
+    name: str
+    above: str
+
+
+@lru_cache(1000)
+def _pieces(names: tuple[str, ...], types: tuple[type, ...], above: str, is_event: bool) -> list[_Plain | _Within]:
+    """Where the cells of an object stand whose values have these names and types: a long log has few such shapes."""
+    pieces: list[_Plain | _Within] = []
+    told = [(name, each) for name, each in zip(names, types, strict=True) if not (is_event and name in ENVELOPE)]
+    for holds_cells, group in groupby(told, key=lambda pair: issubclass(pair[1], Mapping)):
+        members = [name for name, each in group if not issubclass(each, list)]
+        if holds_cells:
+            bare = is_event and above in RECURRING
+            pieces += [_Within(name, name if bare else f"{above}.{name}") for name in members]
+        else:
+            pieces.append(_Plain(tuple(members), tuple(f"{above}.{name}" for name in members)))
+    return pieces

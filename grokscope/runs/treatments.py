@@ -26,19 +26,24 @@ class TreatmentStretch:
     """Why the trainer refused"""
 
 
-def treatments_of(events: Iterable[Mapping[str, Any]]) -> list[TreatmentStretch]:
-    """The treatments of a log, in the order of their switches."""
-    found: list[TreatmentStretch] = []
-    on: dict[str, TreatmentStretch] = {}
-    for event in events:
+class TreatmentFold:
+    """The treatments of a run, event by event."""
+
+    def __init__(self) -> None:
+        self.found: list[TreatmentStretch] = []
+        """In the order of their switches"""
+        self._on: dict[str, TreatmentStretch] = {}
+
+    def see(self, event: Mapping[str, Any]) -> None:
+        """The next event of the log."""
         if event["event"] != "intervened":
-            continue
-        kind, state, step = event["kind"], event["state"], event["step"]
+            return
+        kind, state, step, on = event["kind"], event["state"], event["step"], self._on
         if state in {"on", "changed"}:
             if kind in on:
                 on[kind].off = step
             on[kind] = TreatmentStretch(kind, step, None, event["source"], event["parameters"])
-            found.append(on[kind])
+            self.found.append(on[kind])
         elif state == "applied" and kind in on:
             on[kind].applied += 1
             on[kind].last_applied = step
@@ -46,8 +51,7 @@ def treatments_of(events: Iterable[Mapping[str, Any]]) -> list[TreatmentStretch]
             on.pop(kind).off = step
         elif state == "refused":
             parameters = event.get("parameters", {})
-            found.append(TreatmentStretch(kind, None, None, event["source"], parameters, refused=event["reason"]))
-    return found
+            self.found.append(TreatmentStretch(kind, None, None, event["source"], parameters, refused=event["reason"]))
 
 
 def treatments_table(treatments: Iterable[TreatmentStretch]) -> Table:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from grokscope.runs.directory import NoSuchRun
+from grokscope.runs.treatments import TreatmentFold
 from grokscope.warning.detection import DetectionKind, Detections, WatchedRule, rules_of_run
 from grokscope.warning.rules import Detected
 from grokscope.words.events import EventRecord
@@ -47,24 +48,44 @@ class TimeSpent:
         return max(0.0, self.total - self.training - self.evaluation - self.measurement)
 
 
-def findings_of(events: Iterable[EventRecord]) -> list[Finding]:
-    """Every rule's finding on a run's log, by the metric, criteria and rules that the run was started with; those of
-    signals where the run recorded them.
+class Review:
+    """One pass over a run's events in order: what its rules find, where its time went, what was done to it.
 
-    Raises `NoSuchRun` where the log does not begin with `started`.
+    The events themselves are not kept: a log may be larger than memory.
     """
-    log = list(events)
-    if not log or log[0].get("event") != "started":
-        raise NoSuchRun("there is nothing to look at: the log does not begin with `started`")
-    started = log[0]
-    watched = rules_of_run(started)
-    fold = Detections(watched, started["metric"])
-    for event in log:
-        fold.see(event)
-    acted = next((each.key for each in watched if each.acted and each.kind == "grokked"), "")
-    order = sorted(watched, key=lambda each: _ORDER.index(each.kind))
-    told = [each for each in order if each.kind != "fired" or each.number in fold.numbers]
-    return [_finding(each, fold.found.get(each.key), fold.found.get(acted)) for each in told]
+
+    def __init__(self, events: Iterable[EventRecord] = ()) -> None:
+        self.time = TimeFold()
+        self.treatments = TreatmentFold()
+        self.defects: list[float | None] = []
+        """The medians that were measured, in order"""
+        self._detections: Detections | None = None
+        for event in events:
+            self.see(event)
+
+    def see(self, event: EventRecord) -> None:
+        """The next event. Raises `NoSuchRun` where the first one is not `started`."""
+        if self._detections is None:
+            if event["event"] != "started":
+                raise NoSuchRun("there is nothing to look at: the log does not begin with `started`")
+            self._detections = Detections(rules_of_run(event), event["metric"])
+        self._detections.see(event)
+        self.time.see(event)
+        self.treatments.see(event)
+        if event["event"] == "measured":
+            self.defects.append(event["defect"]["median"])
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Every rule's finding, by the metric, criteria and rules that the run was started with; those of signals where
+        the run recorded them. Raises `NoSuchRun` where there was no event."""
+        fold = self._detections
+        if fold is None:
+            raise NoSuchRun("there is nothing to look at: the log is empty")
+        acted = next((each.key for each in fold.watched if each.acted and each.kind == "grokked"), "")
+        order = sorted(fold.watched, key=lambda each: _ORDER.index(each.kind))
+        told = [each for each in order if each.kind != "fired" or each.number in fold.numbers]
+        return [_finding(each, fold.found.get(each.key), fold.found.get(acted)) for each in told]
 
 
 _ORDER: tuple[DetectionKind, ...] = ("memorized", "onset", "turned", "grokked", "regressed", "fired")
@@ -73,28 +94,41 @@ _ORDER: tuple[DetectionKind, ...] = ("memorized", "onset", "turned", "grokked", 
 _TIMED = {"evaluated": "evaluation", "measured": "measurement"}
 
 
-def cost(events: Iterable[EventRecord]) -> TimeSpent:
-    """Where the wall time went. Training time is steps over the speed that was recorded for them."""
-    spent = {"training": 0.0, "evaluation": 0.0, "measurement": 0.0}
-    total, process_began, last_step = 0.0, None, 0
-    before: EventRecord = {}
-    for event in events:
+class TimeFold:
+    """Where the wall time goes, event by event. Training time is steps over the speed that was recorded for them."""
+
+    def __init__(self) -> None:
+        self._spent = {"training": 0.0, "evaluation": 0.0, "measurement": 0.0}
+        self._ended = 0.0
+        """Seconds of the processes before this one"""
+        self._began: str | None = None
+        self.newest = ""
+        """The time of the newest event, as the log has it"""
+        self._last_step = 0
+
+    def see(self, event: EventRecord) -> None:
+        """The next event."""
         kind = event["event"]
         if kind == "trained":
             speed = event["steps_per_second"]
             if speed is not None and speed > 0:
-                spent["training"] += (event["step"] - last_step) / speed
-                last_step = event["step"]
+                self._spent["training"] += (event["step"] - self._last_step) / speed
+                self._last_step = event["step"]
         elif kind in _TIMED:
-            spent[_TIMED[kind]] += event["seconds"]
+            self._spent[_TIMED[kind]] += event["seconds"]
         elif kind == "started":
-            if process_began is not None:
-                total += _seconds(before["time"]) - process_began
-            process_began, last_step = _seconds(event["time"]), event["step"]
-        before = event
-    if process_began is not None:
-        total += _seconds(before["time"]) - process_began
-    return TimeSpent(total, **spent)
+            self._ended = self._total
+            self._began, self._last_step = event["time"], event["step"]
+        self.newest = event["time"]
+
+    @property
+    def spent(self) -> TimeSpent:
+        """Up to the newest event."""
+        return TimeSpent(self._total, **self._spent)
+
+    @property
+    def _total(self) -> float:
+        return self._ended + (0.0 if self._began is None else _seconds(self.newest) - _seconds(self._began))
 
 
 def time_shares(cost: TimeSpent) -> dict[str, float]:

@@ -7,8 +7,9 @@ them as people read them, all three in the same words.
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any, Self
 
 from grokscope.words.clean import clean, for_csv, for_html, for_markdown, json_text
@@ -100,13 +101,17 @@ class Table:
         return [COLUMN_GAP.join(line).rstrip() for line in zip(*padded, strict=True)]
 
     def csv(self) -> str:
-        """Comma-separated values: numbers to the last digit, what is missing empty, `true` and `false`."""
+        """Comma-separated values: numbers to the last digit, what is missing empty, `true` and `false`.
+
+        Columns are made ready one by one: those of numbers alone, of which a long run has millions, stay as they are.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(for_csv(name) for column in self.columns for name in column.parts or (column.heading,))
-        for row in self.rows:
-            cells = zip(self.columns, row, strict=True)
-            writer.writerow(value for column, cell in cells for value in _machine_values(cell, len(column.parts)))
+        cells: list[Sequence[object]] = []
+        for column, values in zip(self.columns, self._by_column(), strict=True):
+            cells += map(_for_file, _spread(values, len(column.parts)) if column.parts else [values])
+        writer.writerows(zip(*cells, strict=True))
         return out.getvalue()
 
     def json(self) -> str:
@@ -150,8 +155,20 @@ def _missing(cell: TableCell) -> bool:
     return cell is None or (isinstance(cell, float) and not math.isfinite(cell))
 
 
-def _machine_values(cell: TableCell, parts: int) -> list[object]:
-    values = cell if isinstance(cell, tuple) else [cell] * max(parts, 1)
+def _spread(values: Sequence[TableCell], parts: int) -> Iterable[Sequence[TableCell]]:
+    """A column of tuples as columns of their members; what is missing has as many cells."""
+    rows = [value if isinstance(value, tuple) else (value,) * parts for value in values]
+    return zip(*rows, strict=True) if rows else [()] * parts
+
+
+def _for_file(values: Sequence[TableCell]) -> Sequence[object]:
+    """A column as `csv.writer` has to get it. Numbers may stay, for it writes None as nothing; texts come often."""
+    kinds = set(map(type, values))
+    if kinds <= {int, float, NoneType} and all(map(math.isfinite, filter(None, values))):  # type: ignore[arg-type]
+        return values
+    if kinds <= {bool, str, NoneType}:
+        texts = {value: for_csv(value) for value in set(values)}
+        return [texts[value] for value in values]
     return ["" if _missing(value) else for_csv(value) for value in values]
 
 

@@ -60,7 +60,7 @@ def test_a_list_for_scripts(nursery: Nursery, made_runs: Path) -> None:
     assert run.pop("path") == "runs/made"
     assert run == {
         "name": "made", "task": "modular", "state": "finished", "status": "completed", "step": 1200, "steps": 1200,
-        "metric": "accuracy", "train": 1.0, "test": 0.995, "defect": 4.0, "grokked_step": 800,
+        "metric": "accuracy", "train": 1.0, "test": 0.995, "defect": 4.0, "grokked_step": 800, "regressed_step": None,
         "started": "2026-11-23T12:00:00.000Z", "written": made_events()[-1]["time"], "problem": None,
     }  # fmt: skip
 

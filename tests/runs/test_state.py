@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from grokscope.runs import state as state_module
 from grokscope.runs.directory import RunDirectory
+from grokscope.runs.lines import event_of
 from grokscope.runs.state import (
     Phase,
     RunCondition,
     Signs,
     _backwards,
-    _take,
     bytes_in,
     condition,
     process_lives,
@@ -155,23 +155,73 @@ def test_a_list_reads_the_head_and_the_tail_of_a_finished_run(tmp_path: Path, mo
     finished = {"event": "finished", "step": 4000, "status": "grokked", "result": {"grokked_step": 1500}}
     short = write(tmp_path / "1", STARTED, *middle, *tail, {**finished, "session": 0})
     again = write(tmp_path / "2", STARTED, *middle, {**STARTED, "step": 3999}, *tail, {**finished, "session": 4001})
-    looked: list[bytes] = []
-    monkeypatch.setattr(
-        state_module, "_take", lambda line, last, **options: looked.append(line) or _take(line, last, **options)
-    )
     assert summary(read_state(short, listed=True)) == summary(read_state(short))
-    looked.clear()
+    passed, decoded = counted_lines(monkeypatch)
     read_state(short, listed=True)
-    assert len(looked) == 4
-    looked.clear()
+    assert len(decoded) == 4
+    assert len(passed) <= 4
+    decoded.clear()
     assert read_state(again, listed=True).last["started"]["seq"] == 4001
-    assert len(looked) == 4
+    assert len(decoded) == 4
+
+
+def test_a_list_decodes_one_line_a_kind_of_a_run_that_did_not_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [{"event": kind, "step": step} for step in range(500) for kind in ("trained", "evaluated", "observed")]
+    run = write(tmp_path, STARTED, *events)
+    _, decoded = counted_lines(monkeypatch)
+    read_state(run, listed=True)
+    assert len(decoded) == 4
+
+
+def test_a_run_that_goes_on_behind_its_end_has_what_it_found_before(tmp_path: Path) -> None:
+    """Its first end says what was found by then, and what was found later stands behind it."""
+    found = {"event": "grokked", "step": 10, "confirmed_at": 20}
+    scores = [{"event": kind, "step": 30} for kind in ("measured", "evaluated")]
+    end = {"event": "finished", "step": 30, "status": "grokked", "result": {}, "session": 0}
+    for more in ([], [{"event": "trained", "step": 40}]):
+        run = write(tmp_path / str(len(more)), STARTED, found, *scores, end, {**STARTED, "step": 30}, *scores, *more)
+        assert read_state(run, listed=True).detected_step("grokked") == 10
+
+
+@pytest.mark.parametrize("as_events", [True, False])
+def test_a_run_that_lost_it_again_has_regressed(tmp_path: Path, as_events: bool) -> None:
+    found = [{"event": kind, "step": step, "confirmed_at": step} for kind, step in FOUND.items()]
+    tail = [{"event": kind, "step": 300} for kind in ("measured", "evaluated")]
+    result = {} if as_events else {f"{kind}_step": step for kind, step in FOUND.items()}
+    end = {"event": "finished", "step": 300, "status": "completed", "result": result}
+    run = write(tmp_path, STARTED, *(found if as_events else []), *tail, end)
+    for listed in (False, True):
+        state = read_state(run, listed=listed)
+        assert state.word == "regressed"
+        assert summary(state)["regressed_step"] == 200
+    assert read_state(write(tmp_path / "still", STARTED, *found, *tail)).word == "crashed"
+
+
+FOUND = {"grokked": 100, "regressed": 200}
+
+
+def counted_lines(monkeypatch: pytest.MonkeyPatch) -> tuple[list[bytes], list[bytes]]:
+    """The lines that are looked at from the end of a log, and those that are decoded, from now on."""
+    passed: list[bytes] = []
+    decoded: list[bytes] = []
+
+    def backwards(log: Any) -> Iterator[bytes]:
+        for line in _backwards(log):
+            passed.append(line)
+            yield line
+
+    monkeypatch.setattr(state_module, "_backwards", backwards)
+    monkeypatch.setattr(state_module, "event_of", lambda line: decoded.append(line) or event_of(line))
+    return passed, decoded
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
 def test_lines_backwards_are_lines_forwards(data: bytes, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state_module, "_BLOCK_BYTES", block)
+        patch.setattr(state_module, "_FIRST_BLOCK", block)
+        patch.setattr(state_module, "_LARGEST_BLOCK", 3 * block)
         found = list(_backwards(io.BytesIO(data)))
     assert found[::-1] == data.split(b"\n")[:-1]
 

@@ -1,11 +1,14 @@
 """All rules on one log."""
 
 import math
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from events_made import whole
 
-from grokscope.warning.review import cost, findings_of, time_shares
+from grokscope.warning.review import Review, TimeFold, TimeSpent, time_shares
 
 CRITERIA = {
     "early": {"metric": "accuracy", "threshold": 0.5},
@@ -32,14 +35,15 @@ def evaluated(step: int, test: float, loss: float | None = 1.0) -> dict[str, Any
 
 
 def found(events: list[dict[str, Any]], **options: Any) -> dict[str, tuple[int | None, int | None]]:
-    started = {
-        "metric": "accuracy", "criteria": CRITERIA, "config": {"measure": {"estimator": "exact"}},
+    started: dict[str, Any] = {
+        "event": "started", "metric": "accuracy", "criteria": CRITERIA, "config": {"measure": {"estimator": "exact"}},
         "rules": {
             "memorized": {"name": "train-accuracy", "threshold": 0.99}, "onset": {"name": "persistent"},
             "grokked": {"name": options.pop("criterion", "early")},
         },
     }  # fmt: skip
-    findings = findings_of([{"event": "started", **started}, *events])
+    log = [{"time": "2026-01-01T00:00:00Z", "step": 0, "seconds": 0.0, **event} for event in (started, *events)]
+    findings = Review(log).findings
     return {finding.rule: (finding.step, finding.lead_steps) for finding in findings}
 
 
@@ -69,6 +73,13 @@ def at(second: float, event: dict[str, Any]) -> dict[str, Any]:
     return {**event, "time": f"2026-01-01T00:00:{second:06.3f}Z"}
 
 
+def spent_in(events: list[dict[str, Any]]) -> TimeSpent:
+    fold = TimeFold()
+    for event in events:
+        fold.see(event)
+    return fold.spent
+
+
 def test_cost_of_a_run_in_two_processes() -> None:
     events = [
         at(0, {"event": "started", "step": 0}),
@@ -78,7 +89,7 @@ def test_cost_of_a_run_in_two_processes() -> None:
         at(31, {"event": "evaluated", "seconds": 0.5}),
         at(35, {"event": "trained", "step": 30, "steps_per_second": 5.0}),
     ]
-    spent = cost(events)
+    spent = spent_in(events)
     assert (spent.total, spent.training, spent.evaluation, spent.measurement) == (8.0, 5.0, 0.5, 2.0)
     assert spent.other == 0.5
     assert math.isclose(sum(time_shares(spent).values()), 1)
@@ -86,4 +97,24 @@ def test_cost_of_a_run_in_two_processes() -> None:
 
 @pytest.mark.parametrize("events", [[], [at(0, {"event": "started", "step": 0})]], ids=len)
 def test_cost_of_nothing(events: list[dict[str, Any]]) -> None:
-    assert set(time_shares(cost(events)).values()) == {0.0}
+    assert set(time_shares(spent_in(events)).values()) == {0.0}
+
+
+class Recorded(dict[str, Any]):
+    """An event that says whether anybody still has it."""
+
+
+def test_a_review_keeps_no_events() -> None:
+    """A log may be larger than memory."""
+    alive: list[weakref.ref[Recorded]] = []
+
+    def log() -> Iterator[Recorded]:
+        yield Recorded(whole("started", metric="accuracy", rules={}, criteria={}))
+        for seq in range(1, 200):
+            event = Recorded(whole(("trained", "evaluated", "measured")[seq % 3], seq, step=seq))
+            alive.append(weakref.ref(event))
+            yield event
+
+    review = Review(log())
+    assert len(review.defects) == 66
+    assert sum(event() is not None for event in alive) <= 1

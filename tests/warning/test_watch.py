@@ -32,7 +32,7 @@ from grokscope.registry import get
 from grokscope.settings.config import resolve
 from grokscope.training.launch import judged_by
 from grokscope.warning.detection import Detections, detections, rule_numbers, rules_of_table
-from grokscope.warning.review import findings_of
+from grokscope.warning.review import Review
 from grokscope.warning.trajectory import cells_of, trajectory_from
 from grokscope.warning.watch import Watch
 
@@ -204,7 +204,8 @@ def test_whoever_folds_a_run_finds_the_same(events: list[Event], signals: list[f
     log = [recorded(event.model_copy(update={"step": index})) for index, event in enumerate(pairs)]
     live = watch(**{"detect.memorization": 0.5})
     said = {type(event): event for line in log for event in live.see(line)}
-    reviewed = {(each.kind, each.rule): each for each in findings_of([first, *log])}
+    timed = [{"time": "2026-01-01T00:00:00Z", "step": 0, "seconds": 0.0, **event} for event in (first, *log)]
+    reviewed = {(each.kind, each.rule): each for each in Review(timed).findings}
     if any(cells_of(line, "accuracy") for line in log):
         table = detections(trajectory_from([first, *log], "run"))
         for key, kind in (("memorized", Memorized), ("onset", Onset), ("test-loss-turn", Turned)):
