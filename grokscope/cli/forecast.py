@@ -40,6 +40,12 @@ def forecast(
         bool, typer.Option("--build-bank", help="Make a bank of RUN..., into the file of -o.")
     ] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Of --build-bank.")] = None,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:k=v]", help="For --build-bank: also this one, from the runs' snapshots; repeatable."
+        ),
+    ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,
 ) -> None:
@@ -55,9 +61,9 @@ def forecast(
     if leave_out and not backtest:
         raise typer.BadParameter("--leave-out is for --backtest")
     if build_bank:
-        _build_bank(wanted, runs, output, other=backtest or bank is not None or at is not None)
-    elif output is not None:
-        raise typer.BadParameter("-o is for --build-bank")
+        _build_bank(wanted, runs, output, signal or [], other=backtest or bank is not None or at is not None)
+    elif output is not None or signal:
+        raise typer.BadParameter("-o and --signal are for --build-bank")
     elif backtest:
         if at is not None:
             raise typer.BadParameter("--backtest asks at parts of the usual κ, and takes no --at")
@@ -213,7 +219,7 @@ def _say_backtests(results: "Mapping[str, Sequence[Backtest]]", reasons: Sequenc
 # --- a bank -----------------------------------------------------------------------------------------------------------
 
 
-def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other: bool) -> None:
+def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, signals: Sequence[str], *, other: bool) -> None:
     from grokscope.cli.exits import complain
     from grokscope.warning.configuration import configuration_of
     from grokscope.warning.forecast.bank import build_bank
@@ -235,7 +241,7 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
     grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)
     if not grokked:
         raise typer.BadParameter(f"none of these {len(built.kept)} runs has grokked: a bank of them could date nothing")
-    write_table(output, built.kept)
+    write_table(output, [_with_signals(run, signals) for run in built.kept])
     if (leak := giveaway(built.kept)) is not None:
         complain(leak)
     left_out = [
@@ -255,3 +261,16 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, *, other
         complain(f"too few for any grok step: {grokked} grokked, and one takes {FEWEST_GROKKED}")
     elif configurations < fewest_configurations():
         complain(f"too few for an interval: {configurations} of {fewest_configurations()} configurations that grokked")
+
+
+def _with_signals(run: "Trajectory", signals: Sequence[str]) -> "Trajectory":
+    """What was computed from snapshots beside what was recorded; a run of a table has none."""
+    from grokscope.gate import Unreadable
+    from grokscope.runs.directory import NoSuchRun
+    from grokscope.settings.config import ConfigError
+    from grokscope.training.afterwards import with_signals
+
+    try:
+        return with_signals(run, signals) if signals else run
+    except (NoSuchRun, ConfigError, Unreadable) as problem:
+        raise typer.BadParameter(str(problem), param_hint="--signal") from None

@@ -6,6 +6,7 @@ the last optimizer step, so that signals of it have nothing to say.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from grokscope.settings.config import ConfigError, RunConfig, known_keys, read_s
 from grokscope.settings.signals import asked_signals
 from grokscope.training.launch import available_backend
 from grokscope.training.observation import Observer, OpenSignal, open_signals
+from grokscope.warning.trajectory import Trajectory, cells_of, with_numbers
 
 
 def observed_afterwards(directory: RunDirectory, signals: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -54,6 +56,16 @@ def observed_afterwards(directory: RunDirectory, signals: Sequence[str]) -> Iter
             told: dict[str, Any] = json.loads(to_line(seen))
             observer.see(told)
             yield told
+
+
+def with_signals(trajectory: Trajectory, signals: Sequence[str]) -> Trajectory:
+    """A run as `grokscope.warning.trajectory` reads it, with what `signals` say of its snapshots.
+
+    Raises what `observed_afterwards` raises.
+    """
+    directory = RunDirectory(Path(trajectory.place))
+    told = {event["step"]: cells_of(event, "") for event in observed_afterwards(directory, signals)}
+    return with_numbers(trajectory, told)
 
 
 def _asked(directory: RunDirectory, signals: Sequence[str]) -> tuple[TaskSpec, RunConfig, TaskData]:

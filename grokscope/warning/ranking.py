@@ -73,7 +73,8 @@ def auroc(
 ) -> Auroc | None:
     """For values of runs that grok [p] and of runs that never do [q]; None where one of them is empty.
 
-    `clusters`: the configuration of each run of both; seeds of one are drawn together. By default every run is one.
+    `clusters`: the configuration of each run of both; seeds of one are drawn together, and of a single configuration
+    nothing is known, [0, 1]. By default every run is one.
     A sample that separates completely leaves the bootstrap nothing to vary. The bound is then the value v at which as
     many clusters as the smaller group has would all fall on the right side with a chance of 2.5 %, v^min(p, q) = 0.025.
     """
@@ -92,6 +93,8 @@ def auroc(
         low = bound
     elif value == 0:
         high = 1 - bound
+    if clusters is not None and min(p, q) == 1:
+        low, high = 0.0, 1.0
     return Auroc(value, float(low), float(high), *wins.shape)
 
 

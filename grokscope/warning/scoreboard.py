@@ -14,14 +14,18 @@ import numpy as np
 
 from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import SignalDescription, names_of
+from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import MEMORIZED, TURN_RULE, described, detections, rule_numbers
 from grokscope.warning.predictors import LR, WD, PredictorRow, predictors, value_at
 from grokscope.warning.ranking import Auroc, Correlation, auroc, spearman, stratified_auroc
 from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Trajectory
 
-STRATA = (LR, WD, "task.operation")
+STRATA = (LR, WD, "task.operation", "task.train_fraction")
+DECAY_TIMES = (1.0, 1.5, 2.0, 2.5)
+"""τ = lr · wd · step at which signals are scored: equal for all runs, as equal steps are not"""
 BUDGET_FRACTIONS = (0.05, 0.1, 0.25)
+"""Where no run has a clock"""
 EVIDENT = (MEMORIZED, TURN_RULE)
 """Rules that anybody can follow without measuring a landscape: a warning that comes after them is late news."""
 CLOCK = "lr·wd"
@@ -76,14 +80,26 @@ class RuleRow:
 
 @dataclass(frozen=True)
 class Horizon:
-    """One moment in every run: a step, or a fraction of its budget."""
+    """One moment in every run: a step, a fraction of its budget, or a decay time."""
 
-    step: int | None
-    fraction: float | None
+    step: int | None = None
+    fraction: float | None = None
+    decay_time: float | None = None
 
     def of(self, run: Trajectory) -> float:
-        """The step in this run."""
-        return float(self.step) if self.step is not None else (self.fraction or 0.0) * run.budget
+        """The step in this run; infinite where it has no such clock."""
+        if self.step is not None:
+            return float(self.step)
+        if self.decay_time is None:
+            return (self.fraction or 0.0) * run.budget
+        rate = rate_of(run)
+        return self.decay_time / rate * (1 + 1e-9) if rate > 0 else float("inf")
+
+
+def rate_of(run: Trajectory) -> float:
+    """lr · wd; 0 where it is not known."""
+    lr, wd = run.facts.get(LR), run.facts.get(WD)
+    return float(lr * wd) if isinstance(lr, int | float) and isinstance(wd, int | float) else 0.0
 
 
 @dataclass(frozen=True)
@@ -152,17 +168,27 @@ class _Run:
 def scoreboard(
     trajectories: Sequence[Trajectory],
     at_steps: Sequence[int] = (),
-    fractions: Sequence[float] = BUDGET_FRACTIONS,
+    fractions: Sequence[float] | None = None,
+    decay_times: Sequence[float] = DECAY_TIMES,
     draws: int = AUROC_DRAWS,
     seed: int = 0,
 ) -> Scoreboard:
-    """Score all rules and signals. Without `at_steps`, the fixed step is half of the earliest grok step."""
+    """Score all rules and signals. Without `at_steps`, the fixed step is half of the earliest grok step.
+
+    `fractions` of the budget: by default `BUDGET_FRACTIONS` where no run has a decay time, else none.
+    """
     runs = [_Run(trajectory, detections(trajectory)) for trajectory in trajectories]
     grokking = [run for run in runs if run.trajectory.grok_step is not None]
     others = [run for run in runs if run.trajectory.grok_step is None]
     controls = [run for run in others if run.trajectory.steps >= run.trajectory.budget]
     steps = list(at_steps) or ([int(min(run.grok for run in grokking)) // 2] if grokking else [])
-    horizons = [Horizon(step, None) for step in steps] + [Horizon(None, fraction) for fraction in fractions]
+    clocked = any(rate_of(run.trajectory) > 0 for run in runs)
+    parts = fractions if fractions is not None else () if clocked else BUDGET_FRACTIONS
+    horizons = [
+        *(Horizon(step=step) for step in steps),
+        *(Horizon(decay_time=tau) for tau in decay_times if clocked),
+        *(Horizon(fraction=part) for part in parts),
+    ]
     signals, rules = described(trajectories), rule_numbers(trajectories)
     wanted = dict.fromkeys([*signals, *rules.values()])
     missing = tuple(name for name in wanted if not any(trajectory.has(name) for trajectory in trajectories))
@@ -236,7 +262,9 @@ def _auroc_row(
         known = [np.array([stratum is not None for stratum in group], dtype=bool) for group in strata]
         kept = [[stratum for stratum in group if stratum is not None] for group in strata]
         within[fact] = stratified_auroc(values[0][known[0]], values[1][known[1]], kept[0], kept[1])
-    return AurocRow(what.name, what.kind, horizon, auroc(values[0], values[1], draws, seed), within)
+    clusters = [[configuration_of(run.trajectory) for run, _ in group] for group in (positive, negative)]
+    found = auroc(values[0], values[1], draws, seed, (clusters[0], clusters[1]))
+    return AurocRow(what.name, what.kind, horizon, found, within)
 
 
 def _score(what: _Scored, run: _Run, horizon: Horizon) -> float:
@@ -245,9 +273,7 @@ def _score(what: _Scored, run: _Run, horizon: Horizon) -> float:
     if trajectory.steps < step:
         return float("nan")
     if what.kind == "setting":
-        rates = [trajectory.facts.get(fact) for fact in (LR, WD)]
-        numbers = [float(rate) for rate in rates if isinstance(rate, int | float)]
-        return numbers[0] * numbers[1] if len(numbers) == 2 else float("nan")
+        return rate_of(trajectory) if {LR, WD} <= trajectory.facts.keys() else float("nan")
     if what.kind == "rule":
         if not trajectory.has(what.number):
             return float("nan")

@@ -131,7 +131,8 @@ def auroc_table(board: Scoreboard) -> Table:
         (
             "The chance that a run that will grok has the larger value (a rule: fired earlier) than a run that never "
             "groks, with its 95 % interval. At 0.5 the signal tells nothing; below 0.5 small values mean grokking.",
-            "A percentage is of the budget. Runs that have grokked by then are left out.",
+            "τ is decay time, lr · wd · step: runs without weight decay have none. A percentage is of the budget. Runs "
+            "that have grokked by then are left out; seeds of a configuration are drawn together.",
             f"one …: at {at_words(horizons[0])}, among runs that share the setting." if horizons else "",
         ),
     )  # fmt: skip
@@ -165,7 +166,9 @@ def predictors_table(board: Scoreboard) -> Table:
 
 
 def at_words(horizon: Horizon) -> str:
-    """`step 500`, `10 %`."""
+    """`step 500`, `τ 2.5`, `10 %`."""
+    if horizon.decay_time is not None:
+        return f"τ {horizon.decay_time:g}"
     return f"step {count(horizon.step)}" if horizon.step is not None else percent(horizon.fraction, 0)
 
 

@@ -144,6 +144,21 @@ class Trajectory:
         return any(fact.startswith("interventions.") for fact in self.facts)
 
 
+def with_numbers(trajectory: Trajectory, rows: Mapping[int, Mapping[str, float]]) -> Trajectory:
+    """The run with more numbers, by step and name; they count where the record has the same number at the same step."""
+    series: dict[str, tuple[Sequence[float], Sequence[float]]] = {
+        name: (found[0].tolist(), found[1].tolist())
+        for name in trajectory.columns
+        if name != "step" and len((found := trajectory.signal(name))[0])
+    }
+    for name in dict.fromkeys(name for numbers in rows.values() for name in numbers):
+        told = {float(step): numbers[name] for step, numbers in rows.items() if name in numbers}
+        steps, values = series.get(name, ((), ()))
+        merged = {**dict(zip(steps, values, strict=True)), **told}
+        series[name] = (sorted(merged), [merged[step] for step in sorted(merged)])
+    return replace(trajectory, columns=_columns(series))
+
+
 class OddLog(NoSuchRun):
     """A log that is not one of ours, or is damaged, or cannot be read; one sentence."""
 

@@ -147,7 +147,7 @@ class TestRun:
             ([], ExitCode.USAGE, "name one run"),
             (["run.jsonl", "control.jsonl"], ExitCode.USAGE, "name one run"),
             (["bank.jsonl.gz"], ExitCode.USAGE, "holds 60 runs"),
-            (["run.jsonl", "-o", "x.jsonl"], ExitCode.USAGE, "-o is for --build-bank"),
+            (["run.jsonl", "-o", "x.jsonl"], ExitCode.USAGE, "-o and --signal are for"),
             (["run.jsonl", "--leave-out", "lr"], ExitCode.USAGE, "--leave-out is for --backtest"),
             (["nothing"], ExitCode.NO_RUN, "no run"),
             (["--backtest", "run.jsonl", "--bank=bank.jsonl.gz"], ExitCode.USAGE, "--backtest takes"),

@@ -158,6 +158,29 @@ def test_a_fraction_is_of_each_runs_own_budget() -> None:
     assert (tenth.value, fifth.value) == (1.0, 0.5)
 
 
+def test_a_decay_time_is_one_moment_at_every_rate() -> None:
+    """Values differ only where lr · wd · step is 0.4: at step 400 of the one and step 200 of the other."""
+    slow, fast = {"optimizer.lr": 1e-3, "optimizer.wd": 1.0}, {"optimizer.lr": 2e-3, "optimizer.wd": 1.0}
+    runs = [
+        made("a", grok_step=900, facts=slow, weight_norm=lambda step: float(step == 400), test_accuracy=jump(900)),
+        made("b", facts=fast, weight_norm=lambda step: -float(step == 200), test_accuracy=jump(9999)),
+    ]
+    board = scoreboard(runs, decay_times=(0.2, 0.4))
+    found = {row.horizon.decay_time: row.auroc for row in board.aurocs if row.signal == "weight_norm"}
+    early, late = found[0.2], found[0.4]
+    assert early is not None
+    assert late is not None
+    assert (early.value, late.value) == (0.5, 1.0)
+    assert (late.low, late.high) == (0.0, 1.0), "one configuration of a kind proves nothing"
+
+
+def test_a_run_without_a_clock_is_at_no_decay_time() -> None:
+    still = {"optimizer.lr": 1e-3, "optimizer.wd": 0.0}
+    runs = [*RUNS, made("still", facts=still, weight_norm=lambda step: 1e9, test_accuracy=jump(9999))]
+    at = [row.auroc for row in scoreboard(runs).aurocs if row.signal == "weight_norm" and row.horizon.decay_time]
+    assert {None if each is None else each.controls for each in at} <= {None, 2}
+
+
 def test_what_comes_later_is_not_known() -> None:
     """Cutting all runs behind the horizon, outcomes aside, changes no value of the signals."""
     random = np.random.default_rng(0)
@@ -188,7 +211,9 @@ def test_strata_tell_where_outcome_and_setting_are_confounded() -> None:
         control("b", 200, facts={"task.operation": "x3_xy", "optimizer.lr": 1e-3}),
     ]
     row = scored(scoreboard(runs), "weight_norm", step=200)
-    assert row.within == {"optimizer.lr": 0.0, "optimizer.wd": None, "task.operation": None}
+    assert row.within == {
+        "optimizer.lr": 0.0, "optimizer.wd": None, "task.operation": None, "task.train_fraction": None,
+    }  # fmt: skip
 
 
 def test_correlation_within_a_learning_rate() -> None:
