@@ -1,6 +1,7 @@
 """`grokscope forecast`: will this run grok, and when; and what such a forecast is worth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from grokscope.warning.trajectory import Trajectory
 
 
+SHIPPED_BANK = "shipped"
+
+
 def forecast(
     runs_wanted: Annotated[
         list[str] | None,
@@ -23,7 +27,10 @@ def forecast(
     *,
     at: Annotated[int | None, typer.Option(min=0, metavar="STEP", help="What was to be said at that step.")] = None,
     bank: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Runs to calibrate on; default: those shipped for the task.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Runs to calibrate on: a table, a folder of tables, or `shipped`, the default."
+        ),
     ] = None,
     backtest: Annotated[
         bool, typer.Option("--backtest", help="What forecasts are worth: on RUN..., --bank, or the shipped banks.")
@@ -55,7 +62,7 @@ def forecast(
     whose outcome is known, compared at equal decay time lr · wd · step. The interval holds for runs that grok.
 
     --backtest asks about runs that are left out of the bank, and shows beside each score what is free: the base rate
-    of the bank, and lr · wd alone.
+    of the bank, and lr · wd alone. With RUN... and --bank it asks about the runs, calibrated on the bank alone.
     """
     wanted = runs_wanted or []
     if leave_out and not backtest:
@@ -77,8 +84,6 @@ def forecast(
 def _splits(named: Sequence[str]) -> "list[Split]":
     from grokscope.warning.forecast.backtest import Split
 
-    if not named:
-        return [Split.CONFIGURATION, Split.OPERATION]
     unknown = [name for name in named if name not in set(Split)]
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(Split)}", param_hint="--leave-out")
@@ -102,10 +107,11 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
             f"{wanted} holds {len(found)} runs; name one, as {wanted}/{found[0].name.rpartition('/')[2]}, or ask for "
             "--backtest"
         )
-    if bank is not None:
-        _check_bank(found[0].task, bank)
+    chosen = _named(bank)
+    if chosen:
+        _check_bank(found[0].task, chosen)
     trajectory = found[0] if at is None else _until(found[0], at)
-    projection, used = forecast_of(trajectory, bank or "")
+    projection, used = forecast_of(trajectory, chosen)
     said = forecast_event(projection, used)
     if json:
         say_json(_to_json(trajectory, said, used))
@@ -116,7 +122,7 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
         say(sentence)
 
 
-def _check_bank(task: str, bank: Path) -> None:
+def _check_bank(task: str, bank: str) -> None:
     """A bank that somebody names is to be used: one that cannot be is no bank to go without."""
     from grokscope.warning.forecast.bank import bank_objection
 
@@ -167,28 +173,32 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, splits: "Seq
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say_json
     from grokscope.runs.directory import NoSuchRun
-    from grokscope.warning.forecast.backtest import backtest
+    from grokscope.warning.forecast.backtest import Split, backtest_new
     from grokscope.warning.forecast.bank import runs_of
     from grokscope.warning.lookup import gathered_as_they_are
 
-    if wanted and bank is not None:
-        raise typer.BadParameter("--backtest takes runs, or --bank, or the shipped banks")
+    if wanted and bank is not None and splits:
+        raise typer.BadParameter("with runs and a --bank the runs are asked, and nothing is left out: no --leave-out")
+    found = gathered_as_they_are(wanted, runs, complain)
     try:
-        found = gathered_as_they_are(wanted, runs, complain) if wanted else runs_of(bank or "")
+        held = runs_of(_named(bank)) if bank is not None or not wanted else []
     except NoSuchRun as problem:
-        if wanted:
-            raise
         raise typer.BadParameter(str(problem), param_hint="--bank") from None
-    if not found:
-        raise typer.BadParameter("no bank is shipped with this installation; name runs, or a --bank")
+    ways: list[Callable[[str], Backtest]]
+    if wanted and bank is not None:
+        ways = [lambda task: backtest_new(_of(found, task), _of(held, task))]
+    else:
+        found = found or held
+        chosen = splits or (Split.CONFIGURATION, Split.OPERATION)
+        ways = [partial(_by_split, found, split) for split in chosen]
     results: dict[str, list[Backtest]] = {}
     reasons: list[str] = []
     for task in sorted({trajectory.task for trajectory in found}):
-        for split in splits:
+        for way in ways:
             try:
-                done = backtest([each for each in found if each.task == task], split)
+                done = way(task)
             except ValueError as problem:
-                reasons.append(f"{task}, by {split}: {problem}")
+                reasons += [said] if (said := f"{task}: {problem}") not in reasons else []
             else:
                 results.setdefault(task, []).append(done)
     if json:
@@ -196,6 +206,21 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, splits: "Seq
         say_json({"backtests": tested, "skipped": reasons})
     else:
         _say_backtests(results, reasons)
+
+
+def _by_split(runs: "Sequence[Trajectory]", split: "Split", task: str) -> "Backtest":
+    from grokscope.warning.forecast.backtest import backtest
+
+    return backtest(_of(runs, task), split)
+
+
+def _named(bank: Path | None) -> str:
+    """The bank as `grokscope.warning.forecast.bank` takes it: empty is the one that is shipped."""
+    return "" if bank is None or str(bank) == SHIPPED_BANK else str(bank)
+
+
+def _of(runs: "Sequence[Trajectory]", task: str) -> "list[Trajectory]":
+    return [run for run in runs if run.task == task]
 
 
 def _say_backtests(results: "Mapping[str, Sequence[Backtest]]", reasons: Sequence[str]) -> None:

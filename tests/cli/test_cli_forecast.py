@@ -150,7 +150,7 @@ class TestRun:
             (["run.jsonl", "-o", "x.jsonl"], ExitCode.USAGE, "-o and --signal are for"),
             (["run.jsonl", "--leave-out", "lr"], ExitCode.USAGE, "--leave-out is for --backtest"),
             (["nothing"], ExitCode.NO_RUN, "no run"),
-            (["--backtest", "run.jsonl", "--bank=bank.jsonl.gz"], ExitCode.USAGE, "--backtest takes"),
+            (["--backtest", "run.jsonl", "--bank=bank.jsonl.gz", "--leave-out=lr"], ExitCode.USAGE, "no --leave-out"),
             (["--backtest", "--at=5"], ExitCode.USAGE, "takes no --at"),
             (["--backtest", "run.jsonl", "--leave-out", "mood"], ExitCode.USAGE, "mood is none of configuration, lr"),
             (["--build-bank", "run.jsonl"], ExitCode.USAGE, "-o FILE"),
@@ -177,7 +177,7 @@ class TestBacktest:
     def test_where_nothing_grokked(self, folder: Path) -> None:
         done = forecast(folder, "--backtest", "control.jsonl")
         assert (done.code, done.err) == (ExitCode.FINISHED, "")
-        assert done.out.splitlines()[0].startswith("skipped: modular, by configuration: of these 1 runs none has")
+        assert done.out.splitlines()[0].startswith("skipped: modular: of these 1 runs none has")
 
     def test_json(self, folder: Path) -> None:
         said = forecast_json(folder, "--backtest", "bank.jsonl.gz", "--leave-out", "operation", "--leave-out=fraction")
@@ -185,10 +185,23 @@ class TestBacktest:
         assert (first["split"], second["split"]) == ("operation", "fraction")
         assert {"chances", "dates", "reliability", "refusals"} <= first.keys()
 
+    def test_runs_that_are_not_in_the_bank(self, folder: Path, tmp_path: Path) -> None:
+        new = [made(f"new-{e}", 5, elasticity=e, fraction=0.33, lr=1.5e-3) for e in (0.05, 0.1, 0.25, 0.5)]
+        write_table(tmp_path / "new.jsonl", new)
+        done = forecast(tmp_path, "--backtest", "new.jsonl", "--bank", str(folder / "bank.jsonl.gz"))
+        assert done.code == ExitCode.FINISHED, done.err
+        assert done.out.startswith("modular: 4 runs with weight decay in 1 configuration, 2 grokked. None is in the")
+        said = forecast_json(tmp_path, "--backtest", "new.jsonl", "--bank", str(folder / "bank.jsonl.gz"))
+        (tested,) = said["backtests"]["modular"]
+        scores = {each["part"]: each for each in tested["chances"] if each["question"] == "reaches"}
+        assert (scores[0.5]["answered"], scores[0.5]["came"]) == (4, 2)
+        assert (scores[0.5]["false_alarms"], scores[0.5]["misses"]) == (0, 0)
+        assert tested["split"] is None
+
     def test_one_group(self, folder: Path) -> None:
         done = forecast(folder, "--backtest", "run.jsonl")
         assert done.code == ExitCode.FINISHED
-        assert "skipped: modular, by configuration: a backtest leaves out one configuration after the" in done.out
+        assert "skipped: modular: a backtest leaves out one configuration after the" in done.out
 
 
 class TestBank:

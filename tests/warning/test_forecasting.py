@@ -125,6 +125,11 @@ class TestWhen:
         when = calibrate(runs).forecast(run.until(math.ceil(2.3 / 2e-3))).when
         assert when.law is Law.CLOCK
 
+    def test_the_elasticity_is_not_carried_beyond_the_bank(self) -> None:
+        """A training loss far below all of the bank: the line through them says nothing, and the clock speaks."""
+        said = forecaster().forecast(at_part(made("new", 7, train_loss=0.05)))
+        assert said.when.law is Law.CLOCK
+
     def test_nothing_is_promised_for_the_past(self) -> None:
         run = made("late", 5, elasticity=0.16, train_loss=0.1)
         for step in range(100, run.grok_step or 0, 300):

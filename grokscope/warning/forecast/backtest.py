@@ -164,7 +164,8 @@ class Reliability:
 class Backtest:
     """All figures of one split."""
 
-    split: Split
+    split: Split | None
+    """None: runs that are not in the bank at all"""
     level: float
     runs: int
     grokked: int
@@ -184,16 +185,37 @@ class Backtest:
 def backtest(trajectories: Sequence[Trajectory], split: Split = Split.CONFIGURATION) -> Backtest:
     """Raises `ValueError` where there are no two groups to leave out, none of the runs has grokked, or their budgets
     give the outcome away."""
-    if (leak := giveaway([run for run in trajectories if settled(run)])) is not None:
-        raise ValueError(leak)
-    peers = peers_of(trajectories)
-    grokked = int(np.isfinite(peers.kappa).sum())
-    if not grokked:
-        raise ValueError(f"of these {len(trajectories)} runs none has grokked with a known lr and weight decay")
+    peers = _tested(trajectories)
     groups = [split.of(run, int(own)) for run, own in zip(peers.runs, peers.configuration, strict=True)]
     if len(set(groups)) < 2:
         raise ValueError(f"a backtest leaves out one {split} after the other, and here is only one")
-    answers = list(_answers(peers, groups))
+    return _scored(split, peers, len(set(groups)), list(_left_out(peers, groups)))
+
+
+def backtest_new(trajectories: Sequence[Trajectory], bank: Sequence[Trajectory]) -> Backtest:
+    """The same of runs that had no part in `bank`, whose forecaster they are asked of; where their configuration has,
+    it is left out. Raises `ValueError` as `backtest` does, and where the bank is of no use."""
+    peers, known = _tested(trajectories), peers_of(bank)
+    if not np.isfinite(known.kappa).any():
+        raise ValueError("no run of the bank has grokked with a known lr and weight decay")
+    answers = [
+        answer
+        for index, name in enumerate(peers.names)
+        for answer in _asked(Forecaster(known.where(known.names != name)), peers, index)
+    ]
+    return _scored(None, peers, 1, answers)
+
+
+def _tested(trajectories: Sequence[Trajectory]) -> Peers:
+    if (leak := giveaway([run for run in trajectories if settled(run)])) is not None:
+        raise ValueError(leak)
+    peers = peers_of(trajectories)
+    if not np.isfinite(peers.kappa).any():
+        raise ValueError(f"of these {len(trajectories)} runs none has grokked with a known lr and weight decay")
+    return peers
+
+
+def _scored(split: Split | None, peers: Peers, groups: int, answers: Sequence[HeldOutAnswer]) -> Backtest:
     questions = {
         "generalizes": [_Asked(each, each.said.generalizes, each.passed) for each in answers],
         "reaches": [_Asked(each, each.said.reaches, each.kappa) for each in answers],
@@ -204,9 +226,9 @@ def backtest(trajectories: Sequence[Trajectory], split: Split = Split.CONFIGURAT
         split=split,
         level=FORECAST_LEVEL,
         runs=len(peers),
-        grokked=grokked,
+        grokked=int(np.isfinite(peers.kappa).sum()),
         configurations=len(np.unique(peers.configuration)),
-        groups=len(set(groups)),
+        groups=groups,
         chances=[score for name, asked in questions.items() for score in _chance_scores(name, asked)],
         dates=[_date_score(part, [each for each in answers if each.part == part]) for part in PARTS],
         reliability=[row for name, asked in questions.items() for row in _reliability(name, asked)],
@@ -214,26 +236,26 @@ def backtest(trajectories: Sequence[Trajectory], split: Split = Split.CONFIGURAT
     )
 
 
-def _answers(peers: Peers, groups: Sequence[Hashable]) -> Iterator[HeldOutAnswer]:
+def _left_out(peers: Peers, groups: Sequence[Hashable]) -> Iterator[HeldOutAnswer]:
     for group in dict.fromkeys(groups):
         out = np.array([each == group for each in groups])
-        if out.all():
-            continue
         forecaster = Forecaster(peers.where(~out))
         for index in map(int, np.flatnonzero(out)):
-            run, clock = peers.runs[index], peers.clocks[index]
-            near = of_its_size(forecaster.peers, run.facts)
-            usual = (forecaster.peers if isinstance(near, Refused) else near).usual_kappa
-            for part in [] if math.isnan(usual) else PARTS:
-                tau = part * usual
-                step = clock.step(tau)
-                if tau >= peers.kappa[index] or not run.columns["step"][0] <= step < min(run.steps, run.budget):
-                    continue
-                said = forecaster.forecast(run.until(step))
-                yield HeldOutAnswer(
-                    run.name, int(peers.configuration[index]), part, float(peers.kappa[index]),
-                    float(peers.passed[index]), tau, clock.rate, said,
-                )  # fmt: skip
+            yield from _asked(forecaster, peers, index)
+
+
+def _asked(forecaster: Forecaster, peers: Peers, index: int) -> Iterator[HeldOutAnswer]:
+    """One run at every part of the κ that is usual in the bank, for as long as it has not grokked."""
+    run, clock, kappa = peers.runs[index], peers.clocks[index], float(peers.kappa[index])
+    near = of_its_size(forecaster.peers, run.facts)
+    usual = (forecaster.peers if isinstance(near, Refused) else near).usual_kappa
+    for part in [] if math.isnan(usual) else PARTS:
+        tau = part * usual
+        step = clock.step(tau)
+        if tau < kappa and run.columns["step"][0] <= step < min(run.steps, run.budget):
+            said = forecaster.forecast(run.until(step))
+            own, passed = int(peers.configuration[index]), float(peers.passed[index])
+            yield HeldOutAnswer(run.name, own, part, kappa, passed, tau, clock.rate, said)
 
 
 @dataclass(frozen=True)

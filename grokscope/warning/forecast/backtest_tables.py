@@ -15,11 +15,27 @@ QUESTION_WORDS = {
 
 def backtest_headline(tested: Backtest) -> str:
     """What was tested on what, and how."""
-    return (
+    runs = (
         f"{counted(tested.runs, 'run')} with weight decay in {counted(tested.configurations, 'configuration')}, "
-        f"{tested.grokked} grokked. Left out in turn: each {tested.split} of {tested.groups}. The forecaster was "
-        "calibrated on the others and asked about the runs left out at equal parts of the usual κ, never seeing beyond."
+        f"{tested.grokked} grokked. "
     )
+    if tested.split is None:
+        return runs + (
+            "None is in the bank that the forecaster was calibrated on. It was asked about them at equal parts of the "
+            "usual κ, never seeing beyond."
+        )
+    return runs + (
+        f"Left out in turn: each {tested.split} of {tested.groups}. The forecaster was calibrated on the others and "
+        "asked about the runs left out at equal parts of the usual κ, never seeing beyond."
+    )
+
+
+def _left_out(tested: Backtest) -> str:
+    return "of runs that are not in the bank" if tested.split is None else f"with each {tested.split} left out"
+
+
+def _slug(tested: Backtest) -> str:
+    return "new" if tested.split is None else tested.split.value
 
 
 def backtest_verdict(tested: Backtest) -> list[str]:
@@ -51,8 +67,8 @@ def backtest_tables(tested: Backtest) -> list[Table]:
 def chances_table(tested: Backtest) -> Table:
     """A row a question and a moment."""
     return Table(
-        f"forecast-probability-{tested.split}",
-        f"Whether, with each {tested.split} left out",
+        f"forecast-probability-{_slug(tested)}",
+        f"Whether, {_left_out(tested)}",
         (
             Column("question"),
             Column("at", fixed(1), "of the usual κ"),
@@ -93,8 +109,8 @@ def _auroc(score: ChanceScore) -> TableCell:
 def dates_table(tested: Backtest) -> Table:
     """A row a moment: errors and intervals beside those of the clock."""
     return Table(
-        f"forecast-dates-{tested.split}",
-        f"When, with each {tested.split} left out",
+        f"forecast-dates-{_slug(tested)}",
+        f"When, {_left_out(tested)}",
         (
             Column("at", fixed(1), "of the usual κ"),
             Column("asked", count),
@@ -127,8 +143,8 @@ def dates_table(tested: Backtest) -> Table:
 def reliability_table(tested: Backtest) -> Table:
     """Whether what was said came true."""
     return Table(
-        f"forecast-reliability-{tested.split}",
-        f"Probabilities given, and what came true, with each {tested.split} left out",
+        f"forecast-reliability-{_slug(tested)}",
+        f"Probabilities given, and what came true, {_left_out(tested)}",
         (
             Column("question"),
             Column("probability", lambda cell: f"{cell[0]:.1f} to {cell[1]:.1f}", parts=("probability from", "to")),

@@ -322,7 +322,7 @@ class _Moment:
         groups = self.peers.configuration[rows]
         fewest = FEWEST_GROKKED if law is Law.CLOCK else FEWEST_FITTED
         few = rows.sum() < fewest or (law is not Law.CLOCK and len(np.unique(groups)) < FEWEST_GROUPS)
-        if few or not np.isfinite(own).all():
+        if few or not np.isfinite(own).all() or (law is not Law.CLOCK and _beyond(own, numbers[rows])):
             return None
         true = np.log(self.peers.kappa[rows])
         fits = linear_fits(numbers[rows], true, groups)
