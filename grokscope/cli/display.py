@@ -42,13 +42,11 @@ LINES: Mapping[str, tuple[str, str]] = {
 
 
 @contextmanager
-def display(*, quiet: bool) -> Iterator[ShowEvent]:
+def display() -> Iterator[ShowEvent]:
     """Yields a listener that shows events on stderr: as a panel on a terminal, else as lines."""
     console = Console(stderr=True, highlight=False)
     state = NewestEvents()
-    if quiet:
-        yield lambda event: None
-    elif console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI"):
+    if console.is_terminal and not console.is_dumb_terminal and not os.environ.get("CI"):
         with Live(console=console, refresh_per_second=4, get_renderable=state.panel, transient=False) as live:
 
             def show(event: EventRecord) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -200,14 +200,13 @@ def _train(
     quiet: bool,
     fail_on: str | None,
 ) -> int:
-    from grokscope.cli.display import display
     from grokscope.cli.output import say
     from grokscope.training.interruption import Interrupted, Interruption
     from grokscope.training.launch import launched
 
     interruption = Interruption()
     printers = [_printer(interruption)] if json else []
-    with _ended_by_signals(interruption) as received, display(quiet=quiet) as show:
+    with _ended_by_signals(interruption) as received, _display(quiet=quiet) as show:
         try:
             with launched(
                 directory, settings, spec, options, resume=resume, discard_events=discard_events,
@@ -229,6 +228,15 @@ def _train(
     if fail_on == "not-grokked" and trainer.recorder.watch.grokked is None:
         return ExitCode.NOT_GROKKED
     return ExitCode.FINISHED
+
+
+def _display(*, quiet: bool) -> AbstractContextManager["Listener"]:
+    """A quiet run shows nothing, and imports nothing to show it with."""
+    if quiet:
+        return nullcontext(lambda event: None)
+    from grokscope.cli.display import display
+
+    return display()
 
 
 def _resumption(directory: "RunDirectory") -> str:

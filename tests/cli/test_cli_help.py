@@ -60,6 +60,16 @@ def test_help_of_a_command_loads_nothing_heavy(tmp_path: Path) -> None:
     assert loaded(tmp_path, "run", "--help") & heavy == set()
 
 
+def test_a_quiet_run_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    """Importing them takes seconds. PyTorch's `grad(grad_outputs=…)` would load sympy."""
+    pytest.importorskip("torch")
+    arguments = ["--set", "task.test_size=50", "--set", "model.width=8", "--set", "model.feed_forward=8"]
+    found = loaded(tmp_path, "run", "dyck", "--backend", "torch", "--steps", "0", "--quiet", *arguments)
+    heavy = {"sympy", "scipy", "polars", "pandas", "matplotlib", "textual", "rich", "mlx", "networkx", "tensorboard"}
+    assert found & heavy == set()
+    assert {"torch", "grokscope_torch.session"} <= found
+
+
 def test_the_commands_and_their_options_are_a_promise() -> None:
     """Adding one changes golden/flags.txt; renaming one breaks somebody's script."""
     lines: list[str] = []
