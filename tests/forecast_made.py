@@ -42,9 +42,10 @@ def made(
     noise: float = 0.0,
     budget_tau: float = BUDGET_TAU,
     task: str = "modular",
+    structure: bool = False,
     **facts: Any,
 ) -> Trajectory:
-    """One run; `noise` is the standard deviation of ln κ around the law."""
+    """One run; `noise` is the standard deviation of ln κ around the law, `structure` records a Fourier growth."""
     random = np.random.default_rng([seed, round(1e6 * lr), round(1e4 * elasticity), *operation.encode()])
     kappa = kappa_of(elasticity, train_loss) * math.exp(noise * random.standard_normal()) if wd else math.inf
     rate = lr * (wd or 1.0)
@@ -62,6 +63,8 @@ def made(
         "test_loss": 4 * np.exp(-elasticity * tau),
         "weight_norm": 30 * np.exp(-tau / 2),
     }
+    if structure:
+        columns["fourier_growth"] = np.exp(elasticity * tau / 2)
     settings = {
         "optimizer.lr": lr, "optimizer.wd": wd, "train.seed": seed, "train.batch_size": 256, CHANCE: 1 / 59,
         "task.operation": operation, "task.modulus": 59, "task.train_fraction": fraction, "model.width": 64,
@@ -71,14 +74,16 @@ def made(
 
 
 @cache
-def bank(seeds: int = 1, lrs: tuple[float, ...] = LRS, noise: float = 0.0) -> tuple[Trajectory, ...]:
+def bank(
+    seeds: int = 1, lrs: tuple[float, ...] = LRS, noise: float = 0.0, structure: bool = False
+) -> tuple[Trajectory, ...]:
     """Half of the runs grok; nothing in their settings but the training fraction says which."""
     return tuple(
         as_read(
             made(
                 f"{operation}-lr{lr}-fraction{0.2 + 0.06 * place:.2f}-seed{seed}", seed, elasticity=elasticity, lr=lr,
                 train_loss=TRAIN_LOSS[operation], operation=operation, fraction=round(0.2 + 0.06 * place, 2),
-                noise=noise,
+                noise=noise, structure=structure,
             )
         )
         for seed in range(seeds)

@@ -14,7 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.warning.forecast.bank import Bank, bank_for, build_bank, forecast_of, tables_of
-from grokscope.warning.forecast.forecaster import EARLIEST, FEWEST_OUTCOMES, Forecaster, Law, Projection, calibrate
+from grokscope.warning.forecast.forecaster import (
+    EARLIEST,
+    EARLIEST_STRUCTURE,
+    FEWEST_OUTCOMES,
+    Forecaster,
+    Law,
+    Projection,
+    calibrate,
+)
 from grokscope.warning.forecast.intervals import (
     FORECAST_LEVEL,
     GUARANTEED,
@@ -87,6 +95,38 @@ class TestWhether:
         said = forecaster().forecast(rising)
         assert said.generalizes.probability == 1
         assert 0 < (said.reaches.probability or 0) < 1
+
+
+class TestStructure:
+    """Fourier growth speaks before elasticity and training loss do, where run and bank have it."""
+
+    @pytest.mark.parametrize(("elasticity", "likely"), [(0.04, False), (0.09, False), (0.25, True), (0.8, True)])
+    def test_it_speaks_earlier(self, elasticity: float, likely: bool) -> None:
+        known = calibrate(bank(structure=True))
+        said = known.forecast(at_part(made("new", 7, elasticity=elasticity, structure=True), EARLIEST_STRUCTURE))
+        assert ((said.reaches.probability or 0) > 0.5) is likely
+        assert said.basis == "growth of Fourier structure"
+        assert said.when.law is (Law.CLOCK if likely else None)
+
+    def test_not_before_its_time(self) -> None:
+        known = calibrate(bank(structure=True))
+        early = known.forecast(at_part(made("new", 7, structure=True), 0.2))
+        assert early.reaches.refused is not None
+        assert early.reaches.refused.refusal is Refusal.NOT_YET
+        assert early.not_before_step == math.ceil(EARLIEST_STRUCTURE * known.peers.usual_kappa / 2e-3)
+
+    def test_a_run_or_a_bank_without_it_waits(self) -> None:
+        for known, run in (
+            (calibrate(bank(structure=True)), made("new", 7)),
+            (forecaster(), made("new", 7, structure=True)),
+        ):
+            said = known.forecast(at_part(run, EARLIEST_STRUCTURE))
+            assert reason(said)[1] is Refusal.NOT_YET
+            assert said.not_before_step == math.ceil(EARLIEST * known.peers.usual_kappa / 2e-3)
+
+    def test_later_it_gives_way(self) -> None:
+        said = calibrate(bank(structure=True)).forecast(at_part(made("new", 7, structure=True)))
+        assert said.basis == "elasticity and training loss"
 
 
 class TestWhen:
@@ -440,7 +480,7 @@ class TestBank:
 
     @pytest.mark.parametrize("file", tables_of(), ids=lambda file: file.name)
     def test_the_shipped_ones_are_small_and_hold_what_a_forecast_reads(self, file: Path) -> None:
-        assert file.stat().st_size < 2**20
+        assert file.stat().st_size < 2**21
         decaying = [run for run in read_trajectories(file) if float(run.facts["optimizer.wd"]) > 0]
         assert decaying
         assert all(run.has("elasticity") and run.has("norm_slope") for run in decaying)

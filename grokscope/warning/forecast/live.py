@@ -24,7 +24,7 @@ MATERIAL_STEPS = 0.05
 """A grok step or an end of its interval has changed when it moved by more than this part"""
 MATERIAL_PROBABILITY = 0.05
 WATCHED = ("train_accuracy", "test_accuracy", "train_loss", "test_loss", "weight_norm", "decay_time", "elasticity",
-           "norm_slope")  # fmt: skip
+           "norm_slope", "fourier_growth")  # fmt: skip
 """The numbers of a run that a forecast can come to look at"""
 
 

@@ -89,7 +89,7 @@ class Peers:
         return replace(self, runs=[self.runs[i] for i in kept], clocks=[self.clocks[i] for i in kept], **arrays)
 
     def at(self, tau: float) -> Floats:
-        """The numbers of `READ` as last recorded by τ, [n, 3]; NaN where they are not, or older than `STALE`."""
+        """The numbers of `READ` as last recorded by τ, [n, 4]; NaN where they are not, or older than `STALE`."""
         return np.array([_numbers(run, clock, tau) for run, clock in zip(self.runs, self.clocks, strict=True)]).reshape(
             len(self), len(READ)
         )

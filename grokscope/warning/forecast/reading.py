@@ -1,7 +1,7 @@
-"""What a forecast reads of a run at a step: its decay time and three numbers of its record.
+"""What a forecast reads of a run at a step: its decay time, three numbers of its record, and one of its structure.
 
 The signals' own code computes the numbers, for a run that trains and for a record alike, so that both are told the
-same. All else that a run records is left to the scoreboard.
+same; the structure of an embedding is read where the run recorded it. All else is left to the scoreboard.
 """
 
 import math
@@ -18,8 +18,9 @@ from grokscope.warning.forecast.refusals import Refusal, Refused
 from grokscope.warning.recorded import RecordVantage, with_recorded
 from grokscope.warning.trajectory import Fact, Trajectory
 
-READ = ("elasticity", "train_loss", "norm_slope")
-"""The three numbers: the elasticity of the test loss, the loss on the training set, the slope of log ‖θ‖²"""
+READ = ("elasticity", "train_loss", "norm_slope", "fourier_growth")
+"""The numbers: the elasticity of the test loss, the loss on the training set, the slope of log ‖θ‖², and the growth of
+Fourier structure in the embedding, which only tasks over residues have"""
 COMPUTED = ("elasticity", "norm_slope")
 """Those of them that a signal computes from others"""
 STEADY = 0.01
@@ -50,11 +51,12 @@ class Reading:
     elasticity: float = math.nan
     train_loss: float = math.nan
     norm_slope: float = math.nan
+    fourier_growth: float = math.nan
 
     @property
     def numbers(self) -> Floats:
-        """In the order of `READ`, [3]."""
-        return np.array([self.elasticity, self.train_loss, self.norm_slope])
+        """In the order of `READ`, [4]."""
+        return np.array([getattr(self, name) for name in READ])
 
 
 def clock_of(facts: Mapping[str, Fact], steps: Floats, decay_times: Floats) -> Clock | Refused:
@@ -83,10 +85,12 @@ def last_reading(trajectory: Trajectory, clock: Clock) -> Reading:
     step = int(steps[-1])
     vantage = RecordVantage(trajectory, step, _offered(trajectory, clock))
     found = {"train_loss": float(losses[-1])}
-    for name in COMPUTED:
+    for name in (each for each in READ if each != "train_loss"):
         at, values = trajectory.signal(name)
-        recorded = trajectory.has(name)
-        found[name] = (float(values[-1]) if at[-1] == step else math.nan) if recorded else _observed(name, vantage)
+        if len(at):
+            found[name] = float(values[-1]) if at[-1] == step else math.nan
+        elif name in COMPUTED:
+            found[name] = _observed(name, vantage)
     return Reading(step, **found)
 
 
