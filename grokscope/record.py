@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from grokscope.runs.directory import RunDirectory, find_run, runs_in
 from grokscope.runs.log import read
-from grokscope.runs.snapshots import Snapshot, read_snapshot
+from grokscope.runs.snapshots import Snapshot, read_snapshot, step_files
 from grokscope.runs.state import RunState, read_state, summary
 from grokscope.runs.table import RECURRING, wide_table
 from grokscope.words.clean import for_html
@@ -121,7 +121,7 @@ class RecordedRun:
 
         Raises `grokscope.runs.snapshots.Unreadable` where one is damaged.
         """
-        return [read_snapshot(file) for file in sorted(self.directory.snapshots.glob("step-*.safetensors"))]
+        return [read_snapshot(file) for file in step_files(self.directory.snapshots).values()]
 
     def detections(self) -> "list[Finding]":
         """What every rule says of the run, whether the run acted on it or not: steps, leads, values.

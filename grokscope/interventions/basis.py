@@ -20,7 +20,7 @@ from grokscope.geometry.gram import Snapshots
 from grokscope.geometry.subspaces import Directions, Projector, Subspace, random_joint, random_like, trajectory_basis
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.history import stored_vector
-from grokscope.runs.snapshots import snapshot_file
+from grokscope.runs.snapshots import snapshot_file, step_files
 from grokscope.runs.state import read_state
 
 FEWEST_SNAPSHOTS = 3
@@ -150,10 +150,8 @@ def _earlier_run(parameters: BasisParameters, run: Path) -> RunDirectory:
 
 def _snapshot_files(parameters: BasisParameters, earlier: RunDirectory) -> list[Path]:
     """The snapshots of an earlier run that count, as far as they are written."""
-    files = sorted(earlier.snapshots.glob("step-*.safetensors"))
-    if parameters.basis_until is None:
-        return files
-    return [file for file in files if int(file.stem.removeprefix("step-")) <= parameters.basis_until]
+    until = parameters.basis_until
+    return [file for step, file in step_files(earlier.snapshots).items() if until is None or step <= until]
 
 
 def _enough(parameters: BasisParameters, earlier: RunDirectory) -> list[Path]:

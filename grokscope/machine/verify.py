@@ -4,11 +4,13 @@ Three small ones ship with the package (`grokscope/testing/golden`), so that `gr
 machine: float32 arithmetic is not trusted, it is measured where it will be used.
 """
 
-import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +20,16 @@ from grokscope.contract.backends import Session
 from grokscope.contract.examples import IGNORED, Examples, Packer
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import layout
+from grokscope.gate import Unreadable, read_bytes, read_json
 from grokscope.geometry.commutator import bracket, dot, norm
 
 PACKAGED = Path(__file__).parent.parent / "testing" / "golden"
 
 GOLDEN_TOLERANCES: Mapping[Precision, float] = {"float64": 1e-6, "float32": 1e-3}
 """Largest relative error of any quantity, on any backend."""
+
+LARGEST_POINT = 1 << 30
+"""Bytes of a golden point's arrays, packed or not: 1 GiB."""
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -60,10 +66,32 @@ def golden_points(folder: Path = PACKAGED) -> list[str]:
 
 
 def load(folder: Path, name: str) -> GoldenPoint:
-    """The golden point `name`. Raises `FileNotFoundError`, and `ValueError` where its task or a weight is unknown."""
-    facts = json.loads((folder / f"{name}.json").read_text())
-    with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
-        tensors = {key: file[key] for key in file}
+    """The golden point `name`. Raises `Unreadable` where a file is missing or damaged, or a task or weight unknown."""
+    try:
+        return _point(name, read_json(folder / f"{name}.json"), _tensors(folder / f"{name}.npz"))
+    except Unreadable:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as problem:
+        what = f"{problem} is missing" if isinstance(problem, KeyError) else problem
+        raise Unreadable(f"{folder / name} is not a golden point: {what}") from None
+
+
+def _tensors(file: Path) -> Tensors:
+    """The arrays of an NPZ file. Raises `Unreadable`."""
+    data = BytesIO(read_bytes(file, LARGEST_POINT))
+    try:
+        with ZipFile(data) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST_POINT:
+                raise Unreadable(f"{file} holds more than {LARGEST_POINT:,} bytes")
+        with np.load(data, allow_pickle=False) as opened:
+            return {key: opened[key] for key in opened}
+    except Unreadable:
+        raise
+    except (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, MemoryError) as problem:
+        raise Unreadable(f"{file} is not an NPZ file of arrays, or is damaged: {problem}") from None
+
+
+def _point(name: str, facts: Mapping[str, Any], tensors: Tensors) -> GoldenPoint:
     family = str(facts["task"]).partition("-")[0]
     if family not in _FAMILIES:
         raise ValueError(f"{name} is of task {facts['task']!r}; known are {', '.join(sorted(_FAMILIES))}")

@@ -5,7 +5,6 @@ Names sort in the order of sending. Whatever else may stand in the folder, the t
 it: it reads regular files of bounded size, and says of everything else what is wrong with it.
 """
 
-import json
 import os
 import secrets
 import stat
@@ -16,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from grokscope.gate import json_of
 from grokscope.runs.directory import write_whole
 
 Action = Literal["pause", "resume", "step", "stop", "snapshot", "intervene"]
@@ -98,8 +98,8 @@ class Inbox:
         try:
             with self._opened() as folder:
                 data = _content(name, folder)
-            return Letter(name, Command.model_validate(json.loads(data)))
-        except (OSError, ValueError, ValidationError, RecursionError) as problem:
+            return Letter(name, Command.model_validate(json_of(data)))
+        except (OSError, ValueError) as problem:
             why = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
             return Letter(name, None, f"control command {name} was not understood: {_first_line(why)}")
 

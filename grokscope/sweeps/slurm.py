@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.contract.backends import Unavailable
+from grokscope.gate import Unreadable, read_text
 from grokscope.settings.config import ConfigError
 from grokscope.sweeps.commands import cell_command, failure_reason, stderr_file
 from grokscope.sweeps.engine import Failure
@@ -191,8 +192,8 @@ def _ticket_file(cell: Cell) -> Path:
 def _ticket(cell: Cell) -> str | None:
     """The id of the cell's newest job; None without one."""
     try:
-        return _ticket_file(cell).read_text()
-    except OSError:
+        return read_text(_ticket_file(cell))
+    except Unreadable:
         return None
 
 

@@ -21,7 +21,7 @@ from grokscope.events import Observed, to_line
 from grokscope.gate import Unreadable
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import read
-from grokscope.runs.snapshots import Snapshot, read_snapshot
+from grokscope.runs.snapshots import Snapshot, read_snapshot, step_files
 from grokscope.settings.config import ConfigError, RunConfig, known_keys, read_settings_file, resolve
 from grokscope.settings.signals import asked_signals
 from grokscope.training.launch import available_backend
@@ -35,7 +35,7 @@ def observed_afterwards(directory: RunDirectory, signals: Sequence[str]) -> Iter
     On the backend that the run asked for. Raises `NoSuchRun` without a configuration or snapshots, `ConfigError` for a
     signal that the run cannot have, `Unavailable`, `Unreadable`.
     """
-    files = sorted(directory.snapshots.glob("step-*.safetensors"))
+    files = list(step_files(directory.snapshots).values())
     if not files:
         raise NoSuchRun(f"{directory.name} has no snapshots to look at; a run takes them with --set snapshot.every=50")
     task, config, data = _asked(directory, signals)
@@ -46,7 +46,7 @@ def observed_afterwards(directory: RunDirectory, signals: Sequence[str]) -> Iter
     event = next(events)
     for file in files:
         snapshot = read_snapshot(file)
-        while event.get("step", 0) <= snapshot.step:
+        while (event.get("step") or 0) <= snapshot.step:
             observer.see(_without(event, opened))
             event = next(events)
         session.restore(_state(snapshot.step, snapshot.parameters))

@@ -117,7 +117,7 @@ class Value:
         at = self.at % len(lines)
         try:
             document = json.loads(lines[at])
-        except ValueError:
+        except (ValueError, RecursionError):
             return data
         lines[at] = replaced(document, self.path, self.by).encode("utf-8", "surrogatepass") + b"\n"
         return b"".join(lines)

@@ -4,8 +4,10 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ import pytest
 from grokscope.contract.examples import IGNORED, Examples
 from grokscope.contract.models import LAYER_NORM_EPSILON
 from grokscope.contract.parameters import layout
+from grokscope.gate import Unreadable
+from grokscope.machine import verify as verify_module
 from grokscope.machine.verify import PACKAGED, Check, GoldenPoint, golden_points, load, verify, worst
 from grokscope.testing import reference
 
@@ -179,3 +183,39 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 def test_batches_are_int64(name: str) -> None:
     point = load(PACKAGED, name)
     assert {point.examples_a.source.dtype, point.examples_b.labels.dtype} == {np.dtype(np.int64)}
+
+
+def _packed(*members: tuple[str, bytes]) -> bytes:
+    out = BytesIO()
+    with ZipFile(out, "w") as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+ODD_POINTS = {
+    "no archive": (b"{}", b"x"),
+    "an empty archive": (b'{"task": "modular", "model": {}}', _packed()),
+    "no array within": (b"{}", _packed(("weights/a.npy", b"zz"))),
+    "UTF-16": (b"\xff\xfe{", _packed()),
+    "a list": (b"[]", _packed()),
+    "no table as model": (b'{"task": "modular", "model": []}', _packed()),
+    "deep nesting": (b"[" * 100_000, _packed()),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_POINTS)
+def test_an_odd_golden_point_is_named(tmp_path: Path, odd: str) -> None:
+    for suffix, data in zip((".json", ".npz"), ODD_POINTS[odd], strict=True):
+        (tmp_path / f"point{suffix}").write_bytes(data)
+    with pytest.raises(Unreadable, match="point"):
+        load(tmp_path, "point")
+
+
+def test_a_golden_point_is_bounded_unpacked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    with ZipFile(tmp_path / "a.npz", "w", ZIP_DEFLATED) as archive:
+        archive.writestr("weights/a.npy", bytes(100_000))
+    monkeypatch.setattr(verify_module, "LARGEST_POINT", 50_000)
+    with pytest.raises(Unreadable, match="more than 50,000 bytes"):
+        load(tmp_path, "a")
