@@ -16,6 +16,11 @@ from grokscope.warning.trajectory import exported, known_columns
 BATCH: Mapping[str, str] = {"loss": "trained.loss", "lr": "trained.lr"}
 """Values of the training batches, which no rule uses, and their columns in the output of `grokscope export`"""
 NEEDED = "test_accuracy"
+_SPLITS: Mapping[str, tuple[str, ...]] = {
+    NEEDED: ("test", "val", "valid", "validation", "eval"),
+    "train_accuracy": ("train", "training"),
+}
+"""Names that say which split a column is of, and not what it holds"""
 
 
 class Lacking(Unimportable):
@@ -152,6 +157,10 @@ def _compete(ours: str, names: Sequence[str]) -> str:
 
 
 def _which(ours: str, names: Sequence[str]) -> str:
+    bare = {each: name for each, splits in _SPLITS.items() for name in names if name.lower() in splits}
+    if ours in bare:
+        advice = " ".join(f"--column {_quoted(f'{each}={name}')}" for each, name in bare.items())
+        return f"no column is known as {ours}; if {' and '.join(bare.values())} hold accuracies, give {advice}"
     hint = nearest(ours, names)
     if ours == "step" and (epochs := [name for name in names if name.lower() in {"epoch", "epochs"}]):
         hint = f" ({epochs[0]} counts epochs: if one epoch is one step, give --column step={epochs[0]})"

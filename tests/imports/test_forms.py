@@ -163,6 +163,10 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("r.json", "[" * 100_000, "nested too deeply|no JSON"),
     ("r.json", '{"a": ' * 100_000, "nested too deeply|no JSON"),
     ("r.json", '{"a": 1}', "no column is known as test_accuracy"),
+    (
+        "r.csv", "step,train,test\n0,0,0\n",
+        "if test and train hold accuracies, give --column test_accuracy=test --column train_accuracy=train",
+    ),
     ("r.json", '{\n"a": 1}', "holds no history"),
     ("r.jsonl", '{"event": "started", "config": {}}\n{"event": "evaluated"}\n', "it needs no import"),
     ("r.jsonl", '{"format": "grokscope trajectories", "v": 2}\n{}\n', "is a table of grokscope's runs"),
