@@ -13,6 +13,8 @@ from forecast_made import BUDGET_TAU, ELASTICITIES, TRAIN_LOSS, bank, kappa_of, 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grokscope.registry import get
+from grokscope.settings.config import resolve
 from grokscope.warning.forecast.bank import Bank, bank_for, build_bank, forecast_of, tables_of
 from grokscope.warning.forecast.forecaster import (
     EARLIEST,
@@ -32,8 +34,8 @@ from grokscope.warning.forecast.intervals import (
 )
 from grokscope.warning.forecast.refusals import Refusal, Refused
 from grokscope.warning.lookup import read_trajectories
-from grokscope.warning.tables import table_digest, write_table
-from grokscope.warning.trajectory import CHANCE, ORIGIN, TREATED_FROM, Trajectory
+from grokscope.warning.tables import read_table, table_digest, write_table
+from grokscope.warning.trajectory import CHANCE, ORIGIN, TREATED_FROM, Trajectory, facts_of
 
 
 @cache
@@ -324,6 +326,19 @@ class TestRefusals:
         assert {refusal.code for refusal in Refusal} >= {"not-yet", "outside-bank", "no-clock", "no-signal"}
 
 
+@pytest.mark.parametrize(("task", "preset"), [("modular", "quick"), ("scan", "quick"), ("dyck", "quick")])
+def test_the_first_commands_of_a_newcomer_are_told_no_guess(task: str, preset: str) -> None:
+    """By the banks that are shipped: at the start nothing can be known, and the run says why."""
+    spec = get("tasks", task)
+    config, _ = resolve(spec, {**spec.presets[preset]}, preset=preset)
+    settings = facts_of(config.model_dump(mode="json"))
+    columns = {"step": np.array([0.0]), "test_accuracy": np.array([0.01]), "train_loss": np.array([4.0])}
+    said, _ = forecast_of(Trajectory("first", task, settings, columns, None, 0, config.train.steps))
+    assert said.reaches.probability is None
+    refusals = {Refusal.NOT_YET, Refusal.OUTSIDE_BANK, Refusal.NO_BANK, Refusal.SMALL_BANK}
+    assert (said.reaches.refused or Refused(Refusal.NO_CLOCK)).refusal in refusals
+
+
 class TestForeignRuns:
     """What nobody states is unknown, and refuses nobody."""
 
@@ -466,6 +481,24 @@ class TestBank:
         assert "the bank other.jsonl holds no run of modular, but of dyck" in said("other.jsonl")
         (tmp_path / "empty").mkdir()
         assert "holds no run of modular" in said("empty")
+
+    def test_is_read_once_whatever_it_says(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A run asks at every evaluation; a bank without a run of its task is read once, as any other."""
+        write_table(tmp_path / "bank.jsonl", bank())
+        read: list[Path] = []
+
+        def counting(file: Path) -> list[Trajectory]:
+            read.append(file)
+            return read_table(file)
+
+        monkeypatch.setattr("grokscope.warning.forecast.bank.read_table", counting)
+        for task in ("modular", "parity"):
+            said = [bank_for(task, tmp_path / "bank.jsonl") for _ in range(3)]
+            assert said[0] is said[1] is said[2]
+        assert len(read) == 2, "once for each task"
+        run = made("new", 7, operation="add", lr=1e-3, fraction=0.5)
+        twins = [bank_for("modular", tmp_path / "bank.jsonl", run.facts) for _ in range(2)]
+        assert twins[0] is twins[1]
 
     def test_an_unknown_task(self) -> None:
         said, used = forecast_of(at_part(made("new", 7, task="parity")))

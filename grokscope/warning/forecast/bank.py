@@ -120,20 +120,18 @@ def bank_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None 
 
     With `facts` for the run of these settings: without its configuration, where the bank has that.
     """
-    files = tables_of(bank)
     try:
-        whole = _calibrated(task, str(bank), tuple((file.resolve(), file.stat().st_mtime_ns) for file in files))
+        files = tuple((file.resolve(), file.stat().st_mtime_ns) for file in tables_of(bank))
     except OSError as problem:
         return Refused(Refusal.NO_BANK, f"cannot read the bank {bank}: {problem.strerror}")
-    except NoSuchRun as problem:
-        return Refused(Refusal.NO_BANK, str(problem))
-    except ValueError as problem:
-        return Refused(Refusal.SMALL_BANK, str(problem))
-    return whole if facts is None else _without(whole, task, facts)
+    whole = _calibrated(task, str(bank), files)
+    if facts is None or isinstance(whole, Refused):
+        return whole
+    return _without(whole, configuration(task, facts))
 
 
-def _without(whole: Bank, task: str, facts: Mapping[str, Fact]) -> Bank | Refused:
-    own = configuration(task, facts)
+@cache
+def _without(whole: Bank, own: str) -> Bank | Refused:
     peers = whole.forecaster.peers
     others = peers.where(peers.names != own)
     if len(others) == len(peers):
@@ -144,15 +142,22 @@ def _without(whole: Bank, task: str, facts: Mapping[str, Fact]) -> Bank | Refuse
 
 
 @cache
-def _calibrated(task: str, bank: str, files: Sequence[tuple[Path, int]]) -> Bank:
-    held = {file: read_table(file) for file, _ in files}
-    runs = [run for each in held.values() for run in each if run.task == task]
-    if not runs:
-        raise NoSuchRun(_no_runs(task, bank, sorted({run.task for each in held.values() for run in each})))
-    used = [file for file, each in held.items() if any(run.task == task for run in each)]
-    digests = [table_digest(file) for file in used]
+def _calibrated(task: str, bank: str, files: Sequence[tuple[Path, int]]) -> Bank | Refused:
+    """Once a process, a refusal too: a run asks at every evaluation."""
+    try:
+        held = {file: read_table(file) for file, _ in files}
+        runs = [run for each in held.values() for run in each if run.task == task]
+        if not runs:
+            others = sorted({run.task for each in held.values() for run in each})
+            return Refused(Refusal.NO_BANK, _no_runs(task, bank, others))
+        used = [file for file, each in held.items() if any(run.task == task for run in each)]
+        digests = [table_digest(file) for file in used]
+        forecaster = calibrate(runs)
+    except NoSuchRun as problem:
+        return Refused(Refusal.NO_BANK, str(problem))
+    except ValueError as problem:
+        return Refused(Refusal.SMALL_BANK, str(problem))
     digest = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    forecaster = calibrate(runs)
     return Bank(BankName(Path(bank).name if bank else "shipped", digest), used, forecaster, len(runs) - forecaster.runs)
 
 
