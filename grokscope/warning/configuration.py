@@ -1,6 +1,6 @@
 """What a run was, apart from chance and from how it was watched: the one definition of its configuration.
 
-Everything that holds runs together or apart by their settings asks here: the law's clusters, landmarks, banks,
+Everything that holds runs together or apart by their settings asks here: the law's clusters, forecasts, banks,
 backtests and the panels of a report.
 """
 
