@@ -1,1 +1,1 @@
-"""What a plugin sees: protocols, models, examples, parameters, streams. Read this room first."""
+"""Everything that a plugin uses: protocols, models, examples, parameters and streams. Read this room first."""

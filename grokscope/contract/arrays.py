@@ -1,8 +1,8 @@
-"""What arrays the core computes with: a backend's own flat vectors, and NumPy's.
+"""The arrays of the core: flat vectors of a backend, and NumPy arrays.
 
-Geometry, signals and interventions write their formulas with the operations of `Vector` and nothing else, so that each
-formula exists once and holds for every backend. The conformance suite of backends tests each operation;
-`grokscope.testing.vectors` has vectors that offer no other.
+Geometry, signals and interventions use only the operations of `Vector` in their formulas, so that each formula exists
+once and holds for every backend. The conformance suite of backends tests each operation. The vectors in
+`grokscope.testing.vectors` have no other operations.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 Precision = Literal["float32", "float64"]
 
 Floats = NDArray[np.float64]
-"""What is computed in double precision, whatever the run is computed in"""
+"""Numbers computed in double precision, independent of the precision of the run"""
 
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
 Array = Any
-"""A `Vector` of a backend: `torch.Tensor`, `mlx.core.array`, `numpy.ndarray`. It is Any to a type checker, because a
-backend takes vectors of its own kind alone."""
+"""A `Vector` of a backend: `torch.Tensor`, `mlx.core.array`, `numpy.ndarray`. Its type is Any, because a backend
+accepts only its own vectors."""
 
 
 class Scalar(Protocol):
@@ -35,10 +35,10 @@ class Scalar(Protocol):
 
 
 class Vector(Protocol):
-    """A flat vector [size] on a backend's device, and all that may be asked of it.
+    """A flat vector [size] on a backend's device, with all allowed operations.
 
-    The other operand is a vector of the same length and precision, a Python number, or a `Scalar` of the backend. No
-    operation changes a vector, and nobody writes to one.
+    The other operand is a vector of the same length and precision, a Python number, or a `Scalar` of the backend.
+    Vectors are never changed in place.
     """
 
     def __len__(self) -> int: ...
@@ -64,7 +64,7 @@ class Vector(Protocol):
 
 
 class Vectors(Protocol):
-    """Where vectors come from. A session is one."""
+    """Makes vectors. A session is an example."""
 
     def asarray(self, values: FloatArray, precision: Precision | None = None) -> Array:
         """NumPy to a flat vector on the device, in the precision of the session unless another is asked for.

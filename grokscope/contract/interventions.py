@@ -1,7 +1,7 @@
-"""What an intervention must offer: something done to a run while it trains, to a gradient or to the parameters.
+"""The interface of interventions. An intervention changes the gradient or the parameters of a run during training.
 
-Interventions are found through the entry point `grokscope.interventions`, each naming an `InterventionSpec`. Reading a
-spec must import nothing heavy; only `open` may.
+Interventions are found through the entry point `grokscope.interventions`; each entry names an `InterventionSpec`.
+Reading a spec must import nothing heavy; only `open` may.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,11 +19,11 @@ from grokscope.contract.parameters import Layout
 
 
 class Change(NamedTuple):
-    """What an intervention did to a vector [size]: its dose is ‖delta‖, and ‖delta‖ / ‖of‖."""
+    """The change of a vector [size] by an intervention. Its norm is ‖delta‖, its relative norm ‖delta‖ / ‖of‖."""
 
     delta: Array
     of: Array
-    """The vector as it was"""
+    """The vector before the change"""
     target: Literal["gradient", "update", "parameters"]
     """What vector that was; `update`: what the optimizer has made of the gradient, without its weight decay"""
 
@@ -32,15 +32,15 @@ class StepInProgress(Protocol):
     """One optimizer step, as an intervention sees it."""
 
     number: int
-    """Steps taken before this one"""
+    """Number of steps taken before this step"""
     session: Session
     batch: Prepared
     """The training batch of this step"""
     optimizer: AdamW
     random: np.random.Generator
-    """The intervention's own, new at every step: what it draws changes nobody else's draws"""
+    """A generator for this intervention and this step. Its draws do not affect other draws"""
     gradient: Array
-    """[size]. To be replaced, never changed in place; there is none after the update"""
+    """[size]. An intervention replaces it, and never changes it in place. After the update there is no gradient"""
 
     def draw(self) -> Prepared:
         """A batch like the training batches, from `random`."""
@@ -50,21 +50,21 @@ class StepInProgress(Protocol):
 
 
 class Intervention:
-    """What is done while it is on. A subclass overrides the points of a step at which it acts, one or more.
+    """An intervention that is on. A subclass overrides one or more points of a step at which it acts.
 
-    What it needs to remember follows from its parameters and from `SwitchedOn`, since a run that is resumed opens it
-    again, or it is `kept`. It returns what it did, and None where it did nothing.
+    A resumed run opens the intervention again, so its state must follow from its parameters and from `SwitchedOn`, or
+    be `kept`. The methods of a step return the change, or None without a change.
     """
 
     every: int = 1
-    """It acts in every so manieth step, first in the one after it was switched on. What acts in every step is recorded
-    when the loss is, what acts more rarely every time."""
+    """Steps between two acts; the first act is in the step after switching on. With 1, acts are recorded together with
+    the loss; otherwise every act is recorded."""
     once: bool = False
-    """It is switched off when it has acted"""
+    """Whether it is switched off after its first act"""
     reorders_batches: bool = False
-    """It draws from the stream of the training batches, which come in another order once it has acted"""
+    """Whether it draws from the stream of the training batches, so that later batches come in another order"""
     facts: Mapping[str, Any] = {}
-    """What the record of its being switched on says beside its parameters; equal when it is opened again"""
+    """Fields of the `intervened` event beside the parameters; equal when the intervention is opened again"""
 
     @cached_property
     def kept(self) -> dict[str, Array]:
@@ -74,37 +74,37 @@ class Intervention:
         return {}
 
     def on_gradient(self, step: StepInProgress) -> Change | None:
-        """With the gradient of the batch's loss, before it is clipped."""
+        """Acts on the gradient of the batch's loss, before clipping."""
 
     def before_update(self, step: StepInProgress) -> Change | None:
-        """With the clipped gradient, before the optimizer's update."""
+        """Acts on the clipped gradient, before the optimizer's update."""
 
     def after_update(self, step: StepInProgress) -> Change | None:
-        """When the parameters have been updated."""
+        """Acts on the parameters, after the update."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where and when an intervention is to be switched on, as far as that is known before a run."""
+    """Where and when an intervention will be switched on, as far as it is known before a run."""
 
     run: Path
     """The run's directory"""
     snapshot_every: int
-    """Steps; 0: there are none"""
+    """Steps between snapshots; 0: no snapshots"""
     step: int | None
-    """None where it waits for a detection"""
+    """The step; None if the intervention waits for a detection"""
     layout: Layout
-    """Of the model that will be trained"""
+    """Layout of the model that will be trained"""
 
 
 @dataclass(frozen=True)
 class SwitchedOn:
-    """The run at the moment at which an intervention is switched on."""
+    """The run at the moment when an intervention is switched on."""
 
     run: Path
     """The run's directory, with its snapshots"""
     snapshot_every: int
-    """Steps; 0: there are none"""
+    """Steps between snapshots; 0: no snapshots"""
     step: int
     """Steps taken"""
     seed: int
@@ -120,22 +120,22 @@ class InterventionSpec:
 
     name: str
     summary: str
-    """What it does, and to what, in a sentence"""
+    """One sentence: what the intervention changes, and how"""
     parameters: type[BaseModel]
     """A pydantic model that forbids unknown keys, every field with a default and a description"""
     open: Callable[[Any, SwitchedOn], Intervention]
-    """`open(parameters, switched_on)`. Raises `ValueError` with a sentence for a person where it cannot be."""
+    """`open(parameters, switched_on)`. Raises `ValueError` with one sentence if the intervention is impossible."""
     published: str = ""
-    """Where something was published under this name: how the published one differs from the default"""
+    """How the published intervention of this name differs from the default; empty without a published one"""
     objection: Callable[[Any, Plan], str | None] = lambda parameters, plan: None
-    """`objection(parameters, plan)`: why it will not be possible, known before the run; None where nothing is."""
+    """`objection(parameters, plan)`: why the intervention will be impossible, as far as it is known before the run."""
 
     memory: Callable[[Any, Plan], int] = lambda parameters, plan: 0
     """`memory(parameters, plan)`: bytes that it takes beside a few vectors of the model's size, while it is opened or
     acts, `kept` among them. More than there are is refused before anything is allocated"""
 
     def defaults(self) -> dict[str, Any]:
-        """Every parameter and its default, its own before those it has in common with others."""
+        """Every parameter and its default; parameters shared with other interventions come last."""
         common = getattr(self.parameters.__base__, "model_fields", {})
         values = self.parameters().model_dump(mode="json")
         return dict(sorted(values.items(), key=lambda item: item[0] in common))

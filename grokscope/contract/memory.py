@@ -1,4 +1,4 @@
-"""How much memory this process may still take: what is asked for is compared with it before it is allocated."""
+"""The memory that this process may still use. Large requests are compared with it before allocation."""
 
 import os
 import resource
@@ -10,15 +10,15 @@ _CGROUPS = (
     (_CGROUP / "memory.max", _CGROUP / "memory.current", _CGROUP / "memory.stat"),
     tuple(_CGROUP / "memory" / f"memory.{name}" for name in ("limit_in_bytes", "usage_in_bytes", "stat")),
 )
-"""Files of a container, of either version of control groups: its limit, what it uses, and of what that consists"""
+"""Files of a container, for both versions of control groups: its limit, its use, and the parts of its use"""
 
 
 class TooLarge(ValueError):
-    """It would take more memory than there is; one sentence with both amounts."""
+    """A request needs more memory than is free. The message is one sentence with both amounts."""
 
 
 def require_memory(what: str, needed: int) -> None:
-    """Raises `TooLarge` where `what` would take more bytes than are left. Nothing is asked where nobody can tell."""
+    """Raises `TooLarge` if `what` needs more bytes than are free. If the free memory is unknown, nothing is checked."""
     free = free_bytes()
     if free is not None and needed > free:
         raise TooLarge(
@@ -27,18 +27,18 @@ def require_memory(what: str, needed: int) -> None:
 
 
 def free_bytes() -> int | None:
-    """Bytes that are free for this process: of the machine, of its container and by its own limit. None where none of
-    them says."""
+    """Bytes that are free for this process: the least of machine, container and limit of the process. None if all are
+    unknown."""
     return min(_amounts(), default=None)
 
 
 def comfortable(needed: int, free: int | None) -> bool:
-    """Whether `needed` bytes are at most half of those that are free; true where nobody can tell."""
+    """Whether `needed` bytes are at most half of the free bytes. True if `free` is unknown."""
     return free is None or needed <= free / 2
 
 
 def bytes_in_words(amount: int) -> str:
-    """Bytes for a person: `1.5 GiB`."""
+    """Bytes in words: `1.5 GiB`."""
     size = float(amount)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:

@@ -1,7 +1,7 @@
-"""What a task must offer: data, a model specification and presets, and nothing of training.
+"""The interface of tasks. A task has data, a model specification and presets, and knows nothing of training.
 
-Tasks are found through the entry point `grokscope.tasks`, each naming a `TaskSpec`. Reading a spec must import nothing
-heavy; only `load` may.
+Tasks are found through the entry point `grokscope.tasks`; each entry names a `TaskSpec`. Reading a spec must import
+nothing heavy; only `load` may.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ Metric = Literal["accuracy", "sequence_accuracy"]
 
 @dataclass(frozen=True)
 class GrokCriterion:
-    """What counts as having grokked, as a rule on evaluations.
+    """The criterion of grokking, as a rule on evaluations.
 
-    The metric of the test split is at least `threshold` for `consecutive` evaluations in a row; the step reported is
-    that of the first of them, or of the last.
+    The metric of the test split must be at least `threshold` for `consecutive` evaluations in a row. The grok step is
+    the step of the first of these evaluations, or of the last.
     """
 
     metric: Metric

@@ -1,1 +1,1 @@
-"""What can be done to a run while it trains: kick, noise, project, penalty, and the control rescale."""
+"""Interventions on a run during training: the published ones, their controls, and methods from other papers."""

@@ -1,7 +1,7 @@
-"""The subspace that interventions leave alone, or leave over: from where it comes, as four parameters.
+"""The subspace of an intervention, and the parameters that choose it.
 
-The execution subspace is spanned by the principal components of a run's weight trajectory. It may be that of an earlier
-run (the published two-phase design), of this run so far, or a random one of the same shape, which is the control.
+The execution subspace is spanned by the principal components of a run's weight trajectory. The run is an earlier one
+(the published design with two phases) or this run so far. A random subspace of the same shape is the control.
 """
 
 import os
@@ -26,11 +26,12 @@ from grokscope.runs.state import read_state
 FEWEST_SNAPSHOTS = 3
 _NUMBER_BYTES = 8
 NO_RUN = ("own", "random", "random-joint", "none")
-"""What `basis` may say beside naming a run"""
+"""Values of `basis` that do not name a run"""
 
 _WHERE_FROM = (
-    "own: principal components of this run's snapshots so far; RUN (a path, or a name beside this run): of an earlier "
-    "run's; random: random directions, as many in the same matrices; random-joint: as many in the whole space"
+    "own: principal components of this run's snapshots so far; RUN (a path, or the name of a run in the same folder): "
+    "those of an earlier run; random: as many random directions in the same matrices; random-joint: as many random "
+    "directions in the whole space"
 )
 
 
@@ -41,7 +42,7 @@ class Parameters(BaseModel):
 
 
 class BasisParameters(Parameters):
-    """Which subspace."""
+    """The parameters that choose a subspace."""
 
     basis: str = Field("own", description=_WHERE_FROM)
     components: int = Field(2, ge=1, le=100_000, description="directions in each block")
@@ -51,36 +52,38 @@ class BasisParameters(Parameters):
         "(published for Dyck and SCAN), or of all; joint: one for all matrices of attention and MLP together",
     )
     basis_until: int | None = Field(
-        None, ge=0, lt=2**63, description="of an earlier run, the snapshots up to this step only"
+        None, ge=0, lt=2**63, description="for an earlier run: use only its snapshots up to this step"
     )
-    basis_draw: int = Field(0, ge=0, lt=2**63, description="number of the random draw: other numbers, other directions")
+    basis_draw: int = Field(
+        0, ge=0, lt=2**63, description="number of the random draw; each number gives other directions"
+    )
 
 
 class OptionalBasisParameters(BasisParameters):
-    """Which subspace, or none."""
+    """The parameters that choose a subspace, or none."""
 
     basis: str = Field("none", description=f"none: the whole space; {_WHERE_FROM}")
 
 
 def opened_basis(parameters: BasisParameters, on: SwitchedOn) -> Projector | None:
-    """The projector on the subspace; None for `none`. Raises `ValueError` with a sentence."""
+    """The projector on the subspace; None for `none`. Raises `ValueError` with one sentence."""
     if parameters.basis == "none":
         return None
     return Projector(_subspace(parameters, on), on.session)
 
 
 def basis_facts(basis: Projector | None) -> dict[str, Any]:
-    """What the record of an intervention says of its subspace."""
+    """The fields of an `intervened` event about the subspace."""
     if basis is None:
         return {}
     return {"basis_dimension": basis.subspace.dimension, "basis_digest": basis.subspace.digest}
 
 
 def basis_objection(parameters: BasisParameters, plan: Plan) -> str | None:
-    """Why there will be no such subspace, as far as that is known before the run."""
+    """Why the subspace will be missing, as far as it is known before the run; None without a problem."""
     if parameters.basis == "own":
         if not plan.snapshot_every:
-            return "basis=own is made of this run's snapshots: set snapshot.every, or another basis"
+            return "basis=own needs snapshots of this run; set snapshot.every, or choose another basis"
         if plan.step is not None and len(range(0, plan.step, plan.snapshot_every)) + 1 < FEWEST_SNAPSHOTS:
             return f"basis=own needs {FEWEST_SNAPSHOTS} snapshots; by step {plan.step} there will be fewer"
     elif parameters.basis not in NO_RUN:
@@ -106,19 +109,19 @@ def _subspace(parameters: BasisParameters, on: SwitchedOn) -> Subspace:
 
 
 def _own(on: SwitchedOn) -> Snapshots:
-    """This run's own trajectory: the snapshots that its configuration asks for, and the present."""
+    """The trajectory of this run: its snapshots on schedule, and the present parameters."""
     every, folder = on.snapshot_every, RunDirectory(on.run).snapshots
     steps = range(0, on.step, every) if every else range(0)
     if len(steps) + 1 < FEWEST_SNAPSHOTS:
         raise ValueError(
-            f"basis=own needs {FEWEST_SNAPSHOTS} snapshots, there are {len(steps)} and the present; "
+            f"basis=own needs {FEWEST_SNAPSHOTS} snapshots, but there are {len(steps)} and the present parameters; "
             "set snapshot.every, switch it on later, or choose another basis"
         )
     return [*(stored_vector(snapshot_file(folder, step)) for step in steps), on.parameters]
 
 
 def _earlier(parameters: BasisParameters, on: SwitchedOn) -> Snapshots:
-    """An earlier run's trajectory."""
+    """The trajectory of an earlier run."""
     earlier = _earlier_run(parameters, on.run)
     snapshots = [stored_vector(file) for file in _enough(parameters, earlier)]
     for snapshot in snapshots:
@@ -129,7 +132,7 @@ def _earlier(parameters: BasisParameters, on: SwitchedOn) -> Snapshots:
 
 
 def _mismatch(parameters: BasisParameters, theirs: Layout, own: Layout) -> str | None:
-    """How the model of a snapshot differs from this one."""
+    """How the model of a snapshot differs from the present model; None if it fits."""
     of = f"the snapshots of {parameters.basis} are of a model with {theirs.size} parameters"
     if theirs.size != own.size:
         return f"{of}, this one has {own.size}"
@@ -144,29 +147,29 @@ def _earlier_run(parameters: BasisParameters, run: Path) -> RunDirectory:
     found = next((path for path in (run.parent / name, Path(name)) if os.path.isfile(path / "events.jsonl")), None)
     if found is None:
         name = name if len(name) <= 100 else f"{name[:99]}…"
-        raise ValueError(f"basis={name}: there is no run {name}, neither beside {run.name} nor as a path")
+        raise ValueError(f"basis={name}: there is no run {name} in the folder of {run.name}, and no such path")
     return RunDirectory(found)
 
 
 def _snapshot_files(parameters: BasisParameters, earlier: RunDirectory) -> list[Path]:
-    """The snapshots of an earlier run that count, as far as they are written."""
+    """The snapshots of an earlier run up to `basis_until`, as far as they are written."""
     until = parameters.basis_until
     return [file for step, file in step_files(earlier.snapshots).items() if until is None or step <= until]
 
 
 def _enough(parameters: BasisParameters, earlier: RunDirectory) -> list[Path]:
-    """The same, where they span a subspace. Raises `ValueError`."""
+    """The snapshots of an earlier run. Raises `ValueError` if they are too few for a subspace."""
     files = _snapshot_files(parameters, earlier)
     if len(files) < FEWEST_SNAPSHOTS:
         until = "" if parameters.basis_until is None else f" up to step {parameters.basis_until}"
         raise ValueError(
-            f"basis={parameters.basis} needs {FEWEST_SNAPSHOTS} snapshots, {earlier.path} has {len(files)}{until}"
+            f"basis={parameters.basis} needs {FEWEST_SNAPSHOTS} snapshots, but {earlier.path} has {len(files)}{until}"
         )
     return files
 
 
 def _may_grow(parameters: BasisParameters, earlier: RunDirectory) -> bool:
-    """Whether an earlier run is still at it, and will have written enough snapshots by its end."""
+    """Whether an earlier run is still training, and will have enough snapshots at its end."""
     state = read_state(earlier)
     if not state.listens:
         return state.condition == "waiting"
@@ -177,7 +180,7 @@ def _may_grow(parameters: BasisParameters, earlier: RunDirectory) -> bool:
 
 
 def basis_memory(parameters: BasisParameters, plan: Plan) -> int:
-    """Bytes that the subspace takes: its rows, in NumPy and in the session, and as much again while they are made."""
+    """Bytes for the subspace: its rows in NumPy and in the session, and as much again while it is computed."""
     if parameters.basis == "none":
         return 0
     slices = _slices(parameters, plan.layout)
@@ -190,7 +193,7 @@ def basis_memory(parameters: BasisParameters, plan: Plan) -> int:
 
 
 def _most_directions(parameters: BasisParameters, plan: Plan) -> int:
-    """In a block: a trajectory has one fewer than it has points."""
+    """Largest number of directions in a block: one fewer than the points of the trajectory."""
     if parameters.basis == "own" and plan.snapshot_every and plan.step is not None:
         return plan.step // plan.snapshot_every + 1
     if parameters.basis not in NO_RUN:
@@ -202,14 +205,14 @@ def _most_directions(parameters: BasisParameters, plan: Plan) -> int:
 
 
 def _slices(parameters: BasisParameters, layout: Layout) -> list[tuple[str, tuple[tuple[int, int], ...]]]:
-    """Names and places of the blocks that have a basis each."""
+    """Names and slices of the blocks; each block has its own basis."""
     if parameters.blocks == "joint":
         return [("joint", covered(weight_blocks(layout)))]
     return [(block.name, ((block.start, block.stop),)) for block in weight_blocks(layout, parameters.blocks)]
 
 
 def _random(parameters: BasisParameters, on: SwitchedOn) -> Subspace:
-    """As many directions as a trajectory's basis would have: in each block, or altogether."""
+    """As many random directions as the basis of a trajectory has: in each block, or in the whole space."""
     slices = _slices(parameters, on.layout)
     random = generator(on.seed, "intervention", 0, parameters.basis_draw)
     if parameters.basis == "random-joint":

@@ -1,4 +1,4 @@
-"""`clamp`: hold the length of the parameters."""
+"""`clamp`: keep the norm of the parameters constant."""
 
 from pydantic import Field
 
@@ -37,13 +37,13 @@ class Clamp(Intervention):
 def _open(parameters: ClampParameters, on: SwitchedOn) -> Clamp:
     reference = norm(on.session.asarray(on.parameters)) if parameters.norm is None else parameters.norm
     if reference == 0:
-        raise ValueError("clamp needs a length to hold, and all parameters are zero: give norm")
+        raise ValueError("clamp needs a norm, but all parameters are zero; give norm")
     return Clamp(parameters.ratio * reference)
 
 
 SPEC = InterventionSpec(
     name="clamp",
-    summary="Rescale the parameters after every update, so that their length stays what it is.",
+    summary="Rescale the parameters after every update, so that their norm stays constant.",
     parameters=ClampParameters,
     open=_open,
 )

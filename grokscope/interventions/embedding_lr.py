@@ -1,4 +1,4 @@
-"""`embedding-lr`: another learning rate for the embedding than for everything else."""
+"""`embedding-lr`: a separate learning rate for the embedding."""
 
 import numpy as np
 from pydantic import Field
@@ -42,7 +42,7 @@ def _objection(parameters: EmbeddingLRParameters, plan: Plan) -> str | None:
 
 SPEC = InterventionSpec(
     name="embedding-lr",
-    summary="Train the embedding with a learning rate of its own, a multiple of that of the other parameters.",
+    summary="Train the embedding with a separate learning rate, a multiple of that of the other parameters.",
     parameters=EmbeddingLRParameters,
     open=lambda parameters, on: EmbeddingLR(on, parameters.ratio),
     objection=_objection,

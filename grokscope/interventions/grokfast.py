@@ -6,12 +6,12 @@ from grokscope.contract.interventions import Change, Intervention, InterventionS
 from grokscope.interventions.basis import Parameters
 
 _BYTES = 8
-"""Of a number, at most"""
+"""Largest size of a number"""
 
 
 class GrokfastParameters(Parameters):
-    alpha: float = Field(0.98, ge=0, lt=1, description="decay of the moving average, a step")
-    lamb: float = Field(2.0, ge=0, description="λ: how much of the moving average is added")
+    alpha: float = Field(0.98, ge=0, lt=1, description="decay of the moving average per step")
+    lamb: float = Field(2.0, ge=0, description="λ: factor of the moving average that is added")
 
 
 class Grokfast(Intervention):
@@ -44,6 +44,6 @@ SPEC = InterventionSpec(
     parameters=GrokfastParameters,
     open=lambda parameters, on: Grokfast(parameters),
     published="Grokfast-EMA with alpha=0.98 and lamb=2. The published loop does not clip gradients; here the average "
-    "is taken of clipped ones, as optimizer.clip says.",
+    "uses gradients clipped by optimizer.clip.",
     memory=_memory,
 )

@@ -20,12 +20,12 @@ from grokscope.interventions.basis import (
 
 class KickParameters(OptionalBasisParameters):
     alpha: float = Field(10.0, ge=0, description="length in units of ‖eta g_A‖, a plain gradient step with eta=1e-3")
-    relative: float | None = Field(None, ge=0, description="instead of alpha: share of the length of all parameters")
-    direction: Literal["commutator", "random"] = Field("commutator", description="random: the control, equally long")
+    relative: float | None = Field(None, ge=0, description="instead of alpha: share of the norm of all parameters")
+    direction: Literal["commutator", "random"] = Field("commutator", description="random: the control, of equal length")
     samples: int = Field(
-        9, ge=1, le=10_000, description="pairs of batches; the commutator with the median defect is taken"
+        9, ge=1, le=10_000, description="pairs of batches; the kick uses the commutator with the median defect"
     )
-    every: int = Field(0, ge=0, lt=2**63, description="steps between kicks; 0: one kick, and it is off again")
+    every: int = Field(0, ge=0, lt=2**63, description="steps between kicks; 0: a single kick")
     published: bool = Field(
         False,
         description="as published: finite differences, between gradient and update; the optimizer then steps along an "
@@ -49,12 +49,12 @@ class Kick(Intervention):
         return self.kicked(step, theta, samples, samples[0].gradient_norm_a * PAPER_ETA)
 
     def sample(self, step: StepInProgress, theta: Array) -> tuple[CommutatorSample, Any, Any]:
-        """A commutator, and the two batches it is of."""
+        """A commutator, and its two batches."""
         batch_a, batch_b = step.draw(), step.draw()
         return exact(step.session, theta, batch_a, batch_b, precision=step.session.precision), batch_a, batch_b
 
     def kicked(self, step: StepInProgress, theta: Array, samples: list[CommutatorSample], unit: float) -> Change | None:
-        """Displaced along the commutator with the median defect; not where there is no direction."""
+        """Displace along the commutator with the median defect. None if the commutator has no direction."""
         middle = int(np.argsort([sample.defect for sample in samples])[len(samples) // 2])
         direction = samples[middle].commutator
         if self._parameters.direction == "random":
@@ -73,7 +73,7 @@ class Kick(Intervention):
 
 
 class PublishedKick(Kick):
-    """Between gradient and update, leaving behind what the author's commutator routine leaves in `p.grad`."""
+    """Kicks between gradient and update, and leaves in the gradient what the author's routine leaves in `p.grad`."""
 
     reorders_batches = True
 
@@ -96,7 +96,7 @@ class PublishedKick(Kick):
 
 
 def _memory(parameters: KickParameters, plan: Plan) -> int:
-    """The commutators of all samples are compared before one is taken."""
+    """Bytes for the commutators of all samples, which are compared before one is used."""
     return basis_memory(parameters, plan) + 8 * parameters.samples * plan.layout.size
 
 
@@ -111,11 +111,11 @@ SPEC = InterventionSpec(
     parameters=KickParameters,
     open=_open,
     published="published=true kicks between gradient and update, along a float32 finite difference (mostly rounding "
-    "once the model has memorized); its measurement leaves the optimizer an unclipped gradient of another batch at a "
-    "displaced point, and takes 20 batches from the training's own stream, so that all later batches differ from the "
-    "baseline's. The default kicks behind the update along the exact commutator, draws from its own stream and leaves "
-    "the gradient alone. Published with basis=RUN. Either is tiny: about 1e-6 of the parameters' length on Dyck; see "
-    "relative.",
+    "once the model has memorized). Its measurement leaves the optimizer an unclipped gradient of another batch at a "
+    "displaced point, and draws 20 batches from the stream of training batches, so that all later batches differ from "
+    "the baseline. The default kicks after the update along the exact commutator, has its own stream, and does not "
+    "change the gradient. Published with basis=RUN. Both kicks are tiny, about 1e-6 of the parameters' norm on Dyck; "
+    "see relative.",
     objection=basis_objection,
     memory=_memory,
 )

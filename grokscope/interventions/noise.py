@@ -1,4 +1,4 @@
-"""`noise`: now and then, a random displacement of the parameters off the subspace."""
+"""`noise`: at regular steps, a random displacement of the parameters off the subspace."""
 
 import numpy as np
 from pydantic import Field
@@ -18,11 +18,11 @@ from grokscope.interventions.basis import (
 
 class NoiseParameters(OptionalBasisParameters):
     epsilon: float = Field(0.1, ge=0, description="length of each displacement")
-    relative: float | None = Field(None, ge=0, description="instead of epsilon: share of the length of all parameters")
+    relative: float | None = Field(None, ge=0, description="instead of epsilon: share of the norm of all parameters")
     every: int = Field(50, ge=1, lt=2**63, description="steps")
     published: bool = Field(
         False,
-        description="as published: between gradient and update, so that the gradient is that of another point",
+        description="as published: between gradient and update, so that the gradient is from the point before",
     )
 
 
@@ -52,7 +52,7 @@ class Noise(Intervention):
 
 
 class PublishedNoise(Noise):
-    """The same, between gradient and update."""
+    """`noise`, between gradient and update."""
 
     def before_update(self, step: StepInProgress) -> Change | None:
         return self.displace(step)
@@ -68,12 +68,12 @@ def _open(parameters: NoiseParameters, on: SwitchedOn) -> Noise:
 
 SPEC = InterventionSpec(
     name="noise",
-    summary="Add isotropic Gaussian noise of a given length to the parameters, every so many steps.",
+    summary="Add isotropic Gaussian noise of a given length to the parameters, at regular steps.",
     parameters=NoiseParameters,
     open=_open,
-    published="published=true adds it between gradient and update, so that the optimizer steps along the gradient of "
-    "the point before; the default adds it behind the update. Published with basis=RUN; the default basis=none differs "
-    "from that by sqrt(dimension / parameters), about 1 %.",
+    published="published=true adds the noise between gradient and update, so that the optimizer uses the gradient of "
+    "the point before the noise. The default adds it after the update. Published with basis=RUN; the default "
+    "basis=none differs by sqrt(dimension / parameters), about 1 %.",
     objection=basis_objection,
     memory=basis_memory,
 )

@@ -1,4 +1,4 @@
-"""`orthograd`: take the part of the gradient away that only scales the parameters."""
+"""`orthograd`: remove the part of the gradient that only scales the parameters."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from grokscope.interventions.basis import Parameters
 
 class OrthogradParameters(Parameters):
     published: bool = Field(
-        False, description="as in the published code: tensor by tensor, and each as long as it was before"
+        False, description="as in the published code: tensor by tensor, and each gradient keeps its norm"
     )
 
 
@@ -29,13 +29,13 @@ class Orthograd(Intervention):
         return Change(delta, gradient, "gradient")
 
     def _off(self, theta: Array, gradient: Array) -> Array:
-        """`gradient` without its part along `theta`; as it is where the parameters are all zero."""
+        """`gradient` without its part along `theta`; unchanged if all parameters are zero."""
         squared = dot(theta, theta)
         return gradient - (dot(theta, gradient) / squared) * theta if squared else gradient
 
 
 class PublishedOrthograd(Orthograd):
-    """The same for each tensor alone, which keeps its length."""
+    """`orthograd` for each tensor separately; each gradient keeps its norm."""
 
     def __init__(self, on: SwitchedOn) -> None:
         self._tensors: Sequence[tuple[int, int]] = [(each.offset, each.stop) for each in on.layout]
@@ -54,9 +54,9 @@ class PublishedOrthograd(Orthograd):
 
 SPEC = InterventionSpec(
     name="orthograd",
-    summary="Project every gradient orthogonally to the parameters: no step lengthens them for its own sake.",
+    summary="Project every gradient orthogonally to the parameters, so that no gradient only scales them.",
     parameters=OrthogradParameters,
     open=lambda parameters, on: PublishedOrthograd(on) if parameters.published else Orthograd(),
-    published="published=true projects each tensor alone and gives it back its length, as the published code does; the "
+    published="published=true projects each tensor separately and restores its norm, as the published code does; the "
     "paper's formula, the default, is for the vector of all parameters.",
 )

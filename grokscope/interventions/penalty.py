@@ -1,4 +1,4 @@
-"""`penalty`: draw the parameters back to where they were, in all directions off the subspace."""
+"""`penalty`: pull the parameters back to where they were at switching on, in all directions off the subspace."""
 
 from pydantic import Field
 
@@ -14,13 +14,13 @@ class PenaltyParameters(BasisParameters):
         0.01,
         ge=0,
         description="λ of the penalty λ/2 ‖P_perp (θ − θ_on)‖². On modular `small`, which groks at 2,300, "
-        "0.1 from step 500 on leaves test accuracy at chance beyond step 3,000, and 0.0001 hardly matters",
+        "0.1 from step 500 on keeps test accuracy at chance beyond step 3,000, and 0.0001 has almost no effect",
     )
     published: bool = Field(
-        False, description="as published, which is no penalty: `project` in every tenth step, weight is not used"
+        False, description="as published: `project` in every tenth step, which is no penalty; weight is not used"
     )
-    strength: float = Field(0.5, ge=0, le=1, description="of the published one, as of `project`")
-    every: int = Field(10, ge=1, lt=2**63, description="steps, of the published one")
+    strength: float = Field(0.5, ge=0, le=1, description="strength of the published form, as in `project`")
+    every: int = Field(10, ge=1, lt=2**63, description="steps between acts of the published form")
 
 
 class Penalty(Intervention):
@@ -40,7 +40,7 @@ class Penalty(Intervention):
 
 
 class PublishedPenalty(Project):
-    """`project`, more rarely."""
+    """`project` in every `every`-th step."""
 
     def __init__(self, basis: Projector, strength: float, every: int) -> None:
         super().__init__(basis, strength, "gradient")
@@ -50,7 +50,7 @@ class PublishedPenalty(Project):
 def _open(parameters: PenaltyParameters, on: SwitchedOn) -> Intervention:
     basis = opened_basis(parameters, on)
     if basis is None:
-        raise ValueError("penalty needs a subspace in which it lets the parameters go: basis=own, random or a run")
+        raise ValueError("penalty needs a subspace: give basis=own, random or a run")
     if parameters.published:
         return PublishedPenalty(basis, parameters.strength, parameters.every)
     return Penalty(basis, parameters.weight, on.session.asarray(on.parameters))
@@ -58,11 +58,11 @@ def _open(parameters: PenaltyParameters, on: SwitchedOn) -> Intervention:
 
 SPEC = InterventionSpec(
     name="penalty",
-    summary="A quadratic penalty on the distance from where it was switched on, off the execution subspace.",
+    summary="Add a quadratic penalty on the distance from the parameters at switching on, off the execution subspace.",
     parameters=PenaltyParameters,
     open=_open,
-    published="published=true is what was published under this name: there is no penalty, but `project` with strength "
-    "0.5 in every tenth step.",
+    published="published=true is what was published under this name: not a penalty, but `project` with strength 0.5 in "
+    "every tenth step.",
     objection=basis_objection,
     memory=basis_memory,
 )

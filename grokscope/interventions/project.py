@@ -1,4 +1,4 @@
-"""`project`: weaken what of the gradient, or of the update, leaves the subspace."""
+"""`project`: weaken the part of the gradient, or of the update, that lies off the subspace."""
 
 from typing import Literal
 
@@ -11,11 +11,11 @@ from grokscope.interventions.basis import BasisParameters, basis_facts, basis_me
 
 
 class ProjectParameters(BasisParameters):
-    strength: float = Field(0.5, ge=0, le=1, description="share of the part off the subspace that is taken away")
+    strength: float = Field(0.5, ge=0, le=1, description="share of the part off the subspace that is removed")
     at: Literal["gradient", "update"] = Field(
         "gradient",
-        description="gradient: after clipping, before Adam, as published. Adam divides by the gradient's own size and "
-        "so undoes most of it where strength is below 1; update: what Adam makes of the gradient, without its decay",
+        description="gradient: after clipping, before Adam, as published; Adam divides by the size of the gradient, "
+        "and so undoes most of the effect if strength is below 1. update: Adam's update, without weight decay",
     )
     published: bool = Field(False, description="as published, which is at=gradient")
 
@@ -52,18 +52,18 @@ class Project(Intervention):
 def _open(parameters: ProjectParameters, on: SwitchedOn) -> Project:
     basis = opened_basis(parameters, on)
     if basis is None:
-        raise ValueError("project needs a subspace to project on: basis=own, random or a run")
+        raise ValueError("project needs a subspace: give basis=own, random or a run")
     return Project(basis, parameters.strength, "gradient" if parameters.published else parameters.at)
 
 
 SPEC = InterventionSpec(
     name="project",
-    summary="Weaken the part of every gradient that leaves the execution subspace, or of every update.",
+    summary="Weaken the part of every gradient, or of every update, that lies off the execution subspace.",
     parameters=ProjectParameters,
     open=_open,
-    published="The default is the published one. It hardly weakens what is off the subspace, which is almost all of "
-    "the gradient, for Adam divides by the gradient's own size; so it strengthens what is on it. at=update weakens "
-    "what is really done.",
+    published="The default is the published form. Almost the whole gradient lies off the subspace, and Adam divides by "
+    "the size of the gradient. So the published form hardly weakens the part off the subspace, and strengthens the "
+    "part in the subspace. at=update weakens the update itself.",
     objection=basis_objection,
     memory=basis_memory,
 )

@@ -1,4 +1,4 @@
-"""`rescale`: the control of `project`, a gradient that is as much shorter and points where it did."""
+"""`rescale`: the control of `project`, which shortens the gradient as much but keeps its direction."""
 
 from pydantic import Field
 
@@ -9,7 +9,7 @@ from grokscope.interventions.basis import BasisParameters, basis_facts, basis_me
 
 
 class RescaleParameters(BasisParameters):
-    strength: float = Field(0.5, ge=0, le=1, description="that of the projection it is the control of")
+    strength: float = Field(0.5, ge=0, le=1, description="strength of the projection that it is a control of")
 
 
 class Rescale(Intervention):
@@ -34,14 +34,14 @@ def _open(parameters: RescaleParameters, on: SwitchedOn) -> Rescale:
     basis = opened_basis(parameters, on)
     if basis is None:
         raise ValueError(
-            "rescale needs the subspace of the projection it is the control of: basis=own, random or a run"
+            "rescale needs the subspace of the projection that it is a control of: give basis=own, random or a run"
         )
     return Rescale(basis, parameters.strength)
 
 
 SPEC = InterventionSpec(
     name="rescale",
-    summary="Shorten every gradient as much as `project` would, leaving its direction: the control of `project`.",
+    summary="Shorten every gradient as much as `project` does, but keep its direction: the control of `project`.",
     parameters=RescaleParameters,
     open=_open,
     objection=basis_objection,

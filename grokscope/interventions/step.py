@@ -1,7 +1,7 @@
 """One optimizer step under interventions.
 
-A step has three points at which they act: with the gradient of the loss, with the clipped gradient, and when the
-parameters have been updated. Each draws from a stream of its own.
+Interventions act at three points of a step: on the gradient of the loss, on the clipped gradient, and on the updated
+parameters. Each intervention draws from its own stream.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ from grokscope.contract.streams import generator
 from grokscope.geometry.commutator import norm
 
 TreatmentSource = Literal["flag", "control", "schedule"]
-"""Who switched it"""
+"""What switched the intervention"""
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,18 @@ class Active:
     kind: str
     intervention: Intervention
     since: int
-    """Steps taken when it was switched on"""
+    """Number of steps taken before it was switched on"""
     parameters: Mapping[str, Any]
     source: TreatmentSource
 
     def acts_in(self, number: int) -> bool:
-        """Whether it acts in the step behind `number` steps."""
+        """Whether it acts in the step after `number` steps."""
         return (number - self.since) % self.intervention.every == 0
 
 
 @dataclass(frozen=True)
 class Acted:
-    """What an intervention did in one step."""
+    """The change by one intervention in one step."""
 
     active: Active
     number: int
@@ -55,10 +55,10 @@ def stepped(
     seed: int,
     draw: Callable[[np.random.Generator], Prepared],
 ) -> tuple[StepOutcome, list[Acted]]:
-    """The step behind `number` steps, under what is `acting`; and what was done, not yet looked at.
+    """The step after `number` steps, under the interventions in `acting`. Returns its outcome and all changes.
 
-    Clipping is here the same formula as in every backend's `step`. Where nothing touches the gradient, that is
-    called itself.
+    The norms of the changes are not read yet. Clipping uses the formula of every backend's `step`. If no intervention
+    acts on the gradient, the backend's `step` itself is called.
     """
     progress = _Step(number, session, batch, optimizer, draw)
     randoms = [generator(seed, "intervention", number, _number_of(it.kind)) for it in acting]
@@ -90,7 +90,7 @@ def stepped(
 
 @dataclass
 class _Step:
-    """`StepInProgress`; `random` is that of whoever acts."""
+    """A `StepInProgress`. `random` is the generator of the intervention that acts."""
 
     number: int
     session: Session
@@ -113,5 +113,5 @@ def _touches_gradient(intervention: Intervention) -> bool:
 
 
 def _number_of(kind: str) -> int:
-    """The place of an intervention's draws in the stream, whatever else is installed."""
+    """The index of an intervention's draws in the stream. It does not depend on other installed interventions."""
     return int.from_bytes(blake2b(kind.encode(), digest_size=4).digest(), "little")

@@ -1,4 +1,4 @@
-"""`temperature`: divide the logits before the loss that is trained on."""
+"""`temperature`: divide the logits in the training loss."""
 
 import numpy as np
 from pydantic import Field
@@ -9,15 +9,14 @@ from grokscope.interventions.basis import Parameters
 
 
 class TemperatureParameters(Parameters):
-    value: float = Field(2.0, gt=0, description="T: above 1 the loss asks for larger logits, below 1 for smaller ones")
+    value: float = Field(2.0, gt=0, description="T: above 1 the loss needs larger logits, below 1 smaller logits")
 
 
 class Temperature(Intervention):
     """g ← ∇ L(logits / T). Source: arXiv 2606.18465.
 
     The head is linear, so that logits / T are the logits of the parameters D θ, where D divides the head by T; the
-    gradient is D ∇L(D θ). This costs a second gradient a step. The loss that is recorded is that of the logits as they
-    are.
+    gradient is D ∇L(D θ). This costs a second gradient per step. The recorded loss uses the logits without T.
     """
 
     def __init__(self, on: SwitchedOn, value: float) -> None:
@@ -39,7 +38,7 @@ def _objection(parameters: TemperatureParameters, plan: Plan) -> str | None:
 
 SPEC = InterventionSpec(
     name="temperature",
-    summary="Train on the loss of logits / T: how large the logits must be before the loss is content.",
+    summary="Train on the loss of logits / T, so that T sets how large the logits must become.",
     parameters=TemperatureParameters,
     open=lambda parameters, on: Temperature(on, parameters.value),
     objection=_objection,

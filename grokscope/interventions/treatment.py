@@ -1,8 +1,8 @@
-"""What is done to one run: what is on, what the schedule says next, and the steps that are taken under it.
+"""The treatment of one run: its interventions that are on, its schedule, and the steps under interventions.
 
-A treatment is a fold over the run's `intervened` events, so that a resumed run goes on as it would have; what an
-intervention remembers beyond them it gets back from the snapshot that was written when it was switched on, and from the
-vectors that the checkpoint holds. While nothing acts, training is none of its business.
+A treatment is a fold over the run's `intervened` events, so that a resumed run continues exactly. All other state of an
+intervention comes from the snapshot that was written when it was switched on, and from vectors in the checkpoint. While
+no intervention acts, the loop does not call the treatment.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -40,12 +40,12 @@ from grokscope.settings.schedule import (
 
 
 class Refused(ValueError):
-    """It cannot be switched on, or off; one sentence for a person."""
+    """An intervention cannot be switched on or off. The message is one sentence."""
 
 
 @dataclass(frozen=True)
 class Switch:
-    """An intervention to be switched on or off now; `refusal`: why the schedule does not do it after all."""
+    """An intervention to switch on or off now. `refusal`: why the schedule does not switch it."""
 
     kind: str
     on: bool
@@ -54,7 +54,7 @@ class Switch:
 
 
 class Treatment:
-    """Everything done to one run."""
+    """All interventions on one run."""
 
     def __init__(self, config: RunConfig, run: Path, session: Session, layout: Layout, train: Packer) -> None:
         self._config = config
@@ -67,12 +67,12 @@ class Treatment:
         self._on: dict[str, Active] = {}
         self._recorded: dict[str, Mapping[str, Any]] = {}
         self.batch_order = 0
-        """Number of the order in which the training batches come"""
+        """Number of the order of the training batches"""
 
     # --- switching --------------------------------------------------------------------------------------------------
 
     def due(self, step: int, found: Collection[str]) -> list[Switch]:
-        """What the schedule says at this step, where `found` are the detections so far. Asked once at every step."""
+        """The switches of the schedule at this step. `found`: the detections so far. To be called once per step."""
         found = frozenset(found)
         news: set[Time] = {step, *(found - self._found)}
         self._found = found
@@ -81,12 +81,12 @@ class Treatment:
         for entry in self._entries:
             if entry.when in news and not entry.off:
                 over = entry.until is not None and reached(entry.until, step, found)
-                refusal = f"its end, {entry.until}, came before its beginning, {entry.when}" if over else None
+                refusal = f"its end ({entry.until}) came before its beginning ({entry.when})" if over else None
                 switches.append(Switch(entry.kind, True, entry.parameters, refusal))
         return switches
 
     def switched_on(self, kind: str, parameters: Mapping[str, Any], source: TreatmentSource, step: int) -> Intervened:
-        """Switch on, or on anew where it is on; returns the event that says so. Raises `Refused`."""
+        """Switch an intervention on, or on again with new parameters. Returns the event. Raises `Refused`."""
         try:
             spec = specified(kind)
             valid = validated_intervention(spec, parameters)
@@ -95,7 +95,7 @@ class Treatment:
             opened = spec.open(valid, self._moment(step, theta))
         except ValueError as problem:
             raise Refused(str(problem)) from None
-        except Exception as problem:  # whoever asks may ask for anything, and a plugin may raise anything
+        except Exception as problem:  # a command may have any parameters, and a plugin may raise anything
             raise Refused(f"{kind} could not be switched on: {type(problem).__name__}: {problem}") from None
         state: Literal["on", "changed"] = "changed" if kind in self._on else "on"
         active = Active(kind, opened, step, valid.model_dump(mode="json"), source)
@@ -106,7 +106,7 @@ class Treatment:
         )  # fmt: skip
 
     def switched_off(self, kind: str, source: TreatmentSource, step: int, reason: str | None = None) -> Intervened:
-        """Switch off; returns the event that says so. Raises `Refused` where it is not on."""
+        """Switch an intervention off. Returns the event. Raises `Refused` if it is not on."""
         if kind not in self._on:
             try:
                 specified(kind)
@@ -117,18 +117,19 @@ class Treatment:
         return Intervened(step=step, kind=kind, state="off", parameters=parameters, source=source, reason=reason)
 
     def unreachable_entries(self) -> list[str]:
-        """Sentences on entries of the schedule that can never act: a step after the last, or nothing to switch off."""
+        """Sentences about entries of the schedule that can never act: after the last step, or nothing to switch off."""
         steps = self._config.train.steps
         late = [entry for entry in self._entries if not entry.off and self._behind_the_last_step(entry)]
         idle = [off for off in self._entries if off.off and not any(may_be_on(on, off) for on in self._entries)]
         return [f"{entry.kind}@{entry.when} will never come: the run ends at step {steps:,}" for entry in late] + [
-            f"{entry.text} has nothing to switch off: by then the schedule does not have {entry.kind} on"
-            for entry in idle
+            f"{entry.text} has nothing to switch off: the schedule has not switched {entry.kind} on" for entry in idle
         ]
 
     def missed_entries(self, step: int, found: Collection[str]) -> list[str]:
-        """Sentences on entries of the schedule whose moment did not come in a run that ended at `step`; those of
-        `unreachable_entries` are left out."""
+        """Sentences about entries of the schedule whose time did not come in a run that ended at `step`.
+
+        Entries in `unreachable_entries` are left out.
+        """
         waited = [entry for entry in self._entries if not entry.off and not self._behind_the_last_step(entry)]
         missed = [entry for entry in waited if not reached(entry.when, step - 1, found)]
         return [f"{entry.kind}@{entry.when} never came: the run ended at step {step:,}" for entry in missed]
@@ -139,7 +140,7 @@ class Treatment:
     # --- acting -----------------------------------------------------------------------------------------------------
 
     def acting(self, number: int) -> list[Active]:
-        """What acts in the step behind `number` steps, in the order in which it was switched on."""
+        """The interventions that act in the step after `number` steps, in the order of switching on."""
         return [active for active in self._on.values() if active.acts_in(number)]
 
     def step(
@@ -149,8 +150,10 @@ class Treatment:
         return stepped(self._session, acting, batch, optimizer, number, self._config.train.seed, self._drawn)
 
     def events_for(self, acted: Sequence[Acted], step: int, logging: bool) -> list[Intervened]:
-        """The events of a step: all acts where the loss is recorded too (`logging`), else those that are always
-        recorded. A norm is read only where it is recorded."""
+        """The events of a step: all acts if the loss is recorded too (`logging`), else the acts that are always kept.
+
+        Only norms of recorded acts are read, because reading waits for the device.
+        """
         events = []
         for one in acted:
             intervention, order = one.active.intervention, None
@@ -165,7 +168,7 @@ class Treatment:
         return events
 
     def events_left_out(self, acted: Sequence[Acted], step: int) -> list[Intervened]:
-        """The events that `events_for` leaves out where the loss is not recorded."""
+        """The events that `events_for` leaves out if the loss is not recorded."""
         silent = (one for one in acted if not _is_always_recorded(one))
         return [_applied(one.active, change, step, None) for one in silent for change in one.changes]
 
@@ -181,7 +184,7 @@ class Treatment:
         }
 
     def put_back(self, levers: Mapping[str, Mapping[str, FloatArray]]) -> None:
-        """Let what is on keep these vectors, and no others."""
+        """Give the interventions that are on these vectors, and no others."""
         for kind, active in self._on.items():
             active.intervention.kept = {
                 name: self._session.asarray(vector, "float64" if vector.dtype == np.float64 else "float32")
@@ -189,7 +192,7 @@ class Treatment:
             }
 
     def see(self, event: Mapping[str, Any]) -> None:
-        """See an event of the log again."""
+        """Fold an event of the log."""
         if event["event"] != "intervened":
             return
         if event["state"] in {"on", "changed"}:
@@ -200,9 +203,9 @@ class Treatment:
             self.batch_order = event["batch_order"]
 
     def reopen(self, found: Collection[str], levers: Mapping[str, Mapping[str, FloatArray]]) -> None:
-        """Switch on what the events of the log leave on, with the vectors that it keeps.
+        """Open the interventions that are on after the events of the log, with their kept vectors.
 
-        Raises `ConfigError` where that is no longer possible.
+        Raises `ConfigError` if an intervention can no longer be opened.
         """
         self._found = frozenset(found)
         for kind, seen in self._recorded.items():
@@ -212,9 +215,9 @@ class Treatment:
                 theta = read_snapshot(snapshot_file(self._run.snapshots, since)).parameters
                 opened = spec.open(validated_intervention(spec, seen["parameters"]), self._moment(since, theta))
             except (BadSchedule, Unreadable, ValueError) as problem:
-                raise ConfigError(f"{kind}, on since step {since}, cannot go on: {problem}") from None
+                raise ConfigError(f"{kind}, on since step {since}, cannot continue: {problem}") from None
             if dict(opened.facts) != seen["facts"]:
-                raise ConfigError(f"{kind}, on since step {since}, cannot go on: its basis is not what it was then")
+                raise ConfigError(f"{kind}, on since step {since}, cannot continue: its basis has changed")
             self._on[kind] = Active(kind, opened, since, seen["parameters"], seen["source"])
         self.put_back(levers)
 
@@ -238,12 +241,12 @@ class Treatment:
 
 
 def offered() -> dict[str, dict[str, Any]]:
-    """Every intervention that is installed and can be read, with its parameters and their defaults."""
+    """Every installed intervention that can be read, with its parameters and their defaults."""
     kinds = {}
     for spec in registry.sound("interventions"):
         try:
             kinds[spec.name] = spec.defaults()
-        except Exception:  # somebody else's plugin: a run does not depend on what it does not use
+        except Exception:  # a broken plugin must not stop a run that does not use it
             continue
     return kinds
 

@@ -1,1 +1,1 @@
-"""What this machine can do: what is installed, whether its arithmetic is right, what things cost."""
+"""This machine: the installed backends, the accuracy of their arithmetic, and the cost of operations."""

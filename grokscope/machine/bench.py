@@ -1,4 +1,4 @@
-"""What a step, an evaluation and a look at each signal cost on this machine, beside one gradient and the plain way.
+"""Times a step, an evaluation and each signal on this machine, beside one gradient and a plain implementation.
 
 Everything is timed in the same process, in rounds that visit each operation once, so that a machine whose speed drifts
 does so for all of them. Medians are reported.
@@ -31,10 +31,10 @@ from grokscope.words.table import Column, Table
 WARM_UP_STEPS = 3
 LEAST_ROUNDS = 3
 QUICK_MILLISECONDS = 300.0
-"""An operation shorter than this is called again in the same round"""
+"""An operation shorter than this is called several times per round"""
 MOST_CALLS = 10
 SNAPSHOTS = 4
-"""That a signal of snapshots looks at"""
+"""Number of snapshots for signals that need snapshots"""
 PLAIN_TWINS = {
     "step": "plain step",
     "evaluation": "plain evaluation",
@@ -43,19 +43,19 @@ PLAIN_TWINS = {
 }
 
 Ready = Callable[[int], Callable[[], object]]
-"""Makes everything ready for one call, which alone is timed"""
+"""Prepares one call and returns it; only the returned call is timed"""
 
 
 @dataclass(frozen=True)
 class OperationCost:
-    """One operation."""
+    """The cost of one operation."""
 
     operation: str
     milliseconds: float
     gradients: float
-    """In units of one gradient of a training batch"""
+    """Cost in units of one gradient of a training batch"""
     of_plain: float | None
-    """As a fraction of the plain way; None where there is none"""
+    """Cost as a fraction of the plain implementation; None without one"""
     calls: int
 
 
@@ -79,7 +79,7 @@ class Bench:
         }
 
     def table(self) -> Table:
-        """A row an operation."""
+        """One row per operation."""
         return Table(
             "bench",
             "What operations cost",
@@ -97,7 +97,10 @@ class Bench:
 
 
 def time_operations(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) -> Bench:
-    """Time every operation for about `seconds` in all, at least three rounds. Raises `Unavailable`, `ConfigError`."""
+    """Time all operations for about `seconds` seconds together, in at least three rounds.
+
+    Raises `Unavailable`, `ConfigError`.
+    """
     spec, device = available_backend(config)
     data = loaded_data(task, options, config.train.seed)
     model = config.model_of(data.model)
@@ -140,8 +143,10 @@ def _at_once(call: Callable[[int], object]) -> Ready:
 
 
 def _signals(config: RunConfig, data: TaskData, session: Session, train: Packer) -> dict[str, Ready]:
-    """Every signal that a run of this task can have, opened anew for each call: at a measurement of one pair of
-    batches, with the predictions of an evaluation, behind a few snapshots."""
+    """Every signal that a run of this task can have, opened anew for each call.
+
+    The signal sees a measurement of one pair of batches, the predictions of an evaluation, and a few snapshots.
+    """
     model, one = config.model_of(data.model), {"samples": 1, "baseline_samples": 1}
     where, start = layout(model), initial_parameters(model, config.train.seed)
     moved = [start + step * generator(step, "analysis").standard_normal(len(start)) / 100 for step in range(SNAPSHOTS)]
@@ -172,15 +177,18 @@ def _signals(config: RunConfig, data: TaskData, session: Session, train: Packer)
     found: dict[str, Ready] = {}
     for spec in installed_signals():
         if spec.open is not None and spec.cost != "recorded":
-            with suppress(Exception):  # this task cannot have it, or somebody else's plugin is broken
+            with suppress(Exception):  # the task cannot have the signal, or a plugin is broken
                 ready(spec, 0)()
                 found[f"signal {spec.name}"] = partial(ready, spec)
     return found
 
 
 def _timed(operations: dict[str, Ready], synchronize: Callable[[], None], seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of each call, after a first round that only warms up. A quick operation is called several times a
-    round, so that its median does not hang on three calls because another one takes seconds."""
+    """Milliseconds of each call, after a first round to warm up.
+
+    A quick operation is called several times per round, so that its median rests on more than three calls even if
+    another operation takes seconds.
+    """
     timings: dict[str, list[float]] = {operation: [] for operation in operations}
     calls = dict.fromkeys(operations, 1)
     index, rounds, ends = 0, 0, time.perf_counter() + seconds
@@ -204,7 +212,7 @@ def _milliseconds(operation: str, ready: Ready, synchronize: Callable[[], None],
     started = time.perf_counter()
     result = call()
     if operation == "gradient":
-        float(result[:1].sum())  # type: ignore[index]  # a lazy backend has done nothing until it is asked
+        float(result[:1].sum())  # type: ignore[index]  # a lazy backend computes only when a value is read
     synchronize()
     return 1e3 * (time.perf_counter() - started)
 

@@ -1,4 +1,4 @@
-"""What this machine offers: backends and their devices, which one `auto` takes, and how exactly they compute."""
+"""Examines this machine: its backends and devices, the backend that `auto` chooses, and the errors of arithmetic."""
 
 import math
 import os
@@ -21,21 +21,21 @@ from grokscope.training.launch import available_backend
 from grokscope.words.numbers import number
 from grokscope.words.table import Column, Table
 
-SUITABILITY = {2: "this machine's own", 1: "works well here", 0: "merely works here"}
+SUITABILITY = {2: "made for this machine", 1: "works well here", 0: "works here, but slowly"}
 
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A backend as this machine has it."""
+    """An installed backend on this machine."""
 
     name: str
     summary: str
     devices: tuple[Device, ...]
-    """Best first; empty where it does not work"""
+    """Best first; empty if the backend does not work"""
     details: dict[str, str]
     preference: int
     missing: str | None
-    """What to do about it where it does not work; None where it does"""
+    """How to make the backend work; None if it works"""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -53,7 +53,7 @@ class Surveyed:
 
 
 def surveyed_backends() -> list[Surveyed]:
-    """Every installed backend, the one that `auto` tries first at the top. Imports their frameworks."""
+    """Every installed backend, in the order in which `auto` tries them. Imports their frameworks."""
     return sorted(map(_survey, registry.names("backends")), key=lambda survey: -survey.preference)
 
 
@@ -70,29 +70,29 @@ def _survey(name: str) -> Surveyed:
     except (
         Exception,
         SystemExit,
-    ) as problem:  # anybody's plugin may do anything
+    ) as problem:  # a plugin may raise anything
         missing = f"broken: {type(problem).__name__}: {problem}"
     return Surveyed(name, summary, (), {}, preference, missing)
 
 
 def automatic_backend() -> str | None:
-    """The backend that `auto` takes; None where it takes none."""
+    """The backend that `auto` chooses; None if no backend works."""
     try:
         return available_backend(RunConfig(task={}))[0].name
-    except (Exception, SystemExit):  # as above: `surveyed_backends` says what is wrong
+    except (Exception, SystemExit):  # `surveyed_backends` reports the problem
         return None
 
 
 @dataclass(frozen=True)
 class Verified:
-    """A golden point as one backend computes it in one precision."""
+    """The checks of one golden point with one backend in one precision."""
 
     point: str
     backend: str
     device: str
     precision: Precision
     checks: tuple[Check, ...]
-    """By quantity"""
+    """One check per quantity"""
 
     @property
     def worst(self) -> Check:
@@ -104,11 +104,11 @@ class Verified:
 
     @property
     def within(self) -> bool:
-        """Whether every relative error is; one that is not a number is not."""
+        """Whether every relative error is within the tolerance. An error that is not a number is not."""
         return self.worst.relative_error <= self.tolerance
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: what is not finite is None."""
+        """The checks as a JSON object; None for numbers that are not finite."""
         checks = [{name: _finite(value) for name, value in check._asdict().items()} for check in self.checks]
         return {
             "point": self.point,
@@ -122,10 +122,10 @@ class Verified:
 
 
 def verified_points(folder: Path, backend: str, device: str, precision: Precision | None) -> Iterator[Verified]:
-    """Every golden point in `folder`, in the precision asked for or in each that the device has.
+    """The checks of every golden point in `folder`, in `precision` or in each precision of the device.
 
-    Raises `Unavailable`, `registry.NoSuchPlugin`, `FileNotFoundError` where there are no points, `ValueError` for
-    points of a kind that is not known here.
+    Raises `Unavailable`, `registry.NoSuchPlugin`, `FileNotFoundError` without golden points, `ValueError` for a point
+    of an unknown task.
     """
     names = golden_points(folder)
     asked = RunConfig.model_validate({"task": {}, "backend": {"name": backend, "device": device}})
@@ -142,7 +142,7 @@ def _finite(value: float | str) -> float | str | None:
 
 
 def _precisions(spec: BackendSpec, device: str) -> list[Precision]:
-    """The precisions of a device, the sharpest first; of all devices where any will do."""
+    """The precisions of a device, the most exact first; for `auto`, those of all devices."""
     offered = {
         precision
         for found in spec.devices()
@@ -153,7 +153,7 @@ def _precisions(spec: BackendSpec, device: str) -> list[Precision]:
 
 
 def about_this_machine(runs: Path) -> dict[str, Any]:
-    """Everything beside the backends that decides whether and how grokscope works here."""
+    """Versions, processors, terminal and folder of runs, which decide how grokscope works on this machine."""
     size = shutil.get_terminal_size()
     return {
         "grokscope": __version__,
@@ -173,7 +173,7 @@ def about_this_machine(runs: Path) -> dict[str, Any]:
 
 
 def unwritable(folder: Path) -> str | None:
-    """Why no run could be written into `folder`, which need not exist yet; None where one could."""
+    """Why runs cannot be written into `folder`, which need not exist yet; None if they can."""
     nearest = _nearest(folder)
     try:
         with tempfile.TemporaryFile(dir=nearest):
@@ -187,12 +187,12 @@ def _free(folder: Path) -> int:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder itself, or the first one above it that exists."""
+    """The folder, or the nearest existing folder above it."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 
 def verified_table(verified: Iterable[Verified]) -> Table:
-    """A row a quantity of a golden point: its relative error beside the tolerance."""
+    """One row per quantity of a golden point: its relative error and the tolerance."""
     return Table(
         "verified",
         "Golden points",

@@ -1,7 +1,7 @@
-"""How long runs will take on this machine, from a short timing of one of each kind. Nothing is recorded.
+"""Estimates how long runs take on this machine, from a short timing of each kind of run. Nothing is recorded.
 
-What is timed is most of a run: a training step, an evaluation of all splits, one sample of the defect. Signals beside
-the defect, snapshots and the start of a process are left out.
+A training step, an evaluation of all splits and one sample of the defect are timed. The time of other signals, of
+snapshots and of starting a process is not included.
 """
 
 import json
@@ -23,20 +23,20 @@ from grokscope.training.evaluation import PreparedSplit
 from grokscope.training.launch import available_backend
 
 ENOUGH_SECONDS = 0.3
-"""An operation is repeated until it has taken so long, or so often:"""
+"""An operation is repeated for this long, or for the following number of times"""
 _MOST_CALLS = 20
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What the parts of a run take, seconds."""
+    """The time of each part of a run, in seconds."""
 
     step: float
     evaluation: float
     sample: float
 
     def seconds(self, config: RunConfig) -> float:
-        """The whole of a run that uses up its budget of steps."""
+        """Seconds of a whole run that uses its whole budget of steps."""
         steps, measure = config.train.steps, config.measure
         total = steps * self.step + (1 + steps // config.evaluate.every) * self.evaluation
         if measure.estimator != "off":
@@ -45,19 +45,19 @@ class Speed:
 
 
 class Stopwatch:
-    """Times one run of each kind, and remembers what it took."""
+    """Times each kind of run once."""
 
     def __init__(self, threads: int | None = None) -> None:
-        """`threads`: of a run whose `backend.threads` does not say; None: the backend's choice."""
+        """`threads`: for runs without `backend.threads`; None: the backend's choice."""
         self._threads = threads
         self._shapes: dict[tuple[str, str], tuple[ModelSpec, int]] = {}
         self.speeds: dict[tuple[Any, ...], Speed] = {}
-        """Of each kind: runs of one task, model, size of data, batch size, backend and estimator"""
+        """By kind of run: task, model, size of the data, batch size, backend and estimator"""
 
     def seconds(self, config: RunConfig, task: TaskSpec) -> float:
-        """The whole of a run of `task`, if it uses up its budget of steps.
+        """Seconds of a whole run of `task` that uses its whole budget of steps.
 
-        Raises `Unavailable` where its backend cannot work here, and what loading the task's data raises.
+        Raises `Unavailable` if the backend does not work here, and any error from loading the task's data.
         """
         asked = (task.name, json.dumps(config.task))
         if asked not in self._shapes:
@@ -105,7 +105,7 @@ def _data(config: RunConfig, task: TaskSpec) -> TaskData:
 
 
 def _median(call: Callable[[int], object], synchronize: Callable[[], None]) -> float:
-    """Seconds of a call; the first one warms up."""
+    """Median seconds of a call, after a first call to warm up."""
     call(0)
     synchronize()
     taken: list[float] = []

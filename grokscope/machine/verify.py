@@ -1,7 +1,7 @@
-"""Golden points: real weights and batches with the answers of float64 arithmetic, and how near a backend comes to them.
+"""Golden points: real weights and batches with results in float64, and the errors of a backend at these points.
 
-Three small ones ship with the package (`grokscope/testing/golden`), so that `grokscope doctor --verify` works on any
-machine: float32 arithmetic is not trusted, it is measured where it will be used.
+Three small points ship with the package (`grokscope/testing/golden`), so that `grokscope doctor --verify` can measure
+the errors of float32 arithmetic on the machine that will be used.
 """
 
 import zlib
@@ -26,7 +26,7 @@ from grokscope.geometry.commutator import bracket, dot, norm
 PACKAGED = Path(__file__).parent.parent / "testing" / "golden"
 
 GOLDEN_TOLERANCES: Mapping[Precision, float] = {"float64": 1e-6, "float32": 1e-3}
-"""Largest relative error of any quantity, on any backend."""
+"""Largest allowed relative error of any quantity, on any backend"""
 
 LARGEST_POINT = 1 << 30
 """Bytes of a golden point's arrays, packed or not: 1 GiB."""
@@ -36,7 +36,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class GoldenPoint:
-    """A model somewhere in training, two batches, and what is true there."""
+    """A model during training, two batches, and the expected quantities."""
 
     name: str
     model: ModelSpec
@@ -45,7 +45,7 @@ class GoldenPoint:
     examples_a: Examples
     examples_b: Examples
     expected: Mapping[str, float]
-    """Quantities by name, as in `verify`"""
+    """Expected quantities by name, as in `verify`"""
 
 
 class Check(NamedTuple):
@@ -58,7 +58,7 @@ class Check(NamedTuple):
 
 
 def golden_points(folder: Path = PACKAGED) -> list[str]:
-    """Names of the golden points in `folder`, sorted. Raises `FileNotFoundError` where there is none."""
+    """Names of the golden points in `folder`, sorted. Raises `FileNotFoundError` without golden points."""
     names = sorted(path.stem for path in folder.glob("*.npz") if path.with_suffix(".json").exists())
     if not names:
         raise FileNotFoundError(f"{folder} holds no golden point (NAME.npz beside NAME.json)")
@@ -66,7 +66,7 @@ def golden_points(folder: Path = PACKAGED) -> list[str]:
 
 
 def load(folder: Path, name: str) -> GoldenPoint:
-    """The golden point `name`. Raises `Unreadable` where a file is missing or damaged, or a task or weight unknown."""
+    """The golden point `name`. Raises `Unreadable` for a missing or damaged file, or an unknown task or weight."""
     try:
         return _point(name, read_json(folder / f"{name}.json"), _tensors(folder / f"{name}.npz"))
     except Unreadable:
@@ -94,7 +94,7 @@ def _tensors(file: Path) -> Tensors:
 def _point(name: str, facts: Mapping[str, Any], tensors: Tensors) -> GoldenPoint:
     family = str(facts["task"]).partition("-")[0]
     if family not in _FAMILIES:
-        raise ValueError(f"{name} is of task {facts['task']!r}; known are {', '.join(sorted(_FAMILIES))}")
+        raise ValueError(f"{name} has the unknown task {facts['task']!r}; the tasks are {', '.join(sorted(_FAMILIES))}")
     model_of, examples_of = _FAMILIES[family]
     model = model_of(facts["model"])
     return GoldenPoint(
@@ -108,10 +108,10 @@ def _point(name: str, facts: Mapping[str, Any], tensors: Tensors) -> GoldenPoint
 
 
 def verify(point: GoldenPoint, session: Session) -> list[Check]:
-    """Every expected quantity beside what a session on `point.model` computes, by the exact estimator.
+    """Compares every expected quantity with the result of a session on `point.model`, by the exact estimator.
 
     Losses (nats), gradient norms and their cosine, the norms of H_B g_A and H_A g_B, of their difference, and the
-    defect. Raises `ValueError` where the point expects something else.
+    defect. Raises `ValueError` if the point expects another quantity.
     """
     theta = session.asarray(point.parameters)
     batch_a, batch_b = (
@@ -133,7 +133,7 @@ def verify(point: GoldenPoint, session: Session) -> list[Check]:
         "defect_exact": commutator_norm / (norm_a * norm_b),
     }
     if unknown := point.expected.keys() - found.keys():
-        raise ValueError(f"{point.name} expects {', '.join(sorted(unknown))}: nothing here computes that")
+        raise ValueError(f"{point.name} expects unknown quantities: {', '.join(sorted(unknown))}")
     return [
         Check(quantity, expected, found[quantity], abs(found[quantity] - expected) / abs(expected))
         for quantity, expected in point.expected.items()
@@ -141,13 +141,13 @@ def verify(point: GoldenPoint, session: Session) -> list[Check]:
 
 
 def worst(checks: Sequence[Check]) -> Check:
-    """The check with the largest error; one that is not a number is the worst of all."""
+    """The check with the largest error. An error that is not a number counts as the largest."""
     return max(checks, key=lambda check: np.inf if np.isnan(check.relative_error) else check.relative_error)
 
 
 def _under(prefix: str, tensors: Tensors) -> dict[str, NDArray[Any]]:
-    """Tensors called `prefix/name`, by name."""
-    # A modular model's position table is a bare parameter in the files, and an embedding here.
+    """The tensors with names `prefix/name`, by `name`."""
+    # The position table of a modular model is a bare parameter in the files, but an embedding in grokscope.
     renamed = {"pos_emb": "pos_emb.weight"}
     inside = {key.removeprefix(f"{prefix}/"): value for key, value in tensors.items() if key.startswith(f"{prefix}/")}
     return {renamed.get(key, key): value for key, value in inside.items()}

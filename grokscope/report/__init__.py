@@ -1,1 +1,1 @@
-"""Figures, tables and one page about runs: what they say, what they cannot say, and the commands that made them."""
+"""Figures, tables and one page about runs, with the missing parts, their reasons, and the commands of the runs."""

@@ -1,4 +1,4 @@
-"""One run at a time: defect and accuracies against step, and above them every rule that fired, in a row of its own."""
+"""Figures of single runs: defect and accuracies against step, and above them one row per rule that fired."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_RUNS = 12
-"""Runs with a figure of their own, where nobody says how many"""
+"""Default of the largest number of runs that get a figure each"""
 _ROW = 0.15
-"""Height of a rule's row, inches"""
+"""Height of the row of a rule, in inches"""
 
 
 def section(runs: Sequence[Run], most: int = MOST_RUNS) -> Section:
-    """Figures of `most` runs at most."""
+    """Figures of at most `most` runs."""
     chosen = chosen_runs(runs, most)
     keys = varying([run.trajectory for run in runs])
     paragraphs = [
-        "Above the curves, a row for each rule that fired: the mark stands at the step to which the rule dates its "
-        "finding, the bar ends where it could first have said so. What a reader of the live run could have used "
-        "begins at the end of the bar."
+        "Above the curves, each rule that fired has a row: the mark stands at the step of the detection, and the bar "
+        "ends at the step at which the rule confirmed it. In a live run, the detection is known from the end of the "
+        "bar on."
     ]
     if len(chosen) < len(runs):
         paragraphs.append(
-            f"{len(chosen)} of {len(runs)} runs are drawn: of each outcome in turn, spread evenly over their grok "
-            "steps (or last steps), so that the earliest and the latest are among them."
+            f"{len(chosen)} of {len(runs)} runs are drawn. They come from each outcome in turn, spread evenly over "
+            "their grok steps (or last steps), with the earliest and the latest."
         )
     parts: list[Part] = [_part(run, index, keys) for index, run in enumerate(chosen, 1)]
     return Section("runs", "Runs", tuple(paragraphs), tuple(parts))
 
 
 def chosen_runs(runs: Sequence[Run], most: int = MOST_RUNS) -> list[Run]:
-    """All, or `most` of them: outcomes in turn, each spread evenly over grok (or last) steps. In order of name."""
+    """All runs, or `most` runs: from each outcome in turn, spread evenly over grok (or last) steps. Sorted by name."""
     if len(runs) <= most:
         return list(runs)
     groups = [[run for run in runs if run.outcome == outcome] for outcome in OUTCOMES]
@@ -65,7 +65,7 @@ def _when(run: Run) -> tuple[int, str]:
 
 def _part(run: Run, number: int, keys: Sequence[str]) -> Part:
     if not any(run.trajectory.has(name) for name in ("defect", "finite_difference_defect", "test_accuracy")):
-        return LeftOut(run.name, "it recorded neither a defect nor an accuracy")
+        return LeftOut(run.name, "the run recorded neither a defect nor an accuracy")
     about = label(run.trajectory, keys)
     caption = "" if about == run.name else f"{about}. "
     return Plate(
@@ -80,10 +80,10 @@ def _part(run: Run, number: int, keys: Sequence[str]) -> Part:
 def _told(run: Run) -> str:
     names = run.names
     fired = [f"{in_words(rule, names)} at {_step(run, rule):,}" for rule in _fired(run)]
-    said = f"{listed(fired, len(fired)).capitalize()}." if fired else "No rule fired."
+    text = f"{listed(fired, len(fired)).capitalize()}." if fired else "No rule fired."
     if run.censored:
-        said += f" Not grokked by step {run.trajectory.steps:,} of {run.trajectory.budget:,}: {run.outcome}."
-    return said
+        text += f" Not grokked by step {run.trajectory.steps:,} of {run.trajectory.budget:,}: {run.outcome}."
+    return text
 
 
 def _fired(run: Run) -> list[str]:
@@ -106,7 +106,7 @@ def _numbers(run: Run) -> str:
 
 
 def draw_run(run: Run) -> "Figure":
-    """Three panels over one axis of steps: rules, defect, accuracies; panels without data are not there."""
+    """Three panels over one axis of steps: rules, defect, accuracies. Panels without data are left out."""
     from matplotlib.figure import Figure
 
     fired = _fired(run)

@@ -1,4 +1,4 @@
-"""The causal experiment on the page: its figures, its effects, its contrasts, and the claims that it is about."""
+"""The causal experiment on the page: figures, effects, contrasts and published claims."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def section(folder: Path, name: str) -> Section:
-    """One experiment's folder, under its name in this report. Raises `NoSuchRun`, `ConfigError`."""
+    """The section of one experiment. `name`: its name in this report. Raises `NoSuchRun`, `ConfigError`."""
     design = read_design(folder)
     outcomes = all_outcomes(design, folder.parent)
     analysis = analyse(outcomes)
     paragraphs = (
-        f"{experiment_headline(design, analysis)}. A treated run is the baseline of its seed (same split, same "
-        "initialization, same batches) but for the treatment. A control does the same without the idea.",
+        f"{experiment_headline(design, analysis)}. A treated run has the split, initialization and batches of the "
+        "baseline of its seed. A control differs from its intervention only in the tested idea.",
         " ".join(remarks(analysis)),
     )
     parts: list[Part] = [
@@ -39,10 +39,10 @@ def section(folder: Path, name: str) -> Section:
 
 
 def _tables(analysis: Analysis, claims: Sequence[JudgedClaim], name: str) -> list[Part]:
-    """All of them, and why one is missing."""
+    """All tables, or the reason why a table is missing."""
     missing = {
-        contrasts_table(analysis).title: "no condition was run beside a control of it",
-        claims_table(claims).title: "nothing was claimed about this task",
+        contrasts_table(analysis).title: "no condition was run together with its control",
+        claims_table(claims).title: "there are no published claims about this task",
     }
     tables = [table.about(name) for table in experiment_tables(analysis, claims)]
     titles = {table.title for table in tables}
@@ -51,8 +51,8 @@ def _tables(analysis: Analysis, claims: Sequence[JudgedClaim], name: str) -> lis
 
 
 EFFECTS = (
-    "Grok step over the baseline's on the same seed, mean and 95 % interval; rings are seeds, arrows bounds where runs "
-    "did not grok. The band is how far two runs of one seed lie apart."
+    "Ratio of the grok step to that of the baseline of the same seed, mean and 95 % interval. Rings are seeds; arrows "
+    "are bounds for runs that did not grok. The band is the noise between two runs of one seed."
 )
 DOSES = "The same against dose, each condition with its controls."
 SURVIVAL = (
@@ -69,9 +69,9 @@ def _plate(
         if result.effect is not None:
             doses.setdefault(result.arm.condition, set()).add(result.arm.dose)
     if not arms or not doses:
-        return LeftOut(title, "no treated run is over yet")
+        return LeftOut(title, "no treated run has ended yet")
     if title.startswith("Dose") and max(map(len, doses.values())) < 2:
-        return LeftOut(title, "no condition was tried at two doses")
+        return LeftOut(title, "no condition was run at two doses")
 
     def drawn() -> "Figure":
         figure = draw()
@@ -86,7 +86,7 @@ def _told(result: ArmResult) -> str:
 
 
 def experiment_command(folder: Path) -> str:
-    """The command that makes this experiment again, from what it has on record. Raises `NoSuchRun`."""
+    """The command that repeats this experiment, from its record. Raises `NoSuchRun`."""
     design = read_design(folder)
     words = ["grokscope", "intervene", design.task, "--preset", design.preset, "--name", design.name]
     words += ["--seeds", ",".join(map(str, design.seeds)), "--replicates", str(design.replicates)]

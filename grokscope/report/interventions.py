@@ -1,7 +1,7 @@
-"""Figures of the causal experiment: every effect beside the noise, dose-response beside the controls, survival.
+"""Figures of the causal experiment: effects with the noise, dose-response with the controls, survival.
 
-Drawn on a logarithmic scale of ratios, for 2 times later and 2 times sooner are equally far from nothing. A run that
-did not grok stands at its budget as an arrow: it says "at least".
+The axis of ratios is logarithmic, so that 2 times later and 2 times sooner are equally far from no effect. A run that
+did not grok is an arrow at its budget, which means "at least".
 """
 
 import math
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EFFECT_INCHES = 0.17
-"""Height of one effect, inches"""
+"""Height of one effect, in inches"""
 
 
 def write_figures(analysis: Analysis, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """`effects`, `dose-response` and `survival` in `folder`, as far as there is something to draw; their paths.
+    """Write `effects`, `dose-response` and `survival` into `folder`, without empty figures. Returns their paths.
 
     Raises `Unavailable` without Matplotlib, `OSError`.
     """
@@ -53,14 +53,14 @@ def write_figures(analysis: Analysis, folder: Path, formats: Sequence[str] = FOR
 
 
 def write_spectrum(experiments: Mapping[str, Analysis], folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """`spectrum`: the effects of several experiments, by name, side by side. Raises as `write_figures`."""
+    """Write `spectrum`: the effects of several experiments, by name, side by side. Raises as `write_figures`."""
     with style():
         figure = draw_effects(experiments)
         return [] if figure is None else _written(figure, folder / "spectrum", formats)
 
 
 def draw_effects(experiments: Mapping[str, Analysis]) -> "Figure | None":
-    """Ratio of grok steps of every arm to the baseline, with its interval, a panel an experiment."""
+    """Ratio of grok steps of every arm to the baseline, with its interval; one panel per experiment."""
     labels = list(
         dict.fromkeys(result.arm.label for each in experiments.values() for result in each.arms if result.effect)
     )
@@ -84,7 +84,7 @@ def draw_effects(experiments: Mapping[str, Analysis]) -> "Figure | None":
 
 
 def draw_dose_response(analysis: Analysis) -> "Figure | None":
-    """Ratio to the baseline against dose, each condition with its controls; None where no condition has two doses."""
+    """Ratio to the baseline against dose, each condition with its controls; None if no condition has two doses."""
     groups = [group for group in _groups(analysis) if _doses(group) > 1]
     if not groups:
         return None
@@ -105,7 +105,7 @@ def draw_dose_response(analysis: Analysis) -> "Figure | None":
 
 
 def draw_survival(analysis: Analysis) -> "Figure | None":
-    """Share of runs that have not grokked yet (Kaplan–Meier), a panel a condition with its doses and the baseline."""
+    """Share of runs that have not grokked (Kaplan–Meier); one panel per condition, with its doses and the baseline."""
     names = list(dict.fromkeys(r.arm.condition for r in analysis.arms if r.known and not r.arm.is_baseline))
     if not names:
         return None
@@ -165,7 +165,7 @@ def _draw_doses(axes: "Axes", results: Sequence[ArmResult], look: Look, name: st
 
 
 def _draw_effect(axes: "Axes", row: int, effect: Effect) -> None:
-    """Seeds as rings, the mean and its interval; a bound is an arrow to the open side."""
+    """Seeds as rings, the mean with its interval; a bound is an arrow to its open side."""
     color = {1: CYCLE[1].color, -1: CYCLE[0].color}.get(effect.direction, INK)
     for _, low, high in effect.by_seed:
         value = low if math.isfinite(low) else high
@@ -181,7 +181,7 @@ def _draw_effect(axes: "Axes", row: int, effect: Effect) -> None:
 
 
 def _draw_noise(axes: "Axes", analysis: Analysis, *, vertical: bool) -> None:
-    """No effect, and how far two runs of one seed lie apart (σ √2)."""
+    """The line of no effect, and the band of the noise between two runs of one seed (σ √2)."""
     if analysis.noise.known:
         reach = math.exp(analysis.noise.sigma * math.sqrt(2))
         (axes.axvspan if vertical else axes.axhspan)(1 / reach, reach, color="#dcdcdc", linewidth=0, zorder=0)

@@ -1,4 +1,4 @@
-"""What distinguishes runs, in few words: for titles, legends and rows."""
+"""Short labels that distinguish runs, for titles, legends and rows."""
 
 from collections.abc import Sequence
 
@@ -7,18 +7,18 @@ from grokscope.warning.trajectory import Trajectory
 from grokscope.words.numbers import value_text
 
 FIRST = ("task.operation", "optimizer.lr", "optimizer.wd")
-"""Settings that stand before all others"""
+"""Settings that come first in a label"""
 
 
 def varying(trajectories: Sequence[Trajectory]) -> list[str]:
-    """Settings in which these runs differ, but for their seeds and how they were watched; the usual axes first."""
+    """Settings in which these runs differ, without seeds and settings of measuring; the usual axes first."""
     keys = sorted({key for each in trajectories for key in each.facts})
     differing = [key for key in keys if is_setting(key) and len({each.facts.get(key) for each in trajectories}) > 1]
     return [key for key in FIRST if key in differing] + [key for key in differing if key not in FIRST]
 
 
 def label(trajectory: Trajectory, keys: Sequence[str], most: int = 4) -> str:
-    """`add · lr 0.001 · wd 1`: values of these settings; the run's name where there are none or too many."""
+    """`add · lr 0.001 · wd 1`: the values of these settings; the run's name for no or too many settings."""
     if not keys or len(keys) > most:
         return trajectory.name
     return " · ".join(one_label(key, trajectory.facts.get(key)) for key in keys)

@@ -1,4 +1,4 @@
-"""Where the runs of a report come from, how they were measured, and whose papers this leans on."""
+"""The origin of the runs of a report, the methods of measurement, and the cited papers."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from grokscope.report.experiments import experiment_command
 from grokscope.report.parts import Listing, Section
 from grokscope.report.sources import OUTCOMES, ReportSource, Run
 from grokscope.warning.law import said_of_treated
+from grokscope.words.durations import duration
 from grokscope.words.numbers import counted, listed
 from grokscope.words.table import Column, Table
 
@@ -60,25 +61,25 @@ SIGNALS = (
     "quartiles are over the samples of one measurement.",
     "Onset, by the default rule: the first of three records in a row with D above 20 and above 10 times its value at "
     "initialization, none of them below its rounding floor. “Paper” rules take the median of the first three records "
-    "as their baseline and ask for one crossing, so they cannot fire before twice the cadence. Memorized: training "
+    "as their baseline and need one crossing, so they cannot fire before twice the cadence. Memorized: training "
     "accuracy of 0.99. Test-loss turn: test loss has climbed above its first value and fallen 10 % below its peak. "
-    "Grokked: by the criterion of the run's own task, as its log has it. A rule dates its finding to a step; it "
-    "could say so only when it was confirmed, and warnings are scored from there.",
-    "A run that has not grokked within the steps seen is censored: it is kept, counted, and drawn at its last step. "
-    "It is a control for false alarms only where it was seen to the end of its budget. Configurations are all "
-    "settings but seeds; what is predicted is always predicted for configurations that the prediction has not seen.",
+    "Grokked: by the criterion of the task, as the log has it. A detection has a step and a later step of "
+    "confirmation; warnings are scored from the confirmation on.",
+    "A run that has not grokked within its recorded steps is censored: it is kept, counted, and drawn at its last "
+    "step. It is a control for false alarms only if it was recorded to the end of its budget. A configuration is all "
+    "settings except seeds; every prediction is for configurations that were not used to fit it.",
 )
 
 
 def origin(sources: Sequence[ReportSource]) -> Section:
-    """What was read, when it ran, on what, with which versions, and how it is made again."""
+    """The section about the origin of the runs: dates, machines, versions, and the commands that repeat the runs."""
     runs = [run for source in sources for run in source.runs]
     tally = Counter(run.outcome for run in runs)
     outcomes = listed([f"{tally[outcome]} {outcome}" for outcome in OUTCOMES if tally[outcome]])
     censored = sum(run.censored for run in runs)
     paragraphs = [
         f"{counted(len(runs), 'run')}: {outcomes}. {counted(censored, 'run')} "
-        f"{'is' if censored == 1 else 'are'} censored (not grokked by the last step seen).",
+        f"{'is' if censored == 1 else 'are'} censored (not grokked by the last recorded step).",
     ]
     if treated := sum(run.treated for run in runs):
         paragraphs.append(said_of_treated(treated, "the law, the phase diagram, the scoreboard and the forecast"))
@@ -94,12 +95,12 @@ def origin(sources: Sequence[ReportSource]) -> Section:
 def _when(runs: Sequence[Run]) -> list[str]:
     known = [run.provenance for run in runs if run.provenance is not None]
     if not known:
-        return ["All runs come from trajectory tables, which know neither dates nor versions nor machines."]
+        return ["All runs come from trajectory tables, which have no dates, versions and machines."]
     began, ended = min(each.began for each in known), max(each.ended for each in known)
-    hours = sum(each.seconds for each in known) / 3600
+    spent = duration(sum(each.seconds for each in known))
     rest = len(runs) - len(known)
     tables = f" {counted(rest, 'run')} from tables know no dates." if rest else ""
-    spent = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+
     dates = f"First event {_day(began)}, last event {_day(ended)} (UTC)"
     return [f"{dates}; {spent} of wall time, all runs together.{tables}"]
 
@@ -109,7 +110,7 @@ def _day(time: str) -> str:
 
 
 def _machines(sources: Sequence[ReportSource]) -> Table:
-    """A row for each combination of where and with what runs were made."""
+    """One row for each combination of machine, backend and versions."""
     kinds = Counter(
         (
             source.name, source.kind, run.trajectory.task,
@@ -143,15 +144,13 @@ def _commands(sources: Sequence[ReportSource]) -> Table:
         "Commands that make the runs again",
         (Column("run"), Column("command", code=True)),
         rows,
-        notes=(
-            "A command names only what differs from its preset. The cells of a sweep are made at once by its manifest.",
-        ),
+        notes=("A command names only settings that differ from the preset. A sweep's manifest repeats all its cells.",),
         folded=True,
     )
 
 
 def _manifests(sources: Sequence[ReportSource]) -> list[Listing]:
-    """What makes all runs of a sweep or an experiment at once."""
+    """The manifests that repeat all runs of a sweep or an experiment."""
     found = []
     for source in sources:
         if source.manifest is not None:

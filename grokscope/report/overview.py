@@ -1,4 +1,4 @@
-"""All runs at once: one small panel a configuration, its seeds over each other, on common axes."""
+"""All runs in one figure: one small panel per configuration, with its seeds overlaid, on common axes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = (5, 4, 6, 3)
-"""Panels side by side: the first of these with which every value of the first setting begins a row, or no row ends
-early"""
+"""Possible numbers of panels per row, in order of preference: every value of the first setting should begin a row, or
+all rows should be full"""
 MOST_PANELS = 40
-"""Panels of one figure; more go to a second"""
+"""Largest number of panels in one figure; further panels go to another figure"""
 WIDEST = 30
-"""Letters of a panel's title"""
+"""Largest number of letters in the title of a panel"""
 
 
 def parts(runs: Sequence[Run], slug: str) -> list[Part]:
-    """Figures of all configurations; nothing where there is one run alone."""
+    """Figures of all configurations; none for a single run."""
     if len(runs) < 2:
         return []
     groups = by_configuration(runs)
@@ -47,7 +47,7 @@ def parts(runs: Sequence[Run], slug: str) -> list[Part]:
 
 
 def by_configuration(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that differ in their seeds alone, together, under what tells them from the others."""
+    """Runs by configuration, under a label: the runs of a configuration differ only in their seeds."""
     keys = varying([run.trajectory for run in runs])
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
@@ -79,8 +79,8 @@ def _plate(
         slug=f"overview-{slug}" + (f"-{page}" if pages > 1 else ""),
         title=f"Defect and test accuracy, {runs[0].trajectory.task}{several}",
         caption=f"Defect (blue, left axis, logarithmic) and test accuracy (green, dashed, right axis, 0 to 1) against "
-        f"training step (logarithmic, from the first record after step 0), a panel a configuration with its seeds over "
-        f"each other. Circle: onset of the defect. Star: grokked. Cross: last step of a run that has not. "
+        f"training step (logarithmic, from the first record after step 0). Each panel is a configuration, with its "
+        f"seeds overlaid. Circle: onset of the defect. Star: grokked. Cross: last step of a run that has not grokked. "
         f"{counted(len(runs), 'run')} in {counted(len(groups), 'configuration')}"
         + (" on this figure." if pages > 1 else "."),
         alt=f"Small line charts of defect and test accuracy. {told}.",
@@ -94,7 +94,7 @@ def _told(group: Sequence[Run]) -> str:
 
 
 def draw_overview(groups: Mapping[str, Sequence[Run]], columns: int = COLUMNS[0]) -> "Figure":
-    """Panels in rows; all on the same axes. The layout is set by hand: solving it for forty panels takes seconds."""
+    """Panels in rows, all on the same axes. The layout is fixed, because solving it for 40 panels takes seconds."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -125,7 +125,7 @@ def _draw(axes: "Axes", run: Run) -> None:
     axes.plot(steps[kept], values[kept], **line(name, linewidth=0.8))
     steps, accuracies = run.trajectory.signal("test_accuracy")
     later = steps > 0
-    across = axes.get_xaxis_transform()  # its height is the panel's: an accuracy is a fraction of it
+    across = axes.get_xaxis_transform()  # height 1 is the top of the panel, so an accuracy is a height
     axes.plot(steps[later], accuracies[later], transform=across, **line("test", linewidth=0.8, linestyle=(0, (3, 1))))
     onset, grok = run.found.get("onset"), run.trajectory.grok_step
     if onset is not None and onset.step > 0:
@@ -137,7 +137,7 @@ def _draw(axes: "Axes", run: Run) -> None:
 
 
 def _axes(figure: "Figure", grid: Any, rows: int, columns: int, count: int) -> None:
-    """Ticks at the outer panels alone."""
+    """Add ticks to the outer panels only."""
     first = grid[0][0]
     log_axis(first.xaxis)
     log_axis(first.yaxis)
@@ -187,7 +187,7 @@ def overview_table(runs: Sequence[Run]) -> Table:
         tuple(rows),
         notes=(
             "memorized: memorized, and not grokked within the budget.",
-            "unfinished: cut off, stopped or still running before the budget was used up.",
+            "unfinished: the run was interrupted or stopped, or is still running.",
             *filter(None, [relapses_in_words([run.trajectory for run in runs])]),
         ),
         folded=True,

@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything inside. No script, nothing to fetch, readable in light, dark and print."""
+"""The page: one HTML file without scripts and without links to resources, readable in light, dark and print."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from grokscope.words.clean import for_html
 from grokscope.words.table import Table
 
 Files = dict[tuple[str, str], list[str]]
-"""Names of what lies beside the page, by kind (`plate`, `table`) and slug"""
+"""Names of the files beside the page, by kind (`plate`, `table`) and slug"""
 
 CSS = """
 :root { color-scheme: light dark;
@@ -59,7 +59,7 @@ summary { cursor: pointer; }
 """.strip()
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""For browsers: whatever the page might ask for, it is not to be fetched"""
+"""Forbids a browser to fetch anything for the page"""
 
 
 def page(title: str, sections: Sequence[Section], drawings: Mapping[str, str], files: Files) -> str:
@@ -157,8 +157,8 @@ def _left_out(sections: Sequence[Section]) -> str:
     items = "\n".join(
         f"<li>{for_html(section.title)}: {for_html(part.what)}: {for_html(part.why)}.</li>" for section, part in missing
     )
-    said = f"<ul>\n{items}\n</ul>" if items else "<p>Nothing: these runs carry every figure.</p>"
-    return f'<section id="section-left-out">\n<h2>Left out</h2>\n{said}\n</section>'
+    body = f"<ul>\n{items}\n</ul>" if items else "<p>Nothing: these runs have the data for every figure.</p>"
+    return f'<section id="section-left-out">\n<h2>Left out</h2>\n{body}\n</section>'
 
 
 def _methods() -> str:
@@ -184,7 +184,7 @@ _UNWANTED = re.compile(
 _REFERENCE = re.compile(r'\b(id="|xlink:href="#|url\(#)')
 _SIZE = re.compile(r'<svg ([^>]*?)width="([\d.]+)pt" height="[\d.]+pt" ')
 PIXELS_PER_POINT = 1.9
-"""So that a figure over two columns fills the page, and letters have one size in all figures"""
+"""A figure over two columns then fills the page, and all figures have letters of the same size"""
 
 THEMED: Mapping[str, str] = {
     INK: "var(--ink)",
@@ -195,11 +195,11 @@ THEMED: Mapping[str, str] = {
     VERMILLION: "var(--vermillion)",
     GREEN: "var(--green)",
 }
-"""Colours that a page in the dark wants otherwise; the light ones among those of the data serve both"""
+"""Colours of figures that change on a dark page; the light colours of the data stay"""
 
 
 def inlined(drawing: str, slug: str, alt: str) -> str:
-    """An SVG file's text as an element of the page: ids of its own, neutral colours of the page's, and words for it."""
+    """The text of an SVG file as an element of the page: with unique ids, the page's neutral colours, and `alt`."""
     drawing = _UNWANTED.sub("", _PROLOGUE.sub("", drawing))
     prefix = re.sub(r"[^A-Za-z0-9]+", "-", slug)
     drawing = _REFERENCE.sub(lambda found: f"{found[1]}{prefix}-", drawing)

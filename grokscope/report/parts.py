@@ -1,4 +1,4 @@
-"""What a report is made of: figures that know how to draw themselves, tables, and what had to be left out and why."""
+"""The parts of a report: figures, tables, listings, and parts that were left out, with the reason."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plate:
-    """One figure. `draw` is called under `style()`, and only where figures are wanted."""
+    """One figure. `draw` is called under `style()`, and only if figures are written."""
 
     slug: str
-    """Name of its files, and its anchor on the page"""
+    """Name of the figure's files, and its anchor on the page"""
     title: str
     caption: str
-    """What is drawn, and what to see in it"""
+    """Explanation of the figure"""
     alt: str
-    """For those who cannot see it: what it is, and its numbers"""
+    """Description of the figure with its numbers, for readers who cannot see it"""
     draw: "Callable[[], Figure]"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A text as it stands, and the command that takes it."""
+    """An unchanged text, such as a manifest, and the command that reads it."""
 
     slug: str
-    """Name of its file, with a suffix"""
+    """Name of the file, with its suffix"""
     title: str
     command: str
     text: str
@@ -37,7 +37,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A figure or table that the data do not carry."""
+    """A figure or table that is missing, because the runs lack its data."""
 
     what: str
     why: str
@@ -48,7 +48,7 @@ Part = Plate | Table | Listing | LeftOut
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what to know before reading, and its parts in order."""
+    """A heading, introductory paragraphs, and the parts in order."""
 
     slug: str
     title: str

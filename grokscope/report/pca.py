@@ -1,4 +1,4 @@
-"""The figure of `grokscope pca`: how concentrated a trajectory is, over training and by block, beside a random walk."""
+"""The figure of `grokscope pca`: the concentration of a trajectory over training and by block, with a random walk."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -39,9 +39,9 @@ _JOINT = (INK, "-", "*")
 def draw(
     file: Path, blocks: Sequence[Concentration], steps: Sequence[int], marks: Mapping[str, int], title: str
 ) -> None:
-    """Write the figure of `blocks` (the last of them the joint one) in the format of `file`'s ending.
+    """Write the figure of `blocks` (the last block is the joint one) in the format of `file`'s suffix.
 
-    `steps`: of the snapshots; `marks`: moments to point out, by name. Raises `Unavailable` without Matplotlib.
+    `steps`: the steps of the snapshots. `marks`: steps of detections, by name. Raises `Unavailable` without Matplotlib.
     """
     with style():
         (figure, (over_training, by_block)) = panels(

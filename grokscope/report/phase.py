@@ -1,4 +1,4 @@
-"""Which settings grok: every run as a mark in the cell of its learning rate, and the grok step against the rate."""
+"""Outcomes by settings: every run as a mark in the cell of its learning rate, and the grok step against the rate."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 30
 MOST_LINES = 8
 MOST_LEVEL = 5
-"""Learning rates whose ticks are written level"""
+"""Largest number of learning rates with horizontal tick labels"""
 
 OUTCOME_LOOKS: Mapping[RunOutcome, Look] = {
     "grokked": Look(GREEN, "-", "*"),
@@ -50,10 +50,7 @@ def section(runs: Sequence[Run], task: str) -> Section:
     cells = by_cell(known)
     rows = list(dict.fromkeys(row for row, _ in cells))
     rates = sorted({rate for _, rate in cells})
-    paragraphs = (
-        "Every mark is a run. A run that has not grokked within its budget is censored, not negative: it may still "
-        "do so later.",
-    )
+    paragraphs = ("Every mark is a run. A run that has not grokked within its budget is censored: it may grok later.",)
     if len(cells) < 2:
         why = "the runs have no learning rate on record" if not known else "all runs share their settings"
         return Section(slug, title, (), (LeftOut(title, why),))
@@ -61,17 +58,17 @@ def section(runs: Sequence[Run], task: str) -> Section:
     if len(rows) <= MOST_ROWS:
         parts.append(_diagram(cells, rows, rates, task))
     else:
-        parts.append(LeftOut(title, f"{len(rows)} combinations of settings beside the learning rate are too many"))
+        parts.append(LeftOut(title, f"there are too many ({len(rows)}) combinations of other settings"))
     if len(rates) > 1 and len(rows) <= MOST_LINES * 3:
         parts.append(_steps(cells, rows, task))
     else:
-        parts.append(LeftOut("Grok step against learning rate", "it takes two learning rates, and not too many others"))
+        parts.append(LeftOut("Grok step against learning rate", "it needs two learning rates and few other settings"))
     parts.append(phase_table(cells, task))
     return Section(slug, title, paragraphs, tuple(parts))
 
 
 def by_cell(runs: Sequence[Run]) -> RunsByCell:
-    """Runs by what else varies, in words, and learning rate; rows in order of their settings."""
+    """Runs by row and learning rate. A row is a label of all other varying settings; rows are sorted by settings."""
     keys = [key for key in varying([run.trajectory for run in runs]) if key != LR]
     groups: dict[tuple[str, float], list[Run]] = {}
     for run in sorted(runs, key=lambda run: [_rank(run, key) for key in keys]):
@@ -90,9 +87,9 @@ def _diagram(cells: RunsByCell, rows: Sequence[str], rates: Sequence[float], tas
     told = "; ".join(f"{row}, lr {rate:g}: {_told(runs)}" for (row, rate), runs in cells.items())
     return Plate(
         slug=f"phase-{task}",
-        title="What became of every run",
-        caption="A mark a run, by learning rate and what else varies. The number under the marks is the median grok "
-        "step of those that grokked.",
+        title="Outcome of every run",
+        caption="Each mark is a run, by learning rate and the other varying settings. The number under the marks is "
+        "the median grok step of the runs that grokked.",
         alt=f"Grid of outcomes by learning rate and settings. {told}.",
         draw=lambda: draw_diagram(cells, rows, rates),
     )
@@ -106,7 +103,7 @@ def _told(runs: Sequence[Run]) -> str:
 
 
 def median_grok_step(runs: Sequence[Run]) -> float | None:
-    """Of those that grokked; None where none did."""
+    """The median grok step of the runs that grokked; None if no run grokked."""
     steps = [run.trajectory.grok_step for run in runs if run.trajectory.grok_step is not None]
     return float(np.median(steps)) if steps else None
 
@@ -175,8 +172,8 @@ def _steps(cells: RunsByCell, rows: Sequence[str], task: str) -> Plate | LeftOut
     return Plate(
         slug=f"grok-step-{task}",
         title=title,
-        caption="Marks are runs, lines join the medians of those that grokked; hollow triangles stand at the last step "
-        "of runs that have not grokked, and mean later."
+        caption="Marks are runs, and lines join the medians of the runs that grokked. Hollow triangles stand at the "
+        "last step of runs that have not grokked; their grok step is later, or never."
         + (f" The first {MOST_LINES} of {len(grokked)} settings that grok." if len(grokked) > MOST_LINES else ""),
         alt=f"Grok step against learning rate on logarithmic axes. Medians: {told}.",
         draw=lambda: draw_steps(cells, grokked[:MOST_LINES]),
@@ -184,7 +181,7 @@ def _steps(cells: RunsByCell, rows: Sequence[str], task: str) -> Plate | LeftOut
 
 
 def draw_steps(cells: RunsByCell, rows: Sequence[str]) -> "Figure":
-    """A line a row of the diagram, on logarithmic axes."""
+    """One line per row of the diagram, on logarithmic axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6, 2.9))
@@ -212,7 +209,7 @@ def draw_steps(cells: RunsByCell, rows: Sequence[str]) -> "Figure":
 
 
 def phase_table(cells: RunsByCell, task: str) -> Table:
-    """A row a cell."""
+    """One row per cell of the diagram."""
     rows = tuple(
         (
             row, rate, len(runs), *(sum(run.outcome == outcome for run in runs) for outcome in OUTCOMES),

@@ -1,6 +1,6 @@
-"""The runs that a report is about: their trajectories, and what only their logs know (spread, versions, commands).
+"""The runs of a report: their trajectories, and facts that only their logs have (spread, versions, commands).
 
-Dates are those of the events, never of today: a report of the same runs is the same bytes whenever it is made.
+All dates come from the events, so that reports of the same runs are equal byte for byte.
 """
 
 import shlex
@@ -38,7 +38,7 @@ OUTCOMES: tuple[RunOutcome, ...] = ("grokked", "memorized", "never memorized", "
 
 @dataclass(frozen=True)
 class DefectSpread:
-    """Spread of the defect over the samples of each measurement. All [n]"""
+    """Spread of the defect over the samples of each measurement. All arrays [n]."""
 
     steps: Floats
     low: Floats
@@ -47,16 +47,16 @@ class DefectSpread:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a run's log says beside its numbers."""
+    """The origin of a run, from its log."""
 
     status: str | None
-    """How it ended; None where it has not"""
+    """How the run ended; None for a run that has not ended"""
     began: str
     """RFC 3339, UTC"""
     ended: str
     """Time of the last event"""
     seconds: float
-    """Wall time of all its processes"""
+    """Wall time of all processes of the run"""
     backend: str
     device: str
     precision: str
@@ -64,7 +64,7 @@ class Provenance:
     versions: Mapping[str, str]
     estimator: str
     command: str
-    """Makes this run again"""
+    """The command that repeats the run"""
     quartiles: DefectSpread | None
 
 
@@ -74,9 +74,9 @@ class Run:
 
     trajectory: Trajectory
     found: Mapping[str, Detected | None]
-    """Every rule of `detections`"""
+    """The detection of every rule, see `detections`"""
     provenance: Provenance | None
-    """None for a run out of a table"""
+    """None for a run from a table"""
 
     @property
     def name(self) -> str:
@@ -84,17 +84,17 @@ class Run:
 
     @property
     def names(self) -> Mapping[str, str]:
-        """What a person calls its signals and their rules."""
+        """Words for the run's signals and their rules."""
         return names_of(described([self.trajectory]))
 
     @property
     def treated(self) -> bool:
-        """Whether anybody intervened, or was to."""
+        """Whether the run has interventions, applied or planned."""
         return self.trajectory.treated
 
     @property
     def outcome(self) -> RunOutcome:
-        """What became of it within the steps seen. A table does not know divergence: it has the run as unfinished."""
+        """The outcome within the recorded steps. A table does not record divergence; the run is then unfinished."""
         status = self.provenance.status if self.provenance else None
         if self.trajectory.grok_step is not None:
             return "grokked"
@@ -106,29 +106,32 @@ class Run:
 
     @property
     def censored(self) -> bool:
-        """Not grokked within the steps seen: the grok step is later, or never."""
+        """Whether the run has not grokked within the recorded steps: its grok step is later, or never."""
         return self.trajectory.grok_step is None
 
 
 @dataclass(frozen=True)
 class ReportSource:
-    """What one argument named."""
+    """The runs that one argument names."""
 
     name: str
     path: Path
     kind: Literal["run", "sweep", "experiment", "folder", "table"]
     manifest: str | None
-    """sweep.toml or experiment.toml as they stand"""
+    """The text of sweep.toml or experiment.toml; None without one"""
     runs: tuple[Run, ...]
 
 
 def find_source(wanted: str, folder: Path) -> Path:
-    """A path, or in `folder` the sweep, table, run or unique prefix that a person names. Raises `NoSuchRun`."""
+    """The path of a source: a path, or the name or unique prefix of a sweep, table or run in `folder`.
+
+    Raises `NoSuchRun`.
+    """
     return place_of(wanted, folder) or find_run(wanted, folder).path
 
 
 def read_sources(paths: Sequence[Path], skipped: Skipped = ignore_skipped) -> list[ReportSource]:
-    """All of it, each run once. Runs and sources of equal names are told apart by their paths. Raises `NoSuchRun`."""
+    """All sources, each run once. Runs and sources with the same name get their paths as names. Raises `NoSuchRun`."""
     sources, seen = [], set[str]()
     for path in paths:
         source = read_source(path, skipped)
@@ -177,7 +180,7 @@ def _provenance(trajectory: Trajectory, kind: str) -> Provenance | None:
 
 
 def provenance_of(events: Iterable[Mapping[str, Any]]) -> Provenance | None:
-    """From a log's events, as plain dictionaries; None where they hold no run."""
+    """The origin of a run from its events; None if they hold no run."""
     time, spreads = TimeFold(), dict[int, tuple[float, float]]()
     began, last, end = None, dict[str, Any](), dict[str, Any]()
     for event in events:
@@ -208,7 +211,7 @@ def provenance_of(events: Iterable[Mapping[str, Any]]) -> Provenance | None:
 
 
 def run_command(config: Mapping[str, Any]) -> str:
-    """A shell command that makes a run of this configuration, from what differs from its preset."""
+    """A shell command that repeats a run. It names the settings that differ from the preset."""
     task, preset = str(section(config, "task").get("name")), str(config.get("preset", "paper"))
     own = {key: value for key, value in dotted(config).items() if key not in {"task.name", "preset"}}
     usual = _preset(task, preset)
@@ -224,7 +227,7 @@ def run_command(config: Mapping[str, Any]) -> str:
 
 @cache
 def _preset(task: str, preset: str) -> Mapping[str, Any] | None:
-    """All settings of a preset; None where the plugin or the preset is not there."""
+    """All settings of a preset; None for a missing plugin or preset."""
     try:
         config, _ = resolve(registry.get("tasks", task), {}, preset=preset)
     except (ConfigError, registry.NoSuchPlugin):
@@ -237,7 +240,7 @@ def _quartiles(measured: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _spread(spreads: Mapping[int, tuple[float, float]]) -> DefectSpread | None:
-    """Of the exact defect, by step; the finite difference beside it records no spread."""
+    """The spread of the exact defect; None without one. The finite difference records no spread."""
     if not spreads:
         return None
     steps = sorted(spreads)

@@ -1,4 +1,4 @@
-"""How every figure of grokscope looks: Okabe–Ito colours, each with a dash and a marker of its own, so grey is enough.
+"""The look of all figures: Okabe–Ito colours, each with its own dash and marker, so that figures work in grey too.
 
 Matplotlib is imported inside functions only (it costs 0.5 s and is an extra), never through pyplot, and its settings
 are restored: `with style(): …` around drawing and saving. The same figure makes the same bytes.
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SINGLE = 3.5
-"""Width of one column of a paper, inches"""
+"""Width of one column of a paper, in inches"""
 DOUBLE = 7.2
-"""Width of a page of two columns, inches"""
+"""Width of a page of two columns, in inches"""
 PNG_DPI = 200
 
 INK = "#1b1b1b"
-"""Axes, text, and what is neither signal nor rule"""
+"""Colour of axes, text, and lines that are neither signals nor rules"""
 FAINT = "#767676"
-"""Second to ink: notes, nulls, floors"""
+"""Colour of notes, null models and floors"""
 GRID = "#dcdcdc"
 BACKGROUND = "#ffffff"
 
@@ -46,14 +46,14 @@ GREEN = "#009E73"
 ORANGE = "#E69F00"
 PURPLE = "#CC79A7"
 SKY = "#56B4E9"
-"""On white it is for areas only"""
+"""Only for areas: too light for lines on white"""
 
 FORMATS = ("svg", "png")
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one series is told from the others, with colour and without."""
+    """The colour, dash and marker of one series."""
 
     color: str
     dash: str | tuple[int, tuple[float, ...]] = "-"
@@ -78,7 +78,7 @@ CYCLE = (
     Look(INK, (0, (2.0, 1.2)), "X", "---"),
     Look(FAINT, (0, (3.0, 4.0)), "<", "+++"),
 )
-"""Categories in their order: no two share a dash or a marker."""
+"""Looks of categories, in order; no two share a dash or a marker"""
 
 LOOKS: Mapping[str, Look] = {
     # signals
@@ -106,13 +106,13 @@ LOOKS: Mapping[str, Look] = {
     "constant": Look(ORANGE, _DASH_DOT),
     "cadence": Look(FAINT, _LONG),
 }
-"""What has a fixed look wherever it is drawn."""
+"""Looks of signals, detections, outcomes, laws and null models, the same in all figures"""
 
 UNNAMED = Look(SKY, _DOTS, "o")
-"""Of a rule without a look of its own, one of a package of somebody else, say"""
+"""Look of all other rules, such as a rule of another package"""
 
 MATPLOTLIB_SETTINGS: Mapping[str, Any] = {
-    "font.family": ["DejaVu Sans"],  # comes with Matplotlib: the same letters everywhere
+    "font.family": ["DejaVu Sans"],  # ships with Matplotlib, so letters are the same on all machines
     "font.size": 7.5,
     "axes.titlesize": 8.0,
     "axes.titleweight": "bold",
@@ -160,7 +160,7 @@ MATPLOTLIB_SETTINGS: Mapping[str, Any] = {
 
 
 def require_matplotlib() -> None:
-    """Raises `Unavailable` where it is not installed."""
+    """Raises `Unavailable` if Matplotlib is not installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -169,7 +169,7 @@ def require_matplotlib() -> None:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib with our settings and nobody else's, for drawing and for saving; afterwards as it was."""
+    """Matplotlib with only the settings of grokscope, for drawing and saving; the user's settings return afterwards."""
     require_matplotlib()
     import matplotlib
 
@@ -182,9 +182,9 @@ def style() -> Iterator[None]:
 def panels(
     count: int, *, width: float = DOUBLE, height: float | None = None, columns: int = 1, **options: Any
 ) -> "tuple[Figure, Sequence[Axes]]":
-    """A figure without pyplot and its axes in reading order; places that are left over stay empty.
+    """A figure without pyplot, and its `count` axes in reading order. Remaining places stay empty.
 
-    `height` in inches, for all rows; default: 0.62 of a column's width a row. `options` go to `Figure.subplots`.
+    `height`: of all rows, in inches; default: 0.62 of a column's width per row. `options` go to `Figure.subplots`.
     """
     from matplotlib.figure import Figure
 
@@ -198,7 +198,7 @@ def panels(
 
 
 def look(name: str | int) -> Look:
-    """By name, or the look of a category by its number. From the ninth on, colours meet other dashes and markers."""
+    """The look with this name, or of the category with this number. From the ninth category on, colours repeat."""
     if isinstance(name, str):
         return LOOKS.get(name, UNNAMED)
     color, other = CYCLE[name % len(CYCLE)], CYCLE[(name + name // len(CYCLE)) % len(CYCLE)]
@@ -212,7 +212,7 @@ def line(name: str | int, **changes: Any) -> dict[str, Any]:
 
 
 def points(name: str | int, *, filled: bool = True, **changes: Any) -> dict[str, Any]:
-    """Keywords of `Axes.plot` for markers without a line; hollow ones are for what was not seen to its end."""
+    """Keywords of `Axes.plot` for markers without a line. Hollow markers are for censored runs."""
     own = look(name)
     thin = own.marker in {"x", "+", "|", "_"}
     face = own.color if filled and not thin else "none"
@@ -246,7 +246,7 @@ def tick_text(value: float) -> str:
 
 
 def steps_axis(axis: "Axis", label: str = "training step") -> None:
-    """Few ticks on a linear axis, written short; it begins at the first of its data."""
+    """A linear axis with few, short tick labels, which starts at the first of its data."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
@@ -256,15 +256,15 @@ def steps_axis(axis: "Axis", label: str = "training step") -> None:
 
 
 def log_axis(axis: "Axis", label: str = "") -> None:
-    """Logarithmic, with ticks enough to be read: 1-2-5 below two decades, decades above, every so many above six.
+    """A logarithmic axis. Ticks are at 1, 2, 5 below two decades, at decades above, and at some decades above six.
 
-    Call it when all data are drawn: the ticks depend on the limits.
+    Call it after all data are drawn, because the ticks depend on the limits.
     """
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
     (axis.axes.set_xscale if axis is axis.axes.xaxis else axis.axes.set_yscale)("log")
     low, high = sorted(axis.get_view_interval())
-    if low <= 0:  # nothing positive was drawn
+    if low <= 0:  # no positive values
         low, high = 0.1, 1.0
         (axis.axes.set_xlim if axis is axis.axes.xaxis else axis.axes.set_ylim)(low, high)
     major, minor = log_ticks(float(low), float(high))
@@ -277,7 +277,7 @@ def log_axis(axis: "Axis", label: str = "") -> None:
 
 
 def log_ticks(low: float, high: float) -> tuple[list[float], list[float]]:
-    """Labelled and unlabelled ticks for limits of positive numbers."""
+    """Labelled and unlabelled ticks between two positive limits."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     span = math.log10(high / low)
     digits: Sequence[float] = (1,)
@@ -307,9 +307,9 @@ _GENERATED_ID = re.compile(r'(?<=["#])[a-z][0-9a-f]{10}(?=[")])')
 
 
 def svg(figure: "Figure") -> str:
-    """The figure as SVG: no date, and ids by number.
+    """The figure as SVG, without a date and with numbered ids.
 
-    Matplotlib makes ids from coordinates to their last bit, which differ between two drawings of one figure.
+    Matplotlib's ids depend on the last bit of coordinates, which can differ between two drawings of one figure.
     """
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": "grokscope"})
@@ -320,14 +320,14 @@ def svg(figure: "Figure") -> str:
 
 
 def png(figure: "Figure", dpi: int = PNG_DPI) -> bytes:
-    """The figure as PNG, without the version of what drew it."""
+    """The figure as PNG, without the version of Matplotlib."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, metadata={"Software": "grokscope"})
     return out.getvalue()
 
 
 def write_figure(figure: "Figure", path: Path) -> None:
-    """To a file, in the format that its suffix names: svg, png, or what else Matplotlib writes. Raises `OSError`."""
+    """Write a figure in the format of the suffix: svg, png, or another format of Matplotlib. Raises `OSError`."""
     match path.suffix:
         case ".svg":
             path.write_text(svg(figure), encoding="utf-8")

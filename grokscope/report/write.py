@@ -1,4 +1,4 @@
-"""From runs to a folder: the page, figures in the formats asked for, and every table as CSV and Markdown."""
+"""Writes a report into a folder: the page, figures in the wanted formats, and every table as CSV and Markdown."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -18,21 +18,21 @@ PAGE = "report.html"
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """What is in the folder now."""
+    """The files of a report."""
 
     page: Path
     files: tuple[Path, ...]
-    """Beside the page"""
+    """All files except the page"""
     left_out: tuple[LeftOut, ...]
 
 
 def write_report(
     sources: Sequence[ReportSource], folder: Path, formats: Sequence[str] = ("svg",), most: int = curves.MOST_RUNS
 ) -> WrittenReport:
-    """Everything about these runs in `folder`, which is made where it is not there. The same runs make the same bytes.
+    """Write the report of these runs into `folder`. The same runs always give the same bytes.
 
-    `most` runs get a figure of their own. Without `formats` there are no figures, and Matplotlib is not needed. Raises
-    `Unavailable` where it is needed and missing, `OSError`, `NoSuchRun` for an experiment that cannot be read.
+    `most`: largest number of runs that get a figure each. Without `formats` there are no figures, and Matplotlib is not
+    needed. Raises `Unavailable` if Matplotlib is needed and missing, `OSError`, `NoSuchRun` for a broken experiment.
     """
     if formats:
         require_matplotlib()
@@ -57,14 +57,14 @@ def write_report(
 
 
 def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -> Iterator[Section]:
-    """In the order of the page. Runs that were intervened in have their place in their experiment alone."""
+    """The sections, in the order of the page. Treated runs appear only in the section of their experiment."""
     runs = [run for source in sources for run in source.runs]
-    left_alone = [run for run in runs if not run.treated]
+    untreated = [run for run in runs if not run.treated]
     yield methods.origin(sources)
-    yield _all_runs(runs, left_alone)
-    tasks = sorted({run.trajectory.task for run in left_alone})
+    yield _all_runs(runs, untreated)
+    tasks = sorted({run.trajectory.task for run in untreated})
     for task in tasks:
-        mine = [run for run in left_alone if run.trajectory.task == task]
+        mine = [run for run in untreated if run.trajectory.task == task]
         yield law.section(mine, task)
         yield phase.section(mine, task)
         yield scoreboard.section(mine, task)
@@ -73,24 +73,22 @@ def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -
     for source in found:
         yield experiments.section(source.path, source.name)
     if not found:
-        nothing = LeftOut(
-            "Intervention results", "none of these is the folder of an experiment (`grokscope intervene`)"
-        )
+        nothing = LeftOut("Intervention results", "no source is the folder of an experiment (`grokscope intervene`)")
         yield Section("interventions", "Interventions", (), (nothing,))
     yield curves.section(runs, most)
 
 
-def _all_runs(runs: Sequence[Run], left_alone: Sequence[Run]) -> Section:
+def _all_runs(runs: Sequence[Run], untreated: Sequence[Run]) -> Section:
     parts: list[Part] = []
-    for task in sorted({run.trajectory.task for run in left_alone}):
-        parts += overview.parts([run for run in left_alone if run.trajectory.task == task], task)
+    for task in sorted({run.trajectory.task for run in untreated}):
+        parts += overview.parts([run for run in untreated if run.trajectory.task == task], task)
     if not parts:
-        parts.append(LeftOut("Overview", "there is one run alone"))
+        parts.append(LeftOut("Overview", "there is only one run"))
     return Section("all-runs", "All runs", (), (*parts, overview.overview_table(runs)))
 
 
 def _distinct(sections: Iterator[Section]) -> list[Section]:
-    """Slugs that can be names of files everywhere, each figure and each table one of its own."""
+    """The sections with distinct slugs for all figures and tables, which are valid file names on every system."""
     taken: set[tuple[str, str]] = set()
 
     def named(part: Part) -> Part:
@@ -119,7 +117,7 @@ def _drawn(plate: Plate, folder: Path, formats: Sequence[str]) -> tuple[str, lis
     """The figure as SVG text, and the names of its files."""
     figure = plate.draw()
     text = svg(figure)
-    figure.set_layout_engine("none")  # it is laid out now, and every further format would do it again
+    figure.set_layout_engine("none")  # the layout is done; another format must not repeat it
     for suffix in formats:
         data = text.encode() if suffix == "svg" else png(figure)
         (folder / f"{plate.slug}.{suffix}").write_bytes(data)

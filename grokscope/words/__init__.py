@@ -1,4 +1,4 @@
-"""One vocabulary: numbers, durations, names and tables, worded once for every medium: terminal, page, file and screen.
+"""One vocabulary: numbers, durations, names and tables, worded once for terminal, page, file and TUI.
 
-Every medium says the same fact in the same words because no medium has words of its own.
+Every medium shows the same fact in the same words, because only this room words facts.
 """

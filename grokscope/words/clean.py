@@ -1,6 +1,6 @@
-"""The gate for what goes out: text from files and plugins, made harmless for the medium that shows it.
+"""The gate for output: makes text from files and plugins harmless for the medium that shows it.
 
-A run directory, a table or a plugin may hold escape sequences, right-to-left marks or HTML. Every such text passes one
+A run directory, a table or a plugin may hold escape sequences, right-to-left marks or HTML. All such text must pass one
 of these functions before it reaches a terminal, a CSV, a Markdown or an HTML page, or a JSON document on stdout.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 LONGEST_TEXT = 2000
-"""Characters of one text that are shown at most."""
+"""Largest number of shown characters of one text"""
 
 _PLAIN = re.compile(r"[ -~]*")
 _CONTROL = "·"
@@ -22,17 +22,17 @@ _IGNORABLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | {
     for first, last in ((0xFE00, 0xFE0F), (0x180B, 0x180F), (0xE0100, 0xE01EF))
     for code in range(first, last + 1)
 }
-"""Letters and marks that Unicode calls ignorable: they take no room and show nothing."""
+"""Characters that Unicode calls ignorable: they are invisible"""
 
 _MARKDOWN = re.compile(r"[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 def clean(value: object, limit: int | None = LONGEST_TEXT) -> str:
-    """One line of visible text of at most `limit` characters, of any length for None; a longer text ends in `…`.
+    """One line of visible text of at most `limit` characters; None: any length. A longer text is cut, and ends in `…`.
 
-    Line ends and tabs become spaces. Control characters, lone surrogates and characters without a meaning become `·`,
-    so that nobody overlooks them. Bidirectional and zero-width characters go: they change what the others seem to say.
-    The result may hold markup of any kind; the functions below escape the markup of one medium each.
+    Line ends and tabs become spaces. Control characters, lone surrogates and unassigned characters become `·`, so that
+    they stay visible. Bidirectional and zero-width characters are removed, because they can disguise the text. The
+    result may hold markup; each function below escapes the markup of one medium.
     """
     text = str(value)
     cut = text if limit is None else text[: limit + 1]
@@ -54,8 +54,8 @@ def for_markdown(value: object) -> str:
 def for_csv(value: object) -> object:
     """A cell for `csv.writer`: text is cleaned, truth is `true` or `false`, anything else stays as it is.
 
-    A text that begins with `=`, `+`, `-` or `@` stays as it is: a spreadsheet that runs formulas from a file must be
-    told not to, for a changed text would be wrong for every other reader.
+    A text that begins with `=`, `+`, `-` or `@` stays as it is, because a changed text would be wrong for all other
+    readers; a spreadsheet that runs formulas from files must be configured not to.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -65,7 +65,7 @@ def for_csv(value: object) -> object:
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """A JSON document in printable ASCII: safe for any terminal and any encoding, equal when it is read.
 
-    A number that is not finite becomes null. Raises `TypeError` for what is not JSON.
+    A number that is not finite becomes null. Raises `TypeError` for a value without a JSON form.
     """
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=True, indent=indent)

@@ -6,7 +6,7 @@ from grokscope.words.numbers import MISSING
 
 
 def duration(seconds: float | None) -> str:
-    """`45 s`, `3 min 20 s`, `2 h 05 min`, `4 d 3 h`; `–` for what is no duration."""
+    """`45 s`, `3 min 20 s`, `2 h 05 min`, `4 d 3 h`; `–` for a value that is no duration."""
     if seconds is None or not math.isfinite(seconds) or seconds < 0:
         return MISSING
     whole = round(seconds)
@@ -20,7 +20,7 @@ def duration(seconds: float | None) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """`45 s ago`, `3 min ago`, `2 h ago`, `4 d ago`; a time in the future is now."""
+    """`45 s ago`, `3 min ago`, `2 h ago`, `4 d ago`; `0 s ago` for a time in the future."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     whole = max(0, round(seconds))

@@ -1,7 +1,7 @@
-"""An event of a run in words: the same in the progress display, in `show`, and in the log of the TUI.
+"""Words for the events of a run, the same in the progress display, in `show`, and in the event log of the TUI.
 
-An event is the dictionary that its line of JSON holds. A log may come from anywhere: what is not as expected is shown
-as it stands, and nothing is raised.
+An event is the dictionary in its line of JSON. A log may come from anywhere, so these functions raise nothing: an
+unexpected value is shown as it is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,15 +15,15 @@ from grokscope.words.names import EVENTS, state_in_words
 from grokscope.words.numbers import assigned, bracketed, count, number, percent
 
 EventRecord = Mapping[str, Any]
-"""An event as its line of JSON has it"""
+"""An event: the dictionary in its line of JSON"""
 
 LONGEST_UNKNOWN = 160
-"""Characters shown of an event that is not known here"""
+"""Characters shown of an event of unknown kind"""
 _ENVELOPE = frozenset({"v", "run", "seq", "time", "event", "step"})
 
 
 def event_in_words(event: EventRecord) -> str:
-    """What happened, when, and the details."""
+    """The kind of the event, its step, and its details."""
     kind, about = clean(event.get("event", ""), 24), event_details(event)
     if kind == "started":
         return f"{clean(event.get('run', ''), 100)}: {about}"
@@ -39,7 +39,7 @@ def event_in_words(event: EventRecord) -> str:
 
 
 def event_details(event: EventRecord) -> str:
-    """The event without its kind and its step, which a log shows in columns of their own."""
+    """The details of the event, without its kind and step, which a log shows in separate columns."""
     words = _DETAILS.get(str(event.get("event")))
     try:
         return words(event) if words else clean(_fields(event), LONGEST_UNKNOWN)
@@ -138,7 +138,7 @@ def _treatment(event: EventRecord) -> str:
 
 
 def _dose(event: EventRecord) -> str:
-    """What stands behind kind and state: how much, of what, by whom, why."""
+    """The words after kind and state: the dose, the parameters, the source and the reason."""
     if event.get("state") == "applied":
         target = event.get("target")
         return f", {number(event.get('relative_norm'))} of the {clean(target)}" if target else ""

@@ -1,9 +1,9 @@
-"""What a person calls a signal, a rule, or how a run stands. Scripts use the names themselves."""
+"""Words for signals, rules, kinds of events and states of runs. Scripts use the names in the code instead."""
 
 from collections.abc import Mapping
 
 OTHERS: Mapping[str, str] = {"memorized": "memorized", "grokked": "grokked", "lr·wd": "lr · wd (settings alone)"}
-"""Of rows beside signals and their rules"""
+"""Words for rows of tables that are neither signals nor rules of signals"""
 
 EVENTS: Mapping[str, str] = {
     "onset": "onset of the defect",
@@ -11,21 +11,21 @@ EVENTS: Mapping[str, str] = {
     "regressed": "no longer grokked",
     "paced": "another distance of records",
 }
-"""Of kinds of events whose names do not say it"""
+"""Words for kinds of events whose names are not clear"""
 
 
 def in_words(name: str, names: Mapping[str, str]) -> str:
-    """A rule or a signal for a reader; itself where nobody names it.
+    """The words for a rule or a signal; the name itself if it has no words.
 
-    `names`: what the signals of the runs and their rules are called; see `grokscope.contract.signals.names_of`.
+    `names`: words for the signals of the runs and their rules, see `grokscope.contract.signals.names_of`.
     """
     return names.get(name) or OTHERS.get(name, name)
 
 
 def state_in_words(condition: str, status: str | None = None, *, grokked: bool = False, regressed: bool = False) -> str:
-    """How a run stands: `running`, `crashed`, `grokked`, `regressed`, `did not grok`, `interrupted`.
+    """The state of a run: `running`, `crashed`, `grokked`, `regressed`, `did not grok`, `interrupted`.
 
-    `condition` is what log and signs of life say together; `status` is how a finished run ended.
+    `condition`: the state by log and signs of life. `status`: how a finished run ended.
     """
     if condition != "finished" or status is None:
         return condition

@@ -1,4 +1,4 @@
-"""Numbers as people read them. A file for machines holds the numbers themselves."""
+"""Numbers as people read them. Files for programs hold the unrounded numbers."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,13 +7,13 @@ from typing import Any
 from grokscope.words.clean import clean
 
 MISSING = "–"
-"""Stands where there is no number."""
+"""Shown for a missing number"""
 
 Form = Callable[[Any], str]
 
 
 def number(value: object, digits: int = 4) -> str:
-    """At most `digits` significant digits: `0.0123`, `45.2`, `12,300`, `1.2e-7`; `–` for what is no number."""
+    """At most `digits` significant digits: `0.0123`, `45.2`, `12,300`, `1.2e-7`; `–` for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return MISSING
     if math.isinf(value):
@@ -28,17 +28,17 @@ def number(value: object, digits: int = 4) -> str:
 
 
 def fixed(digits: int) -> Form:
-    """The form of numbers with `digits` decimals, for columns whose numbers are compared with each other."""
+    """The form of numbers with `digits` decimals, for columns of numbers that are compared with each other."""
     return lambda value: f"{value:,.{digits}f}" if _finite(value) else MISSING
 
 
 def count(value: object) -> str:
-    """Steps and other whole things: `12,300`."""
+    """Steps and other counts: `12,300`."""
     return f"{value:,.0f}" if _finite(value) else MISSING
 
 
 def short_count(value: float) -> str:
-    """A count in little room: `900`, `1.2k`, `40k`, `3.5M`."""
+    """A short count: `900`, `1.2k`, `40k`, `3.5M`."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{unit}"
@@ -56,14 +56,14 @@ def whole_percent(fraction: Any) -> str:
 
 
 def p_value(p: Any) -> str:
-    """Two significant digits; `< 1e-15` where the arithmetic can tell no more."""
+    """A p value with two significant digits; `< 1e-15` below the resolution of the arithmetic."""
     if not _finite(p):
         return MISSING
     return "< 1e-15" if p < 1e-15 else number(float(p), 2)
 
 
 def bracketed(low: Any, high: Any, form: Form = number) -> str:
-    """An interval: `[0.9, 1.6]`; a side that is None is open."""
+    """An interval: `[0.9, 1.6]`. None is an open end."""
     return f"[{MISSING if low is None else form(low)}, {MISSING if high is None else form(high)}]"
 
 
@@ -78,7 +78,7 @@ def estimate(form: Form = number) -> Form:
 
 
 def parts_of_whole(cell: Sequence[int]) -> str:
-    """The form of a tuple of counts, the last of them the whole: `3/5`."""
+    """The form of a tuple of counts whose last count is the whole: `3/5`."""
     return "/".join(map(count, cell))
 
 
@@ -88,20 +88,20 @@ def counted(many: int, noun: str) -> str:
 
 
 def listed(words: Sequence[str], most: int = 6) -> str:
-    """`a, b and c`; the first `most` and a count where there are more."""
+    """`a, b and c`; of more than `most` words, the first ones and the number of the others."""
     if len(words) > most:
         return f"{', '.join(words[:most])} and {len(words) - most} more"
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def assigned(values: Mapping[str, Any], sign: str = " ", between: str = ", ") -> str:
-    """`lr 0.001, wd 1`; values that are None are left out."""
+    """`lr 0.001, wd 1`. Values that are None are left out."""
     pairs = ((key, value) for key, value in values.items() if value is not None)
     return between.join(f"{clean(key)}{sign}{value_text(value)}" for key, value in pairs)
 
 
 def value_text(value: object) -> str:
-    """A setting or a cell of any kind: text cleaned, counts with separators, floats to four digits."""
+    """A setting or a cell of any type: cleaned text, integers with separators, floats with four digits."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):

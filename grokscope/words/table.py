@@ -1,7 +1,7 @@
-"""A result as a table: one value, and four ways to write it.
+"""A result as a table, and its renderings: terminal, CSV, JSON, Markdown and HTML.
 
-A table keeps the numbers as they were computed. CSV writes them to the last digit; a terminal, Markdown and HTML write
-them as people read them, all three in the same words.
+A table holds the computed numbers. CSV and JSON write these numbers to the last digit; terminal, Markdown and HTML
+write rounded numbers, all three in the same words.
 """
 
 import csv
@@ -21,28 +21,28 @@ COLUMN_GAP = "  "
 
 @dataclass(frozen=True)
 class Column:
-    """One column, and how a person reads its cells."""
+    """One column, and the form of its cells for people."""
 
     words: str
     form: Form = value_text
     unit: str = ""
-    """Stands behind the words on pages and in files; a terminal has no room for it"""
+    """Shown after the words on pages and in files, but not in a terminal"""
     parts: tuple[str, ...] = ()
-    """For cells that are tuples, as an estimate with its interval: the names of the members, columns of their own in
-    CSV"""
+    """For cells that are tuples, such as an estimate with its interval: the names of the members, which are separate
+    columns in CSV"""
     rank: int = 0
-    """In a narrow terminal the column of the highest rank gives way first; among equals, the last"""
+    """A narrow terminal first leaves out the column with the highest rank; of equal ranks, the last column"""
     detail: bool = False
-    """On pages and in files only"""
+    """Whether the column is shown only on pages and in files"""
     code: bool = False
-    """On pages set as code: what is typed, a command or a path"""
+    """Whether pages show the cells as code, such as a command or a path"""
 
     @property
     def heading(self) -> str:
         return f"{self.words} ({self.unit})" if self.unit else self.words
 
     def read(self, cell: TableCell) -> str:
-        """The cell for a person, on one line of clean text."""
+        """The cell as one line of clean text for people."""
         return MISSING if _missing(cell) else clean(self.form(cell))
 
 
@@ -51,29 +51,29 @@ class Table:
     """Rows of raw values under columns. `rows` [n][columns]."""
 
     slug: str
-    """Name of its files, and its anchor on a page"""
+    """Name of the table's files, and its anchor on a page"""
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[TableCell, ...], ...]
     notes: tuple[str, ...] = ()
-    """What a reader must know to read the columns, a sentence each"""
+    """Sentences that explain the columns"""
     folded: bool = False
-    """On a page the table is closed until somebody opens it"""
+    """Whether a page shows the table closed, until the reader opens it"""
 
     @classmethod
     def of_records(cls, slug: str, title: str, records: Sequence[Mapping[str, TableCell]]) -> Self:
-        """A column for each key of the first record."""
+        """A table with one column for each key of the first record."""
         names = tuple(records[0]) if records else ()
         rows = tuple(tuple(record[name] for name in names) for record in records)
         return cls(slug, title, tuple(map(Column, names)), rows)
 
     def about(self, subject: str) -> Self:
-        """The same table under a slug and a title that name its subject: a task, an experiment."""
+        """The same table with its subject (a task, an experiment) in slug and title."""
         return replace(self, slug=f"{self.slug}-{subject}", title=f"{self.title}: {subject}")
 
     @property
     def numeric(self) -> tuple[bool, ...]:
-        """Which columns hold numbers alone; they are flush right. [columns]"""
+        """[columns]: whether a column holds only numbers, and is aligned right."""
         firsts = [[cell[0] if isinstance(cell, tuple) else cell for cell in cells] for cells in self._by_column()]
         return tuple(
             any(cell is not None for cell in cells) and not any(isinstance(cell, str) for cell in cells)
@@ -81,15 +81,12 @@ class Table:
         )
 
     def records(self) -> list[dict[str, TableCell]]:
-        """The rows as objects, by the words of their columns."""
+        """The rows as dictionaries, by the words of the columns."""
         names = [column.words for column in self.columns]
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
     def terminal(self, width: int) -> list[str]:
-        """A heading and a line a row. Columns that do not fit in `width` cells are left out, the first never.
-
-        Every text is measured once: which columns fit follows from their widths.
-        """
+        """A heading and one line per row. Columns that do not fit in `width` cells are left out, except the first."""
         shown = [index for index, column in enumerate(self.columns) if not column.detail]
         texts = {index: [self.columns[index].words, *self._read(index)] for index in shown}
         widths = {index: max(map(_cells, texts[index])) for index in shown}
@@ -101,9 +98,9 @@ class Table:
         return [COLUMN_GAP.join(line).rstrip() for line in zip(*padded, strict=True)]
 
     def csv(self) -> str:
-        """Comma-separated values: numbers to the last digit, what is missing empty, `true` and `false`.
+        """Comma-separated values: numbers to the last digit, empty cells for missing values, `true` and `false`.
 
-        Columns are made ready one by one: those of numbers alone, of which a long run has millions, stay as they are.
+        Columns are prepared one by one, so that columns of numbers, which may have millions of cells, need no work.
         """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -115,12 +112,12 @@ class Table:
         return out.getvalue()
 
     def json(self) -> str:
-        """An array with a line a row, each an object with every column."""
+        """A JSON array with one line per row; each row is an object with every column."""
         lines = ",\n".join(map(json_text, self.records()))
         return f"[\n{lines}\n]\n" if lines else "[]\n"
 
     def markdown(self) -> str:
-        """A table as GitHub has them, its notes below."""
+        """A table in GitHub's Markdown, with the notes below."""
         rule = ["---:" if right else "---" for right in self.numeric]
         body = [[for_markdown(text) for text in line] for line in self._lines()]
         heading = [for_markdown(column.heading) for column in self.columns]
@@ -128,7 +125,7 @@ class Table:
         return "\n".join(lines) + "\n" + "".join(f"\n{note}\n" for note in self.notes)
 
     def html(self) -> str:
-        """A `<table>` with its title as caption."""
+        """A `<table>` with the title as its caption."""
         kinds = [' class="number"' if right else "" for right in self.numeric]
         code = [column.code for column in self.columns]
         head = "".join(
@@ -180,7 +177,7 @@ def _html_row(texts: Sequence[str], kinds: Sequence[str], code: Sequence[bool]) 
 
 
 def _cells(text: str) -> int:
-    """How many cells of a terminal a text takes: some letters take two."""
+    """Width of a text in terminal cells; some letters take two cells."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len

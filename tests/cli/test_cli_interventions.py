@@ -44,7 +44,7 @@ def test_planned_with_flags_in_a_file_or_in_the_environment(nursery: Nursery, tm
     [
         ("kik@500", "no intervention is called 'kik'"),
         ("project@500:stength=1", "project has no parameter 'stength'; the nearest is strength"),
-        ("project@500", "project: basis=own is made of this run's snapshots: set snapshot.every, or another basis"),
+        ("project@500", "project: basis=own needs snapshots of this run; set snapshot.every, or choose another basis"),
         ("project@500:basis=nobody", "there is no run nobody"),
         ("project@500:basis=dyck", "project: the snapshots of dyck are of a model with "),
     ],

@@ -228,7 +228,7 @@ class TestConditions:
         done = run(
             tmp_path, "noise@5:off", "noise@onset:off", "kick@3:off", "kick@3", "project@8..10", "project@12:off"
         )
-        nothing = "has nothing to switch off: by then the schedule does not have"
+        nothing = "has nothing to switch off: the schedule has not switched"
         assert warned(done) == [
             (0, f"noise@5:off {nothing} noise on"),
             (0, f"noise@onset:off {nothing} noise on"),
@@ -329,7 +329,7 @@ class TestLive:
         done = run(tmp_path, happening=asking(at5=("project", "on", {})), snapshot__every=0)
         (answer,) = done.intervened
         assert answer["state"] == "refused"
-        assert "needs 3 snapshots, there are 0" in answer["reason"]
+        assert "needs 3 snapshots, but there are 0" in answer["reason"]
 
     def test_a_paused_run_answers(self, tmp_path: Path) -> None:
         asked = asking(at5=("noise", "on", {}))
@@ -419,14 +419,14 @@ class TestResuming:
     def test_without_the_snapshot_it_was_switched_on_at(self, tmp_path: Path) -> None:
         crashed(tmp_path, "penalty@7", at=15)
         snapshot_file(tmp_path / "tiny" / "snapshots", 7).unlink()
-        with pytest.raises(ConfigError, match=r"penalty, on since step 7, cannot go on: .*step-00000007"):
+        with pytest.raises(ConfigError, match=r"penalty, on since step 7, cannot continue: .*step-00000007"):
             run(tmp_path, resume=True)
 
     def test_on_another_basis(self, tmp_path: Path) -> None:
         run(tmp_path, name="base")
         crashed(tmp_path, "project@7:basis=base", at=15)
         snapshot_file(tmp_path / "base" / "snapshots", 20).unlink()
-        with pytest.raises(ConfigError, match=r"project, on since step 7, .* its basis is not what it was"):
+        with pytest.raises(ConfigError, match=r"project, on since step 7, .* its basis has changed"):
             run(tmp_path, resume=True)
 
 

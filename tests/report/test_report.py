@@ -103,7 +103,7 @@ def test_it_says_how_many_runs_are_censored_and_what_it_leans_on(page: Page) -> 
 
 
 def test_what_is_left_out_is_said_and_why(grid: WrittenReport, page: Page) -> None:
-    assert "Intervention results: none of these is the folder of an experiment" in page.prose
+    assert "Intervention results: no source is the folder of an experiment" in page.prose
     assert "Intervention results" in [part.what for part in grid.left_out]
 
 
@@ -227,7 +227,7 @@ def test_one_run_says_what_one_run_cannot_carry(tmp_path: Path) -> None:
     assert (written.page.parent / "run-01.svg").is_file()
     why = {part.what: part.why for part in written.left_out}
     assert why["Phase diagram: modular"] == "all runs share their settings"
-    assert why["Overview"] == "there is one run alone"
+    assert why["Overview"] == "there is only one run"
     assert "three runs" in why["Lead against grok step: defect onset"]
     assert "takes 8 finished runs of which 4 grokked; here are 1 and 1" in why["Forecast calibration"]
     assert "runs that grok and runs that never do" in next(reason for what, reason in why.items() if "Signals" in what)
@@ -254,7 +254,7 @@ def test_a_run_of_zeros_and_one_that_recorded_nothing(tmp_path: Path) -> None:
     odd = [made(name=f"odd {index} <&>", columns=columns, grok_step=None, grok_known_at=None, steps=250)
            for index, columns in enumerate((zeros, nothing))]  # fmt: skip
     written = report(tmp_path, odd, most=2)
-    assert ("odd 1 <&>", "it recorded neither a defect nor an accuracy") in [
+    assert ("odd 1 <&>", "the run recorded neither a defect nor an accuracy") in [
         (part.what, part.why) for part in written.left_out
     ]
     assert "odd 0 <&>" in Page(written.page).prose
