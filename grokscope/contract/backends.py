@@ -1,6 +1,6 @@
-"""What a backend must offer.
+"""The interface of backends.
 
-A backend knows how to run one model, and nothing of defects, onsets or runs. It works on flat vectors: all parameters
+A backend runs one model, and knows nothing of defects, onsets or runs. It works on flat vectors: all parameters
 of a model in one array of its own kind, laid out by `grokscope.contract.parameters`. The core does its mathematics on
 those vectors with the operations of `grokscope.contract.arrays.Vector`, so each formula exists once.
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from grokscope.contract.own_models import Adoption
 
 Prepared = Any
-"""A batch on the device, in whatever form the backend likes best."""
+"""A batch on the device, in the backend's own form"""
 
 PreparedT = TypeVar("PreparedT", contravariant=True)
 
 
 class Unavailable(Exception):
-    """A backend, device or precision that this machine does not have. The message says what to install or choose."""
+    """This machine lacks a backend, device or precision. The message says what to install or choose."""
 
 
 class AdamW(NamedTuple):
@@ -48,7 +48,7 @@ class AdamW(NamedTuple):
 
 
 class StepOutcome(NamedTuple):
-    """What one optimizer step saw."""
+    """The loss and the gradient norm of one optimizer step."""
 
     loss: Scalar
     """Nats"""
@@ -57,7 +57,7 @@ class StepOutcome(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """The answer to every read of a batch, in NumPy."""
+    """The predictions for every read of a batch, in NumPy. A read is a node whose output has a label."""
 
     losses: FloatArray
     """Cross-entropy, nats, [reads]"""
@@ -66,15 +66,15 @@ class Prediction(NamedTuple):
     logits: FloatArray | None = None
     """[reads, classes]; None unless asked for"""
     representations: FloatArray | None = None
-    """What the read-out is applied to, behind the last norm, [reads, width]; None unless asked for.
+    """[reads, width]: input of the read-out, after the last norm; None unless asked for.
     logits = representations @ head.weight.T + head.bias"""
 
 
 class TrainingState(NamedTuple):
-    """Everything an optimizer step depends on beside its batch; the same for every backend."""
+    """Everything that an optimizer step depends on, except its batch. The form is the same for every backend."""
 
     step: int
-    """Optimizer steps taken: the t of the bias correction."""
+    """Optimizer steps taken: t of the bias correction"""
     parameters: FloatArray
     """[size]"""
     first_moment: FloatArray
@@ -95,7 +95,7 @@ class Bracket(NamedTuple):
 
 
 class Landscape(Protocol[PreparedT]):
-    """A loss over flat parameter vectors: all that the geometry needs, and all a user's own model must offer.
+    """A loss as a function of flat parameter vectors. The geometry needs no other interface of a model.
 
     `theta` and `vector` are flat arrays [size] of one dtype; results have that dtype. No call changes any state.
     """
@@ -109,7 +109,7 @@ class Landscape(Protocol[PreparedT]):
 
 @runtime_checkable
 class BracketLandscape(Protocol):
-    """A landscape that computes a whole bracket at once, sharing what its four parts share."""
+    """A landscape that computes a whole bracket at once, with shared work for its four parts."""
 
     def bracket(self, theta: Array, batch_a: Any, batch_b: Any) -> Bracket:
         """The same numbers as two gradients and two Hessian-vector products."""
@@ -127,8 +127,7 @@ class Session(Landscape[Any], Vectors, Protocol):
 
     @property
     def parameters(self) -> Array:
-        """The current parameters, [size]. The next step may change them in place: who keeps them keeps
-        `session.parameters * 1`."""
+        """The current parameters, [size]. A step may change them in place; `session.parameters * 1` is a copy."""
 
     def prepare(self, batch: Batch) -> Prepared:
         """A packed batch, on the device."""
@@ -140,33 +139,35 @@ class Session(Landscape[Any], Vectors, Protocol):
         """One optimizer step on the session's parameters. Deterministic on a CPU."""
 
     def step_along(self, gradient: Array, optimizer: AdamW) -> Scalar:
-        """One optimizer step with this gradient [size] instead of a batch's; returns its norm before clipping."""
+        """One optimizer step with a given gradient [size]. Returns the norm of the gradient before clipping."""
 
     def displace(self, delta: Array) -> None:
-        """Add `delta` [size] to the parameters. Counts as no step: the optimizer's state stays as it is."""
+        """Add `delta` [size] to the parameters. This is no step: the state of the optimizer does not change."""
 
     def state(self) -> TrainingState:
         """A copy of the parameters and the optimizer's state."""
 
     def restore(self, state: TrainingState) -> None:
-        """Continue from `state`. Raises `ValueError` where sizes differ."""
+        """Continue from `state`. Raises `ValueError` if sizes differ."""
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that was asked of it (for timing)."""
+        """Wait until the device has finished all work (for timing)."""
 
 
 class PlainRun(Protocol):
-    """The same training as a script would write it: padded, eager, everything computed. For comparison in `bench`."""
+    """The same training as a plain script: padded, eager, without shared work. `bench` compares with it."""
 
     def step(self, examples: Examples) -> float:
-        """One optimizer step on a batch, duplicates and padding and all; its loss, nats."""
+        """One optimizer step on a batch, with duplicates and padding. Returns the loss in nats."""
 
     def accuracy(self, examples: Examples) -> float:
-        """Fraction of labels predicted, every example computed."""
+        """Fraction of labels predicted; every example is computed."""
 
     def finite_difference(self, batch_a: Examples, batch_b: Examples) -> float:
-        """The commutator defect of two batches in the paper's form (arXiv 2602.16967): four gradients. Changes
-        nothing."""
+        """The commutator defect of two batches in the paper's form (arXiv 2602.16967), from four gradients.
+
+        The parameters stay as they are.
+        """
 
 
 @dataclass(frozen=True)
@@ -185,18 +186,18 @@ class BackendSpec:
     name: str
     summary: str
     install: str
-    """The command that makes it work: `pip install 'grokscope[torch]'`."""
+    """The command that installs it: `pip install 'grokscope[torch]'`"""
     devices: Callable[[], Sequence[Device]]
-    """The devices of this machine, best first. Imports the framework; raises `Unavailable` where it cannot."""
+    """The devices of this machine, best first. Imports the framework. Raises `Unavailable` if the import fails."""
     open: "Callable[..., Session]"
     """`open(model, parameters, *, device="auto", precision="float32", threads=None) -> Session`: a session on `model`
     starting at `parameters` [size] with zero moments. Raises `Unavailable`."""
     details: Callable[[], Mapping[str, str]]
-    """Versions and what else matters for speed or correctness (threads, BLAS), for `doctor` and the event log."""
+    """Versions and other facts about speed or correctness (threads, BLAS), for `doctor` and the event log"""
     preference: Callable[[], int] = lambda: 1
-    """How well this machine suits the backend, for `--backend auto`, which tries the highest first: 2 where it is the
-    machine's own, 1 where it works well, 0 where it merely works. Imports no framework."""
+    """How well the backend suits this machine: 2 if it is made for the machine, 1 if it works well, 0 if it works
+    slowly. `--backend auto` tries the highest number first. Imports no framework."""
     plain: "Callable[..., PlainRun] | None" = None
-    """`plain(model, parameters, *, device, optimizer) -> PlainRun`, where the framework has a usual way to write it."""
+    """`plain(model, parameters, *, device, optimizer) -> PlainRun`; None without a plain implementation"""
     adoption: "Adoption | None" = None
     """How models that are not ours are looked at, where the framework has such."""

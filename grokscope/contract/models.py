@@ -1,4 +1,4 @@
-"""A transformer described by data: what a backend must build, and nothing about how.
+"""The description of a transformer, as data. A backend decides how to build the model.
 
 One pre-norm transformer in three shapes. Attention and feed-forward blocks follow `torch.nn.Transformer*` to the letter
 (exact GELU, LayerNorm eps 1e-5, biases everywhere), so that a snapshot loads into those modules unchanged.
@@ -52,7 +52,7 @@ class ModelSpec:
 
     @property
     def causal(self) -> bool:
-        """Whether the stream that is read out attends to its past alone."""
+        """Whether the stream that is read out attends only to earlier positions."""
         return self.shape != "encoder"
 
     @property

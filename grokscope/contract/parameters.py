@@ -1,4 +1,4 @@
-"""Where every parameter of a model lies in one flat vector, and what it is at step 0.
+"""The place of every parameter of a model in one flat vector, and the initial values.
 
 Names and layouts are those of `torch.nn.Transformer*`; order is that of the list below. Initial values come from NumPy,
 never from a backend, so that every backend starts from the same numbers.
@@ -17,7 +17,7 @@ from grokscope.contract.models import ModelSpec
 from grokscope.contract.streams import generator
 
 Block = Literal["embedding", "attention", "mlp", "norm", "head", "other"]
-"""What a tensor is for; `other` where nobody says, as in a model that is not one of ours."""
+"""The role of a tensor; `other` if it is unknown, as in a user's own model"""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Layout:
         return {key: _merged(pieces) for key, pieces in slices.items()}
 
     def flatten(self, tensors: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
-        """Named tensors to one vector [size]. Raises `ValueError` where a name or a shape does not fit."""
+        """The vector [size] of named tensors. Raises `ValueError` if a name or a shape does not fit."""
         missing = self.by_name.keys() - tensors.keys()
         unknown = tensors.keys() - self.by_name.keys()
         if missing or unknown:
@@ -92,7 +92,7 @@ class Layout:
         return [(each.name, each.shape) for each in self] == [(each.name, each.shape) for each in other]
 
     def to_json(self) -> list[dict[str, Any]]:
-        """As it stands in a file of tensors: all but the initial values."""
+        """The layout as stored in a file of tensors, without the initial values."""
         return [
             {"name": p.name, "shape": p.shape, "offset": p.offset, "block": p.block, "stack": p.stack, "layer": p.layer}
             for p in self
@@ -100,17 +100,17 @@ class Layout:
 
     @classmethod
     def from_json(cls, tensors: Iterable[Mapping[str, Any]]) -> "Layout":
-        """The inverse of `to_json`. Raises `ValueError` where the tensors do not follow each other."""
+        """The inverse of `to_json`. Raises `ValueError` if there is a gap between tensors."""
         parameters = tuple(Parameter(**{**tensor, "shape": tuple(map(int, tensor["shape"]))}) for tensor in tensors)
         offset = 0
         for parameter in parameters:
             if parameter.offset != offset or min(parameter.shape, default=0) < 0:
-                raise ValueError(f"{parameter.name} does not stand behind the tensor before it")
+                raise ValueError(f"{parameter.name} does not directly follow the tensor before it")
             offset = parameter.stop
         return cls(parameters)
 
     def unflatten(self, vector: NDArray[np.floating]) -> dict[str, NDArray[np.floating]]:
-        """One vector [size] to named views of it."""
+        """Named views of one vector [size]."""
         return {p.name: vector[p.offset : p.stop].reshape(p.shape) for p in self.parameters}
 
 

@@ -1,11 +1,11 @@
-"""What a signal must offer: something that can be looked at along a run.
+"""The interface of signals. A signal computes numbers of a run at certain steps.
 
-Signals are found through the entry point `grokscope.signals`, each naming a `SignalSpec`. The spec says all that a
-reader needs, and a run's first event repeats it (`SignalSpec.description`): readers list the signals of a run, not the
-signals they know. Reading a spec must import nothing heavy; only `open` may.
+Signals are found through the entry point `grokscope.signals`; each entry names a `SignalSpec`. The first event of a run
+repeats the description of each signal (`SignalSpec.description`), so that readers list the signals of the run, and need
+not know them. Reading a spec must import nothing heavy; only `open` may.
 
-A signal sees a run through a `Vantage` and never disturbs it. What the vantage offers is computed once, however many
-signals ask for it.
+A signal sees a run through a `Vantage`, and never changes the run. The vantage computes each quantity once, even if
+several signals ask for it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,11 +33,11 @@ Cost = Literal["recorded", "free", "evaluation", "gradients", "snapshot"]
 """
 
 Number = float | None
-"""None where there is nothing to say yet; what is not finite is recorded as null, with a flag."""
+"""None if there is no value yet. A number that is not finite is recorded as null, with a flag."""
 
 
 class NotOffered(LookupError):
-    """The vantage cannot give what a signal asks for; the message says why."""
+    """The vantage lacks a quantity that a signal asks for. The message says why."""
 
 
 class Answers(NamedTuple):
@@ -51,10 +51,10 @@ class Answers(NamedTuple):
 
 
 class Vantage(Vectors, Protocol):
-    """One moment of one run, as a signal sees it. Every member is computed when it is first asked for, and once.
+    """One moment of one run, as a signal sees it. Each member is computed when it is first used, and only once.
 
-    It makes and reads vectors like `theta`, as a session does. Nothing that is asked changes the run. Raises
-    `NotOffered` wherever this kind of run cannot answer: of an imported run `series` alone is left.
+    A vantage makes and reads vectors like a session. No member changes the run. A member raises `NotOffered` if this
+    kind of run lacks it; an imported run has only `series`.
     """
 
     @property
@@ -71,7 +71,7 @@ class Vantage(Vectors, Protocol):
 
     @property
     def outcome(self) -> StepOutcome | None:
-        """Of the optimizer step before this moment; None before the first."""
+        """The outcome of the optimizer step before this moment; None before the first step."""
 
     # --- parameters -------------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Vantage(Vectors, Protocol):
 
     @property
     def pairs(self) -> int:
-        """How many pairs of batches a measurement takes here: `measure.samples`, more at step 0."""
+        """The number of pairs of batches of this measurement: `measure.samples`, or more at step 0."""
 
     def draw(self, index: int) -> tuple[Prepared, Prepared]:
         """Batches A and B of pair `index`, drawn as training batches are, but from the probe's own stream: the same for
@@ -137,7 +137,7 @@ class Vantage(Vectors, Protocol):
 
 
 RuleShape = Literal["above", "below", "rises", "falls", "turns", "persistent", "paper", "paper-slow"]
-"""What a rule looks for.
+"""The condition of a rule.
 
 - `above`, `below`: at least, or at most, `threshold`.
 - `rises`: at least `factor` times its first value. `falls`: at most `factor` times its peak so far.
@@ -149,39 +149,39 @@ RuleShape = Literal["above", "below", "rises", "falls", "turns", "persistent", "
 
 @dataclass(frozen=True)
 class SignalRule:
-    """What a warning looks like in a signal, as data; `grokscope.warning.detection` folds it, live or afterwards."""
+    """A rule of a signal, as data. `grokscope.warning.detection` applies the rule, live or afterwards."""
 
     name: str
     """`weight-norm-halved`: unique among all signals"""
     shape: RuleShape
     words: str = ""
-    """What a person says when it came true: `weight norm halved`; empty: its name"""
+    """Words for a detection by this rule: `weight norm halved`; empty: its name"""
     threshold: float | None = None
     factor: float | None = None
     climbed: bool = False
-    """Of `falls`: only once the peak is higher than the first value"""
+    """For `falls`: the rule needs a peak above the first value"""
     consecutive: int = 1
-    """Records of the signal in a row, the rule being dated to the first of them"""
+    """Number of consecutive records that must meet the condition; the detection has the step of the first of them"""
 
 
 @dataclass(frozen=True)
 class SignalDescription:
-    """What a reader needs of a signal: plain data, kept in a run's `started` event."""
+    """The description of a signal for readers: plain data in the `started` event of a run."""
 
     name: str
-    """As it is asked for and recorded: `weight_norm`"""
+    """The name in settings and records: `weight_norm`"""
     words: str
-    """What a person calls it: `weight norm`"""
+    """The name in words: `weight norm`"""
     unit: str = ""
     """`nats`, `steps`; empty for a pure number"""
     source: str = ""
-    """Paper and equation; empty where it is ours"""
+    """Paper and equation; empty for a signal without a source"""
     cost: Cost = "free"
     rules: tuple[SignalRule, ...] = ()
     log: bool = False
     """Whether it is drawn on a logarithmic axis"""
     higher: bool | None = None
-    """Whether larger values speak for grokking; None where nobody says so"""
+    """Whether larger values indicate grokking; None if unknown"""
     floor: str = ""
     """The number recorded beside it that holds the size of its rounding error. A record that does not stand clear of it
     fulfils no rule but those of the paper"""
@@ -208,7 +208,7 @@ def _set(rule: SignalRule) -> dict[str, Any]:
 
 
 def read_descriptions(values: Any) -> dict[str, SignalDescription]:
-    """Descriptions as a log or a table holds them, by name; what is none is left out."""
+    """The descriptions in a log or a table, by name. Invalid ones are left out."""
     found: dict[str, SignalDescription] = {}
     for name, value in values.items() if isinstance(values, Mapping) else ():
         with suppress(ValueError, TypeError):  # of another version, or damaged
@@ -217,32 +217,32 @@ def read_descriptions(values: Any) -> dict[str, SignalDescription]:
 
 
 def names_of(signals: Mapping[str, SignalDescription]) -> dict[str, str]:
-    """What a person calls these signals and their rules."""
+    """Words for these signals and their rules, by name."""
     rules = {rule.name: rule.words or rule.name for signal in signals.values() for rule in signal.rules}
     return rules | {name: signal.words for name, signal in signals.items()}
 
 
 class NoParameters(BaseModel):
-    """Of a signal without any."""
+    """The parameters of a signal without parameters."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is known of a run before it is looked at."""
+    """The known facts about a run when a signal is opened."""
 
     task: str
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What the task says of its data"""
+    """Facts of the task about its data"""
     splits: Sequence[str] = ()
-    """What is evaluated, by name"""
+    """Names of the evaluated splits"""
     layout: Layout | None = None
-    """Of the model; None where only a log is left"""
+    """Layout of the model; None if only a log exists"""
 
 
 class Signal(Protocol):
-    """A signal of one run. It may keep what it computed, and must give equal numbers when it is opened anew."""
+    """A signal of one run. It may keep state, but must give equal numbers after it is opened again."""
 
     def observe(self, vantage: Vantage) -> Mapping[str, Number]:
         """Numbers by name. The signal's value bears its name; others stand beside it as `NAME_companion`. Nothing is
@@ -259,7 +259,7 @@ class Measuring(Signal, Protocol):
 
 
 class Work(NamedTuple):
-    """What one observation that has something to say computes beside an evaluation, all alone."""
+    """The work of one observation, in addition to an evaluation, if no other signal shares it."""
 
     gradients: int = 0
     """Gradients of a training batch"""
@@ -273,14 +273,14 @@ class SignalSpec(SignalDescription):
 
     _: KW_ONLY
     summary: str
-    """What it is, in a sentence, with its formula"""
+    """One sentence about the signal, with its formula"""
     open: Callable[[Any, Subject], Signal] | None = None
     """`open(parameters, subject)`. Raises `ValueError` with a sentence for a person where the run cannot have it. None:
     the number is on record without anybody's help (`test_loss`), and the spec says what it is and what its rules are"""
     parameters: type[BaseModel] = NoParameters
     """A pydantic model that forbids unknown keys, every field with a default and a description"""
     default: bool = False
-    """Whether a run looks at it unasked"""
+    """Whether every run records it by default"""
     details: bool = False
     """Whether it needs the logits or representations of predictions"""
     work: Callable[[Any, int], Work] = lambda parameters, pairs: Work()
@@ -288,5 +288,5 @@ class SignalSpec(SignalDescription):
 
     @property
     def description(self) -> SignalDescription:
-        """What readers get to know."""
+        """The description for readers."""
         return SignalDescription(**{each.name: getattr(self, each.name) for each in fields(SignalDescription)})

@@ -45,8 +45,8 @@ class RunLine(Drawn):
         ink = inks[_STATE_INKS[frame.state]] + Style(bold=True)
         pieces: list[tuple[str, Style] | str] = [(f" {frame.state.glyph} {frame.state.word}", ink)]
         if frame.view.phase == "finished" and frame.view.phase_reason:
-            grokked = frame.view.detection("grokked") is not None
-            outcome = state_in_words("finished", frame.view.phase_reason, grokked=grokked)
+            grokked, regressed = (frame.view.detection(name) is not None for name in ("grokked", "regressed"))
+            outcome = state_in_words("finished", frame.view.phase_reason, grokked=grokked, regressed=regressed)
             pieces.append((f" ({outcome})", inks["muted"]))
         asked = [request.word for request in frame.requests.open if request.command.action != "intervene"]
         if asked:
