@@ -75,6 +75,16 @@ def test_own_landscape_measures_a_defect() -> None:
     assert float(defect[1]) > 100 * float(defect[2])
 
 
+def test_own_loop_is_probed(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    shown = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "own_loop.py"), "60", str(tmp_path / "mine")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert shown.stdout.startswith(f"did not grok after 60 steps; recorded in {tmp_path / 'mine'}")
+    assert not shown.stderr
+
+
 def test_a_run_is_read_without_help(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     tiny = [f"model.{size}=8" for size in ("width", "feed_forward")] + ["snapshot.every=10", "task.modulus=7"]

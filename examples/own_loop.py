@@ -1,0 +1,64 @@
+"""Probe a model of your own in a loop of your own: an MLP that learns addition modulo 31, in PyTorch.
+
+python examples/own_loop.py [STEPS] [RUN]      then, meanwhile or afterwards: grokscope watch RUN
+
+A few hundred steps take seconds and show memorization; it groks after some thousands.
+"""
+
+import sys
+
+import torch
+from torch import Tensor, nn
+
+import grokscope
+
+MODULUS = 31
+
+
+class Adder(nn.Module):
+    """The residues of two embedded numbers, joined; nothing of it knows grokscope."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(MODULUS, width)
+        self.layers = nn.Sequential(nn.Linear(2 * width, 128), nn.ReLU(), nn.Linear(128, MODULUS))
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        logits: Tensor = self.layers(self.embedding(pairs).flatten(1))
+        return logits
+
+
+def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    pairs, sums = batch
+    return nn.functional.cross_entropy(model(pairs), sums)
+
+
+def main(steps: int, run: str) -> None:
+    torch.manual_seed(0)
+    pairs = torch.cartesian_prod(torch.arange(MODULUS), torch.arange(MODULUS))
+    order = torch.randperm(len(pairs))
+    pairs, sums = pairs[order], (pairs.sum(1) % MODULUS)[order]
+    half = len(pairs) // 2
+    train, test = (pairs[:half], sums[:half]), (pairs[half:], sums[half:])
+    model = Adder()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1.0)
+
+    with grokscope.Probe(
+        model, loss, train, run=run, optimizer=optimizer, every=50, batch_size=128, steps=steps,
+        evaluate={"train": train, "test": test},
+    ):  # fmt: skip
+        for _ in range(steps):  # from here on it is your loop, as it was
+            rows = torch.randint(half, (128,))
+            optimizer.zero_grad()
+            loss(model, (train[0][rows], train[1][rows])).backward()
+            optimizer.step()
+
+    recorded = grokscope.open(run)
+    print(f"{recorded.state.word} after {recorded.state.step:,} steps; recorded in {recorded.path}")
+    for found in recorded.detections():
+        if found.step is not None:
+            print(f"{found.kind} at step {found.step:,} by {found.rule}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300, sys.argv[2] if len(sys.argv) > 2 else "runs/own-loop")
