@@ -5,7 +5,7 @@ not come again is lost, and a run that would lose something is left as it is unl
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -65,18 +65,19 @@ def resumption(directory: RunDirectory, layout: Layout, *, longer: bool = False,
     """
     survey = _surveyed(directory.events)
     found, complaints = _believed(directory, layout, survey)
+    left = len(complaints) if found is None else 0
     if survey.damage:
         complaints.append(survey.damage)
     place = Place(seq=0, began=0, recorded=False)
     if found is not None:
         place = _going_on(found.place, survey.intact, longer)
         lost = [where for where in survey.acknowledged if where >= place.seq]
-    elif survey.checkpoints or survey.finished or survey.acknowledged:
+    elif left or survey.checkpoints or survey.finished or survey.acknowledged:
         lost = list(range(len(survey.steps)))
     else:  # killed before the first checkpoint: all that was recorded is recorded again
         lost = []
-    if lost:
-        sentence = _loss(found, [survey.steps[where] for where in lost])
+    if lost or left:
+        sentence = _loss(found, [survey.steps[where] for where in lost], left)
         if not discard:
             reasons = "; ".join(complaints) or "it has no checkpoint"
             raise WouldLose(f"{directory.name} was left as it is: {reasons}; {sentence} (--discard-events permits it)")
@@ -174,12 +175,17 @@ def _is_acknowledgement(event: dict[str, Any]) -> bool:
     return asked and (event["event"] == "snapshot" or event.get("state") in {"on", "changed", "off"})
 
 
-def _loss(found: Checkpoint | None, steps: Iterable[int]) -> str:
-    known = list(steps)
-    first, last = min(known), max(known)
+def _loss(found: Checkpoint | None, steps: Sequence[int], checkpoints: int) -> str:
+    """What going on discards: events of these steps, and checkpoints that nothing can be read from now."""
     how = "beginning anew" if found is None else f"going on from step {found.state.step:,}"
-    where = f"of step {first:,}" if first == last else f"of steps {first:,} to {last:,}"
-    return f"{how} discards {_counted(len(known))} {where}"
+    discarded = []
+    if steps:
+        first, last = min(steps), max(steps)
+        where = f"of step {first:,}" if first == last else f"of steps {first:,} to {last:,}"
+        discarded.append(f"{_counted(len(steps))} {where}")
+    if checkpoints:
+        discarded.append("a checkpoint" if checkpoints == 1 else f"{checkpoints} checkpoints")
+    return f"{how} discards {' and '.join(discarded)}"
 
 
 def _counted(events: int) -> str:

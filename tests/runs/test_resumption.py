@@ -128,11 +128,22 @@ def test_a_log_that_lost_its_end(tmp_path: Path, lines: int, step: int) -> None:
 
 def test_a_log_that_lost_more_than_that(tmp_path: Path) -> None:
     directory = run_with(tmp_path, recorded(25)[:2], checkpoint(10), checkpoint(20))
-    plan = resumption(directory, LAYOUT)
-    assert plan.checkpoint is None, "what is left is the first interval: it comes again"
+    before = contents(directory)
+    with pytest.raises(WouldLose, match=r"beginning anew discards 2 events of steps 0 to 5 and 2 checkpoints \("):
+        resumption(directory, LAYOUT)
+    assert contents(directory) == before
+    plan = resumption(directory, LAYOUT, discard=True)
+    assert plan.checkpoint is None
     assert "was written behind 3 events, and the log holds 2 events" in plan.warnings[1]
     make_way(directory, plan)
     assert os.listdir(directory.checkpoints) == []
+
+
+def test_an_empty_log_beside_a_checkpoint(tmp_path: Path) -> None:
+    """Nothing of the log would be lost, but the checkpoint would."""
+    directory = run_with(tmp_path, [], checkpoint(10))
+    with pytest.raises(WouldLose, match=r"beginning anew discards a checkpoint \("):
+        resumption(directory, LAYOUT)
 
 
 def test_a_torn_last_line_is_no_damage(tmp_path: Path) -> None:
