@@ -638,7 +638,9 @@ async def test_hostile_text_on_every_screen(tmp_path: Path, driven: Driven) -> N
     script.add("warned", 1, reason=evil)
     script.add(evil, 2, note=evil)
     script.add("observed", 3020, signals={evil: 1.0})
-    script.add("forecast", 3020, law=evil, grok_step=9.0, interval={"level": evil}, evidence={evil: evil})
+    refused = {"probability": evil, "abstained": evil}
+    dated = {"law": evil, "grok_step": 9.0, "interval": {"level": evil, "low": evil}, "lead_steps": evil}
+    script.add("forecast", 3020, generalizes=refused, reaches=evil, when=dated, basis=evil, rivals={evil: 3.0})
     script.add("intervened", 3020, kind=evil, state="refused", parameters={evil: evil}, reason=evil)
     run, _ = live(tmp_path, script)
     async with driven(run, (160, 45)) as (app, pilot):
