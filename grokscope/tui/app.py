@@ -186,10 +186,10 @@ class GrokscopeApp(FollowingApp):
                 self.command(Command(action="stop"))
 
         name = clean(self.run_directory.name, 50)
-        self.push_screen(
-            Confirm(f"Stop {name}?", "The run ends with a checkpoint; `grokscope run --resume` continues the run."),
-            answered,
-        )
+        what_follows = "The run ends with a checkpoint; `grokscope run --resume` continues the run."
+        if self.snapshot.view.started.get("origin") == "own loop":
+            what_follows = "The loop that trains it is told so, where it asks its probe."
+        self.push_screen(Confirm(f"Stop {name}?", what_follows), answered)
 
     @on(Treatments.Asked)
     def _treat(self, asked: Treatments.Asked) -> None:

@@ -18,7 +18,9 @@ def notices(frame: Frame) -> list[str]:
     if frame.state is RunLook.GONE:
         sentences.append("the run directory was removed; showing what was read before")
     if frame.state is RunLook.CRASHED and frame.whole.events:
-        sentences.append("the trainer has crashed; `grokscope run --resume` continues from the newest checkpoint")
+        ours = frame.view.started.get("origin", "grokscope") == "grokscope"
+        goes_on = "`grokscope run --resume` continues" if ours else "the loop that trained it may go on"
+        sentences.append(f"the trainer has crashed; {goes_on} from the newest checkpoint")
     if frame.state is RunLook.STALE:
         sentences.append("no heartbeat: the trainer, its machine or the connection to its disk hangs")
     if frame.loading is not None:
