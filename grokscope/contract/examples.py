@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from grokscope.contract.models import ModelSpec
 
 IGNORED = -100
-"""A label that is no label: the position is not read out."""
+"""Stands at positions without a label; their outputs are not used"""
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A list of examples, padded at the end to rectangles. What stands beyond a length is never looked at, except in
-    a model with `source_padding_attended`, which sees the padding token (0) there.
+    """A list of examples, padded at the end to rectangles.
 
-    `labels` stand beside the stream that is read out: the target in an encoder-decoder, the source otherwise.
-    Raises `ValueError` where shapes or lengths contradict each other.
+    Padding is ignored, except in a model with `source_padding_attended`, which sees the padding token (0). `labels`
+    belong to the stream that is read out: the target in an encoder-decoder, else the source. Raises `ValueError` if
+    shapes or lengths contradict each other.
     """
 
     source: Ints
@@ -75,11 +75,11 @@ class Stream:
     """The tokens of one side of a batch, each computed once.
 
     Node i carries `tokens[i]` at `positions[i]`. Sequence r has node `rectangle[r, t]` at position t, and node i is
-    found again at `home[i]` of the flattened rectangle, the first place where it stands. Entries of the rectangle
-    beyond a sequence's end are 0: any node does, for nobody attends to them or reads them.
+    first stands at `home[i]` of the flattened rectangle. Entries of the rectangle beyond the end of a sequence are 0;
+    their value does not matter, because no node attends to them and no label reads them.
 
-    Sequences stand in the order of their tokens (targets: of their sources first), and nodes in that of their homes. So
-    sequences that share a prefix are neighbours, and all that descend from a node follow it without a gap.
+    Sequences are sorted by their tokens (targets: first by their sources), and nodes by their homes. So sequences that
+    share a prefix are neighbours, and all descendants of a node follow the node without a gap.
     """
 
     tokens: Ints
@@ -95,7 +95,7 @@ class Stream:
 
     @cached_property
     def dense(self) -> bool:
-        """Whether the rectangle holds the nodes in order, none shared and none missing: then a reshape will do."""
+        """Whether the rectangle holds all nodes in order, without shared nodes, so that a reshape replaces a gather."""
         return self.rectangle.size == len(self.tokens) and bool(
             (self.rectangle.ravel() == np.arange(len(self.tokens))).all()
         )
@@ -111,9 +111,9 @@ class Batch:
     source: Stream
     target: Stream | None
     source_of_target: Ints | None
-    """[target sequences]: which source sequence each target sequence reads; None without a target"""
+    """[target sequences]: the source sequence of each target sequence; None without a target"""
     outputs: Ints
-    """[read nodes]: nodes of the last stream that somebody reads, ascending"""
+    """[read nodes]: nodes of the last stream that have a label, ascending"""
     reads: Ints
     """[reads]: indices into `outputs`"""
     labels: Ints
@@ -132,7 +132,7 @@ CACHED_NODES = 2048
 
 
 class Packer:
-    """Packs batches of one set of examples for one model; what can be shared is found once, here."""
+    """Packs batches of one set of examples for one model. It finds the shared work once, for all batches."""
 
     def __init__(self, examples: Examples, model: ModelSpec) -> None:
         self.examples = examples
@@ -279,13 +279,13 @@ class Packer:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Distinct examples of an evaluation, packed, with what is needed to score them one by one."""
+    """Distinct examples of an evaluation, packed, with the indices to score each example."""
 
     batch: Batch
     read_of: Ints
-    """[examples, length]: which read of the batch answers this label; -1 where there is none"""
+    """[examples, length]: the read of the batch for each label; -1 without a label"""
     counts: Ints
-    """[examples]: how often each of them occurs"""
+    """[examples]: number of times that each example occurs"""
 
 
 @dataclass(frozen=True)

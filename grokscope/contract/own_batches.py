@@ -1,4 +1,4 @@
-"""Batches of anybody's: tensors in tuples, lists and mappings, however deep."""
+"""Batches of a user's own loop: tensors in tuples, lists and mappings, at any depth."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def mapped(batch: Any, kind: type, change: Callable[[Any], Any]) -> Any:
-    """A batch with every tensor of a kind in it changed; arrays of NumPy that hold numbers count as tensors."""
+    """The batch with every tensor of type `kind` changed. NumPy arrays of numbers count as tensors."""
     if isinstance(batch, kind) or (isinstance(batch, np.ndarray) and batch.dtype.kind in "biuf"):
         return change(batch)
     if isinstance(batch, Mapping):
@@ -20,7 +20,7 @@ def mapped(batch: Any, kind: type, change: Callable[[Any], Any]) -> Any:
 
 
 def rows_in(batch: Any) -> int:
-    """Examples in a batch: the length of the first tensor that has one; 1 where none has."""
+    """The number of examples in a batch: the length of the first tensor with a length, else 1."""
     return next((shape[0] for shape in _shapes(batch) if shape), 1)
 
 

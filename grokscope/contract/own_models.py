@@ -1,4 +1,4 @@
-"""What a backend must offer so that a probe can look at a model that is not ours, in a loop that is not ours.
+"""The interface of a backend for probes of a user's own model, in the user's own loop.
 
 A backend adopts a model of its framework with the loss that belongs to it: the two become a landscape like any other.
 Looking leaves everything as it was, bit by bit; who adopts a model answers for that.
@@ -13,14 +13,14 @@ from grokscope.contract.backends import BracketLandscape, Landscape, Prepared
 from grokscope.contract.parameters import Layout
 
 ModelMode = Literal["as-is", "train", "eval"]
-"""The mode in which a model is looked at: the one that it is in, or training or evaluation for as long as that takes"""
+"""The mode of a model during a measurement: its present mode, or training or evaluation mode"""
 
 OwnLoss = Callable[[Any, Any], Any]
 """`loss(model, batch)`: a scalar of the framework that depends on the model's parameters"""
 
 
 class CannotProbe(ValueError):
-    """This model, loss or data cannot be looked at; one sentence for a person: what is wrong, and what to do."""
+    """A model, loss or data set cannot be probed. The message is one sentence: what is wrong, and what to do."""
 
 
 class OwnScores(NamedTuple):
@@ -28,13 +28,13 @@ class OwnScores(NamedTuple):
 
     loss: float
     accuracy: float | None
-    """Fraction of labels predicted; None where the batch does not show what is a label"""
+    """Fraction of labels predicted; None if the labels of the batch are unknown"""
     rows: int
     """Examples in the batch"""
 
 
 class OwnModel(Landscape[Any], BracketLandscape, Vectors, Protocol):
-    """Somebody's model with a loss. Whatever computes is called inside `looking` alone.
+    """A user's own model with a loss. All methods that compute must be called inside of `looking`.
 
     The loss of one prepared batch is a function of the parameters, also where the model draws random numbers: a batch
     carries the number from which they are drawn.
@@ -46,7 +46,7 @@ class OwnModel(Landscape[Any], BracketLandscape, Vectors, Protocol):
 
     @property
     def name(self) -> str:
-        """Of the model's class"""
+        """Name of the model's class"""
 
     @property
     def device(self) -> str: ...
@@ -60,10 +60,10 @@ class OwnModel(Landscape[Any], BracketLandscape, Vectors, Protocol):
 
     @property
     def theta(self) -> Array:
-        """The parameters now, a copy [size]; within one block of `looking` always the same array."""
+        """A copy of the present parameters [size]. Inside one block of `looking`, it is always the same array."""
 
     def looking(self) -> AbstractContextManager[None]:
-        """What is computed inside leaves parameters, buffers, gradients, modes and every random stream as they were."""
+        """A block whose computations leave parameters, buffers, gradients, modes and random streams as they were."""
 
     def prepare(self, batch: Any, noise: int) -> Prepared:
         """A batch of the user's on the model's device; the model's random numbers will be drawn from `noise`."""
@@ -79,10 +79,10 @@ class OwnModel(Landscape[Any], BracketLandscape, Vectors, Protocol):
         returns one more axis, the classes, the accuracy."""
 
     def evaluated(self, function: Callable[[Any], Any]) -> Any:
-        """What a function of the user's says of the model in evaluation mode."""
+        """The result of a user's function of the model, in evaluation mode."""
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that was asked of it (for timing)."""
+        """Wait until the device has finished all work (for timing)."""
 
     def check(self, batch: Prepared) -> None:
         """Raises `CannotProbe` where the framework shows that measurements on such a batch would be wrong, or what the
@@ -90,7 +90,7 @@ class OwnModel(Landscape[Any], BracketLandscape, Vectors, Protocol):
 
 
 class OwnOptimizer(Protocol):
-    """Somebody's optimizer, to be read only."""
+    """A user's own optimizer. It is only read."""
 
     def settings(self) -> Mapping[str, float | str]:
         """`name`, `lr`, `wd`, `beta1`, `beta2`, `epsilon`, `momentum`: those that it has and that are the same for all

@@ -1,4 +1,4 @@
-"""Which rows a forward pass gathers, and who attends to whom: index tables made of a packed batch, in NumPy.
+"""The rows that a forward pass gathers, and the attention between nodes: index tables of a packed batch, in NumPy.
 
 Nodes stand so that all that descend from a node follow it without a gap (see `Stream`). So each key is seen by one
 *interval* of nodes: a key of an encoder by its sequence, a key of a causal stream by its descendants, a key of the
@@ -22,13 +22,13 @@ QUERIES_PER_BLOCK = 32
 ones more keys from before the block; between 16 and 64 a step takes equally long"""
 
 KEPT_BY_BACKWARD = 1.25
-"""Numbers that a graph of a gradient keeps, in units of what `graph_numbers` counts: 1.13 (SCAN) to 1.40 (Dyck)"""
+"""Numbers that the graph of a gradient keeps, per number counted by `graph_numbers`: 1.13 (SCAN) to 1.40 (Dyck)"""
 
 T = TypeVar("T")
 
 
 class Multiples(NamedTuple):
-    """Sizes of a plan are rounded up to multiples of these. What is added is neither attended to nor weighted."""
+    """Sizes of a plan are rounded up to these multiples. The filling is not attended to and has no weight."""
 
     blocks: int = 1
     keys: int = 1
@@ -42,7 +42,7 @@ FEW_SHAPES = Multiples(blocks=8, keys=16, letters=64, reads=256)
 
 
 class Attention(NamedTuple):
-    """Who attends to whom in one layer. Arrays are NumPy's here, and a backend's own once they are `on_device`."""
+    """The attention of one layer. Arrays are NumPy arrays here, and a backend's arrays after `on_device`."""
 
     rows: Any
     """[blocks * queries]: rows of the layer's input that ask, block by block; None where all do, in their order"""
@@ -67,7 +67,7 @@ class Stack(NamedTuple):
 
 
 class ForwardPlan(NamedTuple):
-    """All that a forward pass needs beside the parameters."""
+    """Everything that a forward pass needs, except the parameters."""
 
     source: Stack
     target: Stack | None
@@ -96,7 +96,7 @@ def forward_plan(batch: Batch, model: ModelSpec, multiples: Multiples = EXACT) -
 
 
 def on_device(value: T, place: Callable[[NDArray[Any]], Any]) -> T:
-    """A plan with every array on a device; an array that stands in it twice is placed once."""
+    """The plan with every array on a device. An array that occurs twice is placed once."""
     done: dict[int, Any] = {}
 
     def each(part: Any) -> Any:
@@ -142,14 +142,14 @@ def _attention_numbers(attention: Attention, asking: int, queries: int, asked: i
 
 
 class _Cut(NamedTuple):
-    """Rows that ask, in blocks of equal length."""
+    """Queries, in blocks of equal length."""
 
     blocks: int
     queries: int
     asking: int
-    """How many of them are nodes, and no filling"""
+    """Number of queries that are nodes; the others are filling"""
     alike: bool
-    """One block a sequence, all alike"""
+    """Whether there is one block per sequence, and all sequences are alike"""
 
     @property
     def size(self) -> int:
@@ -158,7 +158,7 @@ class _Cut(NamedTuple):
 
 @dataclass(frozen=True)
 class _Seen:
-    """By which nodes each key is seen: `begin` to `end` (not included), [keys] each; by none where they are equal."""
+    """The nodes that see each key: from `begin` to `end` (exclusive), [keys] each. Equal values mean no nodes."""
 
     begin: Ints
     end: Ints
@@ -169,7 +169,7 @@ class _Seen:
 
 
 def _cut(stream: Stream, asking: Ints, multiples: Multiples) -> _Cut:
-    """One block a sequence where all are alike, and blocks of about `QUERIES_PER_BLOCK` nodes otherwise."""
+    """One block per sequence if all sequences are alike, else blocks of about `QUERIES_PER_BLOCK` nodes."""
     count, sequences = len(asking), len(stream.rectangle)
     if stream.dense:
         each = np.bincount(stream.home[asking] // stream.rectangle.shape[1], minlength=sequences)
@@ -203,7 +203,7 @@ def _blocks(seen: _Seen, cut: _Cut, multiples: Multiples) -> tuple[Ints, NDArray
 
 
 def _repeated(counts: Ints) -> tuple[Ints, Ints]:
-    """Each number as often as counted, 0 0 1 1 1 …, and its turns, 0 1 0 1 2 …"""
+    """Each index repeated by its count, 0 0 1 1 1 …, and the number of the repetition, 0 1 0 1 2 …"""
     number = np.repeat(np.arange(len(counts)), counts)
     return number, np.arange(len(number)) - np.repeat(np.cumsum(counts) - counts, counts)
 
@@ -286,7 +286,7 @@ def _rows(stream: Stream) -> tuple[Ints, Ints]:
 
 
 def _sequence(stream: Stream) -> _Seen:
-    """Everybody in a sequence sees it up to where its keys end."""
+    """Every node of a sequence sees the keys of the sequence."""
     row, first = _rows(stream)
     begin = first[row]
     return _Seen(begin, np.where(stream.positions < stream.key_lengths[row], first[row + 1], begin))
