@@ -74,7 +74,7 @@ def test_what_there_is(nursery: Nursery, tmp_path: Path) -> None:
         assert all(f"\n  {name}" in whole for name in kind["parameters"])
         assert nursery.run("interventions", kind["name"], "--json", folder=tmp_path).json == kind
     penalty = nursery.run("interventions", "penalty", folder=tmp_path).out
-    assert "there is no penalty" in " ".join(penalty.split())
+    assert "not a penalty" in " ".join(penalty.split())
     unknown = nursery.run("interventions", "nois", folder=tmp_path)
     assert (unknown.code, unknown.out) == (2, "")
     assert "noise" in unknown.err

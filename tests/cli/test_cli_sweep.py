@@ -170,7 +170,7 @@ def test_a_dry_run_of_cells_that_cannot_run_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["sweep"], 2, "which one? "),
+        (["sweep"], 2, "give one of: "),
         (["sweep", "modular"], 2, "has no cells"),
         (["sweep", "modula", "--axis", "lr=1"], 2, "modula"),
         (["sweep", "run", "status", "--axis", "lr=1"], 2, "status"),  # the task, not the command
