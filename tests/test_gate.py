@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.gate import Missing, Unreadable, open_regular, read_bytes, read_json, read_text, read_toml
+from grokscope.gate import Missing, Unreadable, json_of, open_regular, read_bytes, read_json, read_text, read_toml
 
 
 @pytest.fixture
@@ -95,3 +95,10 @@ def test_any_bytes_are_a_value_or_a_sentence(tmp_path_factory: pytest.TempPathFa
     for read in (read_text, read_toml, read_json):
         with suppress(Unreadable):
             read(file)
+
+
+@pytest.mark.parametrize("whole", [2**63 - 1, -(2**63)])
+def test_whole_numbers_of_64_bits_pass_and_no_larger_ones(whole: int) -> None:
+    assert json_of(str(whole)) == whole
+    with pytest.raises(ValueError, match="64 bits"):
+        json_of(str(whole + (1 if whole > 0 else -1)))

@@ -122,3 +122,21 @@ def test_many_senders(tmp_path: Path) -> None:
     for number in range(8):
         own = [count for count in counts if count // 1000 == number]
         assert sorted(own) == [1000 * number + count for count in range(1, 21)]
+
+
+def test_a_command_is_bounded(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_bytes(b'{"action":"stop"}'.ljust(LARGEST))
+    (tmp_path / "2.json").write_bytes(b'{"action":"stop"}'.ljust(LARGEST + 1))
+    first, second = Inbox(tmp_path).letters()
+    assert first.command == Command(action="stop")
+    assert second.command is None
+    assert f"more than {LARGEST:,} bytes" in second.trouble
+
+
+def test_a_name_that_was_removed_may_come_again(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path)
+    for _ in range(2):
+        (tmp_path / "same.json").write_text('{"action":"pause"}')
+        assert [letter.name for letter in inbox.letters()] == ["same.json"]
+        inbox.remove("same.json")
+        assert list(inbox.letters()) == []

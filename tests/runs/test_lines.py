@@ -75,9 +75,22 @@ def test_what_is_no_event(line: bytes) -> None:
 
 
 def test_a_line_is_bounded() -> None:
-    line = line_of(whole("warned", reason="x" * LONGEST_LINE))
+    line = line_of(whole("warned", reason=""))
+    longest = line.replace(b'""', b'"' + b"x" * (LONGEST_LINE - len(line)) + b'"')
+    assert event_of(longest)["event"] == "warned"
     with pytest.raises(OddLine, match="longer than"):
-        event_of(line)
+        event_of(longest + b" ")
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1E+400", b"Infinity", b"NaN", b"1" * 400])
+@pytest.mark.parametrize(
+    ("kind", "field"), [("started", "config"), ("finished", "result"), ("intervened", "parameters")]
+)
+def test_fields_that_hold_anything_hold_finite_numbers(number: bytes, kind: str, field: str) -> None:
+    line = line_of(whole(kind) | {field: {"deep": [{"x": "HERE"}]}})
+    assert event_of(line.replace(b'"HERE"', b"1e299"))["event"] == kind
+    with pytest.raises(OddLine):
+        event_of(line.replace(b'"HERE"', number))
 
 
 def test_what_the_schema_does_not_know_is_kept() -> None:

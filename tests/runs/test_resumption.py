@@ -39,7 +39,7 @@ def checkpoint(step: int, **place: Any) -> Checkpoint:
 
 def run_with(folder: Path, events: Sequence[dict[str, Any]], *checkpoints: Checkpoint) -> RunDirectory:
     directory = RunDirectory(folder / "a")
-    directory.path.mkdir()
+    directory.path.mkdir(parents=True)
     directory.events.write_text("".join(json.dumps(event) + "\n" for event in events))
     for each in checkpoints:
         write_checkpoint(directory.checkpoints, each)
@@ -264,3 +264,29 @@ def test_where_an_own_loop_goes_on(tmp_path: Path, step: int, count: int) -> Non
     """Its own checkpoint decides; a detection is dated back, and stays where it was found."""
     directory = run_with(tmp_path, recorded(25))
     assert events_until(directory.events, step) == count
+
+
+def test_what_was_acknowledged_right_behind_a_checkpoint(tmp_path: Path) -> None:
+    """It is the first event that would be discarded; the one before it is kept."""
+    asked = {"state": "on", "source": "control", "step": 10}
+    for place, lost in ((3, True), (2, False)):
+        events = recorded(20)
+        events.insert(place, whole("intervened", **asked))
+        directory = run_with(tmp_path / str(place), [{**each, "seq": seq} for seq, each in enumerate(events)])
+        write_checkpoint(directory.checkpoints, checkpoint(10, seq=3))
+        if lost:
+            with pytest.raises(WouldLose, match="discards one event of step 10"):
+                resumption(directory, LAYOUT)
+        else:
+            assert resumption(directory, LAYOUT).checkpoint is not None
+
+
+def test_a_line_that_is_missing_is_damage(tmp_path: Path) -> None:
+    """All lines that are left are events; those behind the gap are not where a checkpoint counts them."""
+    events = recorded(20)
+    del events[4]
+    directory = run_with(tmp_path, events, checkpoint(10), checkpoint(20))
+    plan = resumption(directory, LAYOUT)
+    assert plan.checkpoint is not None
+    assert plan.checkpoint.state.step == 10
+    assert any("line 5 of" in warning for warning in plan.warnings)

@@ -6,6 +6,7 @@ import os
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,22 @@ class TestSnapshot:
         for name in ("other.safetensors", "named.safetensors", "text", "missing", "."):
             with pytest.raises(Unreadable):
                 read_snapshot(tmp_path / name)
+
+    @pytest.mark.parametrize("tensor", [{"shape": [3]}, {"shape": [2**62]}, {"data_offsets": [0, 2**40]}], ids=str)
+    def test_one_without_a_digest_is_no_longer_than_it_says(self, tmp_path: Path, tensor: dict[str, Any]) -> None:
+        """Files of the first format have none."""
+        file = tmp_path / "old.safetensors"
+        told = {"format": "grokscope", "about": json.dumps({"step": 1, "layout": LAYOUT.to_json()})}
+        save_file({"parameters": PARAMETERS}, file, metadata=told)
+        assert read_sealed(file).vectors["parameters"].size == len(PARAMETERS)
+        content = file.read_bytes()
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + size])
+        header["parameters"] |= tensor
+        changed = json.dumps(header).encode()
+        file.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + size :])
+        with pytest.raises(Unreadable, match="do not stand where it says"):
+            read_sealed(file)
 
     def test_nowhere_to_write(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
