@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import polars
     from matplotlib.figure import Figure
 
-    from grokscope.warning.forecast.forecaster import Projection
+    from grokscope.warning.forecast.answers import Projection
     from grokscope.warning.review import Finding
 
 

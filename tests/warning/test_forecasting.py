@@ -15,16 +15,9 @@ from hypothesis import strategies as st
 
 from grokscope.registry import get
 from grokscope.settings.config import resolve
+from grokscope.warning.forecast.answers import Law, Projection
 from grokscope.warning.forecast.bank import Bank, bank_for, build_bank, forecast_of, tables_of
-from grokscope.warning.forecast.forecaster import (
-    EARLIEST,
-    EARLIEST_STRUCTURE,
-    FEWEST_OUTCOMES,
-    Forecaster,
-    Law,
-    Projection,
-    calibrate,
-)
+from grokscope.warning.forecast.forecaster import EARLIEST, EARLIEST_STRUCTURE, FEWEST_OUTCOMES, Forecaster, calibrate
 from grokscope.warning.forecast.intervals import (
     FORECAST_LEVEL,
     GUARANTEED,

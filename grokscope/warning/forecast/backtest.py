@@ -19,8 +19,10 @@ from grokscope.contract.arrays import Floats
 from grokscope.contract.streams import generator
 from grokscope.warning.configuration import settings_of
 from grokscope.warning.fits import CONFIDENCE
+from grokscope.warning.forecast.answers import Chance, Law, Projection, When
 from grokscope.warning.forecast.budgets import giveaway
-from grokscope.warning.forecast.forecaster import Chance, Forecaster, Law, Projection, When, of_its_size
+from grokscope.warning.forecast.comparable import of_its_size
+from grokscope.warning.forecast.forecaster import Forecaster
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.forecast.peers import SIZE_FACTS, Mask, Peers, peers_of, settled
 from grokscope.warning.forecast.refusals import Refused

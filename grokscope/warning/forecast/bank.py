@@ -12,14 +12,8 @@ from pathlib import Path
 
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.configuration import configuration
-from grokscope.warning.forecast.forecaster import (
-    Asked,
-    Forecaster,
-    Projection,
-    calibrate,
-    nothing,
-    settled_before_looking,
-)
+from grokscope.warning.forecast.answers import Projection, nothing
+from grokscope.warning.forecast.forecaster import Asked, Forecaster, calibrate, settled_before_looking
 from grokscope.warning.forecast.peers import settled
 from grokscope.warning.forecast.reading import Clock, as_read
 from grokscope.warning.forecast.refusals import Refusal, Refused

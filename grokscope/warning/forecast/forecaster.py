@@ -8,17 +8,17 @@ Before they say anything, the growth of Fourier structure in the embedding does,
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grokscope.contract.arrays import Floats
-from grokscope.warning.forecast.familiar import fact_in_words, is_complete, outside
+from grokscope.warning.forecast.answers import Chance, Law, Projection, When, nothing
+from grokscope.warning.forecast.comparable import named_in_words, of_its_size, unfamiliar
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
-from grokscope.warning.forecast.peers import SIZE_FACTS, Mask, Peers, comparable_size, half_way, peers_of
+from grokscope.warning.forecast.peers import Mask, Peers, half_way, peers_of
 from grokscope.warning.forecast.reading import Clock, Reading, clock_of, last_reading
 from grokscope.warning.forecast.refusals import Refusal, Refused
 from grokscope.warning.forecast.regression import Fits, linear_fits, logistic_fits
@@ -44,76 +44,12 @@ FEWEST_GROUPS = 3
 """Configurations of a fit: each is left out once"""
 SMALLEST_ELASTICITY = 0.01
 """Elasticities below it have no logarithm of use"""
+CLOCK_FACTS = frozenset({"optimizer.lr", "optimizer.wd"})
+"""Outside of what the bank has in these, lr · wd alone still speaks"""
 ELASTICITY_SCALE = 0.05
 """Where asinh(e / scale) turns from a line to a logarithm: 0.15 parts runs that grok from runs that do not"""
 BEYOND = 0.5
 """A run may lie outside of the bank's range of a number by this part of it"""
-NAMED = 3
-"""Unfamiliar settings that a refusal names; the others are counted"""
-CLOCK_FACTS = frozenset({"optimizer.lr", "optimizer.wd"})
-
-
-class Law(StrEnum):
-    """What a grok step goes by."""
-
-    ELASTICITY = "elasticity"
-    CLOCK = "lr·wd"
-
-    @property
-    def basis(self) -> str:
-        """What an answer rests on, in four words."""
-        return {"elasticity": "elasticity and training loss", "lr·wd": "lr · wd alone"}[self.value]
-
-
-@dataclass(frozen=True)
-class Chance:
-    """The answer to whether: a probability, or why there is none."""
-
-    probability: float | None = None
-    refused: Refused | None = None
-    base_rate: float | None = None
-    """Share of the bank's runs that had not come so far by this decay time and did later"""
-    basis: str | None = None
-    """What a probability between 0 and 1 rests on, in four words"""
-
-
-@dataclass(frozen=True)
-class When:
-    """The answer to when, for a run that groks: a grok step, or why there is none."""
-
-    grok_step: float | None = None
-    low: float | None = None
-    high: float | None = None
-    """Ends of the interval at `FORECAST_LEVEL`"""
-    no_interval: str | None = None
-    law: Law | None = None
-    refused: Refused | None = None
-
-
-@dataclass(frozen=True)
-class Projection:
-    """What is said of a run at a step."""
-
-    step: int
-    decay_time: float | None
-    generalizes: Chance
-    reaches: Chance
-    when: When
-    not_before_step: int | None = None
-    """Until then nothing can be known of whether; None where that is no question of time"""
-    rivals: Mapping[str, When] = field(default_factory=dict)
-    """Grok steps by what is free: lr · wd alone"""
-
-    @property
-    def basis(self) -> str | None:
-        """What the answers rest on; None where there is none."""
-        dated = None if self.when.law is None else self.when.law.basis
-        return self.reaches.basis or self.generalizes.basis or dated
-
-
-def nothing(step: int, tau: float | None, refused: Refused) -> Projection:
-    """Every question refused for one reason."""
-    return Projection(step, tau, Chance(refused=refused), Chance(refused=refused), When(refused=refused))
 
 
 @dataclass(frozen=True)
@@ -195,17 +131,17 @@ class Forecaster:
             return nothing(step, tau, peers)
         strange = unfamiliar(peers, asked.facts)
         if strange.keys() - CLOCK_FACTS:
-            return nothing(step, tau, Refused(Refusal.OUTSIDE_BANK, _some(strange)))
+            return nothing(step, tau, Refused(Refusal.OUTSIDE_BANK, named_in_words(strange.values())))
         moment = _Moment(peers, tau, asked)
         if strange:
-            refused = Chance(refused=Refused(Refusal.OUTSIDE_BANK, _some(strange)))
+            refused = Chance(refused=Refused(Refusal.OUTSIDE_BANK, named_in_words(strange.values())))
             generalizes = reaches = refused
         else:
             generalizes, reaches = _consistent(moment.generalizes(), moment.reaches())
-        when = moment.when(reaches, strange=_some(strange))
+        when = moment.when(reaches, strange=named_in_words(strange.values()))
         early = not strange and moment.evidence is None
         first = moment.first_step if early else None
-        return Projection(step, tau, generalizes, reaches, when, first, moment.rivals(_some(strange)))
+        return Projection(step, tau, generalizes, reaches, when, first, moment.rivals(named_in_words(strange.values())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -436,44 +372,6 @@ def when_numbers(read: Floats) -> Floats:
         return np.column_stack([elasticity, np.log(read[:, 1]), read[:, 2]])
 
 
-def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | Refused:
-    """The runs of the bank of about this size; κ of another size is never guessed."""
-    keys = sorted({key for key in (*peers.known, *facts) if key.startswith(SIZE_FACTS)})
-    unknown = [key for key in keys if key not in facts and not is_complete(facts)]
-    asked = [key for key in keys if key not in unknown]
-    near = np.array([all(_near(run.facts, facts, key) for key in asked) for run in peers.runs], dtype=bool)
-    if not near.any():
-        alien = {key: facts.get(key) for key in asked if not any(_near(run.facts, facts, key) for run in peers.runs)}
-        named = [fact_in_words(key, value, peers.known) for key, value in alien.items()]
-        return Refused(Refusal.OUTSIDE_BANK, _some(dict.fromkeys(named)) or "it has no run of this size")
-    found = peers if near.all() else peers.where(near)
-    sizes: dict[tuple[Fact | None, ...], list[float]] = {}
-    for run, kappa in zip(found.runs, found.kappa, strict=True):
-        if np.isfinite(kappa):
-            sizes.setdefault(tuple(run.facts.get(key) for key in unknown), []).append(float(kappa))
-    usual = [float(np.median(each)) for each in sizes.values()]
-    if usual and not comparable_size(max(usual), min(usual)):
-        return Refused(Refusal.OUTSIDE_BANK, f"{', '.join(unknown)} is not on record, and the bank has several sizes")
-    return found
-
-
-def unfamiliar(peers: Peers, facts: Mapping[str, Fact]) -> dict[str, str]:
-    """Settings outside of what the runs had, in words. Sizes are looked at elsewhere, and a new operation is welcome:
-    a backtest by operation tries it."""
-    found = outside(peers.known, facts, complete=any(is_complete(run.facts) for run in peers.runs))
-    return {
-        key: fact_in_words(key, value, peers.known)
-        for key, value in found.items()
-        if not key.startswith(SIZE_FACTS) and not (key.startswith("task.") and isinstance(value, str))
-    }
-
-
-def _near(one: Mapping[str, Fact], other: Mapping[str, Fact], key: str) -> bool:
-    """Whether two runs may be of one size; what a foreign run does not state may be anything."""
-    unknown = any(key not in facts and not is_complete(facts) for facts in (one, other))
-    return unknown or comparable_size(one.get(key), other.get(key))
-
-
 def _consistent(generalizes: Chance, reaches: Chance) -> tuple[Chance, Chance]:
     """What reaches the criterion generalizes: the two are fitted apart, and the first is at least as likely."""
     one, other = generalizes.probability, reaches.probability
@@ -505,9 +403,3 @@ def _missing(reading: Reading) -> Refused:
 
 def _expit(value: Floats | float) -> Floats:
     return np.asarray(1 / (1 + np.exp(-np.asarray(value))))
-
-
-def _some(settings: Mapping[str, str | None]) -> str:
-    words = [value or key for key, value in settings.items()]
-    more = [f"{len(words) - NAMED} more"] if len(words) > NAMED else []
-    return ", ".join([*words[:NAMED], *more])

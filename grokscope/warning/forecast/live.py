@@ -14,8 +14,9 @@ import numpy as np
 from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Number
 from grokscope.events import BankSaid, ChanceSaid, Forecast, Interval, WhenSaid
+from grokscope.warning.forecast.answers import Chance, Projection, When
 from grokscope.warning.forecast.bank import Bank, projection_of
-from grokscope.warning.forecast.forecaster import Asked, Chance, Projection, When
+from grokscope.warning.forecast.forecaster import Asked
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.trajectory import TREATED_FROM, Trajectory, cells_of, chance_of, facts_of, origin_of
 from grokscope.words.fields import section

@@ -1,0 +1,58 @@
+"""Which runs of a bank a run may be compared with: those of its size, if nothing else of it is outside of the bank."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from grokscope.warning.forecast.familiar import fact_in_words, is_complete, outside
+from grokscope.warning.forecast.peers import SIZE_FACTS, Peers, comparable_size
+from grokscope.warning.forecast.refusals import Refusal, Refused
+from grokscope.warning.trajectory import Fact
+
+NAMED = 3
+"""Unfamiliar settings that a refusal names; the others are counted"""
+
+
+def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | Refused:
+    """The runs of the bank of about this size; κ of another size is never guessed."""
+    keys = sorted({key for key in (*peers.known, *facts) if key.startswith(SIZE_FACTS)})
+    unknown = [key for key in keys if key not in facts and not is_complete(facts)]
+    asked = [key for key in keys if key not in unknown]
+    near = np.array([all(_near(run.facts, facts, key) for key in asked) for run in peers.runs], dtype=bool)
+    if not near.any():
+        alien = {key: facts.get(key) for key in asked if not any(_near(run.facts, facts, key) for run in peers.runs)}
+        named = [fact_in_words(key, value, peers.known) for key, value in alien.items()]
+        return Refused(Refusal.OUTSIDE_BANK, named_in_words(named) or "it has no run of this size")
+    found = peers if near.all() else peers.where(near)
+    sizes: dict[tuple[Fact | None, ...], list[float]] = {}
+    for run, kappa in zip(found.runs, found.kappa, strict=True):
+        if np.isfinite(kappa):
+            sizes.setdefault(tuple(run.facts.get(key) for key in unknown), []).append(float(kappa))
+    usual = [float(np.median(each)) for each in sizes.values()]
+    if usual and not comparable_size(max(usual), min(usual)):
+        return Refused(Refusal.OUTSIDE_BANK, f"{', '.join(unknown)} is not on record, and the bank has several sizes")
+    return found
+
+
+def unfamiliar(peers: Peers, facts: Mapping[str, Fact]) -> dict[str, str]:
+    """Settings outside of what the runs had, in words. Sizes are looked at elsewhere, and a new operation is welcome:
+    a backtest by operation tries it."""
+    found = outside(peers.known, facts, complete=any(is_complete(run.facts) for run in peers.runs))
+    return {
+        key: fact_in_words(key, value, peers.known)
+        for key, value in found.items()
+        if not key.startswith(SIZE_FACTS) and not (key.startswith("task.") and isinstance(value, str))
+    }
+
+
+def _near(one: Mapping[str, Fact], other: Mapping[str, Fact], key: str) -> bool:
+    """Whether two runs may be of one size; what a foreign run does not state may be anything."""
+    unknown = any(key not in facts and not is_complete(facts) for facts in (one, other))
+    return unknown or comparable_size(one.get(key), other.get(key))
+
+
+def named_in_words(settings: Iterable[str]) -> str:
+    """The first few, and how many more."""
+    words = list(settings)
+    more = [f"{len(words) - NAMED} more"] if len(words) > NAMED else []
+    return ", ".join([*words[:NAMED], *more])
