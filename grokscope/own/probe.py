@@ -7,9 +7,9 @@ fails before training begins, in a sentence, or not at all: what fails later is 
 import atexit
 import math
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -136,11 +136,15 @@ class Probe:
         for remark in remarks:
             warnings.warn(remark, ProbeWarning, stacklevel=2)
         self._recorder.warn(self.steps_taken, remarks)
-        began = time.perf_counter()
+        seconds: dict[str, float] = {}
         if not resume_at:
             self._start = self._parameters()
+            self._recorder.listeners.append(partial(_take_seconds, seconds))
             self._safely(self._record)
-        self._cadence.begin((time.perf_counter() - began) * samples / baseline_samples)
+            self._recorder.listeners.pop()
+        self._cadence.begin(
+            seconds.get("measured", 0.0) * samples / baseline_samples + seconds.get("evaluated", 0.0)
+        )  # fmt: skip
 
     def _tried(self) -> Sequence[str]:
         """What a person should know before training begins. Raises `CannotProbe`."""
@@ -391,3 +395,9 @@ class Probe:
             if not self._off:
                 self._recorder.warn(self.steps_taken, [reason])
             warnings.warn(f"{reason}; training goes on", ProbeWarning, stacklevel=2)
+
+
+def _take_seconds(seconds: dict[str, float], event: Mapping[str, Any]) -> None:
+    """Note how long a measurement or an evaluation took, for what comes: what is only done once, first, is left out."""
+    if event["event"] in {"measured", "evaluated"}:
+        seconds[event["event"]] = event["seconds"]
