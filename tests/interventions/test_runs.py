@@ -210,7 +210,7 @@ class TestConditions:
     def test_an_end_that_comes_first(self, tmp_path: Path) -> None:
         done = run(tmp_path, "noise@25..memorized", **FINDS)
         assert done.switches == [(25, "noise", "refused")]
-        assert "memorized, came before" in done.intervened[0]["reason"]
+        assert "(memorized) came before" in done.intervened[0]["reason"]
 
     def test_what_is_never_found_never_begins(self, tmp_path: Path) -> None:
         done = run(tmp_path, "noise@onset")
@@ -523,7 +523,5 @@ class TestEarlierRun:
         assert run(tmp_path, "project@8:basis=base", happening=happening).switches == [(8, "project", "on")]
 
     def test_own_without_snapshots(self, tmp_path: Path) -> None:
-        with pytest.raises(
-            ConfigError, match=r"project: basis=own is made of this run's snapshots: set snapshot\.every"
-        ):
+        with pytest.raises(ConfigError, match=r"project: basis=own needs snapshots of this run; set snapshot\.every"):
             run(tmp_path, "project@onset", snapshot__every=0)
