@@ -208,8 +208,10 @@ def _document(file: Path) -> Any:
         return json.loads(content)
     except RecursionError:
         raise Unimportable(f"{file} is nested too deeply") from None
-    except ValueError as problem:
+    except json.JSONDecodeError as problem:
         raise Unimportable(f"{file} is not JSON: {problem}") from None
+    except ValueError:
+        raise Unimportable(f"{file} holds a number with too many digits") from None
 
 
 def _of_document(document: Any, file: Path) -> list[Fragment]:

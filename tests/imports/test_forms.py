@@ -167,6 +167,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
         "r.csv", "step,train,test\n0,0,0\n",
         "if test and train hold accuracies, give --column test_accuracy=test --column train_accuracy=train",
     ),
+    ("r.json", f'{{"step": [{"9" * 5000}]}}', "a number with too many digits"),
     ("r.json", '{\n"a": 1}', "holds no history"),
     ("r.jsonl", '{"event": "started", "config": {}}\n{"event": "evaluated"}\n', "it needs no import"),
     ("r.jsonl", '{"format": "grokscope trajectories", "v": 2}\n{}\n', "is a table of grokscope's runs"),
