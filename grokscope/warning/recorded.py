@@ -18,7 +18,7 @@ from grokscope.contract.signals import NotOffered, Signal, SignalSpec, Subject
 from grokscope.settings.signals import installed_signals
 from grokscope.warning.trajectory import SCORES, Trajectory
 
-Asked = Iterable[tuple[SignalSpec, BaseModel]]
+AskedSignals = Iterable[tuple[SignalSpec, BaseModel]]
 StepsAndValues = Callable[[str], tuple[Floats, Floats]]
 
 
@@ -47,7 +47,7 @@ class RecordVantage:
         raise NotOffered(f"of {self._trajectory.name} only the record is left, and no {name.replace('_', ' ')}")
 
 
-def with_recorded(trajectory: Trajectory, asked: Asked | None = None) -> Trajectory:
+def with_recorded(trajectory: Trajectory, asked: AskedSignals | None = None) -> Trajectory:
     """The run with a column more for every signal of cost `recorded` that it lacks; unchanged where none can be had.
 
     `asked`: signals with their parameters; by default those that are installed, as a run would look at them unasked.

@@ -25,7 +25,7 @@ from grokscope.warning.forecast.intervals import (
     interval,
     votes,
 )
-from grokscope.warning.forecast.refusals import Refusal, Refused
+from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.lookup import read_trajectories
 from grokscope.warning.tables import read_table, table_digest, write_table
 from grokscope.warning.trajectory import CHANCE, ORIGIN, TREATED_FROM, Trajectory, facts_of
@@ -54,7 +54,7 @@ class TestWhether:
         said = forecaster().forecast(at_part(made("new", 7, elasticity=elasticity)))
         assert (said.generalizes.probability or 1) < 0.5
         assert (said.reaches.probability or 1) < 0.5
-        assert said.when.refused == Refused(Refusal.UNLIKELY)
+        assert said.when.refused == NoAnswer(Refusal.UNLIKELY)
 
     @pytest.mark.parametrize("elasticity", [0.25, 0.6])
     def test_a_run_above_it_is_likely(self, elasticity: float) -> None:
@@ -213,7 +213,7 @@ class TestRefusals:
         run = at_part(made("new", 7))
         said = forecaster().forecast(replace(run, facts={**run.facts, **facts}))
         assert reason(said) == (Refusal.OUTSIDE_BANK,) * 3
-        assert said.reaches.refused == Refused(Refusal.OUTSIDE_BANK, words)
+        assert said.reaches.refused == NoAnswer(Refusal.OUTSIDE_BANK, words)
         assert said.rivals == {}
 
     def test_a_size_near_enough_is_no_other_size(self) -> None:
@@ -235,7 +235,7 @@ class TestRefusals:
 
     def test_behaviour_outside_of_the_bank(self) -> None:
         said = forecaster().forecast(at_part(made("new", 7, train_loss=1e-6)))
-        assert said.reaches.refused == Refused(Refusal.OUTSIDE_BANK, "it behaves unlike every run there")
+        assert said.reaches.refused == NoAnswer(Refusal.OUTSIDE_BANK, "it behaves unlike every run there")
 
     def test_no_clock(self) -> None:
         still = made("new", 7, wd=0.0)
@@ -244,7 +244,7 @@ class TestRefusals:
         scheduled = {**run.columns, "decay_time": 0.5 * run.columns["step"] * 2e-3}
         said = forecaster().forecast(replace(run, columns=scheduled))
         assert reason(said) == (Refusal.NO_CLOCK,) * 3
-        assert "follows a schedule" in (said.when.refused or Refused(Refusal.NO_CLOCK)).in_words()
+        assert "follows a schedule" in (said.when.refused or NoAnswer(Refusal.NO_CLOCK)).in_words()
         unknown = replace(run, facts={ORIGIN: "import", "optimizer.lr": 1e-3})
         assert reason(forecaster().forecast(unknown)) == (Refusal.NO_CLOCK,) * 3
 
@@ -270,10 +270,10 @@ class TestRefusals:
         run = made("new", 7)
         said = forecaster().forecast(run)
         assert (said.generalizes.probability, said.reaches.probability) == (1, 1)
-        assert said.when.refused == Refused(Refusal.GROKKED)
+        assert said.when.refused == NoAnswer(Refusal.GROKKED)
         never = forecaster().forecast(made("never", 7, elasticity=0.05))
         assert never.reaches.probability == 0
-        assert never.when.refused == never.generalizes.refused == Refused(Refusal.USED_UP)
+        assert never.when.refused == never.generalizes.refused == NoAnswer(Refusal.USED_UP)
 
     def test_too_few_outcomes(self) -> None:
         few = [run for run in bank() if run.grok_step is not None]
@@ -284,7 +284,7 @@ class TestRefusals:
     def test_too_few_that_grokked_for_a_date(self) -> None:
         never = [run for run in bank() if run.grok_step is None]
         said = calibrate([*never, made("a", 1), made("b", 2)]).forecast(made("new", 7).until(1100))
-        assert said.when.refused == Refused(Refusal.SMALL_BANK, "2 grokked, and a date takes 3")
+        assert said.when.refused == NoAnswer(Refusal.SMALL_BANK, "2 grokked, and a date takes 3")
 
     def test_a_probability_is_earned(self) -> None:
         """Whether a run groks is thrown with a coin: the base rate is not beaten, and no probability is given."""
@@ -298,7 +298,7 @@ class TestRefusals:
             end = run.budget if grok is None else max(run.steps, grok)
             thrown.append(replace(run, grok_step=grok, grok_known_at=grok, columns=columns, steps=end))
         said = calibrate(thrown).forecast(at_part(made("new", 7)))
-        assert said.reaches.refused == Refused(Refusal.NOT_EARNED)
+        assert said.reaches.refused == NoAnswer(Refusal.NOT_EARNED)
 
     def test_where_memorizing_is_enough_it_is_not_asked_whether_it_generalizes(self) -> None:
         easy = [
@@ -307,12 +307,12 @@ class TestRefusals:
         ]
         run = at_part(made("new", 7))
         said = calibrate(easy).forecast(run)
-        assert said.generalizes.refused == Refused(Refusal.MEMORIZED_ENOUGH)
+        assert said.generalizes.refused == NoAnswer(Refusal.MEMORIZED_ENOUGH)
         assert said.reaches.probability is not None
 
     def test_where_chance_is_not_on_record(self) -> None:
         silent = [replace(run, facts={key: run.facts[key] for key in run.facts if key != CHANCE}) for run in bank()]
-        assert calibrate(silent).forecast(at_part(made("new", 7))).generalizes.refused == Refused(Refusal.NO_CHANCE)
+        assert calibrate(silent).forecast(at_part(made("new", 7))).generalizes.refused == NoAnswer(Refusal.NO_CHANCE)
 
     def test_every_reason_has_a_name_and_a_sentence(self) -> None:
         assert len({refusal.value for refusal in Refusal}) == len(Refusal)
@@ -329,7 +329,7 @@ def test_the_first_commands_of_a_newcomer_are_told_no_guess(task: str, preset: s
     said, _ = forecast_of(Trajectory("first", task, settings, columns, None, 0, config.train.steps))
     assert said.reaches.probability is None
     refusals = {Refusal.NOT_YET, Refusal.OUTSIDE_BANK, Refusal.NO_BANK, Refusal.SMALL_BANK}
-    assert (said.reaches.refused or Refused(Refusal.NO_CLOCK)).refusal in refusals
+    assert (said.reaches.refused or NoAnswer(Refusal.NO_CLOCK)).refusal in refusals
 
 
 class TestForeignRuns:
@@ -462,7 +462,7 @@ class TestBank:
     def test_one_that_cannot_be_read(self, tmp_path: Path) -> None:
         def said(name: str) -> str:
             found = bank_for("modular", tmp_path / name)
-            assert isinstance(found, Refused)
+            assert isinstance(found, NoAnswer)
             return found.in_words()
 
         assert "cannot read the bank" in said("none.jsonl")
@@ -497,7 +497,7 @@ class TestBank:
         said, used = forecast_of(at_part(made("new", 7, task="parity")))
         assert used is None
         assert reason(said) == (Refusal.NO_BANK,) * 3
-        assert "no bank of parity runs" in (said.when.refused or Refused(Refusal.NO_BANK)).in_words()
+        assert "no bank of parity runs" in (said.when.refused or NoAnswer(Refusal.NO_BANK)).in_words()
 
     def test_nothing_heavy_is_imported(self) -> None:
         code = "import sys, grokscope.warning.forecast.live; print([m for m in ('scipy', 'torch') if m in sys.modules])"

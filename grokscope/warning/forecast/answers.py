@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from grokscope.warning.forecast.refusals import Refused
+from grokscope.warning.forecast.refusals import NoAnswer
 
 
 class Law(StrEnum):
@@ -24,7 +24,7 @@ class Chance:
     """The answer to whether: a probability, or why there is none."""
 
     probability: float | None = None
-    refused: Refused | None = None
+    refused: NoAnswer | None = None
     base_rate: float | None = None
     """Share of the bank's runs that had not come so far by this decay time and did later"""
     basis: str | None = None
@@ -41,7 +41,7 @@ class When:
     """Ends of the interval at `FORECAST_LEVEL`"""
     no_interval: str | None = None
     law: Law | None = None
-    refused: Refused | None = None
+    refused: NoAnswer | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,6 @@ class Projection:
         return self.reaches.basis or self.generalizes.basis or dated
 
 
-def nothing(step: int, tau: float | None, refused: Refused) -> Projection:
+def nothing(step: int, tau: float | None, refused: NoAnswer) -> Projection:
     """Every question refused for one reason."""
     return Projection(step, tau, Chance(refused=refused), Chance(refused=refused), When(refused=refused))

@@ -25,7 +25,7 @@ from grokscope.warning.forecast.comparable import of_its_size
 from grokscope.warning.forecast.forecaster import Forecaster
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.forecast.peers import SIZE_FACTS, Mask, Peers, peers_of, settled
-from grokscope.warning.forecast.refusals import Refused
+from grokscope.warning.forecast.refusals import NoAnswer
 from grokscope.warning.ranking import Auroc, auroc
 from grokscope.warning.trajectory import Fact, Trajectory
 
@@ -35,7 +35,7 @@ FEWEST_RANKED = 5
 """Runs that came to it, and runs that did not, each, for an AUROC: with two of a kind it is a coin or two"""
 RELIABILITY_BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 ALARM = 0.5
-DRAWS = 2_000
+BOOTSTRAP_DRAWS = 2_000
 LEAST_PROBABILITY = 1e-3
 """Before its logarithm"""
 
@@ -250,7 +250,7 @@ def _asked(forecaster: Forecaster, peers: Peers, index: int) -> Iterator[HeldOut
     """One run at every part of the κ that is usual in the bank, for as long as it has not grokked."""
     run, clock, kappa = peers.runs[index], peers.clocks[index], float(peers.kappa[index])
     near = of_its_size(forecaster.peers, run.facts)
-    usual = (forecaster.peers if isinstance(near, Refused) else near).usual_kappa
+    usual = (forecaster.peers if isinstance(near, NoAnswer) else near).usual_kappa
     for part in [] if math.isnan(usual) else PARTS:
         tau = part * usual
         step = clock.step(tau)
@@ -293,7 +293,7 @@ def _chance_scores(question: str, asked: Sequence[_Asked]) -> Iterator[ChanceSco
             asked=len(here),
             answered=len(known),
             came=int(came.sum()),
-            auroc=auroc(said[came], said[~came], DRAWS, 0, (list(clusters[came]), list(clusters[~came])))
+            auroc=auroc(said[came], said[~came], BOOTSTRAP_DRAWS, 0, (list(clusters[came]), list(clusters[~came])))
             if enough
             else None,
             brier=float(((said - came) ** 2).mean()) if some else None,
@@ -348,7 +348,9 @@ def _paired(differences: Floats, clusters: Sequence[int]) -> tuple[float | None,
     names, member = np.unique(np.asarray(clusters, dtype=np.int64), return_inverse=True)
     if len(names) < 3:
         return None, None
-    times = generator(0, "analysis", 3).multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)
+    times = generator(0, "analysis", 3).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), size=BOOTSTRAP_DRAWS
+    )
     weights = times[:, member]
     means = (weights @ differences) / weights.sum(axis=1)
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -374,7 +376,7 @@ def _reliability(question: str, asked: Sequence[_Asked]) -> Iterator[Reliability
             )  # fmt: skip
 
 
-def _counted(reasons: Sequence[Refused | None]) -> dict[str, int]:
+def _counted(reasons: Sequence[NoAnswer | None]) -> dict[str, int]:
     return dict(Counter(reason.refusal.code for reason in reasons if reason is not None).most_common())
 
 

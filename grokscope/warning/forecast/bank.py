@@ -13,10 +13,10 @@ from pathlib import Path
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.configuration import configuration
 from grokscope.warning.forecast.answers import Projection, nothing
-from grokscope.warning.forecast.forecaster import Asked, Forecaster, calibrate, settled_before_looking
+from grokscope.warning.forecast.forecaster import Forecaster, RunSoFar, calibrate, settled_before_looking
 from grokscope.warning.forecast.peers import settled
-from grokscope.warning.forecast.reading import Clock, as_read
-from grokscope.warning.forecast.refusals import Refusal, Refused
+from grokscope.warning.forecast.reading import DecayClock, as_read
+from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.tables import TABLE_SUFFIXES, read_table, table_digest
 from grokscope.warning.trajectory import BANK, Fact, Trajectory
 from grokscope.words.numbers import listed
@@ -89,27 +89,27 @@ def runs_of(bank: str | Path = "") -> list[Trajectory]:
 def bank_objection(bank: str | Path, task: str) -> str | None:
     """Why a bank that somebody names is none for runs of `task`: to be said before anything is trained."""
     problem = bank_for(task, bank) if bank else None
-    return problem.in_words() if isinstance(problem, Refused) else None
+    return problem.in_words() if isinstance(problem, NoAnswer) else None
 
 
-def projection_of(asked: Asked, task: str, bank: str | Path = "") -> tuple[Projection, Bank | None]:
+def projection_of(asked: RunSoFar, task: str, bank: str | Path = "") -> tuple[Projection, Bank | None]:
     """What is said of a run of `task`, and by which bank. Where the bank does not matter, none is read."""
     settled_already = settled_before_looking(asked)
     if settled_already is not None:
         return settled_already, None
     found = bank_for(task, bank, asked.facts)
-    if isinstance(found, Refused):
-        tau = asked.clock.tau(asked.reading.step) if isinstance(asked.clock, Clock) else None
+    if isinstance(found, NoAnswer):
+        tau = asked.clock.tau(asked.reading.step) if isinstance(asked.clock, DecayClock) else None
         return nothing(asked.reading.step, tau, found), None
     return found.forecaster.project(asked), found
 
 
 def forecast_of(trajectory: Trajectory, bank: str | Path = "") -> tuple[Projection, Bank | None]:
     """The same of a recorded run; `bank` is empty for that of its settings, or of its task."""
-    return projection_of(Asked.of(trajectory), trajectory.task, bank or str(trajectory.facts.get(BANK, "")))
+    return projection_of(RunSoFar.of(trajectory), trajectory.task, bank or str(trajectory.facts.get(BANK, "")))
 
 
-def bank_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None = None) -> Bank | Refused:
+def bank_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None = None) -> Bank | NoAnswer:
     """The bank for runs of `task`, or why there is none. Read once a process.
 
     With `facts` for the run of these settings: without its configuration, where the bank has that.
@@ -117,40 +117,40 @@ def bank_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None 
     try:
         files = tuple((file.resolve(), file.stat().st_mtime_ns) for file in tables_of(bank))
     except OSError as problem:
-        return Refused(Refusal.NO_BANK, f"cannot read the bank {bank}: {problem.strerror}")
+        return NoAnswer(Refusal.NO_BANK, f"cannot read the bank {bank}: {problem.strerror}")
     whole = _calibrated(task, str(bank), files)
-    if facts is None or isinstance(whole, Refused):
+    if facts is None or isinstance(whole, NoAnswer):
         return whole
     return _without(whole, configuration(task, facts))
 
 
 @cache
-def _without(whole: Bank, own: str) -> Bank | Refused:
+def _without(whole: Bank, own: str) -> Bank | NoAnswer:
     peers = whole.forecaster.peers
     others = peers.where(peers.names != own)
     if len(others) == len(peers):
         return whole
     if not len(others):
-        return Refused(Refusal.SMALL_BANK, "the bank holds no configuration but this run's own")
+        return NoAnswer(Refusal.SMALL_BANK, "the bank holds no configuration but this run's own")
     return replace(whole, forecaster=Forecaster(others, len(peers) - len(others)))
 
 
 @cache
-def _calibrated(task: str, bank: str, files: Sequence[tuple[Path, int]]) -> Bank | Refused:
+def _calibrated(task: str, bank: str, files: Sequence[tuple[Path, int]]) -> Bank | NoAnswer:
     """Once a process, a refusal too: a run asks at every evaluation."""
     try:
         held = {file: read_table(file) for file, _ in files}
         runs = [run for each in held.values() for run in each if run.task == task]
         if not runs:
             others = sorted({run.task for each in held.values() for run in each})
-            return Refused(Refusal.NO_BANK, _no_runs(task, bank, others))
+            return NoAnswer(Refusal.NO_BANK, _no_runs(task, bank, others))
         used = [file for file, each in held.items() if any(run.task == task for run in each)]
         digests = [table_digest(file) for file in used]
         forecaster = calibrate(runs)
     except NoSuchRun as problem:
-        return Refused(Refusal.NO_BANK, str(problem))
+        return NoAnswer(Refusal.NO_BANK, str(problem))
     except ValueError as problem:
-        return Refused(Refusal.SMALL_BANK, str(problem))
+        return NoAnswer(Refusal.SMALL_BANK, str(problem))
     digest = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return Bank(BankName(Path(bank).name if bank else "shipped", digest), used, forecaster, len(runs) - forecaster.runs)
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from grokscope.warning.forecast.familiar import fact_in_words, is_complete, outside
 from grokscope.warning.forecast.peers import SIZE_FACTS, Peers, comparable_size
-from grokscope.warning.forecast.refusals import Refusal, Refused
+from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.trajectory import Fact
 
 NAMED = 3
 """Unfamiliar settings that a refusal names; the others are counted"""
 
 
-def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | Refused:
+def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | NoAnswer:
     """The runs of the bank of about this size; κ of another size is never guessed."""
     keys = sorted({key for key in (*peers.known, *facts) if key.startswith(SIZE_FACTS)})
     unknown = [key for key in keys if key not in facts and not is_complete(facts)]
@@ -22,7 +22,7 @@ def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | Refused:
     if not near.any():
         alien = {key: facts.get(key) for key in asked if not any(_near(run.facts, facts, key) for run in peers.runs)}
         named = [fact_in_words(key, value, peers.known) for key, value in alien.items()]
-        return Refused(Refusal.OUTSIDE_BANK, named_in_words(named) or "it has no run of this size")
+        return NoAnswer(Refusal.OUTSIDE_BANK, named_in_words(named) or "it has no run of this size")
     found = peers if near.all() else peers.where(near)
     sizes: dict[tuple[Fact | None, ...], list[float]] = {}
     for run, kappa in zip(found.runs, found.kappa, strict=True):
@@ -30,7 +30,7 @@ def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | Refused:
             sizes.setdefault(tuple(run.facts.get(key) for key in unknown), []).append(float(kappa))
     usual = [float(np.median(each)) for each in sizes.values()]
     if usual and not comparable_size(max(usual), min(usual)):
-        return Refused(Refusal.OUTSIDE_BANK, f"{', '.join(unknown)} is not on record, and the bank has several sizes")
+        return NoAnswer(Refusal.OUTSIDE_BANK, f"{', '.join(unknown)} is not on record, and the bank has several sizes")
     return found
 
 

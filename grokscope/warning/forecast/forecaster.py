@@ -19,8 +19,8 @@ from grokscope.warning.forecast.answers import Chance, Law, Projection, When, no
 from grokscope.warning.forecast.comparable import named_in_words, of_its_size, unfamiliar
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
 from grokscope.warning.forecast.peers import Mask, Peers, half_way, peers_of
-from grokscope.warning.forecast.reading import Clock, Reading, clock_of, last_reading
-from grokscope.warning.forecast.refusals import Refusal, Refused
+from grokscope.warning.forecast.reading import DecayClock, Reading, clock_of, last_reading
+from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.forecast.regression import Fits, linear_fits, logistic_fits
 from grokscope.warning.trajectory import TREATED_FROM, Fact, Trajectory
 from grokscope.words.numbers import count
@@ -53,7 +53,7 @@ BEYOND = 0.5
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunSoFar:
     """A run as it is asked about."""
 
     reading: Reading
@@ -62,14 +62,14 @@ class Asked:
     grokked: bool
     passed: bool
     """Whether its test accuracy has been half way from chance to 1"""
-    clock: Clock | Refused
+    clock: DecayClock | NoAnswer
 
     @classmethod
-    def of(cls, trajectory: Trajectory) -> "Asked":
+    def of(cls, trajectory: Trajectory) -> "RunSoFar":
         """A recorded run, from all its rows; cut it with `until` first to ask about an earlier step."""
         threshold = half_way(trajectory)
         clock = clock_of(trajectory.facts, *trajectory.signal("decay_time"))
-        read = last_reading(trajectory, clock) if isinstance(clock, Clock) else Reading(trajectory.steps)
+        read = last_reading(trajectory, clock) if isinstance(clock, DecayClock) else Reading(trajectory.steps)
         return cls(
             reading=replace(read, step=trajectory.steps),
             facts=trajectory.facts,
@@ -80,21 +80,21 @@ class Asked:
         )
 
 
-def settled_before_looking(asked: Asked) -> Projection | None:
+def settled_before_looking(asked: RunSoFar) -> Projection | None:
     """What is said whatever the bank: of a run that is over, was treated, or has no clock; None for any other."""
     step = asked.reading.step
-    tau = asked.clock.tau(step) if isinstance(asked.clock, Clock) else None
+    tau = asked.clock.tau(step) if isinstance(asked.clock, DecayClock) else None
     if asked.grokked:
         certain = Chance(1.0)
-        return Projection(step, tau, certain, certain, When(refused=Refused(Refusal.GROKKED)))
+        return Projection(step, tau, certain, certain, When(refused=NoAnswer(Refusal.GROKKED)))
     if step >= asked.budget:
-        over = Refused(Refusal.USED_UP)
+        over = NoAnswer(Refusal.USED_UP)
         passed = Chance(1.0) if asked.passed else Chance(refused=over)
         return Projection(step, tau, passed, Chance(0.0), When(refused=over))
     treated = asked.facts.get(TREATED_FROM)
     if isinstance(treated, int) and treated < step:
-        return nothing(step, tau, Refused(Refusal.TREATED, f"from step {count(treated)} on"))
-    return nothing(step, tau, asked.clock) if isinstance(asked.clock, Refused) else None
+        return nothing(step, tau, NoAnswer(Refusal.TREATED, f"from step {count(treated)} on"))
+    return nothing(step, tau, asked.clock) if isinstance(asked.clock, NoAnswer) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,24 +117,24 @@ class Forecaster:
 
     def forecast(self, trajectory: Trajectory) -> Projection:
         """Of a recorded run, from all its rows; cut it with `until` first to ask about an earlier step."""
-        return self.project(Asked.of(trajectory))
+        return self.project(RunSoFar.of(trajectory))
 
-    def project(self, asked: Asked) -> Projection:
+    def project(self, asked: RunSoFar) -> Projection:
         """Of a run that has come so far."""
         settled = settled_before_looking(asked)
         if settled is not None:
             return settled
-        assert isinstance(asked.clock, Clock)
+        assert isinstance(asked.clock, DecayClock)
         step, tau = asked.reading.step, asked.clock.tau(asked.reading.step)
         peers = of_its_size(self.peers, asked.facts)
-        if isinstance(peers, Refused):
+        if isinstance(peers, NoAnswer):
             return nothing(step, tau, peers)
         strange = unfamiliar(peers, asked.facts)
         if strange.keys() - CLOCK_FACTS:
-            return nothing(step, tau, Refused(Refusal.OUTSIDE_BANK, named_in_words(strange.values())))
+            return nothing(step, tau, NoAnswer(Refusal.OUTSIDE_BANK, named_in_words(strange.values())))
         moment = _Moment(peers, tau, asked)
         if strange:
-            refused = Chance(refused=Refused(Refusal.OUTSIDE_BANK, named_in_words(strange.values())))
+            refused = Chance(refused=NoAnswer(Refusal.OUTSIDE_BANK, named_in_words(strange.values())))
             generalizes = reaches = refused
         else:
             generalizes, reaches = _consistent(moment.generalizes(), moment.reaches())
@@ -150,7 +150,7 @@ class _Moment:
 
     peers: Peers
     tau: float
-    asked: Asked
+    asked: RunSoFar
 
     @cached_property
     def _read(self) -> Floats:
@@ -192,9 +192,9 @@ class _Moment:
         if self.asked.passed:
             return Chance(1.0)
         if len(self.peers) and self.peers.easy.mean() > 0.5:
-            return Chance(refused=Refused(Refusal.MEMORIZED_ENOUGH))
+            return Chance(refused=NoAnswer(Refusal.MEMORIZED_ENOUGH))
         if not len(self.peers) or np.isnan(self.peers.passed).all():
-            return Chance(refused=Refused(Refusal.NO_CHANCE))
+            return Chance(refused=NoAnswer(Refusal.NO_CHANCE))
         return self._chance(self.peers.passed)
 
     def reaches(self) -> Chance:
@@ -217,32 +217,32 @@ class _Moment:
         few = min(int(came.sum()), int((~came).sum()))
         if few < FEWEST_OUTCOMES or len(np.unique(groups)) < FEWEST_GROUPS:
             detail = f"{int(came.sum())} of {len(came)} did, and a probability takes {FEWEST_OUTCOMES} of each kind"
-            return Chance(None, Refused(Refusal.SMALL_BANK, detail), base)
+            return Chance(None, NoAnswer(Refusal.SMALL_BANK, detail), base)
         own = self.evidence.numbers(self.asked.reading.numbers[None])[0]
         if not np.isfinite(own).all():
             return Chance(None, _missing(self.asked.reading), base)
         if _beyond(own, x):
-            return Chance(None, Refused(Refusal.OUTSIDE_BANK, "it behaves unlike every run there"), base)
+            return Chance(None, NoAnswer(Refusal.OUTSIDE_BANK, "it behaves unlike every run there"), base)
         fits = logistic_fits(x, came.astype(float), groups)
         if not _earned(fits, x, came, groups):
-            return Chance(None, Refused(Refusal.NOT_EARNED), base)
+            return Chance(None, NoAnswer(Refusal.NOT_EARNED), base)
         least = 1 / (len(np.unique(groups)) + 2)
         return Chance(float(np.clip(_expit(fits.at(own)), least, 1 - least)), None, base, self.evidence.basis)
 
-    def _not_yet(self) -> Refused:
+    def _not_yet(self) -> NoAnswer:
         step = self.first_step or 0
         past = ", which is past the budget" if step >= self.asked.budget else ""
-        return Refused(Refusal.NOT_YET, f"not before step {count(step)}{past}")
+        return NoAnswer(Refusal.NOT_YET, f"not before step {count(step)}{past}")
 
     # --- when ---
 
     def when(self, reaches: Chance, strange: str) -> When:
         if reaches.probability is not None and reaches.probability < LIKELY:
-            return When(refused=Refused(Refusal.UNLIKELY))
+            return When(refused=NoAnswer(Refusal.UNLIKELY))
         dated = self._chosen(strange)
         if dated is None:
             grokked = int(np.isfinite(self.peers.kappa).sum())
-            return When(refused=Refused(Refusal.SMALL_BANK, f"{grokked} grokked, and a date takes {FEWEST_GROKKED}"))
+            return When(refused=NoAnswer(Refusal.SMALL_BANK, f"{grokked} grokked, and a date takes {FEWEST_GROKKED}"))
         return self._said(dated, strange)
 
     def rivals(self, strange: str) -> dict[str, When]:
@@ -295,8 +295,8 @@ class _Moment:
         return _Dated(law, fits.at(own), fits.by_fold(own), signed, groups, np.flatnonzero(rows))
 
     @property
-    def _clock(self) -> Clock:
-        assert isinstance(self.asked.clock, Clock)
+    def _clock(self) -> DecayClock:
+        assert isinstance(self.asked.clock, DecayClock)
         return self.asked.clock
 
 
@@ -393,12 +393,12 @@ def _beyond(own: Floats, x: Floats) -> bool:
     return bool(((own < low - room) | (own > high + room)).any())
 
 
-def _missing(reading: Reading) -> Refused:
+def _missing(reading: Reading) -> NoAnswer:
     if math.isnan(reading.train_loss):
-        return Refused(Refusal.NO_SIGNAL, "the training loss is not on record")
+        return NoAnswer(Refusal.NO_SIGNAL, "the training loss is not on record")
     if math.isnan(reading.elasticity):
-        return Refused(Refusal.NO_SIGNAL, "elasticity takes three evaluations during which the weights shrink")
-    return Refused(Refusal.NO_SIGNAL, "the training loss is zero")
+        return NoAnswer(Refusal.NO_SIGNAL, "elasticity takes three evaluations during which the weights shrink")
+    return NoAnswer(Refusal.NO_SIGNAL, "the training loss is zero")
 
 
 def _expit(value: Floats | float) -> Floats:

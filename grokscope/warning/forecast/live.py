@@ -16,7 +16,7 @@ from grokscope.contract.signals import Number
 from grokscope.events import BankSaid, ChanceSaid, Forecast, Interval, WhenSaid
 from grokscope.warning.forecast.answers import Chance, Projection, When
 from grokscope.warning.forecast.bank import Bank, projection_of
-from grokscope.warning.forecast.forecaster import Asked
+from grokscope.warning.forecast.forecaster import RunSoFar
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.trajectory import TREATED_FROM, Trajectory, cells_of, chance_of, facts_of, origin_of
 from grokscope.words.fields import section
@@ -65,7 +65,7 @@ class LiveForecast:
 
     def projection(self) -> tuple[Projection, Bank | None]:
         """Of all rows seen, and by which bank."""
-        return projection_of(Asked.of(self._so_far()), self._task, self._bank)
+        return projection_of(RunSoFar.of(self._so_far()), self._task, self._bank)
 
     def changed(self, seconds_left: float | None) -> Forecast | None:
         """What is to be said now that all of a step's records are in; None where it would be nothing new.

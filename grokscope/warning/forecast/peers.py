@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from grokscope.contract.arrays import Floats
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.forecast.familiar import Known, known_settings
-from grokscope.warning.forecast.reading import READ, Clock, as_read, clock_of
-from grokscope.warning.forecast.refusals import Refused
+from grokscope.warning.forecast.reading import READ, DecayClock, as_read, clock_of
+from grokscope.warning.forecast.refusals import NoAnswer
 from grokscope.warning.trajectory import CHANCE, Fact, Trajectory
 
 Mask = NDArray[np.bool_]
@@ -28,7 +28,7 @@ SIZE_FACTS = ("model.", "task.modulus")
 SIZE_FACTOR = 1.3
 """Sizes are comparable up to this factor: κ changes from 4.9 to 3.0 as the modulus goes from 59 to 97 and the width
 from 64 to 128"""
-MEMORIZED = 0.99
+MEMORIZED_ACCURACY = 0.99
 
 
 def settled(trajectory: Trajectory) -> bool:
@@ -56,7 +56,7 @@ def passed_at(trajectory: Trajectory) -> float:
 def memorization_is_enough(trajectory: Trajectory) -> bool:
     """Whether the run was half way up when its training set was memorized first."""
     steps, accuracies = trajectory.signal("train_accuracy")
-    known = np.flatnonzero(accuracies >= MEMORIZED)
+    known = np.flatnonzero(accuracies >= MEMORIZED_ACCURACY)
     return bool(len(known)) and passed_at(trajectory) <= float(steps[known[0]])
 
 
@@ -65,7 +65,7 @@ class Peers:
     """Settled, undisturbed runs that have a clock, [n] each."""
 
     runs: Sequence[Trajectory]
-    clocks: Sequence[Clock]
+    clocks: Sequence[DecayClock]
     kappa: Floats
     """τ of the grok step; infinite where the run never grokked within its budget"""
     passed: Floats
@@ -111,10 +111,10 @@ _ARRAYS = ("kappa", "passed", "horizon", "names", "configuration", "easy")
 
 def peers_of(trajectories: Sequence[Trajectory]) -> Peers:
     """What a forecast can use of `trajectories`."""
-    usable: list[tuple[Trajectory, Clock]] = []
+    usable: list[tuple[Trajectory, DecayClock]] = []
     for trajectory in trajectories:
         clock = clock_of(trajectory.facts, *trajectory.signal("decay_time"))
-        if settled(trajectory) and not trajectory.treated and not isinstance(clock, Refused):
+        if settled(trajectory) and not trajectory.treated and not isinstance(clock, NoAnswer):
             usable.append((as_read(trajectory), clock))
     runs, clocks = [run for run, _ in usable], [clock for _, clock in usable]
     rates = np.array([clock.rate for clock in clocks])
@@ -145,7 +145,7 @@ def numbered(keys: Sequence[Hashable]) -> NDArray[np.int64]:
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
-def _numbers(run: Trajectory, clock: Clock, tau: float) -> list[float]:
+def _numbers(run: Trajectory, clock: DecayClock, tau: float) -> list[float]:
     steps, _ = run.signal("train_loss")
     row = int(np.searchsorted(steps, tau / clock.rate * (1 + 1e-9), "right")) - 1
     if row < 0 or tau - clock.tau(steps[row]) > STALE:

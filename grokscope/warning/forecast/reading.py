@@ -14,7 +14,7 @@ import numpy as np
 from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Signal, Subject
 from grokscope.settings.signals import installed_signals
-from grokscope.warning.forecast.refusals import Refusal, Refused
+from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.recorded import RecordVantage, with_recorded
 from grokscope.warning.trajectory import Fact, Trajectory
 
@@ -28,7 +28,7 @@ STEADY = 0.01
 
 
 @dataclass(frozen=True)
-class Clock:
+class DecayClock:
     """Decay time τ = step · rate."""
 
     rate: float
@@ -59,16 +59,16 @@ class Reading:
         return np.array([getattr(self, name) for name in READ])
 
 
-def clock_of(facts: Mapping[str, Fact], steps: Floats, decay_times: Floats) -> Clock | Refused:
+def clock_of(facts: Mapping[str, Fact], steps: Floats, decay_times: Floats) -> DecayClock | NoAnswer:
     """The clock of a run with these settings; `decay_times` [n] as it recorded them at `steps` [n], if it did."""
     lr, wd = (facts.get(f"optimizer.{name}") for name in ("lr", "wd"))
     if not isinstance(lr, int | float) or not isinstance(wd, int | float):
-        return Refused(Refusal.NO_CLOCK, "learning rate or weight decay is not on record")
+        return NoAnswer(Refusal.NO_CLOCK, "learning rate or weight decay is not on record")
     if lr * wd <= 0:
-        return Refused(Refusal.NO_CLOCK, "without weight decay nothing shrinks the weights")
+        return NoAnswer(Refusal.NO_CLOCK, "without weight decay nothing shrinks the weights")
     if len(steps) and abs(decay_times[-1] - steps[-1] * lr * wd) > STEADY * max(decay_times[-1], STEADY):
-        return Refused(Refusal.NO_CLOCK, "learning rate or weight decay follows a schedule")
-    return Clock(lr * wd)
+        return NoAnswer(Refusal.NO_CLOCK, "learning rate or weight decay follows a schedule")
+    return DecayClock(lr * wd)
 
 
 def as_read(trajectory: Trajectory) -> Trajectory:
@@ -77,7 +77,7 @@ def as_read(trajectory: Trajectory) -> Trajectory:
     return with_recorded(trajectory, asked)
 
 
-def last_reading(trajectory: Trajectory, clock: Clock) -> Reading:
+def last_reading(trajectory: Trajectory, clock: DecayClock) -> Reading:
     """What is read at the last evaluation of a run, computed where its record lacks it."""
     steps, losses = trajectory.signal("train_loss")
     if not len(steps):
@@ -94,7 +94,7 @@ def last_reading(trajectory: Trajectory, clock: Clock) -> Reading:
     return Reading(step, **found)
 
 
-def _offered(trajectory: Trajectory, clock: Clock) -> Callable[[str], tuple[Floats, Floats]]:
+def _offered(trajectory: Trajectory, clock: DecayClock) -> Callable[[str], tuple[Floats, Floats]]:
     """The series of a run, with its decay time whether or not it recorded that."""
 
     def series(name: str) -> tuple[Floats, Floats]:

@@ -32,7 +32,7 @@ class Refusal(Enum):
 
 
 @dataclass(frozen=True)
-class Refused:
+class NoAnswer:
     """A refusal of one run, with what makes it so."""
 
     refusal: Refusal
