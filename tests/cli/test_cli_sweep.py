@@ -86,7 +86,7 @@ def test_a_cell_that_is_killed_and_stopped_ends_with_the_same_bits(nursery: Nurs
     sweep.signal(signal.SIGINT)
     done = sweep.wait(LONG)
     assert (done.code, done.out) == (130, "runs/s\n")
-    assert done.err.endswith("grokscope: interrupted; `grokscope sweep resume s` goes on\n")
+    assert done.err.endswith("grokscope: interrupted; `grokscope sweep resume s` continues the sweep\n")
     (cell, _) = nursery.run("sweep", "status", "s", "--json", folder=tmp_path).json["list"]
     assert cell["state"] == "interrupted"
 
