@@ -123,7 +123,7 @@ def _of_run(wanted: str, runs: Path, bank: Path | None, at: int | None, json: bo
 
 
 def _check_bank(task: str, bank: str) -> None:
-    """A bank that somebody names is to be used: one that cannot be is no bank to go without."""
+    """Raise `BadParameter` if the bank that --bank names cannot be used: no other bank stands in for it."""
     from grokscope.warning.forecast.bank import bank_objection
 
     problem = bank_objection(bank, task)

@@ -82,7 +82,7 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json, say_table, say_wrapped
     from grokscope.warning.detection import rule_numbers
-    from grokscope.warning.law import grouped, said_of_treated, split_treated
+    from grokscope.warning.law import grouped, split_treated, treated_remark
     from grokscope.warning.law import lead_time_law as fit
     from grokscope.warning.lookup import gathered
     from grokscope.warning.relapse import relapse_of, relapses_in_words
@@ -94,7 +94,7 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
     rules = rule_numbers(trajectories)
     if onset not in rules:
         raise typer.BadParameter(f"there is no rule {onset!r}; there are: {', '.join(rules)}", param_hint="--onset")
-    remark = said_of_treated(len(treated)) if treated else None
+    remark = treated_remark(len(treated)) if treated else None
     relapses = relapses_in_words(trajectories)
     groups = grouped(trajectories, by) if by else {"": trajectories}
     if by and set(groups) == {"-"}:

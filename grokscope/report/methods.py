@@ -8,7 +8,7 @@ from grokscope import __version__
 from grokscope.report.experiments import experiment_command
 from grokscope.report.parts import Listing, Section
 from grokscope.report.sources import OUTCOMES, ReportSource, Run
-from grokscope.warning.law import said_of_treated
+from grokscope.warning.law import treated_remark
 from grokscope.words.durations import duration
 from grokscope.words.numbers import counted, listed
 from grokscope.words.table import Column, Table
@@ -82,7 +82,7 @@ def origin(sources: Sequence[ReportSource]) -> Section:
         f"{'is' if censored == 1 else 'are'} censored (not grokked by the last recorded step).",
     ]
     if treated := sum(run.treated for run in runs):
-        paragraphs.append(said_of_treated(treated, "the law, the phase diagram, the scoreboard and the forecast"))
+        paragraphs.append(treated_remark(treated, "the law, the phase diagram, the scoreboard and the forecast"))
     paragraphs += _when(runs)
     return Section(
         "origin",

@@ -1,10 +1,10 @@
 """Writes the curves of a run as CSV, and finds free file names."""
 
-import csv
 from datetime import datetime
 from pathlib import Path
 
 from grokscope.tui.view import View
+from grokscope.words.table import Column, Table
 
 _COMPANIONS = {"defect": ("defect", "defect.p25", "defect.p75", "defect.floor", "defect.below_floor")}
 
@@ -18,13 +18,9 @@ def write_csv(view: View, file: Path) -> int:
         names += columns
         for row in series.rows:
             table.setdefault(row[0], {}).update(zip(columns, row[1:], strict=False))
-    with file.open("w", newline="", encoding="utf-8") as out:
-        writer = csv.writer(out)
-        writer.writerow(["step", *names])
-        for step in sorted(table):
-            cells = (table[step].get(name) for name in names)
-            writer.writerow([int(step), *("" if cell is None or cell != cell else repr(float(cell)) for cell in cells)])
-    return len(table)
+    rows = tuple((int(step), *map(table[step].get, names)) for step in sorted(table))
+    file.write_text(Table("curves", "Curves", tuple(map(Column, ("step", *names))), rows).csv(), encoding="utf-8")
+    return len(rows)
 
 
 def free_name(folder: Path, stem: str, ending: str) -> Path:

@@ -186,7 +186,7 @@ def split_treated(trajectories: Sequence[Trajectory]) -> tuple[list[Trajectory],
     return [run for run in trajectories if not run.treated], [run for run in trajectories if run.treated]
 
 
-def said_of_treated(count: int, left_out_of: str = "the law and the scoreboard") -> str:
+def treated_remark(count: int, left_out_of: str = "the law and the scoreboard") -> str:
     """The sentence on runs that were intervened in."""
     runs = "1 run was" if count == 1 else f"{count:,} runs were"
     return f"{runs} intervened in, and left out of {left_out_of}, which are about runs left to themselves."

@@ -13,7 +13,7 @@ from grokscope.words.numbers import MISSING, bracketed, count, whole_percent
 
 QUESTIONS = ("generalizes", "reaches", "when")
 ALMOST = 0.995
-"""A probability above it, or below its mirror, is rounded to more than anybody knows"""
+"""A probability above this one, or below 1 minus it, is shown as a bound: the bank cannot tell it from certainty"""
 
 Said = Mapping[str, Any]
 """A forecast event, or a part of one, as its line of JSON has it"""
