@@ -160,7 +160,8 @@ def _which(ours: str, names: Sequence[str]) -> str:
     bare = {each: name for each, splits in _SPLITS.items() for name in names if name.lower() in splits}
     if ours in bare:
         advice = " ".join(f"--column {_quoted(f'{each}={name}')}" for each, name in bare.items())
-        return f"no column is known as {ours}; if {' and '.join(bare.values())} hold accuracies, give {advice}"
+        hold = "hold" if len(bare) > 1 else "holds"
+        return f"no column is known as {ours}; if {' and '.join(bare.values())} {hold} the accuracy, give {advice}"
     hint = nearest(ours, names)
     if ours == "step" and (epochs := [name for name in names if name.lower() in {"epoch", "epochs"}]):
         hint = f" ({epochs[0]} counts epochs: if one epoch is one step, give --column step={epochs[0]})"

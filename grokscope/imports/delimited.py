@@ -77,7 +77,7 @@ class Delimited:
             except csv.Error as problem:
                 raise Unimportable(f"{self.place}, line {rows.line + 1}: {problem}") from None
         self.left_out = rows.left_out(torn=lines.torn and not self.whole)
-        return rows.collector.cells()
+        return rows.collector.cells(self.left_out)
 
 
 class _Rows:

@@ -64,7 +64,7 @@ class Records:
         collector.look(lambda name: lambda cells: cells.get(name))
         for line, record in self.stream(self.left_out):
             collector.add(line, dict(flattened(record)))
-        return collector.cells()
+        return collector.cells(self.left_out)
 
 
 def fragments_of(file: Path) -> list[Fragment]:

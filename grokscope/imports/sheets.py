@@ -2,6 +2,7 @@
 
 import math
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -13,10 +14,12 @@ import numpy as np
 
 from grokscope.contract.arrays import Floats
 from grokscope.contract.examples import Ints
+from grokscope.words.numbers import counted
 
 Getter = Callable[[Any], Any]
 
-ABSENT = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "inf", "-inf", "+inf", "infinity", "-infinity"})
+EMPTY = frozenset({"", "na", "n/a", "none", "null", "-"})
+ABSENT = EMPTY | {"nan", "inf", "-inf", "+inf", "infinity", "-infinity"}
 """Texts of cells without a number, in lower case"""
 
 
@@ -81,6 +84,8 @@ class Collector:
         self._words: dict[str, list[str]] = {name: [] for name in words}
         self._known: dict[str, str] = {}
         self._lines = array("q")
+        self._not_finite: Counter[str] = Counter()
+        """How many cells of a column say that they are no finite number, such as `nan`; empty cells do not"""
         self._odd: dict[int, Any] = {}
         """Cells of the step column that are no numbers, by line"""
         self._rows: list[Any] = []
@@ -114,9 +119,13 @@ class Collector:
         self._lines.append(line)
         self._rows.append(row)
 
-    def cells(self) -> Cells:
-        """All rows with at least one value."""
+    def cells(self, left_out: list[str]) -> Cells:
+        """All rows with at least one value. Values that are not finite are counted in `left_out`."""
         self._convert()
+        for name, count in self._not_finite.items():
+            remark = f"{self._place}: {counted(count, 'value')} of {name} not finite"
+            if remark not in left_out:  # a sheet may be read again
+                left_out.append(remark)
         numbers = {name: np.array(column) for name, column in self._numbers.items()}
         found = _without_empty_rows(Cells(np.array(self._lines), numbers, self._words))
         if self._odd:
@@ -134,6 +143,7 @@ class Collector:
             before = len(column)
             try:
                 column.extend(map(float, cells))
+                self._count(name, int(np.count_nonzero(~np.isfinite(np.array(column[before:])))))
             except (TypeError, ValueError, OverflowError):
                 del column[before:]
                 lines = self._lines[len(self._lines) - len(rows) :]
@@ -142,17 +152,23 @@ class Collector:
             texts += [self._known.setdefault(text, text) for text in map(as_text, map(self._cell(name), rows))]
 
     def _number(self, name: str, cell: Any, line: int) -> float:
-        if cell is None or (isinstance(cell, str) and cell.strip().lower() in ABSENT):
+        if cell is None or (isinstance(cell, str) and cell.strip().lower() in EMPTY):
             return math.nan
         try:
-            return float(cell)
+            value = float(cell)
         except OverflowError:
-            return math.inf
+            value = math.inf
         except (TypeError, ValueError):
             if name != self.first:
                 raise self._no_number(name, cell, line) from None
             self._odd[line] = cell  # an error only if the row holds a value
             return math.nan
+        self._count(name, int(not math.isfinite(value)))
+        return value
+
+    def _count(self, name: str, not_finite: int) -> None:
+        if not_finite and name != self.first:
+            self._not_finite[name] += not_finite
 
     def _no_number(self, name: str, cell: Any, line: int) -> Unimportable:
         return Unimportable(f"{self._place}, line {line}: {name} is {shortened(cell)}, which is not a number")
@@ -224,7 +240,7 @@ class Columns:
         collector.look(lambda name: itemgetter(names.index(name)))
         for line, row in enumerate(zip(*(self.columns[name] for name in names), strict=True), 1):
             collector.add(line, row)
-        return collector.cells()
+        return collector.cells(self.left_out)
 
 
 def as_text(cell: Any) -> str:

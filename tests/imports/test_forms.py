@@ -165,7 +165,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("r.json", '{"a": 1}', "no column is known as test_accuracy"),
     (
         "r.csv", "step,train,test\n0,0,0\n",
-        "if test and train hold accuracies, give --column test_accuracy=test --column train_accuracy=train",
+        "if test and train hold the accuracy, give --column test_accuracy=test --column train_accuracy=train",
     ),
     ("r.json", f'{{"step": [{"9" * 5000}]}}', "a number with too many digits"),
     ("r.json", '{\n"a": 1}', "holds no history"),

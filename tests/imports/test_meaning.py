@@ -155,7 +155,7 @@ class TestNames:
             ),
             ({"run_column": "id"}, "no column 'id'"),
             ({"fact_columns": {"optimizer.lr": "rate"}}, "no column 'rate'"),
-            ({}, r"known as test_accuracy; give --column test_accuracy=NAME; the columns are: step, val, lr"),
+            ({}, r"known as test_accuracy; if val holds the accuracy, give --column test_accuracy=val"),
         ],
     )
     def test_what_is_not_there_is_named_with_what_is(
@@ -310,3 +310,18 @@ def test_what_is_detected_is_what_the_fold_over_its_log_finds(imports: Imports) 
     assert sorted(ours) == sorted((e["event"], e["rule"]["name"], e["step"], e["confirmed_at"]) for e in found)
     result = {key: value for key, value in watch.result().items() if key != "train"}
     assert events[-1]["result"].items() >= result.items()
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.jsonl"])
+def test_values_that_are_not_finite_are_counted(imports: Imports, name: str) -> None:
+    """Empty cells are no values, and are not counted."""
+    odd: list[object] = list(TEST)
+    odd[2], odd[4], odd[6] = "nan", "inf", ""
+    if name.endswith("csv"):
+        text = csv("step,test_acc", STEPS, odd)
+    else:
+        records = [{"step": step, "test_acc": value or None} for step, value in zip(STEPS, odd, strict=True)]
+        text = "".join(json.dumps(each) + "\n" for each in records)
+    run = imports.one(name, text)
+    assert len(run.columns["step"]) >= len(STEPS) - 3
+    assert f"{name}: 2 values of test_acc not finite" in imports.remarks
