@@ -6,6 +6,7 @@ does not know is kept, as JSON with finite numbers. The check costs less than `j
 event, 5.5 µs there): parsing and checking are one pass in pydantic's core.
 """
 
+import math
 import types
 from collections.abc import Mapping
 from functools import cache
@@ -127,7 +128,7 @@ def _is_finite(value: Any) -> bool:
         return all(map(_is_finite, value.values()))
     if isinstance(value, list):
         return all(map(_is_finite, value))
-    return not isinstance(value, int | float) or abs(value) <= _MOST
+    return math.isfinite(value) if isinstance(value, float) else not isinstance(value, int) or abs(value) <= _MOST
 
 
 @cache

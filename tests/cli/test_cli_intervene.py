@@ -117,7 +117,7 @@ def test_results_read_within_the_window(nursery: Nursery, made: Path) -> None:
     assert "never within 6,000" in arms[5]
     assert "no runs yet" in arms[3]
     assert "later than project-random" in done.out
-    assert "18 of 21 runs over" in done.out
+    assert "18 of 21 runs ended" in done.out
 
 
 def test_a_plan_that_treats_nothing_says_so(nursery: Nursery, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_what_never_acted_is_never_treated(nursery: Nursery, made: Path) -> None
     row = next(line for line in done.out.splitlines() if line.startswith("project-random 0.5"))
     assert "never treated" in row
     assert "project-random0.5-seed42, " in done.out
-    assert "18 of 21 runs over" in done.out
+    assert "18 of 21 runs ended" in done.out
 
 
 @pytest.mark.slow
@@ -183,7 +183,7 @@ def test_experiments_of_one_name_in_two_folders_are_two(nursery: Nursery, made: 
     ("arguments", "code", "words"),
     [
         (["modular", "--conditions=boost"], 2, "no condition 'boost'"),
-        (["modular", "--doses=kick=1,x"], 2, "doses of kick are numbers"),
+        (["modular", "--doses=kick=1,x"], 2, "doses of kick must be numbers"),
         (["modular", "--doses=lr=0.5"], 2, "lr is not among the chosen conditions"),
         (["modular", "--start=soon"], 2, "give a step (1, 2, …), a fraction below 1, or auto"),
         (["modular", "--start=1.5"], 2, "give a step (1, 2, …)"),
