@@ -58,6 +58,8 @@ def get(kind: Literal["interventions"], name: str) -> InterventionSpec: ...
 def get(kind: PluginKind, name: str) -> Spec:
     """The spec of plugin `name`. Raises `NoSuchPlugin`, `BrokenPlugin`."""
     found = _entry_points(kind)
+    if not isinstance(name, str):  # a configuration may hold anything
+        raise NoSuchPlugin(f"the name of a {kind[:-1]} must be text, not {name!r}")
     if name not in found:
         nearest = get_close_matches(name, found, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""

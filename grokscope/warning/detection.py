@@ -6,7 +6,7 @@ by name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -181,7 +181,8 @@ def rules_of_run(started: Mapping[str, Any]) -> list[WatchedRule]:
         ]
     chosen = acted.get(GROKKED, {}).get("name")
     for name, criterion in started["criteria"].items():
-        rules += _groks(name, GrokCriterion(**criterion), f"test.{criterion['metric']}", acted=name == chosen)
+        known = {each.name: criterion[each.name] for each in fields(GrokCriterion) if each.name in criterion}
+        rules += _groks(name, GrokCriterion(**known), f"test.{criterion['metric']}", acted=name == chosen)
     return _counting_steps(rules, adaptive_cadence(section(started["config"], "measure")))
 
 
@@ -296,6 +297,6 @@ def _numbers_of(event: Mapping[str, Any], metric: str) -> dict[str, float]:
     """The finite numbers of an event by name: those of a row, and every score of the test split."""
     numbers = cells_of(event, metric)
     if event["event"] == "evaluated":
-        scores = event.get("test", {}).items()
+        scores = section(event, "test").items()
         numbers |= {f"test.{name}": float(value) for name, value in scores if isinstance(value, int | float)}
     return numbers

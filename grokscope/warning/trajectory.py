@@ -255,7 +255,7 @@ def cells_of(event: Mapping[str, Any], metric: str) -> dict[str, float]:
     """One event's part of a row; what was not finite is null in the log and absent here."""
     match event["event"]:
         case "evaluated":
-            splits = {split: event[split] for split in ("train", "test") if split in event}
+            splits = {split: section(event, split) for split in ("train", "test")}
             cells = {f"{split}_accuracy": scores.get(metric) for split, scores in splits.items()}
             cells |= {f"{split}_loss": scores.get("loss") for split, scores in splits.items()}
         case "measured" if event["estimator"] == "finite-difference":

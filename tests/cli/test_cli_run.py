@@ -116,6 +116,21 @@ def test_a_line_of_a_file_that_is_wrong_is_named(nursery: Nursery, tmp_path: Pat
     assert "mine.txt, line 2" in done.err
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("task.name = 0", "the name of a task must be text, not 0"),
+        ('task.name = ["modular"]', "the name of a task must be text, not ['modular']"),
+        ('preset = []\ntask.name = "modular"', "modular has no preset '[]'"),
+    ],
+)
+def test_a_name_in_a_file_is_text(nursery: Nursery, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "c.toml").write_text(text)
+    done = nursery.run("run", "--config=c.toml", "--steps=0", folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
 def test_the_config_of_a_run_repeats_it(nursery: Nursery, tmp_path: Path) -> None:
     assert nursery.run(*tiny("dyck", "--steps=20", "--name=a", "--seed=3"), folder=tmp_path).code == 0
     again = nursery.run("run", "--config=runs/a/config.toml", "--name=b", folder=tmp_path)

@@ -323,6 +323,20 @@ def test_show_needs_no_setting(nursery: Nursery, made_runs: Path) -> None:
     assert "every – steps; evaluating every –" in done.out
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("command", ["show", "ls", "export", "law", "forecast"])
+def test_a_split_without_scores_is_not_scored(nursery: Nursery, made_runs: Path, split: str, command: str) -> None:
+    """A loop may write null for what it does not score."""
+    log = made_runs / "runs/made/events.jsonl"
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    log.write_text(
+        "".join(json.dumps({**it, split: None} if it["event"] == "evaluated" else it) + "\n" for it in events)
+    )
+    done = nursery.run(command, *([] if command == "ls" else ["made"]), folder=made_runs)
+    assert done.code in {0, 3}, done.err
+    assert "internal error" not in done.err
+
+
 @pytest.mark.parametrize("arguments", [["show", "made"], ["show", "made", "--json"], ["export", "made"]], ids=" ".join)
 def test_what_is_damaged_in_a_log_is_said(nursery: Nursery, made_runs: Path, arguments: list[str]) -> None:
     log = made_runs / "runs/made/events.jsonl"

@@ -36,7 +36,8 @@ def evaluated(step: int, test: float, loss: float | None = 1.0) -> dict[str, Any
 
 def found(events: list[dict[str, Any]], **options: Any) -> dict[str, tuple[int | None, int | None]]:
     started: dict[str, Any] = {
-        "event": "started", "metric": "accuracy", "criteria": CRITERIA, "config": {"measure": {"estimator": "exact"}},
+        "event": "started", "metric": "accuracy", "criteria": options.pop("criteria", CRITERIA),
+        "config": {"measure": {"estimator": "exact"}},
         "rules": {
             "memorized": {"name": "train-accuracy", "threshold": 0.99}, "onset": {"name": "persistent"},
             "grokked": {"name": options.pop("criterion", "early")},
@@ -102,6 +103,12 @@ def test_cost_of_nothing(events: list[dict[str, Any]]) -> None:
 
 class Recorded(dict[str, Any]):
     """An event that says whether anybody still has it."""
+
+
+def test_what_a_later_version_says_of_a_criterion_is_passed_over() -> None:
+    events = [evaluated(step, step / 100) for step in range(0, 101, 10)]
+    later = {name: {**criterion, "smoothed": True} for name, criterion in CRITERIA.items()}
+    assert found(events, criteria=later) == found(events)
 
 
 def test_a_review_keeps_no_events() -> None:
