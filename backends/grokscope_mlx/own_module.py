@@ -14,17 +14,16 @@ import mlx.nn
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
-from grokscope.contract.arrays import FloatArray, Precision
-from grokscope.contract.backends import Bracket, Unavailable
+from grokscope.contract.backends import Bracket
 from grokscope.contract.own_batches import mapped, rows_in
 from grokscope.contract.own_models import CannotProbe, ModelMode, OwnLoss, OwnScores
 from grokscope.contract.parameters import Block, Layout, Parameter
+from grokscope_mlx.vectors import DTYPES, MLXVectors
 
 nn: Any = mlx.nn
 Module = Any
 """An `mlx.nn.Module`: that package does not say what it hands on"""
 
-_DTYPES: Mapping[Precision, mx.Dtype] = {"float32": mx.float32, "float64": mx.float64}
 _HALF = (mx.float16, mx.bfloat16)
 _BLOCKS: tuple[tuple[tuple[type, ...], Block], ...] = (
     ((nn.Embedding,), "embedding"),
@@ -41,7 +40,7 @@ class NoisyBatch:
     noise: int
 
 
-class OwnModule:
+class OwnModule(MLXVectors):
     """See `grokscope.contract.own_models.OwnModel`."""
 
     backend = "mlx"
@@ -53,7 +52,7 @@ class OwnModule:
         _check(named, upcast=upcast)
         self._names = [name for name, _ in named]
         self._dtypes = [array.dtype for _, array in named]
-        self.precision: Precision = "float64" if mx.float64 in self._dtypes else "float32"
+        self.precision = "float64" if mx.float64 in self._dtypes else "float32"
         self.layout = _layout(module, named)
         self._theta: mx.array | None = None
         self._again: Callable[[], None] = lambda: None
@@ -63,14 +62,14 @@ class OwnModule:
         return type(self._module).__name__
 
     @property
-    def device(self) -> str:
+    def device(self) -> str:  # type: ignore[override]  # whatever MLX computes on now
         return "gpu" if mx.default_device().type == mx.DeviceType.gpu else "cpu"
 
     @property
     def theta(self) -> mx.array:
         if self._theta is None:
             named: dict[str, mx.array] = dict(tree_flatten(self._module.parameters()))
-            wide = _DTYPES[self.precision]
+            wide = DTYPES[self.precision]
             theta: mx.array = mx.concatenate([named[name].reshape(-1).astype(wide) for name in self._names])
             mx.eval(theta)
             self._theta = theta
@@ -86,19 +85,6 @@ class OwnModule:
                 self._theta = None
 
     # --- vectors ----------------------------------------------------------------------------------------------------
-
-    def asarray(self, values: FloatArray, precision: Precision | None = None) -> mx.array:
-        chosen = precision or self.precision
-        if chosen == "float64" and self.device == "gpu":
-            raise Unavailable("Metal has no float64")
-        return mx.array(np.asarray(values, dtype=chosen))
-
-    def tonumpy(self, array: mx.array) -> FloatArray:
-        result: FloatArray = np.array(array)
-        return result
-
-    def concatenate(self, pieces: Sequence[mx.array]) -> mx.array:
-        return mx.concatenate(list(pieces))
 
     # --- the landscape ----------------------------------------------------------------------------------------------
 

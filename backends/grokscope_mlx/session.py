@@ -19,8 +19,7 @@ from grokscope.contract.parameters import layout
 from grokscope.contract.plans import EXACT, FEW_SHAPES, ForwardPlan, forward_plan, graph_numbers, on_device
 from grokscope.contract.transformer import Transformer
 from grokscope_mlx import operations
-
-_DTYPES: dict[Precision, mx.Dtype] = {"float32": mx.float32, "float64": mx.float64}
+from grokscope_mlx.vectors import DTYPES, MLXVectors
 
 
 class Moving(NamedTuple):
@@ -31,7 +30,7 @@ class Moving(NamedTuple):
     second_moment: mx.array
 
 
-class MLXSession:
+class MLXSession(MLXVectors):
     """See `grokscope.contract.backends.Session`. Deterministic on a CPU.
 
     Opening a session makes its device MLX's default: plain arithmetic on its vectors happens there. `threads` is not
@@ -44,7 +43,7 @@ class MLXSession:
         self, model: ModelSpec, parameters: FloatArray, *, device: str, precision: Precision, threads: int | None
     ) -> None:
         self.device = _chosen(device, precision)
-        self.precision: Precision = precision
+        self.precision = precision
         mx.set_default_device(mx.gpu if self.device == "gpu" else mx.cpu)
         self._layout = layout(model)
         self._model = model
@@ -57,19 +56,6 @@ class MLXSession:
     @property
     def parameters(self) -> mx.array:
         return self._moving.theta
-
-    def asarray(self, values: FloatArray, precision: Precision | None = None) -> mx.array:
-        dtype = _DTYPES[precision or self.precision]
-        if dtype == mx.float64 and self.device == "gpu":
-            raise Unavailable("MLX has no float64 on a GPU: measure in float32, or with --device cpu")
-        return mx.array(values, dtype=dtype)
-
-    def tonumpy(self, array: mx.array) -> FloatArray:
-        result: FloatArray = np.array(array)
-        return result
-
-    def concatenate(self, pieces: Sequence[mx.array]) -> mx.array:
-        return mx.concatenate(list(pieces))
 
     def prepare(self, batch: Batch) -> ForwardPlan:
         return on_device(forward_plan(batch, self._model, FEW_SHAPES if self._compiles else EXACT), self._placed)
@@ -187,7 +173,7 @@ class MLXSession:
             1 - optimizer.lr * optimizer.wd,
             optimizer.lr / (1 - optimizer.beta1**step),
         )
-        return [mx.array(number, dtype=_DTYPES[self.precision]) for number in numbers]
+        return [mx.array(number, dtype=DTYPES[self.precision]) for number in numbers]
 
     def _advance(self, moved: Moving, *seen: mx.array) -> None:
         """Start the one evaluation of a step; nobody waits for it here."""

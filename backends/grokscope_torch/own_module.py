@@ -15,15 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from grokscope.contract.arrays import FloatArray, Precision
-from grokscope.contract.backends import Bracket, Unavailable
+from grokscope.contract.backends import Bracket
 from grokscope.contract.own_batches import mapped, rows_in
 from grokscope.contract.own_models import CannotProbe, ModelMode, OwnLoss, OwnScores
 from grokscope.contract.parameters import Block, Layout, Parameter
 from grokscope_torch.refusals import check_loss, check_module, check_parameters, scalar
 from grokscope_torch.stillness import draw_from, twice_differentiable, undisturbed
+from grokscope_torch.vectors import DTYPES, TorchVectors
 
-_DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 _BLOCKS: tuple[tuple[tuple[type[nn.Module], ...], Block], ...] = (
     ((nn.Embedding, nn.EmbeddingBag), "embedding"),
     ((nn.MultiheadAttention,), "attention"),
@@ -39,7 +38,7 @@ class NoisyBatch:
     noise: int
 
 
-class OwnModule:
+class OwnModule(TorchVectors):
     """See `grokscope.contract.own_models.OwnModel`."""
 
     backend = "torch"
@@ -57,7 +56,7 @@ class OwnModule:
         self._parameters = [parameter for _, parameter in named]
         self._where = self._parameters[0].device
         widest = max((p.dtype for p in self._parameters), key=lambda dtype: dtype.itemsize)
-        self.precision: Precision = "float64" if widest == torch.float64 else "float32"
+        self.precision = "float64" if widest == torch.float64 else "float32"
         self.layout = _layout(self._module, named)
         self._theta: Tensor | None = None
         self._again: Callable[[], None] = lambda: None
@@ -65,10 +64,6 @@ class OwnModule:
     @property
     def name(self) -> str:
         return type(self._original).__name__
-
-    @property
-    def device(self) -> str:
-        return self._where.type
 
     @property
     def theta(self) -> Tensor:
@@ -89,21 +84,8 @@ class OwnModule:
 
     # --- vectors ----------------------------------------------------------------------------------------------------
 
-    def asarray(self, values: FloatArray, precision: Precision | None = None) -> Tensor:
-        dtype = _DTYPES[precision or self.precision]
-        if dtype == torch.float64 and self._where.type == "mps":
-            raise Unavailable("MPS has no float64")
-        return torch.tensor(values, dtype=dtype, device=self._where)
-
-    def tonumpy(self, array: Tensor) -> FloatArray:
-        result: FloatArray = array.detach().cpu().numpy().copy()
-        return result
-
-    def concatenate(self, pieces: Sequence[Tensor]) -> Tensor:
-        return torch.cat(list(pieces))
-
     def _flat(self, tensors: Sequence[Tensor]) -> Tensor:
-        return torch.cat([tensor.reshape(-1).to(_DTYPES[self.precision]) for tensor in tensors])
+        return torch.cat([tensor.reshape(-1).to(DTYPES[self.precision]) for tensor in tensors])
 
     def _pieces(self, vector: Tensor) -> list[Tensor]:
         """A flat vector as tensors in the shapes and precisions of the parameters."""

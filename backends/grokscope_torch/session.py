@@ -18,11 +18,10 @@ from grokscope.contract.parameters import layout
 from grokscope.contract.plans import ForwardPlan, forward_plan, graph_numbers, on_device
 from grokscope.contract.transformer import Transformer
 from grokscope_torch import operations
+from grokscope_torch.vectors import TorchVectors
 
-_DTYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
-
-class TorchSession:
+class TorchSession(TorchVectors):
     """See `grokscope.contract.backends.Session`. Deterministic on a CPU with a fixed number of threads."""
 
     def __init__(
@@ -34,32 +33,14 @@ class TorchSession:
         self._layout = layout(model)
         self._model = model
         self._transformer = Transformer(model, operations)
-        self._dtype = _DTYPES[precision]
-        self.precision: Precision = precision
+        self.precision = precision
         self._check(parameters)
         self._theta = self.asarray(parameters).requires_grad_()
         self.restore(TrainingState(0, parameters, np.zeros_like(parameters), np.zeros_like(parameters)))
 
     @property
-    def device(self) -> str:
-        return self._where.type
-
-    @property
     def parameters(self) -> Tensor:
         return self._theta.detach()
-
-    def asarray(self, values: FloatArray, precision: Precision | None = None) -> Tensor:
-        dtype = _DTYPES[precision or self.precision]
-        if dtype == torch.float64 and self._where.type == "mps":
-            raise Unavailable("MPS has no float64: measure in float32, or with --device cpu")
-        return torch.tensor(values, dtype=dtype, device=self._where)
-
-    def tonumpy(self, array: Tensor) -> FloatArray:
-        result: FloatArray = array.detach().cpu().numpy().copy()
-        return result
-
-    def concatenate(self, pieces: Sequence[Tensor]) -> Tensor:
-        return torch.cat(list(pieces))
 
     def prepare(self, batch: Batch) -> ForwardPlan:
         return on_device(forward_plan(batch, self._model), self._placed)
