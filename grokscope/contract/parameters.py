@@ -73,6 +73,13 @@ class Layout:
                 slices.setdefault(key, []).append((parameter.offset, parameter.stop))
         return {key: _merged(pieces) for key, pieces in slices.items()}
 
+    def on_block(self, block: Block, inside: float, outside: float) -> NDArray[np.float64]:
+        """A vector [size] that is `inside` on the tensors of a block and `outside` elsewhere."""
+        vector = np.full(self.size, outside, dtype=np.float64)
+        for start, stop in self.groups()[block]:
+            vector[start:stop] = inside
+        return vector
+
     def flatten(self, tensors: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
         """The vector [size] of named tensors. Raises `ValueError` if a name or a shape does not fit."""
         missing = self.by_name.keys() - tensors.keys()

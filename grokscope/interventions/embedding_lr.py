@@ -1,6 +1,5 @@
 """`embedding-lr`: a separate learning rate for the embedding."""
 
-import numpy as np
 from pydantic import Field
 
 from grokscope.contract.arrays import Array
@@ -19,10 +18,7 @@ class EmbeddingLR(Intervention):
     """
 
     def __init__(self, on: SwitchedOn, ratio: float) -> None:
-        share = np.zeros(on.layout.size, dtype=np.float64)
-        for start, stop in on.layout.groups()["embedding"]:
-            share[start:stop] = ratio - 1
-        self._share: Array = on.session.asarray(share)
+        self._share: Array = on.session.asarray(on.layout.on_block("embedding", ratio - 1, 0))
         self._before: Array = None
 
     def before_update(self, step: StepInProgress) -> Change | None:

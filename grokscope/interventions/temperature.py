@@ -1,6 +1,5 @@
 """`temperature`: divide the logits in the training loss."""
 
-import numpy as np
 from pydantic import Field
 
 from grokscope.contract.arrays import Array
@@ -20,10 +19,7 @@ class Temperature(Intervention):
     """
 
     def __init__(self, on: SwitchedOn, value: float) -> None:
-        scale = np.ones(on.layout.size, dtype=np.float64)
-        for start, stop in on.layout.groups()["head"]:
-            scale[start:stop] = 1 / value
-        self._scale: Array = on.session.asarray(scale)
+        self._scale: Array = on.session.asarray(on.layout.on_block("head", 1 / value, 1))
 
     def on_gradient(self, step: StepInProgress) -> Change | None:
         gradient = step.gradient

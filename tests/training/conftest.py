@@ -1,21 +1,6 @@
 """The NumPy reference as if it were a plugin, and an inbox that is read at every step."""
 
-from importlib.metadata import EntryPoint
-
 import pytest
-
-from grokscope import registry
-from grokscope.training import control
+from reference_plugin import reference_installed as reference_installed
 
 pytest.register_assert_rewrite("training_made")
-
-
-@pytest.fixture(autouse=True)
-def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    point = EntryPoint("reference", "grokscope.testing.reference:SPEC", "grokscope.backends")
-    plugins = registry._entry_points
-    monkeypatch.setattr(
-        registry, "_entry_points", lambda kind: plugins(kind) | ({"reference": point} if kind == "backends" else {})
-    )
-    monkeypatch.setattr(control, "INBOX_POLL_SECONDS", 0.0)
-    monkeypatch.setattr(control, "PAUSED_POLL_SECONDS", 0.001)
