@@ -1,5 +1,6 @@
 """Exit codes, and the exit code of each error."""
 
+import errno
 import sys
 from enum import IntEnum
 
@@ -48,6 +49,8 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     ]
     if isinstance(error, BrokenPlugin):
         return ExitCode.UNAVAILABLE if error.kind == "backends" else ExitCode.USAGE
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return ExitCode.USAGE  # only a person gives such a name
     return next((code for kinds, code in meanings if isinstance(error, kinds)), None)
 
 

@@ -78,8 +78,9 @@ def test_without_matplotlib(made_runs: Path, arguments: list[str]) -> None:
         (["made", "-o", "out", "--format", "gif"], 2, "svg, png, none"),
         (["nobody", "-o", "out"], 3, "nobody"),
         (["made", "-o", "runs/made/events.jsonl"], 2, "is a file"),
+        (["made", "-o", "x" * 400], 2, "File name too long"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:40],
 )
 def test_wrong_words_are_one_sentence(made_runs: Path, arguments: list[str], code: int, said: str) -> None:
     done = grokscope("report", *arguments, folder=made_runs)
