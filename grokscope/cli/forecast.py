@@ -40,7 +40,7 @@ def forecast(
         typer.Option(
             metavar="SPLIT",
             help="What --backtest leaves out together: configuration, lr, wd, operation, fraction, size, seed; "
-            "repeatable. Default: configuration and operation.",
+            "operation+fraction leaves out what shares either; repeatable. Default: configuration, then operation.",
         ),
     ] = None,
     build_bank: Annotated[
@@ -81,13 +81,14 @@ def forecast(
         _of_run(wanted[0], runs, bank, at, json)
 
 
-def _splits(named: Sequence[str]) -> "list[Split]":
+def _splits(named: Sequence[str]) -> "list[tuple[Split, ...]]":
     from grokscope.warning.forecast.backtest import Split
 
-    unknown = [name for name in named if name not in set(Split)]
+    wanted = [tuple(dict.fromkeys(names.split("+"))) for names in dict.fromkeys(named)]
+    unknown = [name for names in wanted for name in names if name not in set(Split)]
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(Split)}", param_hint="--leave-out")
-    return [Split(name) for name in dict.fromkeys(named)]
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(Split)}", param_hint="--leave-out")
+    return [tuple(map(Split, names)) for names in wanted]
 
 
 # --- one run ----------------------------------------------------------------------------------------------------------
@@ -169,7 +170,9 @@ def _to_json(trajectory: "Trajectory", said: "Forecast", bank: "Bank | None") ->
 # --- the backtest -----------------------------------------------------------------------------------------------------
 
 
-def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, splits: "Sequence[Split]", json: bool) -> None:
+def _backtest(
+    wanted: Sequence[str], runs: Path, bank: Path | None, splits: "Sequence[tuple[Split, ...]]", json: bool
+) -> None:
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say_json
     from grokscope.runs.directory import NoSuchRun
@@ -189,8 +192,8 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, splits: "Seq
         ways = [lambda task: backtest_new(_of(found, task), _of(held, task))]
     else:
         found = found or held
-        chosen = splits or (Split.CONFIGURATION, Split.OPERATION)
-        ways = [partial(_by_split, found, split) for split in chosen]
+        chosen = splits or ((Split.CONFIGURATION,), (Split.OPERATION,))
+        ways = [partial(_by_split, found, together) for together in chosen]
     results: dict[str, list[Backtest]] = {}
     reasons: list[str] = []
     for task in sorted({trajectory.task for trajectory in found}):
@@ -208,10 +211,10 @@ def _backtest(wanted: Sequence[str], runs: Path, bank: Path | None, splits: "Seq
         _say_backtests(results, reasons)
 
 
-def _by_split(runs: "Sequence[Trajectory]", split: "Split", task: str) -> "Backtest":
+def _by_split(runs: "Sequence[Trajectory]", together: "tuple[Split, ...]", task: str) -> "Backtest":
     from grokscope.warning.forecast.backtest import backtest
 
-    return backtest(_of(runs, task), split)
+    return backtest(_of(runs, task), *together)
 
 
 def _named(bank: Path | None) -> str:

@@ -152,7 +152,8 @@ class TestRun:
             (["nothing"], ExitCode.NO_RUN, "no run"),
             (["--backtest", "run.jsonl", "--bank=bank.jsonl.gz", "--leave-out=lr"], ExitCode.USAGE, "no --leave-out"),
             (["--backtest", "--at=5"], ExitCode.USAGE, "takes no --at"),
-            (["--backtest", "run.jsonl", "--leave-out", "mood"], ExitCode.USAGE, "mood is none of configuration, lr"),
+            (["--backtest", "run.jsonl", "--leave-out", "mood"], ExitCode.USAGE, "'mood' is none of configuration, lr"),
+            (["--backtest", "run.jsonl", "--leave-out", "lr+"], ExitCode.USAGE, "'' is none of configuration, lr"),
             (["--build-bank", "run.jsonl"], ExitCode.USAGE, "-o FILE"),
             (["--build-bank", "run.jsonl", "-o", "bank.csv"], ExitCode.USAGE, "*.jsonl"),
         ],
@@ -174,6 +175,12 @@ class TestBacktest:
         assert set(heads) <= set(lines)
         assert "Against lr · wd alone the grok step is nearer beyond the noise at 0.4, 0.5" in " ".join(lines)
 
+    def test_two_splits_together(self, folder: Path) -> None:
+        done = forecast(folder, "--backtest", "bank.jsonl.gz", "--leave-out", "operation+fraction")
+        assert done.code == ExitCode.FINISHED
+        assert "Left out in turn: each operation and fraction of 20." in " ".join(done.out.split())
+        assert "Of 30 runs whose test accuracy came half way up," in " ".join(done.out.split())
+
     def test_where_nothing_grokked(self, folder: Path) -> None:
         done = forecast(folder, "--backtest", "control.jsonl")
         assert (done.code, done.err) == (ExitCode.FINISHED, "")
@@ -182,7 +189,7 @@ class TestBacktest:
     def test_json(self, folder: Path) -> None:
         said = forecast_json(folder, "--backtest", "bank.jsonl.gz", "--leave-out", "operation", "--leave-out=fraction")
         first, second = said["backtests"]["modular"]
-        assert (first["split"], second["split"]) == ("operation", "fraction")
+        assert (first["splits"], second["splits"]) == (["operation"], ["fraction"])
         assert {"chances", "dates", "reliability", "refusals"} <= first.keys()
 
     def test_runs_that_are_not_in_the_bank(self, folder: Path, tmp_path: Path) -> None:
@@ -196,7 +203,7 @@ class TestBacktest:
         scores = {each["part"]: each for each in tested["chances"] if each["question"] == "reaches"}
         assert (scores[0.5]["answered"], scores[0.5]["came"]) == (4, 2)
         assert (scores[0.5]["false_alarms"], scores[0.5]["misses"]) == (0, 0)
-        assert tested["split"] is None
+        assert tested["splits"] == []
 
     def test_one_group(self, folder: Path) -> None:
         done = forecast(folder, "--backtest", "run.jsonl")

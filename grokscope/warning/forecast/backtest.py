@@ -1,8 +1,9 @@
 """The forecaster asked about runs it was not calibrated on, at equal decay times, and held against what came.
 
-A split says which runs are left out together: all of a configuration, of an operation, of a training fraction. Every
-run is asked at the same parts of the κ that is usual for its size, for as long as it has not grokked. Beside each
-answer stands what is free: the base rate of the runs that were kept, and lr · wd alone.
+A split says which runs are left out together: all of a configuration, of an operation, of a training fraction. Splits
+may be joined: then no run is kept that shares any of them with the run that is asked about. Every run is asked at the
+same parts of the κ that is usual for its size, for as long as it has not grokked. Beside each answer stands what is
+free: the base rate of the runs that were kept, and lr · wd alone.
 """
 
 import math
@@ -29,7 +30,7 @@ from grokscope.warning.forecast.refusals import NoAnswer
 from grokscope.warning.ranking import Auroc, auroc
 from grokscope.warning.trajectory import Fact, Trajectory
 
-PARTS = (0.2, 0.3, 0.4, 0.5, 0.6)
+PARTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Of the usual κ: the decay times at which runs are asked"""
 FEWEST_RANKED = 5
 """Runs that came to it, and runs that did not, each, for an AUROC: with two of a kind it is a coin or two"""
@@ -163,11 +164,25 @@ class Reliability:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """How long before the test accuracy was half way up the forecaster said that it would be, and never unsaid it."""
+
+    came: int
+    """Runs that came half way up, and were asked before"""
+    foreseen: int
+    """Of these, runs for which the last answers before it were right"""
+    steps: float | None
+    """Median of the steps from the first of those answers to half way up"""
+    share: float | None
+    """Median of the same as a share of the way to half way up"""
+
+
+@dataclass(frozen=True)
 class Backtest:
     """All figures of one split."""
 
-    split: Split | None
-    """None: runs that are not in the bank at all"""
+    splits: Sequence[Split]
+    """Left out together; none: runs that are not in the bank at all"""
     level: float
     runs: int
     grokked: int
@@ -176,6 +191,7 @@ class Backtest:
     chances: Sequence[ChanceScore]
     dates: Sequence[DateScore]
     reliability: Sequence[Reliability]
+    lead: Lead
     refusals: Mapping[str, Mapping[str, int]]
     """By question: how often each reason was given"""
 
@@ -184,14 +200,19 @@ class Backtest:
         return asdict(self)
 
 
-def backtest(trajectories: Sequence[Trajectory], split: Split = Split.CONFIGURATION) -> Backtest:
-    """Raises `ValueError` where there are no two groups to leave out, none of the runs has grokked, or their budgets
-    give the outcome away."""
-    peers = _tested(trajectories)
-    groups = [split.of(run, int(own)) for run, own in zip(peers.runs, peers.configuration, strict=True)]
-    if len(set(groups)) < 2:
-        raise ValueError(f"a backtest leaves out one {split} after the other, and here is only one")
-    return _scored(split, peers, len(set(groups)), list(_left_out(peers, groups)))
+def backtest(trajectories: Sequence[Trajectory], *splits: Split) -> Backtest:
+    """Left out together is what shares one of `splits`; without any, the configuration.
+
+    Raises `ValueError` where there are no two groups to leave out, none of the runs has grokked, or their budgets give
+    the outcome away.
+    """
+    peers, splits = _tested(trajectories), splits or (Split.CONFIGURATION,)
+    runs = list(zip(peers.runs, map(int, peers.configuration), strict=True))
+    groups = [tuple(split.of(run, own) for split in splits) for run, own in runs]
+    for index, split in enumerate(splits):
+        if len({group[index] for group in groups}) < 2:
+            raise ValueError(f"a backtest leaves out one {split} after the other, and here is only one")
+    return _scored(splits, peers, len(set(groups)), list(_left_out(peers, groups)))
 
 
 def backtest_new(trajectories: Sequence[Trajectory], bank: Sequence[Trajectory]) -> Backtest:
@@ -205,7 +226,7 @@ def backtest_new(trajectories: Sequence[Trajectory], bank: Sequence[Trajectory])
         for index, name in enumerate(peers.names)
         for answer in _asked(Forecaster(known.where(known.names != name)), peers, index)
     ]
-    return _scored(None, peers, 1, answers)
+    return _scored((), peers, 1, answers)
 
 
 def _tested(trajectories: Sequence[Trajectory]) -> Peers:
@@ -217,7 +238,7 @@ def _tested(trajectories: Sequence[Trajectory]) -> Peers:
     return peers
 
 
-def _scored(split: Split | None, peers: Peers, groups: int, answers: Sequence[HeldOutAnswer]) -> Backtest:
+def _scored(splits: Sequence[Split], peers: Peers, groups: int, answers: Sequence[HeldOutAnswer]) -> Backtest:
     questions = {
         "generalizes": [_Asked(each, each.said.generalizes, each.passed) for each in answers],
         "reaches": [_Asked(each, each.said.reaches, each.kappa) for each in answers],
@@ -225,7 +246,7 @@ def _scored(split: Split | None, peers: Peers, groups: int, answers: Sequence[He
     refused = {name: [each.chance.refused for each in asked] for name, asked in questions.items()}
     refused["when"] = [answer.said.when.refused for answer in answers]
     return Backtest(
-        split=split,
+        splits=splits,
         level=FORECAST_LEVEL,
         runs=len(peers),
         grokked=int(np.isfinite(peers.kappa).sum()),
@@ -234,15 +255,16 @@ def _scored(split: Split | None, peers: Peers, groups: int, answers: Sequence[He
         chances=[score for name, asked in questions.items() for score in _chance_scores(name, asked)],
         dates=[_date_score(part, [each for each in answers if each.part == part]) for part in PARTS],
         reliability=[row for name, asked in questions.items() for row in _reliability(name, asked)],
+        lead=_lead(questions["generalizes"]),
         refusals={name: _counted(reasons) for name, reasons in refused.items()},
     )
 
 
-def _left_out(peers: Peers, groups: Sequence[Hashable]) -> Iterator[HeldOutAnswer]:
+def _left_out(peers: Peers, groups: Sequence[tuple[Hashable, ...]]) -> Iterator[HeldOutAnswer]:
     for group in dict.fromkeys(groups):
-        out = np.array([each == group for each in groups])
-        forecaster = Forecaster(peers.where(~out))
-        for index in map(int, np.flatnonzero(out)):
+        kept = [all(one != own for one, own in zip(each, group, strict=True)) for each in groups]
+        forecaster = Forecaster(peers.where(np.array(kept)))
+        for index in (index for index, each in enumerate(groups) if each == group):
             yield from _asked(forecaster, peers, index)
 
 
@@ -374,6 +396,32 @@ def _reliability(question: str, asked: Sequence[_Asked]) -> Iterator[Reliability
                 question, low, high, int(here.sum()), len(np.unique(names[here])), float(said[here].mean()),
                 float(came[here].mean()),
             )  # fmt: skip
+
+
+def _lead(asked: Sequence[_Asked]) -> Lead:
+    """Of answers to whether runs generalize."""
+    by_run: dict[str, list[_Asked]] = {}
+    for each in asked:
+        if each.open and math.isfinite(each.at) and each.chance.probability != 1:
+            by_run.setdefault(each.answer.run, []).append(each)
+    first = {name: _first_right(answers) for name, answers in by_run.items()}
+    found = [(by_run[name][0], right) for name, right in first.items() if right is not None]
+    return Lead(
+        came=len(by_run),
+        foreseen=len(found),
+        steps=float(np.median([(last.at - right) / last.answer.rate for last, right in found])) if found else None,
+        share=float(np.median([1 - right / last.at for last, right in found])) if found else None,
+    )
+
+
+def _first_right(answers: Sequence[_Asked]) -> float | None:
+    """τ of the first answer from which all are right, of one run that came to it; None where the last is not."""
+    right = None
+    for each in reversed(answers):
+        if (each.chance.probability or 0) < ALARM:
+            break
+        right = each.answer.tau
+    return right
 
 
 def _counted(reasons: Sequence[NoAnswer | None]) -> dict[str, int]:

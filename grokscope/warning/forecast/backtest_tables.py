@@ -1,6 +1,6 @@
 """A backtest as tables, and the sentences around them."""
 
-from grokscope.warning.forecast.backtest import Backtest, ChanceScore, DateScore
+from grokscope.warning.forecast.backtest import Backtest, ChanceScore, DateScore, Lead
 from grokscope.words.numbers import count, counted, estimate, fixed, interval_form, percent, whole_percent
 from grokscope.words.table import Column, Table, TableCell
 
@@ -19,23 +19,27 @@ def backtest_headline(tested: Backtest) -> str:
         f"{counted(tested.runs, 'run')} with weight decay in {counted(tested.configurations, 'configuration')}, "
         f"{tested.grokked} grokked. "
     )
-    if tested.split is None:
+    if not tested.splits:
         return runs + (
             "None is in the bank that the forecaster was calibrated on. It was asked about them at equal parts of the "
             "usual κ, never seeing beyond."
         )
     return runs + (
-        f"Left out in turn: each {tested.split} of {tested.groups}. The forecaster was calibrated on the others and "
+        f"Left out in turn: each {_joined(tested)} of {tested.groups}. The forecaster was calibrated on the others and "
         "asked about the runs left out at equal parts of the usual κ, never seeing beyond."
     )
 
 
 def _left_out(tested: Backtest) -> str:
-    return "of runs that are not in the bank" if tested.split is None else f"with each {tested.split} left out"
+    return f"with each {_joined(tested)} left out" if tested.splits else "of runs that are not in the bank"
+
+
+def _joined(tested: Backtest) -> str:
+    return " and ".join(tested.splits)
 
 
 def _slug(tested: Backtest) -> str:
-    return "new" if tested.split is None else tested.split.value
+    return "-".join(tested.splits) or "new"
 
 
 def backtest_verdict(tested: Backtest) -> list[str]:
@@ -48,11 +52,24 @@ def backtest_verdict(tested: Backtest) -> list[str]:
             "Against lr · wd alone the grok step is nearer beyond the noise at "
             f"{_parts(better)} of κ, and farther beyond the noise at {_parts(worse)}."
         )
+    sentences += _lead_in_words(tested.lead)
     for question, reasons in tested.refusals.items():
         if reasons:
             named = [f"{code} ({count(times)})" for code, times in list(reasons.items())[:MOST_REASONS]]
             sentences.append(f"No answer to “{QUESTION_WORDS[question]}”: {', '.join(named)}.")
     return sentences
+
+
+def _lead_in_words(lead: Lead) -> list[str]:
+    if not lead.came:
+        return []
+    before = (
+        "" if lead.steps is None else f", {count(round(lead.steps))} steps or {percent(lead.share)} of the way before"
+    )
+    return [
+        f"Of {counted(lead.came, 'run')} whose test accuracy came half way up, {lead.foreseen} were foreseen: said to, "
+        f"and never unsaid{before} (medians)."
+    ]
 
 
 def _parts(scores: list[DateScore]) -> str:
