@@ -73,7 +73,7 @@ def event_of(line: bytes) -> dict[str, Any]:
     if event["event"] in _open_kinds() and _is_suspect(line) and not _is_finite(event):
         raise OddLine("it holds a number that is not finite")
     if event.get("v", 1) >= events.SCHEMA_VERSION:
-        return event
+        return event if event["event"] != "started" else _with_defaults(event)
     if event["event"] not in CHANGED:
         event["v"] = events.SCHEMA_VERSION
         return event
@@ -81,7 +81,15 @@ def event_of(line: bytes) -> dict[str, Any]:
         newer: dict[str, Any] = _known().validate_python(upgraded(event))
     except ValidationError as problem:
         raise OddLine(_words(problem)) from None
-    return newer
+    return newer if newer["event"] != "started" else _with_defaults(newer)
+
+
+def _with_defaults(started: dict[str, Any]) -> dict[str, Any]:
+    """A first event with all that the schema lets it leave out: readers go by it, and ask for it by name."""
+    optional = {name: field for name, field in events.Started.model_fields.items() if not field.is_required()}
+    return started | {
+        name: field.get_default(call_default_factory=True) for name, field in optional.items() if name not in started
+    }
 
 
 def _second_look(line: bytes, problem: ValidationError) -> dict[str, Any]:

@@ -132,3 +132,10 @@ def test_a_line_that_passes_has_what_the_schema_requires(kind: str, changes: dic
 def test_any_line_is_an_event_or_odd(line: bytes) -> None:
     with suppress(OddLine):
         assert isinstance(event_of(line)["event"], str)
+
+
+@pytest.mark.parametrize("name", ["origin", "metric", "criteria", "rules", "signals", "interventions"])
+def test_what_a_first_event_may_leave_out_is_there(name: str) -> None:
+    """Readers ask for it by name."""
+    told = {key: value for key, value in whole("started").items() if key != name}
+    assert name in event_of(line_of(told))
