@@ -20,6 +20,8 @@ SCHEMA_VERSION = 2
 
 HEAD = ("v", "run", "seq", "time", "event", "step")
 """The fields that a line begins with."""
+RECURRING = ("trained", "evaluated", "measured", "observed")
+"""Kinds that come again and again: most lines of a log."""
 
 
 class EventPart(BaseModel):

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grokscope.events import RECURRING
 from grokscope.runs.directory import RunDirectory, find_run, runs_in
 from grokscope.runs.log import read
 from grokscope.runs.snapshots import Snapshot, read_snapshot, step_files
 from grokscope.runs.state import RunState, read_state, summary
-from grokscope.runs.table import RECURRING, wide_table
+from grokscope.runs.table import wide_table
 from grokscope.words.clean import for_html
 from grokscope.words.table import TableCell
 

@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from grokscope.cli.shared import AsJson
-from grokscope.cli.training import flag_settings
+from grokscope.cli.training import PresetOption, flag_settings
 
 
 def bench(
     task: Annotated[str, typer.Argument(help="scan, dyck, modular, or any plugin.")] = "dyck",
     *,
-    preset: Annotated[str, typer.Option(help="paper or quick.")] = "paper",
+    preset: PresetOption = None,
     backend: Annotated[str | None, typer.Option(help="torch, mlx, any plugin, or auto (the default).")] = None,
     device: Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda, mps or gpu.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32 (the default) or float64.")] = None,
@@ -39,15 +39,16 @@ def bench(
     spec = registry.get("tasks", task)
     flags = flag_settings(backend=backend, device=device, precision=precision)
     flags |= {} if threads is None else {"backend.threads": threads}
-    environment = {key: value for key, value in read_environment(spec).items() if key != "preset"}
-    config, options = resolve(spec, environment, read_assignments(setting or []), flags, preset=preset)
+    environment = read_environment(spec)
+    chosen = preset or environment.pop("preset", "paper")
+    config, options = resolve(spec, environment, read_assignments(setting or []), flags, preset=chosen)
     result = timed(config, spec, options, seconds=seconds)
     if json:
         say_json(result.to_dict())
         return
     about = ", ".join(f"{name} {value}" for name, value in result.details.items())
     say(
-        f"{task} {preset}, {count(result.parameters)} parameters, on {result.backend} {result.device} "
+        f"{task} {chosen}, {count(result.parameters)} parameters, on {result.backend} {result.device} "
         f"{config.backend.precision} ({about})"
     )
     say_table(result.table(), titled=False)

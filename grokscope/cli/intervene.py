@@ -207,7 +207,7 @@ def _design(
     from grokscope.sweeps.grid import spelt_out
 
     environment = read_environment(registry.get("tasks", task))
-    chosen = preset or str(environment.pop("preset", None) or "paper")
+    chosen = preset or environment.pop("preset", "paper")
     given = read_doses(doses)
     names = read_conditions(conditions)
     stray = [condition for condition in given if condition not in names]

@@ -183,7 +183,7 @@ def _planned(
         raise typer.BadParameter(f"give one of: {', '.join(registry.names('tasks'))}", param_hint="TASK")
     spec = registry.get("tasks", task)
     environment = configuration.read_environment(spec)
-    layers = (preset, environment.pop("preset", None) or None, file.pop("preset", None), "paper")
+    layers = (preset, environment.pop("preset", None), file.pop("preset", None), "paper")
     chosen = next(layer for layer in layers if layer is not None)
     settings, options = configuration.resolve(spec, file, environment, changes, preset=str(chosen))
     return launch.run_directory(runs, name or new_name(spec.name)), spec, settings, options

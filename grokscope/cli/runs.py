@@ -71,8 +71,9 @@ def export(
     trained.loss, measured.gradient_norm, signals.weight_norm and so on. A cell without a value is empty (null in JSON).
     """
     from grokscope.cli.output import written_to
+    from grokscope.events import RECURRING
     from grokscope.runs.directory import find_run
-    from grokscope.runs.table import RECURRING, wide_table
+    from grokscope.runs.table import wide_table
 
     if csv and json:
         raise typer.BadParameter("give --csv or --json, not both")

@@ -13,7 +13,8 @@ from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
-from pydantic_core import SchemaValidator, from_json
+from pydantic.fields import FieldInfo
+from pydantic_core import SchemaValidator, from_json, to_jsonable_python
 from typing_extensions import TypeAliasType, TypedDict
 
 from grokscope import events
@@ -73,23 +74,33 @@ def event_of(line: bytes) -> dict[str, Any]:
     if event["event"] in _open_kinds() and _is_suspect(line) and not _is_finite(event):
         raise OddLine("it holds a number that is not finite")
     if event.get("v", 1) >= events.SCHEMA_VERSION:
-        return event if event["event"] != "started" else _with_defaults(event)
+        return _complete(event)
     if event["event"] not in CHANGED:
         event["v"] = events.SCHEMA_VERSION
-        return event
+        return _complete(event)
     try:
         newer: dict[str, Any] = _known().validate_python(upgraded(event))
     except ValidationError as problem:
         raise OddLine(_words(problem)) from None
-    return newer if newer["event"] != "started" else _with_defaults(newer)
+    return _complete(newer)
 
 
-def _with_defaults(started: dict[str, Any]) -> dict[str, Any]:
-    """A first event with all that the schema lets it leave out: readers go by it, and ask for it by name."""
-    optional = {name: field for name, field in events.Started.model_fields.items() if not field.is_required()}
-    return started | {
-        name: field.get_default(call_default_factory=True) for name, field in optional.items() if name not in started
-    }
+def _complete(event: dict[str, Any]) -> dict[str, Any]:
+    """An event with the fields that its line may leave out: readers ask for them by name.
+
+    The kinds that recur stay as they are: they are most of a log, and what they may leave out has a meaning.
+    """
+    left_out = {} if event["event"] in events.RECURRING else _optional(event["event"])
+    absent = left_out.keys() - event.keys()
+    return event | {name: to_jsonable_python(left_out[name].get_default(call_default_factory=True)) for name in absent}
+
+
+@cache
+def _optional(kind: str) -> Mapping[str, FieldInfo]:
+    """Of the fields that a kind has beyond every event, those that a line may leave out; of an unknown kind, none."""
+    fields = _kinds()[kind].model_fields if kind in _kinds() else {}
+    own = fields.keys() - events.Event.model_fields.keys()
+    return {name: fields[name] for name in own if not fields[name].is_required()}
 
 
 def _second_look(line: bytes, problem: ValidationError) -> dict[str, Any]:

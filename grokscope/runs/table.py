@@ -10,10 +10,9 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from grokscope.events import event_schema
+from grokscope.events import RECURRING, event_schema
 from grokscope.words.table import Column, Table, TableCell
 
-RECURRING = ("trained", "evaluated", "measured", "observed")
 ENVELOPE = frozenset({"v", "run", "seq", "time", "event", "step", "flags"})
 
 

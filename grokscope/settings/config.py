@@ -138,7 +138,7 @@ class BackendSection(ConfigSection):
     device: str = "auto"
     precision: Precision = "float32"
     threads: int | None = Field(
-        None, ge=1, description="threads; absent: the backend's choice. The bits of a run depend on it"
+        None, ge=1, le=1024, description="threads; absent: the backend's choice. The bits of a run depend on it"
     )
 
 
@@ -259,13 +259,14 @@ def read_environment(task: TaskSpec, environment: Mapping[str, str] = os.environ
     """`GROKSCOPE_<SECTION>_<KEY>` and the short names of flags (`GROKSCOPE_LR`, `GROKSCOPE_BACKEND`, …) as a layer.
 
     Raises `ConfigError` for a variable that begins so and is a setting of no task, naming the nearest: a misspelt one
-    would go by in silence.
+    would go by in silence. The name of a preset stays a text, whatever it looks like.
     """
     variables = variables_of(task)
     for name in sorted(environment):
         if name.startswith(_PREFIX) and name not in variables and name not in OWN_VARIABLES:
             _check_of_another_task(name, variables)
-    return {key: read_value(environment[name]) for name, key in variables.items() if environment.get(name)}
+    given = {key: environment[name] for name, key in variables.items() if environment.get(name)}
+    return {key: text if key == "preset" else read_value(text) for key, text in given.items()}
 
 
 def _check_of_another_task(variable: str, variables: Mapping[str, str]) -> None:

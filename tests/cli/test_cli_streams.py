@@ -67,8 +67,10 @@ def test_the_tui_leaves_with_the_code_of_its_trainer(
 
 def test_a_setting_of_bench_is_not_overruled_by_flags_that_nobody_gave(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
+    monkeypatch.setenv("GROKSCOPE_PRESET", "quick")
 
     def timed(config: Any, *others: Any, **options: Any) -> None:
+        assert config.preset == "quick"
         asked.append(config.backend)
         raise typer.Exit
 

@@ -102,9 +102,11 @@ class TestLayers:
         environment = {
             "GROKSCOPE_LR": "0.5", "GROKSCOPE_BACKEND": "mlx", "GROKSCOPE_TASK_MODULUS": "11",
             "GROKSCOPE_MEASURE_BLOCKS": "true", "GROKSCOPE_WD": "", "GROKSCOPE_RUNS": "here", "LR": "7",
+            "GROKSCOPE_PRESET": "0",
         }  # fmt: skip
         assert read_environment(MODULAR, environment) == {
             "optimizer.lr": 0.5, "backend.name": "mlx", "task.modulus": 11, "measure.blocks": True,
+            "preset": "0",
         }  # fmt: skip
 
     def test_assignments(self) -> None:
@@ -201,6 +203,7 @@ class TestResumed:
         ("task.modulus=true", "task.modulus must be a number, not true"),
         ("measure.blocks=1", "measure.blocks must be true or false, not 1"),
         ("train.seed=99999999999999999999", "train.seed must be a number of at most 64 bits"),
+        ("backend.threads=9007199254740993", "backend.threads: input should be less than or equal to 1024"),
         ("train.steps=" + "9" * 5000, "train.steps"),
         ("train.steps=[[[[", "train.steps"),
         ("interventions.schedule=noise@²", "'²' is neither a step"),

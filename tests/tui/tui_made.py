@@ -56,8 +56,15 @@ class Script:
             "host": "elsewhere",
             "process": 1,
             "facts": {},
+            "origin": "grokscope",
+            "metric": "accuracy",
+            "criteria": {},
+            "rules": {},
+            "signals": {},
             "interventions": [],
+            "intervention_parameters": {},
             "resumed_from": None,
+            "imported": None,
         }
         return self.add("started", **({"step": 0} | fields | changes))
 
@@ -131,6 +138,6 @@ def whole_run(name: str = "made", steps: int = 3000, finish: bool = True, **star
     if finish:
         script.add(
             "finished", steps, status="grokked", steps=steps, seconds=steps / 20, result={"grokked_step": 2200},
-            parameters_digest="00",
+            parameters_digest="00", session=0,
         )  # fmt: skip
     return script
