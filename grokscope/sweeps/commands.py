@@ -19,7 +19,12 @@ from grokscope.sweeps.standing import OnChange, read_standing
 
 
 def cell_command(cell: Cell, changes: Mapping[str, Any] = {}, *, python: str = sys.executable) -> list[str]:
-    """The arguments of the process that runs a cell. The command works in any working directory.
+    """The command that runs a cell, in any working directory. `changes`: see `cell_arguments`."""
+    return [python, "-m", "grokscope", *cell_arguments(cell, changes)]
+
+
+def cell_arguments(cell: Cell, changes: Mapping[str, Any] = {}) -> list[str]:
+    """What a cell's command says to `grokscope`.
 
     `changes`: settings of this machine alone, such as `backend.threads`.
     """
@@ -31,7 +36,7 @@ def cell_command(cell: Cell, changes: Mapping[str, Any] = {}, *, python: str = s
         begin = [cell.task, "--preset", cell.preset, "--runs", str(folder.parent), "--name", cell.slug, "--continue"]
         settings = {**cell.settings, **changes}
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={toml_of(value)}")]
-    return [python, "-m", "grokscope", "run", *begin, *sets, "--quiet"]
+    return ["run", *begin, *sets, "--quiet"]
 
 
 def toml_of(value: Any) -> str:

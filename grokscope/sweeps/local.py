@@ -1,24 +1,28 @@
-"""Cells as processes on this machine, a few at a time.
+"""Cells on this machine, a few at a time, in worker processes that live on.
 
-Each cell is a process, so that a framework's threads, memory and crashes belong to one cell. Each process has its own
-session: Ctrl-C at the terminal reaches only the sweep, and the sweep asks every cell to stop with a checkpoint.
+A worker runs one cell after the other, so that it imports its framework once. A worker that crashes takes one cell
+with it. Each worker has its own session: Ctrl-C at the terminal reaches only the sweep, and the sweep asks every cell
+to stop with a checkpoint. If the sweep is killed, its workers notice the end of their stdin, and stop in the same way.
 """
 
+import json
 import os
+import select
 import subprocess
+import sys
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from grokscope import registry
 from grokscope.settings.config import variables_of
-from grokscope.sweeps.commands import cell_command, failure_reason, stderr_file
+from grokscope.sweeps.commands import cell_arguments, failure_reason, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
 from grokscope.sweeps.standing import CellStanding, OnChange, left_to_do, read_standing, runs_elsewhere
 
-_POLL_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
 """Seconds between two reads of the run directory of a running cell"""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -40,18 +44,8 @@ def run_local(
     return LocalEngine(jobs, threads).run(left_to_do(cells, retry_diverged=retry_diverged), on_change)
 
 
-@dataclass
-class _Worker:
-    """A cell and its process."""
-
-    cell: Cell
-    process: subprocess.Popen[bytes]
-    seen: CellStanding
-    looked: float
-
-
 class LocalEngine:
-    """Runs `jobs` processes at a time, each with the cell's `backend.threads`, or else with `threads` threads.
+    """Runs `jobs` cells at a time, each with the cell's `backend.threads`, or else with `threads` threads.
 
     The default of `threads` is OMP_NUM_THREADS, or else the number of cores divided by `jobs`.
     """
@@ -63,6 +57,7 @@ class LocalEngine:
     def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
         waiting = deque(map(read_standing, cells))
         working: list[_Worker] = []
+        idle: list[_Worker] = []
         failures: list[Failure] = []
         try:
             while waiting or working:
@@ -72,45 +67,128 @@ class LocalEngine:
                     if _taken_since(planned, standing):
                         on_change(standing)
                     else:
-                        working.append(self._started(standing))
+                        working.append(self._begun(standing, idle))
                         on_change(working[-1].seen)
-                time.sleep(_POLL_SECONDS)
+                select.select([worker.answers for worker in working], [], [], _LOOK_SECONDS)
                 for worker in [*working]:
-                    code = worker.process.poll()
-                    _look(worker, code, on_change)
+                    code = worker.code()
+                    worker.look(code, on_change)
                     if code is not None:
                         working.remove(worker)
-                        failures += _failure(worker, code)
+                        failures += worker.failure(code)
+                        idle.append(worker)
         except BaseException:
             _stop(working)
             for worker in working:
-                _look(worker, worker.process.returncode, on_change)
+                worker.look(worker.process.returncode, on_change)
             raise
+        finally:
+            for worker in [*working, *idle]:
+                worker.dismiss()
         return failures
 
-    def _started(self, standing: CellStanding) -> _Worker:
+    def _begun(self, standing: CellStanding, idle: "list[_Worker]") -> "_Worker":
+        """A worker that runs the cell: an idle one, or a new one."""
         cell = standing.cell
         threads = cell.config.backend.threads or self.threads
-        settings = variables_of(registry.get("tasks", cell.task))
-        environment = {name: value for name, value in os.environ.items() if name not in settings}
-        environment |= dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
-        command = cell_command(cell, {"backend.threads": threads})
+        environment = _environment(cell, threads)
         cell.directory.path.mkdir(parents=True, exist_ok=True)
-        with stderr_file(cell).open("wb") as stderr:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+        stderr_file(cell).write_bytes(b"")
+        while idle:
+            worker = idle.pop()
+            if worker.lives and worker.environment == environment:
+                break
+            worker.dismiss()  # libraries of linear algebra read the number of threads when they are loaded
+        else:
+            worker = _Worker(cell, environment)
+        worker.begin(standing, threads)
+        return worker
+
+
+class _Worker:
+    """A process that runs one cell after the other, see `grokscope.cli.worker`, and the cell that it runs now."""
+
+    def __init__(self, first: Cell, environment: Mapping[str, str]) -> None:
+        """`first`: the cell whose stderr gets what goes wrong before the worker reads a cell."""
+        self.environment = environment
+        with stderr_file(first).open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "grokscope.cli.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 stderr=stderr,
                 env=environment,
                 start_new_session=True,
             )
-        return _Worker(cell, process, replace(standing, state="running", status=None), time.monotonic())
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.answers = self.process.stdout
+        self._requests = self.process.stdin
+
+    @property
+    def lives(self) -> bool:
+        """Whether the worker can run another cell."""
+        return self.process.returncode is None
+
+    def begin(self, standing: CellStanding, threads: int) -> None:
+        """Run a cell with so many threads."""
+        self.cell = standing.cell
+        self.seen = replace(standing, state="running", status=None)
+        self._looked = time.monotonic()
+        request = {
+            "arguments": cell_arguments(self.cell, {"backend.threads": threads}),
+            "stderr": str(stderr_file(self.cell).absolute()),
+        }
+        with suppress(BrokenPipeError):  # `code` says how the worker ended
+            self._requests.write(json.dumps(request).encode() + b"\n")
+            self._requests.flush()
+
+    def code(self) -> int | None:
+        """The exit code of the cell; None while it runs."""
+        if not select.select([self.answers], [], [], 0)[0]:
+            return None
+        answer = self.answers.readline()
+        return int(answer) if answer else self.process.wait()
+
+    def look(self, code: int | None, on_change: OnChange) -> None:
+        """Report the standing of the cell if it has changed. `code`: see `code`."""
+        now = time.monotonic()
+        if code is None and now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        standing = read_standing(self.cell)
+        if code is None or runs_elsewhere(standing):
+            standing = replace(standing, state="running", status=None)  # the log may not show it yet
+        elif not standing.ended and standing.state != "interrupted":
+            standing = replace(standing, reason=failure_reason(self.cell, code))
+        if standing != self.seen:
+            self.seen = standing
+            on_change(standing)
+
+    def failure(self, code: int) -> list[Failure]:
+        """The failure of the cell; empty if the cell has ended, or if another process runs the cell."""
+        if self.seen.ended or self.seen.state == "running":
+            return []
+        return [Failure(self.cell, code, self.seen.reason or self.seen.state)]
+
+    def dismiss(self) -> None:
+        """End the process, which runs no cell or has ended."""
+        with suppress(BrokenPipeError):
+            self._requests.close()
+        self.process.wait()
+        self.answers.close()
 
 
 def cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _environment(cell: Cell, threads: int) -> dict[str, str]:
+    """The environment of a process that runs cells like this one with so many threads."""
+    settings = variables_of(registry.get("tasks", cell.task))
+    environment = {name: value for name, value in os.environ.items() if name not in settings}
+    return environment | dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def _wanted_threads() -> int | None:
@@ -124,30 +202,7 @@ def _taken_since(planned: CellStanding, now: CellStanding) -> bool:
     return now.state in {"running", "stale"} or (now.ended and not planned.ended)
 
 
-def _look(worker: _Worker, code: int | None, on_change: OnChange) -> None:
-    """Report the standing of a cell if it has changed. `code`: exit code of the process, None while it runs."""
-    now = time.monotonic()
-    if code is None and now - worker.looked < _LOOK_SECONDS:
-        return
-    worker.looked = now
-    standing = read_standing(worker.cell)
-    if code is None or runs_elsewhere(standing):
-        standing = replace(standing, state="running", status=None)  # the log may not show it yet
-    elif not standing.ended and standing.state != "interrupted":
-        standing = replace(standing, reason=failure_reason(worker.cell, code))
-    if standing != worker.seen:
-        worker.seen = standing
-        on_change(standing)
-
-
-def _failure(worker: _Worker, code: int) -> list[Failure]:
-    """The failure of an ended process; empty if the cell has ended, or if another process runs the cell."""
-    if worker.seen.ended or worker.seen.state == "running":
-        return []
-    return [Failure(worker.cell, code, worker.seen.reason or worker.seen.state)]
-
-
-def _stop(working: Sequence[_Worker]) -> None:
+def _stop(working: "Sequence[_Worker]") -> None:
     """Ask every process to stop, and wait for the checkpoints. A second Ctrl-C kills the processes."""
     for worker in working:
         worker.process.terminate()
