@@ -69,7 +69,7 @@ def main() -> None:
         if number == 30:
             on = SwitchedOn(Path(), 0, number, 0, session, layout(model), session.tonumpy(session.parameters))
             acting = [Active(SPEC.name, SPEC.open(SPEC.parameters(), on), number, {}, "control")]
-        stepped(session, acting, draw(generator(0, "batch", number)), config.adamw, number, 0, draw)
+        stepped(session, acting, draw(generator(0, "batch", number)), config.optimizer_at(number), number, 0, draw)
 
 
 if __name__ == "__main__":

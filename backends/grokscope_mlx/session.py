@@ -1,7 +1,7 @@
 """One model, one optimizer state, one device, in MLX."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope.contract.arrays import FloatArray, Precision
-from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, StepOutcome, TrainingState, Unavailable
+from grokscope.contract.backends import Bracket, Device, Prediction, StepOutcome, TrainingState, Unavailable
 from grokscope.contract.examples import Batch
 from grokscope.contract.memory import comfortable, free_bytes
 from grokscope.contract.models import ModelSpec
+from grokscope.contract.optimizers import (
+    Decaying,
+    Moving,
+    Optimizer,
+    OptimizerName,
+    StepNumbers,
+    UpdateRule,
+    step_numbers,
+)
 from grokscope.contract.parameters import layout
 from grokscope.contract.plans import EXACT, FEW_SHAPES, ForwardPlan, forward_plan, graph_numbers, on_device
 from grokscope.contract.transformer import Transformer
@@ -22,12 +31,13 @@ from grokscope_mlx import operations
 from grokscope_mlx.vectors import DTYPES, MLXVectors
 
 
-class Moving(NamedTuple):
-    """What a step changes, [size] each."""
+class Moves(NamedTuple):
+    """The steps of one kind of optimizer."""
 
-    theta: mx.array
-    first_moment: mx.array
-    second_moment: mx.array
+    step: Callable[[Moving, StepNumbers, ForwardPlan], tuple[Moving, mx.array, mx.array]]
+    """The loss beside what has moved, and the norm of the gradient before clipping"""
+    descent: Callable[[Moving, StepNumbers, mx.array], tuple[Moving, mx.array]]
+    """The same along a gradient [size]"""
 
 
 class MLXSession(MLXVectors):
@@ -49,13 +59,13 @@ class MLXSession(MLXVectors):
         self._model = model
         self._transformer = Transformer(model, operations)
         self._compiles = compiles(self.device)
-        self._stepped = mx.compile(self._step_of) if self._compiles else self._step_of
-        self._descended = mx.compile(descended) if self._compiles else descended
+        self._moves: dict[tuple[OptimizerName, Decaying], Moves] = {}
         self.restore(TrainingState(0, parameters, np.zeros_like(parameters), np.zeros_like(parameters)))
 
     @property
     def parameters(self) -> mx.array:
-        return self._moving.theta
+        theta: mx.array = self._moving.theta
+        return theta
 
     def prepare(self, batch: Batch) -> ForwardPlan:
         return on_device(forward_plan(batch, self._model, FEW_SHAPES if self._compiles else EXACT), self._placed)
@@ -104,13 +114,13 @@ class MLXSession(MLXVectors):
         representations = operations.take(representations, batch.reads)
         return prediction._replace(logits=self.tonumpy(logits)[own], representations=self.tonumpy(representations)[own])
 
-    def step(self, batch: ForwardPlan, optimizer: AdamW) -> StepOutcome:
-        state, loss, norm = self._stepped(self._moving, self._numbers(optimizer), batch)
+    def step(self, batch: ForwardPlan, optimizer: Optimizer) -> StepOutcome:
+        state, loss, norm = self._by(optimizer).step(self._moving, self._numbers(optimizer), batch)
         self._advance(state, loss, norm)
         return StepOutcome(loss, norm)
 
-    def step_along(self, gradient: mx.array, optimizer: AdamW) -> mx.array:
-        state, norm = self._descended(self._moving, self._numbers(optimizer), gradient)
+    def step_along(self, gradient: mx.array, optimizer: Optimizer) -> mx.array:
+        state, norm = self._by(optimizer).descent(self._moving, self._numbers(optimizer), gradient)
         self._advance(state, norm)
         return norm
 
@@ -151,46 +161,34 @@ class MLXSession(MLXVectors):
             return mx.array(values, dtype=mx.float32 if self.device == "gpu" else mx.float64)
         return mx.array(values if values.dtype == np.bool_ else values.astype(np.int32))
 
-    def _step_of(
-        self, moving: Moving, numbers: Sequence[mx.array], batch: ForwardPlan
-    ) -> tuple[Moving, mx.array, mx.array]:
-        loss, gradient = mx.value_and_grad(self._loss)(moving.theta, batch)
-        moved, norm = descended(moving, numbers, gradient)
-        return moved, loss, norm
+    def _by(self, optimizer: Optimizer) -> Moves:
+        """The steps of an optimizer of this kind, compiled where that gains something."""
+        kind = optimizer.name, optimizer.decay
+        if kind not in self._moves:
+            rule = UpdateRule(*kind, self._layout, asarray=self.asarray, concatenate=self.concatenate, sqrt=mx.sqrt)
 
-    def _numbers(self, optimizer: AdamW) -> list[mx.array]:
-        """The numbers of the next step, in the order in which `descended` takes them; arrays, for a Python number
-        that changes would have a compiled step traced again."""
-        step = self._step + 1
-        numbers = (
-            math.inf if optimizer.clip is None else optimizer.clip,
-            optimizer.beta1,
-            1 - optimizer.beta1,
-            optimizer.beta2,
-            1 - optimizer.beta2,
-            1 / (1 - optimizer.beta2**step),
-            optimizer.epsilon,
-            1 - optimizer.lr * optimizer.wd,
-            optimizer.lr / (1 - optimizer.beta1**step),
-        )
-        return [mx.array(number, dtype=DTYPES[self.precision]) for number in numbers]
+            def descent(moving: Moving, numbers: StepNumbers, gradient: mx.array) -> tuple[Moving, mx.array]:
+                norm = mx.sqrt(_sum(gradient * gradient))
+                return rule.moved(moving, numbers, gradient * mx.minimum(numbers.clip / (norm + 1e-6), 1.0)), norm
+
+            def step(moving: Moving, numbers: StepNumbers, batch: ForwardPlan) -> tuple[Moving, mx.array, mx.array]:
+                loss, gradient = mx.value_and_grad(self._loss)(moving.theta, batch)
+                moved, norm = descent(moving, numbers, gradient)
+                return moved, loss, norm
+
+            self._moves[kind] = Moves(mx.compile(step), mx.compile(descent)) if self._compiles else Moves(step, descent)
+        return self._moves[kind]
+
+    def _numbers(self, optimizer: Optimizer) -> StepNumbers:
+        """Those of the next step; arrays, for a Python number that changes would have a compiled step traced again."""
+        numbers = step_numbers(optimizer, self._step + 1)
+        return StepNumbers(*(mx.array(number, dtype=DTYPES[self.precision]) for number in numbers))
 
     def _advance(self, moved: Moving, *seen: mx.array) -> None:
         """Start the one evaluation of a step; nobody waits for it here."""
         _start(*moved, *seen)
         self._moving = moved
         self._step += 1
-
-
-def descended(moving: Moving, numbers: Sequence[mx.array], gradient: mx.array) -> tuple[Moving, mx.array]:
-    """One step of AdamW along `gradient` [size], which is clipped first, and the norm that it had."""
-    clip, beta1, rest1, beta2, rest2, correction2, epsilon, decay, rate = numbers
-    norm = mx.sqrt(_sum(gradient * gradient))
-    gradient = gradient * mx.minimum(clip / (norm + 1e-6), 1.0)
-    first = beta1 * moving.first_moment + rest1 * gradient
-    second = beta2 * moving.second_moment + rest2 * (gradient * gradient)
-    theta = decay * moving.theta - rate * first / (mx.sqrt(second * correction2) + epsilon)
-    return Moving(theta, first, second), norm
 
 
 def _sum(vector: mx.array) -> mx.array:

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grokscope.contract.arrays import FloatArray, Precision
-from grokscope.contract.backends import AdamW, BackendSpec, Device, PlainRun, Session, Unavailable
+from grokscope.contract.backends import BackendSpec, Device, PlainRun, Session, Unavailable
 from grokscope.contract.models import ModelSpec
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.own_models import Adoption, ModelMode, OwnLoss, OwnModel, OwnOptimizer
 
 _INSTALL = "pip install 'grokscope[torch]'"
@@ -47,7 +48,7 @@ def open_session(
     return TorchSession(model, parameters, device=device, precision=precision, threads=threads)
 
 
-def open_plain(model: ModelSpec, parameters: FloatArray, *, device: str, optimizer: AdamW) -> PlainRun:
+def open_plain(model: ModelSpec, parameters: FloatArray, *, device: str, optimizer: Optimizer) -> PlainRun:
     """Training on plain `nn.Transformer*` modules. Raises `Unavailable` without PyTorch."""
     _check()
     from grokscope_torch.plain import PlainModules

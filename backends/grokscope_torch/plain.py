@@ -13,9 +13,10 @@ from torch.nn import functional
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from grokscope.contract.arrays import FloatArray
-from grokscope.contract.backends import AdamW
+from grokscope.contract.backends import Unavailable
 from grokscope.contract.examples import IGNORED, Examples
 from grokscope.contract.models import LAYER_NORM_EPSILON, ModelSpec
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import layout
 
 EVALUATION_BATCH = 512
@@ -78,18 +79,12 @@ class PlainTransformer(nn.Module):
 class PlainModules:
     """Training and evaluation of a `PlainTransformer`, one call a step."""
 
-    def __init__(self, model: ModelSpec, parameters: FloatArray, *, device: str, optimizer: AdamW) -> None:
+    def __init__(self, model: ModelSpec, parameters: FloatArray, *, device: str, optimizer: Optimizer) -> None:
         self.module = PlainTransformer(model).to(device, torch.float64 if parameters.dtype == np.float64 else None)
         tensors = {name: torch.as_tensor(values) for name, values in layout(model).unflatten(parameters).items()}
         self.module.load_state_dict(tensors)
         self._clip = optimizer.clip
-        self._optimizer = torch.optim.AdamW(
-            self.module.parameters(),
-            lr=optimizer.lr,
-            betas=(optimizer.beta1, optimizer.beta2),
-            eps=optimizer.epsilon,
-            weight_decay=optimizer.wd,
-        )
+        self._optimizer = _framework_optimizer(self.module, optimizer)
 
     def step(self, examples: Examples) -> float:
         """One optimizer step on a batch; its loss, nats."""
@@ -151,3 +146,16 @@ def _future(length: int, like: Tensor) -> Tensor:
 
 def _padding(lengths: object, like: Tensor) -> Tensor:
     return torch.arange(like.shape[1], device=like.device) >= torch.as_tensor(lengths, device=like.device)[:, None]
+
+
+def _framework_optimizer(module: nn.Module, optimizer: Optimizer) -> torch.optim.Optimizer:
+    """PyTorch's own. Raises `Unavailable` for what it does not have."""
+    if not optimizer.is_plain:
+        raise Unavailable(f"PyTorch has no optimizer of its own for {optimizer.name} with decay {optimizer.decay}")
+    return torch.optim.AdamW(
+        module.parameters(),
+        lr=optimizer.lr,
+        betas=(optimizer.beta1, optimizer.beta2),
+        eps=optimizer.epsilon,
+        weight_decay=optimizer.wd,
+    )

@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.optim.adamw import adamw
 
 from grokscope.contract.arrays import FloatArray, Precision
-from grokscope.contract.backends import AdamW, Bracket, Device, Prediction, StepOutcome, TrainingState, Unavailable
+from grokscope.contract.backends import Bracket, Device, Prediction, StepOutcome, TrainingState, Unavailable
 from grokscope.contract.examples import Batch
 from grokscope.contract.memory import comfortable, free_bytes
 from grokscope.contract.models import ModelSpec
+from grokscope.contract.optimizers import Decaying, Moving, Optimizer, OptimizerName, UpdateRule, step_numbers
 from grokscope.contract.parameters import layout
 from grokscope.contract.plans import ForwardPlan, forward_plan, graph_numbers, on_device
 from grokscope.contract.transformer import Transformer
@@ -36,6 +37,7 @@ class TorchSession(TorchVectors):
         self.precision = precision
         self._check(parameters)
         self._theta = self.asarray(parameters).requires_grad_()
+        self._rules: dict[tuple[OptimizerName, Decaying], UpdateRule] = {}
         self.restore(TrainingState(0, parameters, np.zeros_like(parameters), np.zeros_like(parameters)))
 
     @property
@@ -83,12 +85,12 @@ class TorchSession(TorchVectors):
             representations = operations.take(representations, batch.reads)
             return prediction._replace(logits=self.tonumpy(logits), representations=self.tonumpy(representations))
 
-    def step(self, batch: ForwardPlan, optimizer: AdamW) -> StepOutcome:
+    def step(self, batch: ForwardPlan, optimizer: Optimizer) -> StepOutcome:
         loss = self._loss(self._theta, batch)
         (gradient,) = torch.autograd.grad(loss, self._theta)
         return StepOutcome(loss.detach(), self._descend(gradient, optimizer))
 
-    def step_along(self, gradient: Tensor, optimizer: AdamW) -> Tensor:
+    def step_along(self, gradient: Tensor, optimizer: Optimizer) -> Tensor:
         return self._descend(gradient.clone(), optimizer)
 
     def displace(self, delta: Tensor) -> None:
@@ -142,11 +144,14 @@ class TorchSession(TorchVectors):
         floats = torch.float32 if self._where.type == "mps" else torch.float64
         return torch.from_numpy(values).to(self._where, floats if values.dtype == np.float64 else None)
 
-    def _descend(self, gradient: Tensor, optimizer: AdamW) -> Tensor:
+    def _descend(self, gradient: Tensor, optimizer: Optimizer) -> Tensor:
         """Clip `gradient` in place and step along it; returns its norm before clipping."""
         norm: Tensor = torch.linalg.vector_norm(gradient)
         if optimizer.clip is not None:
             gradient.mul_((optimizer.clip / (norm + 1e-6)).clamp(max=1.0))
+        if not optimizer.is_plain:
+            self._move(gradient, optimizer)
+            return norm
         with torch.no_grad():
             adamw(  # the function, not the class: that one takes a second to import
                 [self._theta],
@@ -165,6 +170,20 @@ class TorchSession(TorchVectors):
                 maximize=False,
             )
         return norm
+
+    def _move(self, gradient: Tensor, optimizer: Optimizer) -> None:
+        """A step along the clipped gradient by the formula of the contract."""
+        kind = optimizer.name, optimizer.decay
+        if kind not in self._rules:
+            self._rules[kind] = UpdateRule(
+                *kind, self._layout, asarray=self.asarray, concatenate=self.concatenate, sqrt=torch.sqrt
+            )
+        with torch.no_grad():
+            self._steps += 1
+            before = Moving(self._theta, self._first_moment, self._second_moment)
+            theta, *moments = self._rules[kind].moved(before, step_numbers(optimizer, int(self._steps)), gradient)
+            self._theta.copy_(theta)
+            self._first_moment, self._second_moment = moments
 
     def _check(self, vector: FloatArray) -> None:
         if vector.shape != (self._layout.size,):

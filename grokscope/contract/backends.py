@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from grokscope.contract.arrays import Array, FloatArray, Precision, Scalar, Vectors
 from grokscope.contract.examples import Batch, Examples
+from grokscope.contract.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from grokscope.contract.own_models import Adoption
@@ -29,22 +30,6 @@ PreparedT = TypeVar("PreparedT", contravariant=True)
 
 class Unavailable(Exception):
     """This machine lacks a backend, device or precision. The message says what to install or choose."""
-
-
-class AdamW(NamedTuple):
-    """Decoupled weight decay on every parameter, bias correction on (Loshchilov & Hutter 2019).
-
-    m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g²,
-    theta = (1 - lr wd) theta - lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)
-    """
-
-    lr: float
-    wd: float
-    beta1: float = 0.9
-    beta2: float = 0.98
-    epsilon: float = 1e-8
-    clip: float | None = 1.0
-    """Largest norm of the gradient: g is scaled by min(1, clip / (norm + 1e-6)) first. None: no clipping."""
 
 
 class StepOutcome(NamedTuple):
@@ -135,10 +120,10 @@ class Session(Landscape[Any], Vectors, Protocol):
     def predict(self, theta: Array, batch: Prepared, *, details: bool = False) -> Prediction:
         """Losses and most likely classes of every read; with `details` also logits and representations."""
 
-    def step(self, batch: Prepared, optimizer: AdamW) -> StepOutcome:
+    def step(self, batch: Prepared, optimizer: Optimizer) -> StepOutcome:
         """One optimizer step on the session's parameters. Deterministic on a CPU."""
 
-    def step_along(self, gradient: Array, optimizer: AdamW) -> Scalar:
+    def step_along(self, gradient: Array, optimizer: Optimizer) -> Scalar:
         """One optimizer step with a given gradient [size]. Returns the norm of the gradient before clipping."""
 
     def displace(self, delta: Array) -> None:
@@ -198,6 +183,7 @@ class BackendSpec:
     """How well the backend suits this machine: 2 if it is made for the machine, 1 if it works well, 0 if it works
     slowly. `--backend auto` tries the highest number first. Imports no framework."""
     plain: "Callable[..., PlainRun] | None" = None
-    """`plain(model, parameters, *, device, optimizer) -> PlainRun`; None without a plain implementation"""
+    """`plain(model, parameters, *, device, optimizer) -> PlainRun`; None without a plain implementation. Raises
+    `Unavailable` for a model or an optimizer that the framework's own modules lack"""
     adoption: "Adoption | None" = None
     """How models that are not ours are looked at, where the framework has such."""

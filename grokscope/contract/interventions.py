@@ -14,7 +14,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from grokscope.contract.arrays import Array, FloatArray
-from grokscope.contract.backends import AdamW, Prepared, Session
+from grokscope.contract.backends import Prepared, Session
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import Layout
 
 
@@ -36,7 +37,7 @@ class StepInProgress(Protocol):
     session: Session
     batch: Prepared
     """The training batch of this step"""
-    optimizer: AdamW
+    optimizer: Optimizer
     random: np.random.Generator
     """A generator for this intervention and this step. Its draws do not affect other draws"""
     gradient: Array

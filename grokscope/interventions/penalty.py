@@ -4,6 +4,7 @@ from pydantic import Field
 
 from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
+from grokscope.contract.parameters import Layout
 from grokscope.geometry.subspaces import Projector
 from grokscope.interventions.basis import BasisParameters, basis_facts, basis_memory, basis_objection, opened_basis
 from grokscope.interventions.project import Project
@@ -42,8 +43,8 @@ class Penalty(Intervention):
 class PublishedPenalty(Project):
     """`project` in every `every`-th step."""
 
-    def __init__(self, basis: Projector, strength: float, every: int) -> None:
-        super().__init__(basis, strength, "gradient")
+    def __init__(self, basis: Projector, strength: float, every: int, layout: Layout) -> None:
+        super().__init__(basis, strength, "gradient", layout)
         self.every = every
 
 
@@ -52,7 +53,7 @@ def _open(parameters: PenaltyParameters, on: SwitchedOn) -> Intervention:
     if basis is None:
         raise ValueError("penalty needs a subspace: give basis=own, random or a run")
     if parameters.published:
-        return PublishedPenalty(basis, parameters.strength, parameters.every)
+        return PublishedPenalty(basis, parameters.strength, parameters.every, on.layout)
     return Penalty(basis, parameters.weight, on.session.asarray(on.parameters))
 
 

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, StepInProgress, SwitchedOn
+from grokscope.contract.optimizers import decaying
+from grokscope.contract.parameters import Layout
 from grokscope.geometry.subspaces import Projector
 from grokscope.interventions.basis import BasisParameters, basis_facts, basis_memory, basis_objection, opened_basis
 
@@ -23,8 +25,9 @@ class ProjectParameters(BasisParameters):
 class Project(Intervention):
     """g ← g − strength g_perp, or the same of the update."""
 
-    def __init__(self, basis: Projector, strength: float, at: Literal["gradient", "update"]) -> None:
+    def __init__(self, basis: Projector, strength: float, at: Literal["gradient", "update"], layout: Layout) -> None:
         self._basis = basis
+        self._layout = layout
         self._strength = strength
         self._at = at
         self._before: Array = None
@@ -42,18 +45,25 @@ class Project(Intervention):
     def after_update(self, step: StepInProgress) -> Change | None:
         if self._at == "gradient":
             return None
-        decayed = (1 - step.optimizer.lr * step.optimizer.wd) * self._before
-        update = step.session.parameters - decayed
+        update = step.session.parameters - self._decayed(step)
         delta = -self._strength * self._basis.off(update)
         step.displace(delta)
         return Change(delta, update, "update")
+
+    def _decayed(self, step: StepInProgress) -> Array:
+        """What decay alone makes of the parameters."""
+        lost = step.optimizer.lr * step.optimizer.wd
+        if step.optimizer.decay == "all":
+            return (1 - lost) * self._before
+        acts = step.session.asarray(decaying(self._layout, step.optimizer.decay))
+        return self._before - lost * (acts * self._before)
 
 
 def _open(parameters: ProjectParameters, on: SwitchedOn) -> Project:
     basis = opened_basis(parameters, on)
     if basis is None:
         raise ValueError("project needs a subspace: give basis=own, random or a run")
-    return Project(basis, parameters.strength, "gradient" if parameters.published else parameters.at)
+    return Project(basis, parameters.strength, "gradient" if parameters.published else parameters.at, on.layout)
 
 
 SPEC = InterventionSpec(

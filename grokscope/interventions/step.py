@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from grokscope.contract.arrays import Array
-from grokscope.contract.backends import AdamW, Prepared, Session, StepOutcome
+from grokscope.contract.backends import Prepared, Session, StepOutcome
 from grokscope.contract.interventions import Change, Intervention, StepInProgress
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.streams import generator
 from grokscope.geometry.commutator import norm
 
@@ -50,7 +51,7 @@ def stepped(
     session: Session,
     acting: Sequence[Active],
     batch: Prepared,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     number: int,
     seed: int,
     draw: Callable[[np.random.Generator], Prepared],
@@ -95,7 +96,7 @@ class _Step:
     number: int
     session: Session
     batch: Prepared
-    optimizer: AdamW
+    optimizer: Optimizer
     _draw: Callable[[np.random.Generator], Prepared]
     gradient: Array = None
     random: np.random.Generator = None  # type: ignore[assignment]

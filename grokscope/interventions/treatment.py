@@ -14,10 +14,11 @@ import numpy as np
 
 from grokscope import registry
 from grokscope.contract.arrays import FloatArray
-from grokscope.contract.backends import AdamW, Prepared, Session, StepOutcome
+from grokscope.contract.backends import Prepared, Session, StepOutcome
 from grokscope.contract.examples import Packer
 from grokscope.contract.interventions import Change, Plan, SwitchedOn
 from grokscope.contract.memory import TooLarge, require_memory
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import Layout
 from grokscope.contract.signals import Number
 from grokscope.events import Intervened
@@ -144,7 +145,7 @@ class Treatment:
         return [active for active in self._on.values() if active.acts_in(number)]
 
     def step(
-        self, acting: Sequence[Active], batch: Prepared, optimizer: AdamW, number: int
+        self, acting: Sequence[Active], batch: Prepared, optimizer: Optimizer, number: int
     ) -> tuple[StepOutcome, list[Acted]]:
         """See `stepped`."""
         return stepped(self._session, acting, batch, optimizer, number, self._config.train.seed, self._drawn)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.contract.backends import Session
+from grokscope.contract.backends import Session, Unavailable
 from grokscope.contract.examples import Packer
 from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.contract.signals import SignalSpec, Subject
@@ -120,16 +120,17 @@ def time_operations(config: RunConfig, task: TaskSpec, options: Any, *, seconds:
 
     operations: dict[str, Callable[[int], object]] = {
         "gradient": lambda index: session.gradient(session.parameters, prepared(index))[1],
-        "step": lambda index: session.step(prepared(index), config.adamw),
+        "step": lambda index: session.step(prepared(index), config.optimizer_at(0)),
         "evaluation": lambda index: test.scores(session.parameters),
     }
-    if spec.plain is not None:
-        plain = spec.plain(model, parameters, device=session.device, optimizer=config.adamw)
-        operations["plain step"] = lambda index: plain.step(data.train.take(rows(index)))
-        operations["plain evaluation"] = lambda index: plain.accuracy(data.splits["test"])
-        operations["plain finite difference"] = lambda index: plain.finite_difference(
-            *(data.train.take(rows(each)) for each in (2 * index, 2 * index + 1))
-        )
+    with suppress(Unavailable):  # the framework has modules and optimizers of its own for some settings only
+        if spec.plain is not None:
+            plain = spec.plain(model, parameters, device=session.device, optimizer=config.optimizer_at(0))
+            operations["plain step"] = lambda index: plain.step(data.train.take(rows(index)))
+            operations["plain evaluation"] = lambda index: plain.accuracy(data.splits["test"])
+            operations["plain finite difference"] = lambda index: plain.finite_difference(
+                *(data.train.take(rows(each)) for each in (2 * index, 2 * index + 1))
+            )
     for index in range(WARM_UP_STEPS):
         operations["step"](index)
     ready: dict[str, Ready] = {name: _at_once(call) for name, call in operations.items()}
@@ -164,7 +165,7 @@ def _signals(config: RunConfig, data: TaskData, session: Session, train: Packer)
         details=True,
         shared=False,
     )
-    outcome = session.step(session.prepare(train.batch(np.arange(1))), config.adamw)
+    outcome = session.step(session.prepare(train.batch(np.arange(1))), config.optimizer_at(0))
     evaluated = LiveVantage(watched, SNAPSHOTS, outcome)
     subject = Subject(str(config.task["name"]), data.facts, tuple(watched.splits), where)
 

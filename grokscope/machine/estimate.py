@@ -93,7 +93,7 @@ class Stopwatch:
                 split.scores(session.parameters)
 
         return Speed(
-            step=_median(lambda index: session.step(batch(index), config.adamw), session.synchronize),
+            step=_median(lambda index: session.step(batch(index), config.optimizer_at(0)), session.synchronize),
             evaluation=_median(evaluate, session.synchronize),
             sample=0.0 if config.measure.estimator == "off" else _median(sample, session.synchronize),
         )

@@ -11,16 +11,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import tomli_w
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from grokscope import registry
-from grokscope.contract.arrays import Precision
-from grokscope.contract.backends import AdamW
+from grokscope.contract.arrays import Floats, Precision
 from grokscope.contract.models import ModelSpec
+from grokscope.contract.optimizers import Decaying, Optimizer, OptimizerName
 from grokscope.contract.tasks import TaskSpec
 from grokscope.gate import Unreadable, read_toml
 from grokscope.settings.decay_time import in_steps
+from grokscope.settings.learning_rate import learning_rates
 from grokscope.settings.schedule import BadSchedule, checked
 from grokscope.settings.signals import BadSignal, asked_signals
 from grokscope.settings.values import dotted, objection_to, odd_value, problem_in_words, read_value
@@ -50,14 +53,23 @@ class ModelSection(ConfigSection):
 
 
 class OptimizerSection(ConfigSection):
-    """AdamW, with decoupled weight decay on every parameter."""
+    """The formulas stand in `grokscope.contract.optimizers`."""
 
+    name: OptimizerName = Field(
+        "adamw", description="adamw, sgd with momentum, or muon: hidden matrices orthogonalized, the others by adamw"
+    )
     lr: float = Field(1e-3, gt=0)
     wd: float = Field(1.0, ge=0)
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.98, ge=0, lt=1)
     epsilon: float = Field(1e-8, gt=0)
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 turns clipping off")
+    momentum: float = Field(0.95, ge=0, lt=1, description="of sgd, and of the matrices of muon")
+    decay: Decaying = Field(
+        "all", description="what decays: all parameters, or matrices only (embeddings and read-out are among them)"
+    )
+    warmup: int = Field(0, ge=0, description="steps in which lr rises from 0 to its value")
+    schedule: Literal["constant", "cosine"] = Field("constant", description="cosine: lr falls to 0 at train.steps")
 
 
 class TrainSection(ConfigSection):
@@ -161,10 +173,29 @@ class RunConfig(ConfigSection):
     checkpoint: CheckpointSection = CheckpointSection()
     backend: BackendSection = BackendSection()
 
+    def optimizer_at(self, step: int) -> Optimizer:
+        """The optimizer of the step after `step` steps."""
+        it = self.optimizer
+        lr = float(self._learning_rates(step)) if self.has_schedule else it.lr
+        return Optimizer(
+            lr, it.wd, it.beta1, it.beta2, it.epsilon, it.clip or None, it.name, it.momentum, it.decay
+        )  # fmt: skip
+
     @property
-    def adamw(self) -> AdamW:
-        section = self.optimizer
-        return AdamW(section.lr, section.wd, section.beta1, section.beta2, section.epsilon, section.clip or None)
+    def has_schedule(self) -> bool:
+        """Whether the learning rate changes during the run."""
+        return self.optimizer.warmup > 0 or self.optimizer.schedule != "constant"
+
+    def decay_time(self, step: int) -> float:
+        """τ = Σ lr · wd over the first `step` steps."""
+        it = self.optimizer
+        return float(self._learning_rates(np.arange(step)).sum()) * it.wd if self.has_schedule else step * it.lr * it.wd
+
+    def _learning_rates(self, steps: ArrayLike) -> Floats:
+        it = self.optimizer
+        return learning_rates(
+            steps, peak=it.lr, warmup=it.warmup, cosine=it.schedule == "cosine", budget=self.train.steps
+        )
 
     def model_of(self, model: ModelSpec) -> ModelSpec:
         """The task's model with the sizes of this configuration. Raises `ConfigError`."""

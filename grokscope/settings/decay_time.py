@@ -25,6 +25,8 @@ def in_steps(settings: Mapping[str, Any], lr: float, wd: float) -> dict[str, Any
     written = {key: float(match[1]) for key, match in counted.items() if match}
     if not written:
         return dict(settings)
+    if settings.get("optimizer.schedule", "constant") != "constant" or settings.get("optimizer.warmup"):
+        raise ValueError(f"{min(written)} is in decay time, which needs a constant learning rate; give steps")
     rate = _number(settings.get("optimizer.lr", lr)) * _number(settings.get("optimizer.wd", wd))
     if not rate > 0:
         raise ValueError(f"{min(written)} is in decay time, which needs lr and wd above 0")

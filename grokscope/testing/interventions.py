@@ -22,10 +22,11 @@ import pytest
 from pydantic import ValidationError
 
 from grokscope.contract.arrays import FloatArray
-from grokscope.contract.backends import AdamW, Prepared, Session
+from grokscope.contract.backends import Prepared, Session
 from grokscope.contract.examples import IGNORED, Examples, Packer
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, Plan, SwitchedOn
 from grokscope.contract.models import ModelSpec
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.interventions.step import Active, stepped
 from grokscope.runs.directory import RunDirectory
@@ -35,7 +36,7 @@ from grokscope.testing import reference
 
 MODEL = ModelSpec("decoder", 5, 2, 5, 8, 1, 2, 8)
 STEP, SNAPSHOT_EVERY, SEED = 6, 2, 0
-INTERVENTION_OPTIMIZER = AdamW(lr=1e-2, wd=0.5, clip=0.5)
+INTERVENTION_OPTIMIZER = Optimizer(lr=1e-2, wd=0.5, clip=0.5)
 
 
 @dataclass(frozen=True)

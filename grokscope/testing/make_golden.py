@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
-from grokscope.contract.backends import AdamW
 from grokscope.contract.examples import Examples, Packer
 from grokscope.contract.models import ModelSpec
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.contract.streams import generator
 from grokscope.contract.tasks import TaskData, TaskSpec
@@ -25,7 +25,7 @@ from grokscope.machine.verify import PACKAGED, GoldenPoint, verify
 from grokscope.testing import reference
 
 SEED = 1
-GOLDEN_OPTIMIZER = AdamW(lr=3e-3, wd=1.0)
+GOLDEN_OPTIMIZER = Optimizer(lr=3e-3, wd=1.0)
 EXAMPLES_IN_BATCH = 16
 QUANTITIES = ("loss_a", "loss_b", "grad_norm_a", "grad_norm_b", "grad_cosine", "commutator_norm",
               "hvp_norm_b_on_grad_a", "hvp_norm_a_on_grad_b", "defect_exact")  # fmt: skip

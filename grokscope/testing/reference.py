@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from grokscope.contract.arrays import FloatArray, Precision
 from grokscope.contract.backends import (
-    AdamW,
     BackendSpec,
     Bracket,
     Device,
@@ -29,7 +28,8 @@ from grokscope.contract.backends import (
 )
 from grokscope.contract.examples import IGNORED, Batch, Examples, Ints, Stream
 from grokscope.contract.models import LAYER_NORM_EPSILON, ModelSpec
-from grokscope.contract.parameters import Layout, layout
+from grokscope.contract.optimizers import Optimizer
+from grokscope.contract.parameters import Layout, Parameter, layout
 from grokscope.testing.vectors import StrictVector, StrictVectors
 
 Numbers = NDArray[Any]
@@ -387,19 +387,58 @@ def predictions(model: ModelSpec, theta: FloatArray, batch: PaddedBatch) -> Pred
     return Prediction(passed.losses, logits.argmax(axis=-1), logits, passed.representations.value)
 
 
-def adamw(state: TrainingState, gradient: FloatArray, optimizer: AdamW) -> tuple[TrainingState, Any]:
-    """One optimizer step as `AdamW` defines it, and the norm of the gradient before clipping."""
+def optimized(
+    state: TrainingState, gradient: FloatArray, optimizer: Optimizer, where: Layout
+) -> tuple[TrainingState, Any]:
+    """One optimizer step as `Optimizer` defines it, tensor by tensor, and the norm of the gradient before clipping."""
     norm = np.sqrt(gradient @ gradient)
     if optimizer.clip is not None:
         gradient = gradient * min(1.0, optimizer.clip / (float(norm) + 1e-6))
     step = state.step + 1
-    first = optimizer.beta1 * state.first_moment + (1 - optimizer.beta1) * gradient
-    second = optimizer.beta2 * state.second_moment + (1 - optimizer.beta2) * gradient**2
-    direction = first / (1 - optimizer.beta1**step) / (
-        np.sqrt(second / (1 - optimizer.beta2**step)) + optimizer.epsilon
-    )  # fmt: skip
-    theta = (1 - optimizer.lr * optimizer.wd) * state.parameters - optimizer.lr * direction
-    return TrainingState(step, theta, first, second), norm
+    vectors = [np.empty_like(vector) for vector in state[1:]]
+    for parameter in where:
+        own = slice(parameter.offset, parameter.stop)
+        moments = state.first_moment[own], state.second_moment[own]
+        update, *moved = _update(*moments, gradient[own], parameter, optimizer, step)
+        decays = optimizer.decay == "all" or len(parameter.shape) == 2
+        theta = (1 - optimizer.lr * optimizer.wd * decays) * state.parameters[own] - optimizer.lr * update
+        for vector, values in zip(vectors, (theta, *moved), strict=True):
+            vector[own] = values
+    return TrainingState(step, *vectors), norm
+
+
+def _update(
+    first: FloatArray, second: FloatArray, gradient: FloatArray, parameter: Parameter, optimizer: Optimizer, step: int
+) -> tuple[Any, Any, Any]:
+    """The update of one tensor, and its moments."""
+    hidden = parameter.block in {"attention", "mlp"} and len(parameter.shape) == 2
+    mu = optimizer.momentum
+    if optimizer.name == "sgd":
+        first = mu * first + gradient
+        return first, first, second
+    if optimizer.name == "muon" and hidden:
+        first = mu * first + (1 - mu) * gradient
+        ahead = (mu * first + (1 - mu) * gradient).reshape(parameter.shape)
+        parts = np.split(ahead, 3) if "in_proj" in parameter.name else [ahead]
+        return (
+            np.concatenate([orthogonal(part) * 0.2 * np.sqrt(max(part.shape)) for part in parts]).ravel(),
+            first,
+            second,
+        )
+    first = optimizer.beta1 * first + (1 - optimizer.beta1) * gradient
+    second = optimizer.beta2 * second + (1 - optimizer.beta2) * gradient**2
+    corrected = np.sqrt(second / (1 - optimizer.beta2**step)) + optimizer.epsilon
+    return first / (1 - optimizer.beta1**step) / corrected, first, second
+
+
+def orthogonal(matrix: FloatArray) -> FloatArray:
+    """What five steps of s ← 3.4445 s − 4.7750 s³ + 2.0315 s⁵ make of a matrix by way of its singular values s."""
+    left, s, right = np.linalg.svd(matrix, full_matrices=False)
+    s = s / (np.linalg.norm(matrix) + 1e-7)
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    made: FloatArray = (left * s) @ right
+    return made
 
 
 # --- the backend ------------------------------------------------------------------------------------------------------
@@ -447,13 +486,13 @@ class ReferenceSession(StrictVectors):
         found = predictions(self.model, at, batch)
         return found if details else Prediction(found.losses, found.classes)
 
-    def step(self, batch: PaddedBatch, optimizer: AdamW) -> StepOutcome:
+    def step(self, batch: PaddedBatch, optimizer: Optimizer) -> StepOutcome:
         loss, gradient = self.gradient(self.parameters, batch)
         return StepOutcome(loss, self.step_along(gradient, optimizer))
 
-    def step_along(self, gradient: StrictVector, optimizer: AdamW) -> Any:
+    def step_along(self, gradient: StrictVector, optimizer: Optimizer) -> Any:
         along, _ = self._checked(gradient, self.parameters)
-        self._state, norm = adamw(self._state, along, optimizer)
+        self._state, norm = optimized(self._state, along, optimizer, layout(self.model))
         return norm
 
     def displace(self, delta: StrictVector) -> None:

@@ -21,9 +21,10 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from grokscope.contract.backends import AdamW, BackendSpec, Session, StepOutcome
+from grokscope.contract.backends import BackendSpec, Session, StepOutcome
 from grokscope.contract.examples import IGNORED, Examples, Packer
 from grokscope.contract.models import ModelSpec
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.contract.signals import Cost, Number, Signal, SignalDescription, SignalSpec, Subject, Vantage, Work
 from grokscope.contract.streams import generator
@@ -42,7 +43,7 @@ from grokscope.warning.rules import fresh
 from grokscope.warning.trajectory import trajectory_from
 
 STEPS, EVALUATE_EVERY, MEASURE_EVERY, SNAPSHOT_EVERY, PAIRS = 12, 2, 3, 2, 2
-SIGNAL_OPTIMIZER = AdamW(lr=6e-2, wd=1.0)
+SIGNAL_OPTIMIZER = Optimizer(lr=6e-2, wd=1.0)
 
 RECORD = {"step", "decay_time", "series"}
 PARAMETERS = RECORD | {

@@ -231,7 +231,10 @@ def resumed_config(directory: RunDirectory, changes: Mapping[str, Any]) -> tuple
         allowed = ", ".join(CHANGEABLE_ON_RESUME)
         raise ConfigError(f"a resumed run keeps its {', '.join(forbidden)}; it may change {allowed}")
     task = registry.get("tasks", str(own.get("task.name")))
-    config, options = resolve(task, own, changes, preset=str(own.get("preset", "paper")))
+    preset = str(own.get("preset", "paper"))
+    config, options = resolve(task, own, changes, preset=preset)
+    if changes:
+        _keeps_its_schedule(resolve(task, own, preset=preset)[0], config)
     return task, config, options
 
 
@@ -248,6 +251,7 @@ def continuation(directory: RunDirectory, config: RunConfig) -> Literal["start",
     for key, (was, now) in changed.items():
         if key not in CHANGEABLE_ON_RESUME:
             raise ConfigError(f"{directory.name} has begun with {key} {was!r}, not {now!r}; choose another --name")
+    _keeps_its_schedule(own, config)
     state = read_state(directory)
     over = state.phase == "finished" and state.status != "interrupted"
     return "over" if over and not _LENGTH & changed.keys() else "resume"
@@ -257,6 +261,15 @@ def _goes_on(directory: RunDirectory, config: RunConfig) -> bool:
     """Whether a run may go on beyond the step at which it was to end."""
     own = read_settings_file(directory.config)
     return any(own.get(key) != value for key, value in dotted(config.model_dump()).items() if key in _LENGTH)
+
+
+def _keeps_its_schedule(own: RunConfig, other: RunConfig) -> None:
+    """Raises `ConfigError` where a longer run would have had other learning rates from its first step on."""
+    if own.optimizer.schedule != "constant" and own.train.steps != other.train.steps:
+        raise ConfigError(
+            f"a resumed run keeps its train.steps where optimizer.schedule is {own.optimizer.schedule}: the learning "
+            "rates of all steps hang on it"
+        )
 
 
 def changes_between(own: RunConfig, other: RunConfig) -> dict[str, tuple[Any, Any]]:

@@ -120,7 +120,7 @@ class Trainer:
         if acting:
             self._outcome, self._acted = self._treated(acting, batch)
         else:
-            self._outcome, self._acted = self.session.step(batch, config.adamw), []
+            self._outcome, self._acted = self.session.step(batch, config.optimizer_at(self.step)), []
         self.step += 1
         logging = self.step % config.log.every == 0
         if logging or self.step == config.train.steps:
@@ -145,7 +145,7 @@ class Trainer:
 
         Raises `Interrupted`.
         """
-        optimizer = self.config.adamw
+        optimizer = self.config.optimizer_at(self.step)
         if not any(active.intervention.once or active.intervention.every > 1 for active in acting):
             return self.treatment.step(acting, batch, optimizer, self.step)
         before, kept = self.session.state(), self.treatment.levers()
@@ -197,14 +197,14 @@ class Trainer:
         assert self._outcome is not None
         loss, gradient_norm = float(self._outcome.loss), float(self._outcome.gradient_norm)
         steps_per_second, tokens_per_second = self._pace.read()
-        clip = self.config.adamw.clip
+        used = self.config.optimizer_at(self.step - 1)
         self.recorder.emit(
             Trained(
                 step=self.step,
                 loss=loss,
-                lr=self.config.optimizer.lr,
+                lr=used.lr,
                 gradient_norm=gradient_norm,
-                clipped=clip is not None and gradient_norm > clip,
+                clipped=used.clip is not None and gradient_norm > used.clip,
                 steps_per_second=steps_per_second,
                 tokens_per_second=tokens_per_second,
                 seconds_left=self._pace.remaining_seconds(self.config, self.step),

@@ -58,8 +58,7 @@ class LiveVantage:
 
     @property
     def decay_time(self) -> float:
-        section = self._watched.config.optimizer
-        return self.step * section.lr * section.wd
+        return self._watched.config.decay_time(self.step)
 
     @property
     def facts(self) -> Mapping[str, Any]:

@@ -14,6 +14,15 @@ _WATCHING = ("measure.", "evaluate.", "detect.", "forecast.", "preset", "train.s
 """Beginnings of facts that say how a run was watched, when it was to stop, what its data are like, or where its record
 comes from"""
 _TREATMENT = "interventions."
+_AS_EVER: Mapping[str, Fact] = {
+    "optimizer.name": "adamw",
+    "optimizer.momentum": 0.95,
+    "optimizer.decay": "all",
+    "optimizer.warmup": 0,
+    "optimizer.schedule": "constant",
+}
+"""Options that earlier runs, and so the shipped banks, do not state, and what was done then. A run that does the same
+has the same configuration"""
 
 
 def is_setting(fact: str) -> bool:
@@ -23,7 +32,8 @@ def is_setting(fact: str) -> bool:
 
 def settings_of(facts: Mapping[str, Fact]) -> dict[str, Fact]:
     """The settings that an undisturbed run's course depends on: without seeds, watching and interventions."""
-    return {key: value for key, value in facts.items() if is_setting(key) and not key.startswith(_TREATMENT)}
+    own = {key: value for key, value in facts.items() if is_setting(key) and not key.startswith(_TREATMENT)}
+    return {key: value for key, value in own.items() if not as_ever(key, value)}
 
 
 def configuration(task: str, facts: Mapping[str, Fact]) -> str:
@@ -35,6 +45,12 @@ def configuration(task: str, facts: Mapping[str, Fact]) -> str:
 def configuration_of(run: Trajectory) -> str:
     """That of a recorded run; a run that was intervened in shares it with the run that was not."""
     return configuration(run.task, run.facts)
+
+
+def as_ever(key: str, value: Fact) -> bool:
+    """Whether it is an option that does nothing here; other people's loops write `AdamW`."""
+    plain = value.lower() if isinstance(value, str) else value
+    return key in _AS_EVER and plain == _AS_EVER[key]
 
 
 def _written(value: Fact) -> str:

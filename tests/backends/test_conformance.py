@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from grokscope.contract.arrays import FloatArray
-from grokscope.contract.backends import AdamW
+from grokscope.contract.optimizers import Optimizer
 from grokscope.testing import backends, reference
 from grokscope.testing.backends import BackendConformance, ModelCase
 
@@ -45,7 +45,7 @@ class _WrongSign(reference.ReferenceSession):
 class _Biased(reference.ReferenceSession):
     """MLX's default: Adam without bias correction."""
 
-    def step_along(self, gradient: FloatArray, optimizer: AdamW) -> Any:
+    def step_along(self, gradient: FloatArray, optimizer: Optimizer) -> Any:
         step = self._state.step
         self._state = self._state._replace(step=100_000)
         norm = super().step_along(gradient, optimizer)

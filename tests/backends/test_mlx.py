@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from grokscope import registry
-from grokscope.contract.backends import AdamW, Unavailable
+from grokscope.contract.backends import Unavailable
 from grokscope.contract.examples import Packer
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.plans import EXACT, FEW_SHAPES, forward_plan, on_device
 from grokscope.testing.backends import CASES, ModelCase
 
@@ -179,13 +180,13 @@ def test_a_compiled_step_is_the_step(name: str, mx: Any, monkeypatch: pytest.Mon
     for rows in (case.batch("a"), case.batch("b"), case.batch("a")[:5]):
         batch = Packer(case.examples, case.model).batch(rows)
         expected, found = (
-            session.step(session.prepare(batch), AdamW(1e-3, 1.0, epsilon=1e-4)) for session in (plain, compiled)
+            session.step(session.prepare(batch), Optimizer(1e-3, 1.0, epsilon=1e-4)) for session in (plain, compiled)
         )
         assert float(found.loss) == pytest.approx(float(expected.loss), rel=1e-10)
         np.testing.assert_allclose(compiled.state().parameters, plain.state().parameters, atol=1e-10)
     gradient = plain.asarray(np.ones(case.parameters.size))
-    compiled.step_along(gradient, AdamW(1e-3, 1.0))
-    plain.step_along(gradient, AdamW(1e-3, 1.0))
+    compiled.step_along(gradient, Optimizer(1e-3, 1.0))
+    plain.step_along(gradient, Optimizer(1e-3, 1.0))
     np.testing.assert_allclose(compiled.state().parameters, plain.state().parameters, atol=1e-10)
 
 
@@ -197,7 +198,7 @@ def test_steps_leave_no_graph_behind(mx: Any) -> None:
     used = []
     for count in (5, 50):
         for _ in range(count):
-            session.step(batch, AdamW(1e-3, 1.0))
+            session.step(batch, Optimizer(1e-3, 1.0))
         session.synchronize()
         used.append(mx.get_active_memory())
     assert used[1] < used[0] + session.parameters.nbytes

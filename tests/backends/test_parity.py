@@ -12,15 +12,16 @@ import pytest
 
 from grokscope import registry
 from grokscope.contract.arrays import Precision
-from grokscope.contract.backends import AdamW, Session, Unavailable
+from grokscope.contract.backends import Session, Unavailable
 from grokscope.contract.examples import Packer
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import initial_parameters
 from grokscope.contract.streams import generator
 
 STEPS = 50
 BATCH = 24
 SEED = 7
-OPTIMIZER = AdamW(lr=1e-3, wd=1.0)
+OPTIMIZER = Optimizer(lr=1e-3, wd=1.0)
 TASKS: dict[str, dict[str, Any]] = {
     "scan": {"task": {"train_size": 256}, "model": {"layers": 1}},
     "dyck": {"task": {"max_pairs": 6}, "model": {}},

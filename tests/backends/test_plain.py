@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from grokscope import registry
-from grokscope.contract.backends import AdamW
 from grokscope.contract.examples import Packer
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.geometry.commutator import finite_difference
 from grokscope.settings.config import resolve
@@ -38,7 +38,7 @@ def test_packed_equals_plain(case: str) -> None:
     model = config.model_of(data.model)
     parameters = initial_parameters(model, 1).astype(np.float64)
     session = SPEC.open(model, parameters, device="cpu", precision="float64")
-    optimizer = AdamW(lr=1e-3, wd=1.0, epsilon=1e-4)
+    optimizer = Optimizer(lr=1e-3, wd=1.0, epsilon=1e-4)
     plain = PlainModules(model, parameters, device="cpu", optimizer=optimizer)
     packer = Packer(data.train, model)
     random = np.random.default_rng(0)

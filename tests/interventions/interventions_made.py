@@ -55,7 +55,7 @@ class Parts:
             self.session.displace(self.session.asarray(displaced))
         batch = self.session.prepare(self.train.batch(self.first_rows))
         acting = self.treatment.acting(0)
-        _, acted = self.treatment.step(acting, batch, self.config.adamw, 0)
+        _, acted = self.treatment.step(acting, batch, self.config.optimizer_at(0), 0)
         return self.treatment.events_for(acted, 1, False)
 
     @property
@@ -74,10 +74,11 @@ class Parts:
         return gradient * min(1.0, self.config.optimizer.clip / (float(np.linalg.norm(gradient)) + 1e-6))
 
     def updated(self, theta: Vector, gradient: Vector) -> Vector:
-        """The first step of AdamW along `gradient`, as it is."""
+        """The first step of the optimizer along `gradient`, as it is."""
         zeros = np.zeros_like(theta)
         state = reference.TrainingState(0, theta, zeros, zeros)
-        return np.array(reference.adamw(state, gradient, self.config.adamw._replace(clip=None))[0].parameters)
+        optimizer = self.config.optimizer_at(0)._replace(clip=None)
+        return np.array(reference.optimized(state, gradient, optimizer, self.layout)[0].parameters)
 
     def basis(self, **parameters: Any) -> Vector:
         """The rows of the subspace that an intervention with these parameters opens, [dimension, size]."""

@@ -202,7 +202,10 @@ def test_grokfast_begins_with_the_first_gradient_and_then_remembers(made: Parts)
     assert event.norm == pytest.approx(3 * np.linalg.norm(gradient))
     second = made.theta
     made.treatment.step(
-        made.treatment.acting(1), made.session.prepare(made.train.batch(made.first_rows)), made.config.adamw, 1
+        made.treatment.acting(1),
+        made.session.prepare(made.train.batch(made.first_rows)),
+        made.config.optimizer_at(0),
+        1,
     )
     kept = made.session.tonumpy(made.treatment.acting(1)[0].intervention.kept["average"])
     clipped = made.gradient(second) * min(1.0, 0.5 / (np.linalg.norm(made.gradient(second)) + 1e-6))
@@ -263,11 +266,11 @@ def test_the_embedding_learns_at_a_rate_of_its_own(made: Parts) -> None:
     (event,) = made.step("embedding-lr", ratio=3)
     gradient = made.clipped(made.gradient(made.start))
     plain = made.updated(made.start, gradient)
-    optimizer = made.config.adamw._replace(clip=None, lr=3 * made.config.optimizer.lr)
+    optimizer = made.config.optimizer_at(0)._replace(clip=None, lr=3 * made.config.optimizer.lr)
     zeros = np.zeros_like(made.start)
     expected, fast = (
         plain.copy(),
-        reference.adamw(reference.TrainingState(0, made.start, zeros, zeros), gradient, optimizer),
+        reference.optimized(reference.TrainingState(0, made.start, zeros, zeros), gradient, optimizer, made.layout),
     )
     for start, stop in made.layout.groups()["embedding"]:
         expected[start:stop] = fast[0].parameters[start:stop]
@@ -289,7 +292,7 @@ def test_of_strength_zero_it_changes_nothing(backend: BackendSpec, kind: str) ->
     treated, plain = parts(backend), parts(backend)
     treated.step(kind, **NOTHING[kind])
     batch = plain.session.prepare(plain.train.batch(plain.first_rows))
-    plain.session.step(batch, plain.config.adamw)
+    plain.session.step(batch, plain.config.optimizer_at(0))
     assert_close(treated.theta, plain.theta, plain.start)
 
 

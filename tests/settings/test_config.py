@@ -149,8 +149,8 @@ class TestRefusals:
 
 
 def test_no_clipping_is_zero_in_a_file_and_none_in_the_optimizer() -> None:
-    assert resolve(MODULAR, {"optimizer.clip": 0})[0].adamw.clip is None
-    assert resolve(MODULAR, {"optimizer.clip": 0.5})[0].adamw.clip == 0.5
+    assert resolve(MODULAR, {"optimizer.clip": 0})[0].optimizer_at(0).clip is None
+    assert resolve(MODULAR, {"optimizer.clip": 0.5})[0].optimizer_at(0).clip == 0.5
 
 
 class TestResumed:

@@ -31,6 +31,13 @@ from grokscope.testing import reference
 from grokscope.training.launch import launched
 from grokscope.training.loop import Trainer
 
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"optimizer.name": "sgd", "optimizer.schedule": "cosine"},
+    {"optimizer.name": "muon", "optimizer.decay": "matrices", "optimizer.warmup": 12},
+]
+"""What a run may be trained with"""
+
 
 class TestResuming:
     def test_a_crashed_run_ends_as_if_nothing_had_happened(self, tmp_path: Path) -> None:
@@ -60,9 +67,11 @@ class TestResuming:
         assert f"{newest.name} is not a snapshot or checkpoint, or is damaged" in damaged
         assert going == "going on from step 10"
 
-    def test_on_torch_to_the_bit(self, tmp_path: Path) -> None:
-        pytest.importorskip("torch")
-        settings = {"backend.name": "torch", "backend.device": "cpu", "backend.threads": 1}
+    @pytest.mark.parametrize("backend", ["torch", "mlx"])
+    @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(map(str, options.values())) or "adamw")
+    def test_on_a_backend_to_the_bit(self, tmp_path: Path, backend: str, options: dict[str, Any]) -> None:
+        pytest.importorskip("torch" if backend == "torch" else "mlx.core")
+        settings = {"backend.name": backend, "backend.device": "cpu", "backend.threads": 1, **options}
         whole = run(tmp_path / "whole", settings)
         crashed(tmp_path / "cut", 15, settings)
         cut = run(tmp_path / "cut", resume=True)

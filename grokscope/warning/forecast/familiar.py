@@ -7,7 +7,7 @@ to refuse it.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from grokscope.warning.configuration import settings_of
+from grokscope.warning.configuration import as_ever, settings_of
 from grokscope.warning.trajectory import ORIGIN, Fact
 from grokscope.words.numbers import number
 
@@ -53,7 +53,8 @@ def is_complete(facts: Mapping[str, Fact]) -> bool:
 def _values(facts: Mapping[str, Fact], key: str) -> Iterable[Fact | None]:
     """The value of a setting; None where it is unset, nothing where nobody knows."""
     if key in facts or is_complete(facts):
-        yield facts.get(key)
+        value = facts.get(key)
+        yield None if value is None or as_ever(key, value) else value
 
 
 def _within(value: Fact | None, known: Sequence[Fact | None]) -> bool:

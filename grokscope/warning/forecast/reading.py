@@ -13,6 +13,7 @@ import numpy as np
 
 from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Signal, Subject
+from grokscope.settings.clock import no_clock
 from grokscope.settings.signals import installed_signals
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.recorded import RecordVantage, with_recorded
@@ -66,6 +67,9 @@ def clock_of(facts: Mapping[str, Fact], steps: Floats, decay_times: Floats) -> D
         return NoAnswer(Refusal.NO_CLOCK, "learning rate or weight decay is not on record")
     if lr * wd <= 0:
         return NoAnswer(Refusal.NO_CLOCK, "without weight decay nothing shrinks the weights")
+    objection = no_clock(facts)
+    if objection is not None:
+        return NoAnswer(Refusal.NO_CLOCK, objection)
     if len(steps) and abs(decay_times[-1] - steps[-1] * lr * wd) > STEADY * max(decay_times[-1], STEADY):
         return NoAnswer(Refusal.NO_CLOCK, "learning rate or weight decay follows a schedule")
     return DecayClock(lr * wd)
