@@ -2,30 +2,38 @@
 
 import errno
 import sys
+from collections.abc import Mapping
 from enum import IntEnum
 
 import typer
 
 
 class ExitCode(IntEnum):
+    """Exit codes; `EXIT_CODES_IN_WORDS` says what they mean."""
+
     FINISHED = 0
-    """The command succeeded. The result of a run says whether the run grokked; the code does not."""
     FAULT = 1
-    """A fault in grokscope, a full disk, or an error of `doctor --verify` above its tolerance."""
     USAGE = 2
-    """A flag, a setting or a configuration file is wrong."""
     NO_RUN = 3
-    """The run does not exist, cannot be read, or has no trainer to control."""
     DIVERGED = 4
-    """Training diverged: the loss is not finite."""
     NOT_GROKKED = 5
-    """`--fail-on not-grokked` was given, and the run did not grok."""
     UNAVAILABLE = 6
-    """The backend or device is not available; the message says how to install it."""
     INTERRUPTED = 130
-    """Ctrl-C, after writing a checkpoint."""
     TERMINATED = 143
-    """SIGTERM or a closed terminal, after writing a checkpoint."""
+
+
+EXIT_CODES_IN_WORDS: Mapping[ExitCode, str] = {
+    ExitCode.FINISHED: "finished; whether a run grokked is in its result, not in the code",
+    ExitCode.FAULT: "a fault of grokscope, a full disk, or arithmetic that `doctor --verify` does not pass",
+    ExitCode.USAGE: "a wrong flag, setting or file",
+    ExitCode.NO_RUN: "no such run, an unreadable one, or one without a trainer to control",
+    ExitCode.DIVERGED: "training diverged: the loss is not finite",
+    ExitCode.NOT_GROKKED: "`--fail-on not-grokked`, and the run did not grok",
+    ExitCode.UNAVAILABLE: "backend or device not available; the message says how to install it",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C), after writing a checkpoint",
+    ExitCode.TERMINATED: "terminated, after writing a checkpoint",
+}
+"""What each code means, for the help and the documentation"""
 
 
 def exit_code_of(error: BaseException) -> ExitCode | None:
@@ -37,6 +45,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     from grokscope.runs.directory import BadRunName, NoSuchRun
     from grokscope.runs.inbox import TooLong
     from grokscope.runs.log import RunBusy
+    from grokscope.runs.removal import NotRemovable
     from grokscope.runs.request import NotListening
     from grokscope.settings.config import ConfigError
 
@@ -44,7 +53,7 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
         ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
         ((NoSuchRun, Unreadable, NotListening), ExitCode.NO_RUN),
         ((Unavailable,), ExitCode.UNAVAILABLE),
-        ((ConfigError, NoSuchPlugin, BadRunName, RunBusy, TooLong, Unimportable), ExitCode.USAGE),
+        ((ConfigError, NoSuchPlugin, BadRunName, NotRemovable, RunBusy, TooLong, Unimportable), ExitCode.USAGE),
         ((OSError,), ExitCode.FAULT),
     ]
     if isinstance(error, BrokenPlugin):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from grokscope.cli.completion import offered_runs
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ SHIPPED_BANK = "shipped"
 def forecast(
     runs_wanted: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="A run; for --backtest and --build-bank folders and tables of runs."),
+        typer.Argument(
+            metavar="[RUN]...",
+            help="A run; for --backtest and --build-bank folders and tables of runs.",
+            autocompletion=offered_runs,
+        ),
     ] = None,
     *,
     at: Annotated[int | None, typer.Option(min=0, metavar="STEP", help="What was to be said at that step.")] = None,

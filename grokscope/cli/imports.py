@@ -75,12 +75,6 @@ def import_files(
     learning_rate); --column names the others. The command prints which column it used for which signal, and what it
     skipped.
 
-    \b
-        grokscope import log.csv
-        grokscope import seed0.csv seed1.csv --name seeds
-        grokscope import sweep.csv --run-column id --column test_accuracy=acc
-        grokscope import lightning_logs
-
     A file with one run becomes RUNS/NAME; a file or folder with several runs becomes a folder of runs.
     """
     from grokscope.imports.imported import import_runs

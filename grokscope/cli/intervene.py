@@ -22,6 +22,7 @@ from grokscope.cli.training import (
     SettingOption,
     SignalsOption,
     StepsOption,
+    TaskName,
     WeightDecayOption,
     flag_settings,
 )
@@ -50,7 +51,7 @@ Output = Annotated[
 
 @intervene.command("run", cls=PlainHelpCommand)
 def run_experiment(
-    task: Annotated[str, typer.Argument(help="scan, dyck, modular, or any plugin (`grokscope tasks`).")],
+    task: TaskName,
     *,
     preset: PresetOption = None,
     conditions: Annotated[
@@ -100,7 +101,7 @@ def run_experiment(
     json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors on stderr.")] = False,
 ) -> None:
-    """Run the causal experiment: `grokscope intervene modular --preset small --conditions all`.
+    """Run the baselines, interventions and controls.
 
     First, each seed gets a baseline with snapshots, and replicates of the baseline with another order of batches. The
     replicates show how much runs of one seed differ without a treatment. Then each condition runs at each dose, with
@@ -137,11 +138,11 @@ def results(
     output: Output = None,
     json: AsJson = False,
 ) -> None:
-    """Show the results of an experiment, also before all its runs have ended.
+    """Show the results of an experiment.
 
-    The tables have the grok steps of each condition; the ratio of each condition to the baselines of the same seeds,
-    with an interval from the noise between replicates; each dose against its controls; and which of the published
-    claims these runs support.
+    Not all its runs need to have ended. The tables have the grok steps of each condition; the ratio of each condition
+    to the baselines of the same seeds, with an interval from the noise between replicates; each dose against its
+    controls; and which of the published claims these runs support.
     """
     from grokscope.experiment.design import find_experiment
 
@@ -156,9 +157,9 @@ def spectrum(
     output: Output = None,
     json: AsJson = False,
 ) -> None:
-    """Compare several experiments: which task is more sensitive to an intervention?
+    """Compare several experiments, one column each.
 
-    The table has the ratios of grok steps to those of the baselines, one column per experiment.
+    Which task is more sensitive to an intervention? The table has the ratios of grok steps to those of the baselines.
     """
     from grokscope.cli.output import say_json, say_table
     from grokscope.experiment.analysis import analyse

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from grokscope.cli.completion import offered_runs
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def law(
     runs_wanted: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUNS]...", help="Runs, sweeps, folders of runs, banks."),
+        typer.Argument(metavar="[RUNS]...", help="Runs, sweeps, folders of runs, banks.", autocompletion=offered_runs),
     ] = None,
     *,
     published: Annotated[bool, typer.Option("--published", help="The published tables instead of runs.")] = False,

@@ -18,11 +18,13 @@ from grokscope.cli.intervene import intervene
 from grokscope.cli.law import law
 from grokscope.cli.pca import pca
 from grokscope.cli.plugins import backends, interventions, schema, signals, tasks
+from grokscope.cli.removal import mv, rm
 from grokscope.cli.report import report
 from grokscope.cli.run import run
-from grokscope.cli.runs import control, export, ls
+from grokscope.cli.runs import control, events, export, ls
 from grokscope.cli.show import show
 from grokscope.cli.sweep import sweep
+from grokscope.cli.synonyms import option_meant
 from grokscope.cli.watch import watch
 
 # Newer versions of Typer bundle their own Click. Typer does not export its exception class, so it is found by name.
@@ -67,8 +69,9 @@ def options(
 COMMANDS: Mapping[str, tuple[typer.Typer | Callable[..., None], ...]] = {
     "Train": (run, sweep, intervene, control),
     "Look": (watch, ls, show, pca, report),
+    "Keep": (mv, rm),
     "Forecast": (forecast, law),
-    "Exchange": (export, import_files, schema),
+    "Exchange": (export, events, import_files, schema),
     "Plugins and machine": (tasks, signals, interventions, backends, doctor, bench),
 }
 """All commands, under the headings of `grokscope --help`"""
@@ -136,5 +139,10 @@ def _open_streams() -> None:
 def _usage(wrong: Any) -> str:
     """Click's message, and the command that prints the help."""
     context = getattr(wrong, "ctx", None)
+    option = getattr(wrong, "option_name", None)
+    if context and isinstance(option, str):
+        known = [name for parameter in context.command.params for name in parameter.opts]
+        if ours := option_meant(option, known):
+            return f"there is no option {option}; here it is {ours} (see `{context.command_path} --help`)"
     where = f" (see `{context.command_path} --help`)" if context else ""
     return f"{wrong.format_message().rstrip('.')}{where}"

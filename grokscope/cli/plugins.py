@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grokscope.cli.command import PlainHelpCommand
+from grokscope.cli.command import PlainHelpCommand, PlainHelpGroup
+from grokscope.cli.completion import offered_interventions, offered_signals
 from grokscope.cli.exits import complain
 from grokscope.cli.shared import AsJson
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 TERM_WIDTH, DESCRIPTION_WIDTH = 20, 100
 
-tasks = typer.Typer(name="tasks", help="List the tasks, or export a data set.", rich_markup_mode=None)
+tasks = typer.Typer(
+    name="tasks", cls=PlainHelpGroup, help="List the tasks, or export a data set.", rich_markup_mode=None
+)
 
 
 @tasks.callback(invoke_without_command=True)
@@ -80,7 +83,10 @@ def export_task(
     split: Annotated[str, typer.Option(help="Which split.")] = "simple",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")] = Path(),
 ) -> None:
-    """Write the published data files of a task, byte for byte, and print their paths."""
+    """Write the published data files of a task.
+
+    They are the same byte for byte. The command prints their paths.
+    """
     from grokscope import registry
     from grokscope.cli.output import say
 
@@ -137,7 +143,11 @@ COSTS = {
 
 
 def signals(
-    name: Annotated[str | None, typer.Argument(help="Describe one signal in full.")] = None, *, json: AsJson = False
+    name: Annotated[
+        str | None, typer.Argument(help="Describe one signal in full.", autocompletion=offered_signals)
+    ] = None,
+    *,
+    json: AsJson = False,
 ) -> None:
     """List the signals that a run can record: source, cost, rules.
 
@@ -208,7 +218,11 @@ def _signal(spec: "SignalSpec") -> dict[str, Any]:
 
 
 def interventions(
-    kind: Annotated[str | None, typer.Argument(help="Describe one kind in full.")] = None, *, json: AsJson = False
+    kind: Annotated[
+        str | None, typer.Argument(help="Describe one kind in full.", autocompletion=offered_interventions)
+    ] = None,
+    *,
+    json: AsJson = False,
 ) -> None:
     """List the interventions, or the parameters of one KIND.
 

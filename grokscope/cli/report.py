@@ -5,13 +5,18 @@ from typing import Annotated
 
 import typer
 
+from grokscope.cli.completion import offered_runs
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
 
 def report(
     runs_wanted: Annotated[
         list[str],
-        typer.Argument(metavar="RUNS...", help="Runs, sweeps, experiments, folders of runs, trajectory tables."),
+        typer.Argument(
+            metavar="RUNS...",
+            help="Runs, sweeps, experiments, folders of runs, trajectory tables.",
+            autocompletion=offered_runs,
+        ),
     ],
     *,
     output: Annotated[

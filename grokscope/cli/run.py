@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from grokscope.cli.completion import offered_runs
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, events_of
 from grokscope.cli.training import (
@@ -23,6 +24,7 @@ from grokscope.cli.training import (
     EvalEveryOption,
     LearningRateOption,
     MeasureEveryOption,
+    OptionalTask,
     PrecisionOption,
     PresetOption,
     SamplesOption,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    task: Annotated[str | None, typer.Argument(help="scan, dyck, modular, or any plugin (`grokscope tasks`).")] = None,
+    task: OptionalTask = None,
     *,
     backend: BackendOption = None,
     device: DeviceOption = None,
@@ -82,7 +84,8 @@ def run(
     runs: RunsFolder = DEFAULT_RUNS,
     name: Annotated[str | None, typer.Option(help="Name of the run; default: task, time and 4 hex digits.")] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Continue a run from its newest checkpoint.")
+        str | None,
+        typer.Option(metavar="RUN", help="Continue a run from its newest checkpoint.", autocompletion=offered_runs),
     ] = None,
     go_on: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""`grokscope ls`, `export` and `control`: list runs, write their numbers, and control their trainers."""
+"""`grokscope ls`, `export`, `events` and `control`: list runs, write what they hold, and control their trainers."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from grokscope.cli.completion import offered_interventions, offered_runs
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, collect_seldom, events_of
 
@@ -19,23 +20,54 @@ MOST_PROBLEMS = 5
 """Damaged logs of a list that are reported one by one; the others are counted"""
 
 
-def ls(*, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False) -> None:
-    """List runs, the most recently written first.
+def ls(
+    asked: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SWEEP | FILTER]...",
+            help="The name of a sweep lists its runs. Other words must all hold, as in `lr<1e-3 wd=1 state=crashed "
+            "modular`: settings, task, backend, state, status, step, grokked, accuracy, or a part of the name.",
+            autocompletion=offered_runs,
+        ),
+    ] = None,
+    *,
+    sort: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Sort by name, step, test, grokked, defect or a setting, as lr.")
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", "-r", help="The other way round.")] = False,
+    runs: RunsFolder = DEFAULT_RUNS,
+    json: AsJson = False,
+) -> None:
+    """List runs and sweeps, the most recently written first.
 
-    Each sweep is one line: how many of its runs have finished."""
+    Each sweep is one line, unless it is asked for by name, or a filter looks for its runs.
+    """
     from grokscope.cli.output import say_json, say_table
-    from grokscope.runs.listing import Group, runs_and_groups, runs_table
+    from grokscope.runs.listing import Group, asked_for, runs_and_groups, runs_table, sorted_runs
     from grokscope.runs.state import summary
 
     collect_seldom()
     found = runs_and_groups(runs)
+    chosen = asked_for(found, asked or [])
+    if sort is not None:
+        try:
+            chosen = sorted_runs(chosen, sort)
+        except KeyError:
+            raise typer.BadParameter(
+                f"none of these runs has {sort!r}; sort by name, step, test, train, grokked, defect, task or a setting",
+                param_hint="--sort",
+            ) from None
+    if reverse:
+        chosen.reverse()
     if json:
-        say_json([each.to_dict() if isinstance(each, Group) else summary(each) for each in found])
+        say_json([each.to_dict() if isinstance(each, Group) else summary(each) for each in chosen])
+    elif chosen:
+        say_table(runs_table(chosen, runs), titled=False)
     elif found:
-        say_table(runs_table(found), titled=False)
+        complain(f"no run in {runs} passes this filter: {' '.join(asked or [])}")
     else:
         complain(f"there are no runs in {runs}; `grokscope run modular --preset quick` makes one")
-    states = [state for each in found for state in (each.states if isinstance(each, Group) else (each,))]
+    states = [state for each in chosen for state in (each.states if isinstance(each, Group) else (each,))]
     _complain_of([state.problem for state in states if state.problem])
 
 
@@ -84,6 +116,34 @@ def export(
         out.write(table.json() if json else table.csv())
 
 
+def events(
+    run: RunName,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with new events until the run has ended.")
+    ] = False,
+    kinds: Annotated[
+        str | None, typer.Option("--kinds", help="Only these kinds, with commas, as in evaluated,grokked.")
+    ] = None,
+    since: Annotated[int, typer.Option(min=0, metavar="SEQ", help="Begin with the event of this number.")] = 0,
+    runs: RunsFolder = DEFAULT_RUNS,
+) -> None:
+    """Print a run's events, one JSON object per line.
+
+    A log of an older version is printed in the schema of this one. With --follow the command waits for new events, and
+    ends when the run has finished or crashed.
+    """
+    from grokscope.cli.output import say_json_line
+    from grokscope.runs.directory import find_run
+    from grokscope.runs.following import followed
+
+    asked = None if kinds is None else set(_kinds(kinds))
+    directory = find_run(run, runs)
+    for event in followed(directory) if follow else events_of(directory):
+        if (asked is None or event["event"] in asked) and event["seq"] >= since:
+            say_json_line(event)
+
+
 def _observed_again(directory: "RunDirectory", signals: list[str]) -> Iterator[dict[str, Any]]:
     if signals:
         from grokscope.training.afterwards import observed_afterwards
@@ -108,11 +168,11 @@ _RESULTING_STATE = {"pause": "paused", "resume": "running"}
 
 def control(
     run: RunName,
-    action: Annotated[ControlAction, typer.Argument(help="What the trainer should do.")],
-    kind: Annotated[str | None, typer.Argument(help="Kind of intervention, for `intervene`.")] = None,
-    state: Annotated[
-        Literal["on", "off"] | None, typer.Argument(help="Switch the intervention on or off, for `intervene`.")
+    action: Annotated[ControlAction, typer.Argument(help="pause, resume, step, stop, snapshot or intervene.")],
+    kind: Annotated[
+        str | None, typer.Argument(help="Kind of intervention, for `intervene`.", autocompletion=offered_interventions)
     ] = None,
+    state: Annotated[Literal["on", "off"] | None, typer.Argument(help="on or off, for `intervene`.")] = None,
     *,
     setting: Annotated[
         list[str] | None,

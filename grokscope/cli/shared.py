@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from grokscope.cli.completion import offered_runs
 from grokscope.cli.exits import complain
 
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
 
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.", envvar="GROKSCOPE_RUNS")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name, a unique prefix, a path, or `latest`.")]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's name, a unique prefix, a path, or `latest`.", autocompletion=offered_runs
+    ),
+]
+WholeRunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="The whole name of a run or a sweep, a path, or `latest`.", autocompletion=offered_runs
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 
 DEFAULT_RUNS = Path("runs")

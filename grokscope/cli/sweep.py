@@ -19,6 +19,7 @@ from grokscope.cli.training import (
     EvalEveryOption,
     LearningRateOption,
     MeasureEveryOption,
+    OptionalTask,
     PrecisionOption,
     PresetOption,
     SamplesOption,
@@ -72,7 +73,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors on
 
 @sweep.command("run", cls=PlainHelpCommand)
 def run_sweep(
-    task: Annotated[str | None, typer.Argument(help="scan, dyck, modular, or any plugin (`grokscope tasks`).")] = None,
+    task: OptionalTask = None,
     *,
     axis: Annotated[
         list[str] | None,
@@ -113,7 +114,7 @@ def run_sweep(
     json: AsJsonLines = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run every combination of the axes: `grokscope sweep TASK --axis lr=1e-3,2e-3 --axis seed=42,137`.
+    """Run every combination of the values of the axes.
 
     Each cell is a separate run in RUNS/NAME/. The file RUNS/NAME/sweep.toml defines the cells. If you repeat the
     command, finished cells stay as they are, interrupted cells continue from their checkpoints, and missing cells

@@ -4,16 +4,30 @@ from typing import Annotated, Any
 
 import typer
 
+from grokscope.cli.completion import offered_backends, offered_presets, offered_settings, offered_signals, offered_tasks
+
 WHERE, TRAINING, MEASURING = "Where", "Training", "Measuring"
 
-BackendOption = Annotated[str | None, typer.Option(help="torch, mlx, any plugin, or auto.", rich_help_panel=WHERE)]
+_TASK_HELP = "scan, dyck, modular, or any plugin (`grokscope tasks`)."
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help=_TASK_HELP, autocompletion=offered_tasks)]
+OptionalTask = Annotated[str | None, typer.Argument(metavar="[TASK]", help=_TASK_HELP, autocompletion=offered_tasks)]
+BackendOption = Annotated[
+    str | None,
+    typer.Option(help="torch, mlx, any plugin, or auto.", autocompletion=offered_backends, rich_help_panel=WHERE),
+]
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps or gpu.", rich_help_panel=WHERE)]
 PrecisionOption = Annotated[str | None, typer.Option(help="float32 or float64.", rich_help_panel=WHERE)]
 PresetOption = Annotated[
-    str | None, typer.Option(help="paper (the author's values) or quick (the whole story in minutes).")
+    str | None,
+    typer.Option(
+        help="paper (the author's values) or quick (the whole story in minutes).", autocompletion=offered_presets
+    ),
 ]
 SettingOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.", autocompletion=offered_settings
+    ),
 ]
 LearningRateOption = Annotated[float | None, typer.Option(help="Learning rate.", rich_help_panel=TRAINING)]
 WeightDecayOption = Annotated[float | None, typer.Option(help="Weight decay.", rich_help_panel=TRAINING)]
@@ -32,6 +46,7 @@ SignalsOption = Annotated[
         "--signal",
         metavar="NAME[:PARAMETER=VALUE,…]",
         help="Record one more signal; repeatable. `grokscope signals` lists all.",
+        autocompletion=offered_signals,
         rich_help_panel=MEASURING,
     ),
 ]

@@ -6,13 +6,18 @@ from typing import Annotated
 
 import typer
 
+from grokscope.cli.completion import offered_runs
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder
 
 
 def watch(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run's name, a unique prefix, a path, or `latest` (the default)."),
+        typer.Argument(
+            metavar="[RUN]",
+            help="A run's name, a unique prefix, a path, or `latest` (the default).",
+            autocompletion=offered_runs,
+        ),
     ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     demo: Annotated[bool, typer.Option("--demo", help="Replay the recorded run that comes with grokscope.")] = False,

@@ -1,4 +1,4 @@
-"""The runs of a folder as a list: a row a run, and a row a sweep."""
+"""The runs of a folder as a list: a row a run, and a row a sweep; or the runs that a filter lets pass, in any order."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.runs.directory import groups_in, runs_in
+from grokscope.runs.filtering import Filter, run_facts
 from grokscope.runs.state import RunState, read_state, summary
+from grokscope.settings.values import setting
 from grokscope.words.durations import age
-from grokscope.words.numbers import count, counted, number, percent
+from grokscope.words.numbers import counted, number, percent
 from grokscope.words.table import Column, Table, TableCell
+
+NARROWEST_NAME, NARROWEST_STATE = 14, 12
+"""Cells that are left of a long name and of a long state in a narrow window"""
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,10 @@ class Group:
 
     @property
     def words(self) -> str:
-        """How its runs stand: `3 runs: 2 finished, 1 running; 2 grokked, 1 of them regressed`."""
-        about = self.to_dict()
-        states = ", ".join(f"{many:,} {state}" for state, many in about["states"].items())
-        lost = f", {about['regressed']:,} of them regressed" if about["regressed"] else ""
-        return f"{counted(about['runs'], 'run')}: {states}; {about['grokked']:,} grokked{lost}"
+        """How its runs stand: `3 runs: 2 grokked, 1 running`."""
+        words = Counter(state.word for state in self.states)
+        listed = ", ".join(f"{many:,} {word}" for word, many in words.most_common())
+        return f"{counted(len(self.states), 'run')}: {listed}"
 
 
 def runs_and_groups(folder: Path) -> list[RunState | Group]:
@@ -65,36 +69,67 @@ def runs_and_groups(folder: Path) -> list[RunState | Group]:
     ]
 
 
-def runs_table(found: Sequence[RunState | Group]) -> Table:
-    """What matters first stays longest in a narrow window."""
+def asked_for(found: Sequence[RunState | Group], asked: Sequence[str]) -> list[RunState | Group]:
+    """What a list shows of a folder's runs and groups: all, the runs of the groups that are `asked` for by name, and of
+    these the runs that pass the filter that the other words make. A filter looks into groups too."""
+    groups = {each.path.name: each for each in found if isinstance(each, Group)}
+    opened = [groups[word.rstrip("/")] for word in asked if word.rstrip("/") in groups]
+    chosen = Filter.parse(" ".join(word for word in asked if word.rstrip("/") not in groups))
+    if not asked:
+        return list(found)
+    runs = [run for each in (opened or found) for run in (each.states if isinstance(each, Group) else (each,))]
+    return [run for run in runs if chosen.holds(str(run.directory.path), run_facts(run))]
+
+
+def sorted_runs(found: Sequence[RunState | Group], key: str) -> list[RunState | Group]:
+    """In ascending order of a column or a setting; what has no such value comes last. Raises `KeyError` where nothing
+    has it."""
+    values = [_sort_value(each, key) for each in found]
+    if found and not any(value is not None for value in values):
+        raise KeyError(key)
+    order = sorted(range(len(found)), key=lambda index: (values[index] is None, values[index] or (0, 0.0, "")))
+    return [found[index] for index in order]
+
+
+def _sort_value(found: RunState | Group, key: str) -> tuple[int, float, str] | None:
+    if key == "name":
+        return 1, 0.0, str(found.path if isinstance(found, Group) else found.directory.path)
+    value = None if isinstance(found, Group) else setting(run_facts(found), key)
+    if isinstance(value, int | float):
+        return 0, float(value), ""
+    return None if value is None else (1, 0.0, str(value))
+
+
+def runs_table(found: Sequence[RunState | Group], folder: Path) -> Table:
+    """What matters first stays longest in a narrow window. Runs in a group are named `group/run`."""
     now = datetime.now(UTC)
     return Table(
         "runs",
         "Runs",
         (
-            Column("name"),
-            Column("state"),
-            Column("step", count),
-            Column("grokked", count),
-            Column("test", percent),
-            Column("last event", age, rank=1),
-            Column("train", percent, rank=2),
-            Column("defect", number, rank=3),
-            Column("task", rank=4),
-            Column("of", count, rank=5),
+            Column("name", narrowest=NARROWEST_NAME),
+            Column("state", narrowest=NARROWEST_STATE),
+            Column("test", percent, rank=1),
+            Column("last event", age, rank=2),
+            Column("train", percent, rank=3),
+            Column("defect", number, rank=4),
+            Column("task", rank=5),
         ),
-        tuple(_row(each, now) for each in found),
+        tuple(_row(each, folder, now) for each in found),
     )
 
 
-def _row(found: RunState | Group, now: datetime) -> tuple[TableCell, ...]:
+def _row(found: RunState | Group, folder: Path, now: datetime) -> tuple[TableCell, ...]:
     run = found.to_dict() if isinstance(found, Group) else summary(found)
     since = None if run["written"] is None else (now - datetime.fromisoformat(run["written"])).total_seconds()
-    return (
-        run["name"], found.words if isinstance(found, Group) else _words(found), run["step"], run["grokked_step"],
-        run["test"], since, run["train"], run["defect"], run["task"], run["steps"],
-    )  # fmt: skip
+    name, words = (found.name, found.words) if isinstance(found, Group) else (_name(found, folder), _words(found))
+    return name, words, run["test"], since, run["train"], run["defect"], run["task"]
+
+
+def _name(state: RunState, folder: Path) -> str:
+    parent, name = state.directory.path.parent, state.directory.name
+    return name if parent.resolve() == folder.resolve() else f"{parent.name}/{name}"
 
 
 def _words(state: RunState) -> str:
-    return f"{state.word}, odd log" if state.problem and state.last else state.word
+    return f"{state.standing}, odd log" if state.problem and state.last else state.standing

@@ -21,6 +21,7 @@ from grokscope.runs.heartbeat import STALE_SECONDS, age_seconds, process_of
 from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
 from grokscope.words.fields import section
 from grokscope.words.names import state_in_words
+from grokscope.words.numbers import count
 
 Phase = Literal["waiting", "running", "paused", "finished"]
 """What the log alone says: nothing yet, or what its last word was."""
@@ -144,9 +145,25 @@ class RunState:
         return state_in_words(self.condition, self.status, grokked=grokked, regressed=regressed)
 
     @property
+    def standing(self) -> str:
+        """The same with its step: `grokked at 2,050`, `did not grok by 20,000`, `running, 300 of 20,000`."""
+        grokked, regressed = self.detected_step("grokked"), self.detected_step("regressed")
+        steps = self.setting("train", "steps")
+        if self.condition == "running" and steps is not None:
+            return f"running, {count(self.step)} of {count(steps)}"
+        step = {"grokked": grokked, "regressed": regressed}.get(self.word, self.step)
+        between = "by" if self.word == "did not grok" else "at"
+        return self.word if step is None else f"{self.word} {between} {count(step)}"
+
+    @property
     def listens(self) -> bool:
         """Whether somebody reads the control inbox."""
         return self.condition in {"running", "paused", "stale"}
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether more events may come: the run has not finished, and its trainer is not known to be gone."""
+        return self.listens or self.condition == "waiting"
 
     @property
     def events(self) -> int:

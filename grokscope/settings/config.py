@@ -333,6 +333,26 @@ FLAGS: Mapping[str, str] = {
 """The flags of training commands, and the settings that they change"""
 
 
+_OTHER_WORDS: Mapping[str, str] = {
+    "batchsize": "batch_size",
+    "d_ff": "feed_forward",
+    "d_model": "width",
+    "epochs": "steps",
+    "frac_train": "train_fraction",
+    "learning_rate": "lr",
+    "max_steps": "steps",
+    "mod": "modulus",
+    "n_heads": "heads",
+    "n_layers": "layers",
+    "num_heads": "heads",
+    "num_layers": "layers",
+    "p": "modulus",
+    "random_seed": "seed",
+    "weight_decay": "wd",
+}
+"""Words of other programs for settings, and ours"""
+
+
 def known_keys(task: TaskSpec) -> list[str]:
     """Every dotted key a configuration of `task` may hold."""
     keys = ["preset", "task.name", *(f"task.{name}" for name in task.options.model_fields)]
@@ -341,10 +361,16 @@ def known_keys(task: TaskSpec) -> list[str]:
 
 def _checked(key: str, known: list[str]) -> str:
     if key not in known:
-        nearest = get_close_matches(key, known, n=1, cutoff=0.4)
-        hint = f"; the nearest is {nearest[0]}" if nearest else ""
+        nearest = _of_that_name(key, known) or get_close_matches(key, known, n=1, cutoff=0.4)
+        hint = f"; the nearest is {' or '.join(nearest)}" if nearest else ""
         raise ConfigError(f"there is no setting {key!r}{hint}")
     return key
+
+
+def _of_that_name(key: str, known: Iterable[str]) -> list[str]:
+    """Known keys that end as `key` does, or in our word for its end."""
+    end = key.rpartition(".")[2].replace("-", "_").lower()
+    return [other for other in known if other.rpartition(".")[2] == _OTHER_WORDS.get(end, end)]
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:

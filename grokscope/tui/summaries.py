@@ -7,12 +7,11 @@ from typing import Any
 
 from grokscope.gate import Unreadable
 from grokscope.runs.directory import RunDirectory, groups_in, runs_in
-from grokscope.runs.state import DETECTED, RunState, read_state, summary
+from grokscope.runs.filtering import run_facts
+from grokscope.runs.state import RunState, read_state
 from grokscope.settings.values import setting
 from grokscope.tui.run_look import RunLook
 from grokscope.words.clean import clean
-
-_OF_STARTED = ("task", "backend", "device", "precision", "parameters", "host")
 
 
 @dataclass(frozen=True)
@@ -34,18 +33,7 @@ class Summary:
     @property
     def facts(self) -> Mapping[str, Any]:
         """The values that a filter may use, by name."""
-        started, about = self.run_state.last.get("started", {}), summary(self.run_state)
-        found = {kind: self.run_state.detected_step(kind) for kind in DETECTED}
-        # the configuration stands last, because a filter takes the name with the shortest path
-        return {
-            "state": self.state.word,
-            "status": self.run_state.status or "",
-            "step": self.run_state.step or 0,
-            "accuracy": {split: about[split] for split in ("train", "test")},
-            **{kind: step for kind, step in found.items() if step is not None},
-            **{key: started[key] for key in _OF_STARTED if key in started},
-            "config": self.run_state.config,
-        }
+        return run_facts(self.run_state)
 
     def setting(self, name: str) -> str:
         """A setting as text; empty for a missing setting."""

@@ -32,6 +32,8 @@ class Column:
     columns in CSV"""
     rank: int = 0
     """A narrow terminal first leaves out the column with the highest rank; of equal ranks, the last column"""
+    narrowest: int | None = None
+    """Cells to which a narrow terminal may cut the column, before columns of its rank leave"""
     detail: bool = False
     """Whether the column is shown only on pages and in files"""
     code: bool = False
@@ -91,11 +93,24 @@ class Table:
         texts = {index: [self.columns[index].words, *self._read(index)] for index in shown}
         widths = {index: max(map(_cells, texts[index])) for index in shown}
         leaving = sorted(shown[1:], key=lambda index: (self.columns[index].rank, index))
-        while leaving and sum(widths[index] + len(COLUMN_GAP) for index in shown) - len(COLUMN_GAP) > width:
+        while leaving and _excess(shown, widths, width) > self._slack(shown, widths):
             shown.remove(leaving.pop())
+        for index in shown:
+            least, excess = self.columns[index].narrowest, _excess(shown, widths, width)
+            if least is not None and excess > 0:
+                widths[index] = max(min(least, widths[index]), widths[index] - excess)
+                cut = _cut_in_the_middle if index == 0 else _cut_at_the_end
+                texts[index] = [cut(text, widths[index]) for text in texts[index]]
         right = self.numeric
         padded = [[_padded(text, widths[index], right[index]) for text in texts[index]] for index in shown]
         return [COLUMN_GAP.join(line).rstrip() for line in zip(*padded, strict=True)]
+
+    def _slack(self, shown: Sequence[int], widths: Mapping[int, int]) -> int:
+        """Cells that can be cut from columns, where no column of a higher rank is left to leave out."""
+        columns = [self.columns[index] for index in shown]
+        last = max(column.rank for column in columns)
+        cuttable = [index for index in shown if self.columns[index].rank == last]
+        return sum(max(0, widths[index] - (self.columns[index].narrowest or widths[index])) for index in cuttable)
 
     def csv(self) -> str:
         """Comma-separated values: numbers to the last digit, empty cells for missing values, `true` and `false`.
@@ -174,6 +189,21 @@ def _html_row(texts: Sequence[str], kinds: Sequence[str], code: Sequence[bool]) 
     first, *others = (f"<code>{text}</code>" if set_as else text for text, set_as in zip(escaped, code, strict=True))
     cells = "".join(f"<td{kind}>{text}</td>" for text, kind in zip(others, kinds[1:], strict=True))
     return f'<th scope="row"{kinds[0]}>{first}</th>{cells}'
+
+
+def _excess(shown: Sequence[int], widths: Mapping[int, int], width: int) -> int:
+    """Cells by which the columns are wider than a window."""
+    return sum(widths[index] + len(COLUMN_GAP) for index in shown) - len(COLUMN_GAP) - width
+
+
+def _cut_in_the_middle(text: str, cells: int) -> str:
+    """Beginning and end of a text that is too long: both tell one name from others."""
+    tail = (cells - 1) // 2
+    return text if _cells(text) <= cells else f"{text[: cells - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _cut_at_the_end(text: str, cells: int) -> str:
+    return text if _cells(text) <= cells else f"{text[: cells - 1]}…"
 
 
 def _cells(text: str) -> int:

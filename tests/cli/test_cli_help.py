@@ -3,6 +3,8 @@
 import os
 import pty
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 import typer
 from cli_process import environment, grokscope
 
+from grokscope.cli.examples import EXAMPLES
 from grokscope.cli.main import COMMANDS as GROUPS
 from grokscope.cli.main import app
 
@@ -52,7 +55,60 @@ def test_the_list_of_commands_is_grouped_and_whole_at_80_columns(tmp_path: Path)
     listed = re.findall(r"^  ([a-z]+) +([A-Z].*)$", done.out, flags=re.MULTILINE)
     assert sorted(name for name, _ in listed) == COMMANDS
     assert all(words.endswith(".") and not words.endswith("...") for _, words in listed)
-    assert re.findall(r"^([A-Z].*):$", done.out, flags=re.MULTILINE) == ["Options", *GROUPS]
+    assert re.findall(r"^([A-Z].*):$", done.out, flags=re.MULTILINE) == ["Options", *GROUPS, "Exit codes"]
+
+
+def every_command(command: Any, path: str = "") -> dict[str, Any]:
+    """All commands and their subcommands, by the words that name them."""
+    found = {path: command} if path else {}
+    for name, below in getattr(command, "commands", {}).items():
+        found |= every_command(below, f"{path} {name}".strip())
+    return found
+
+
+def test_every_command_has_examples_that_it_accepts() -> None:
+    root = typer.main.get_command(app)
+    assert set(EXAMPLES) == set(every_command(root))
+    for name, examples in EXAMPLES.items():
+        for example in examples:
+            program, *words = shlex.split(example)
+            assert program == "grokscope"
+            assert example.startswith(f"grokscope {name.split()[0]}")
+            command, context = root, root.make_context("grokscope", list(words))
+            while rest := [*context._protected_args, *context.args]:
+                _, command, words = command.resolve_command(context, rest)  # type: ignore[attr-defined]
+                context = command.make_context(command.name, list(words), parent=context)
+
+
+def test_no_help_leaks_a_type_or_cuts_a_sentence() -> None:
+    for name, command in every_command(typer.main.get_command(app)).items():
+        text = command.get_help(typer.Context(command, info_name=f"grokscope {name}"))
+        assert not re.search(r"<\w+( range|\[\w+\])?>", text), name
+        assert not re.search(r"[a-z]\.\.\.$", text, flags=re.MULTILINE), name
+
+
+def test_completion_offers_what_there_is(made_runs: Path) -> None:
+    (made_runs / "runs/grid").mkdir()
+    shutil.copytree(made_runs / "runs/made", made_runs / "runs/grid/cell")
+    for line, offered in {
+        "show m": {"made"},
+        "show ": {"latest", "made", "grid/"},
+        "show grid/": {"grid/", "grid/cell"},
+        "run mod": {"modular"},
+        "run modular --preset q": {"quick"},
+        "run modular --set task.oper": {"task.operation="},
+        "run modular --signal elas": {"elasticity"},
+        "control made intervene nois": {"noise"},
+        "show m --runs nowhere": set(),
+    }.items():
+        words = ["grokscope", *line.split()] + ([""] if line.endswith(" ") else [])
+        asked = {
+            "_GROKSCOPE_COMPLETE": "complete_bash",
+            "COMP_WORDS": f"grokscope {line}",
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        done = grokscope(folder=made_runs, variables=asked)
+        assert (set(done.out.split()), done.err) == (offered, ""), line
 
 
 def test_help_of_a_command_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -106,6 +162,11 @@ def test_no_command(tmp_path: Path) -> None:
         (["rum"], "'run'"),
         (["run", "dyck", "--lr", "x"], "--lr"),
         (["run", "--frobnicate"], "--frobnicate"),
+        (["run", "dyck", "--learning-rate", "1"], "here it is --lr"),
+        (["sweep", "dyck", "--weight-decay", "1"], "here it is --wd"),
+        (["resume", "latest"], "`grokscope run --resume RUN`"),
+        (["run", "dyck", "--set", "lr=1"], "the nearest is optimizer.lr"),
+        (["run", "dyck", "--set", "optimizer.weight_decay=1"], "the nearest is optimizer.wd"),
         (["show"], "RUN"),
         (["control", "latest", "jump"], "pause"),
         (["control", "latest", "pause", "kick"], "kick"),

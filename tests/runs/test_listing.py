@@ -10,7 +10,7 @@ from events_made import write_log
 from grokscope.gate import Unreadable
 from grokscope.runs import directory as directories
 from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run, groups_in, runs_in
-from grokscope.runs.listing import Group, runs_and_groups, runs_table
+from grokscope.runs.listing import Group, asked_for, runs_and_groups, runs_table, sorted_runs
 from grokscope.words.table import Table
 
 STARTED = {"event": "started", "config": {"train": {"steps": 100}}}
@@ -43,7 +43,7 @@ def test_runs_and_groups(runs: Path) -> None:
 def test_a_group_says_how_its_runs_stand(runs: Path) -> None:
     *_, group = runs_and_groups(runs)
     assert isinstance(group, Group)
-    assert group.words == "2 runs: 1 crashed, 1 finished; 1 grokked"
+    assert group.words == "2 runs: 1 crashed, 1 grokked"
     about = group.to_dict()
     assert (about["name"], about["runs"], about["states"]) == ("sweep/", 2, {"crashed": 1, "finished": 1})
 
@@ -62,6 +62,44 @@ def test_a_sweep_is_no_run(runs: Path) -> None:
     assert find_run("sweep/a", runs).name == "a"
 
 
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ("", ["new", "old", "sweep/"]),
+        ("sweep", ["sweep/b", "sweep/a"]),
+        ("sweep/ state=finished", ["sweep/a"]),
+        ("state=finished", ["new", "sweep/a"]),
+        ("grokked<60 steps>=100", ["new", "sweep/a"]),
+        ("sweep state=paused", []),
+    ],
+)
+def test_what_is_asked_for(runs: Path, asked: str, names: list[str]) -> None:
+    chosen = asked_for(runs_and_groups(runs), asked.split())
+    assert [row[0] for row in runs_table(chosen, runs).rows] == names
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [("name", ["new", "old", "sweep/a", "sweep/b"]), ("grokked", ["new", "sweep/a", "old", "sweep/b"])],
+)
+def test_sorted(runs: Path, key: str, names: list[str]) -> None:
+    """What has no such value comes last, in the order in which it came."""
+    found = asked_for(runs_and_groups(runs), ["steps=100"])
+    assert [row[0] for row in runs_table(sorted_runs(found, key), runs).rows] == names
+    with pytest.raises(KeyError):
+        sorted_runs(found, "beauty")
+
+
+@pytest.mark.parametrize("width", [20, 28, 40, 60, 80])
+def test_a_narrow_list_keeps_names_apart_and_then_the_state(tmp_path: Path, width: int) -> None:
+    for seed in (1, 2):
+        made(tmp_path, f"modular-20261127-171230-{seed}b2c", *GROKKED)
+    heading, *rows = runs_table(runs_and_groups(tmp_path), tmp_path).terminal(width)
+    assert all(len(line) <= width for line in [heading, *rows])
+    assert len({row.split()[0] for row in rows}) == 2
+    assert ("grokked" in rows[0]) == (width >= 28)
+
+
 @pytest.mark.parametrize("name", ["x" * 300, "x/" * 200, "\ud800", "", ".."])
 def test_names_that_can_be_none(runs: Path, name: str) -> None:
     with pytest.raises(NoSuchRun):
@@ -71,7 +109,10 @@ def test_names_that_can_be_none(runs: Path, name: str) -> None:
 def test_runs_that_vanish_while_they_are_listed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = [RunDirectory(runs / "gone"), *runs_in(runs)]
     monkeypatch.setattr("grokscope.runs.listing.runs_in", lambda folder: gone)
-    assert [row[:2] for row in runs_table(runs_and_groups(runs)).rows[:2]] == [("gone", "waiting"), ("new", "grokked")]
+    assert [row[:2] for row in runs_table(runs_and_groups(runs), runs).rows[:2]] == [
+        ("gone", "waiting"),
+        ("new", "grokked at 50"),
+    ]
 
 
 def test_a_folder_that_may_not_be_entered_is_listed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +144,7 @@ def test_a_list_measures_each_text_once(runs: Path, monkeypatch: pytest.MonkeyPa
     measured: list[str] = []
     real = tables._cells
     monkeypatch.setattr(tables, "_cells", lambda text: measured.append(text) or real(text))
-    table: Table = runs_table(runs_and_groups(runs))
+    table: Table = runs_table(runs_and_groups(runs), runs)
     for width in (200, 60, 20):
         measured.clear()
         table.terminal(width)

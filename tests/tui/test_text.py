@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from grokscope.runs.filtering import Filter
 from grokscope.settings.values import setting
 from grokscope.tui.actions import KEY_ACTIONS, bindings, keys_of, printed
 from grokscope.tui.ascii import ascii_text
-from grokscope.tui.filtering import Filter
 from grokscope.tui.settings import read_settings
 from grokscope.tui.themes import THEMES, allowed, series_colours
 from grokscope.tui.widgets.treatments import parse_parameters

@@ -13,9 +13,9 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from grokscope.runs.directory import RunDirectory
+from grokscope.runs.filtering import Filter
 from grokscope.runs.state import summary
 from grokscope.tui.actions import bindings
-from grokscope.tui.filtering import Filter
 from grokscope.tui.summaries import Summary, summaries
 from grokscope.words.clean import clean
 from grokscope.words.numbers import count, percent

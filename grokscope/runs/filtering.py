@@ -1,4 +1,4 @@
-"""Filters of runs by words and by configuration: `lr<1e-3 wd=1 modular state=crashed`.
+"""Filters of runs by words and by configuration: `lr<1e-3 wd=1 modular state=crashed`. `ls` and the TUI share them.
 
 Every term must hold. A condition is `name<value`, `<=`, `>`, `>=`, `=`, `!=` or `name~text` (contains). Its name is a
 setting (a dotted path or the last part of a path), or `task`, `backend`, `state`, `step` and the like. Any other term
@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from grokscope.runs.state import DETECTED, RunState, summary
 from grokscope.settings.values import setting
 
+_OF_STARTED = ("task", "backend", "device", "precision", "parameters", "host")
 _TERM = re.compile(r"([A-Za-z_][\w.]*)(<=|>=|!=|<|>|=|~)(.*)")
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -65,6 +67,23 @@ class Filter:
         return all(word in described for word in self.words) and all(
             condition.holds(facts) for condition in self.conditions
         )
+
+
+def run_facts(state: RunState) -> Mapping[str, Any]:
+    """The values of a run that a filter and a sort may use, by name."""
+    started, about = state.last.get("started", {}), summary(state)
+    found = {kind: state.detected_step(kind) for kind in DETECTED}
+    # the configuration stands last, because a filter takes the name with the shortest path
+    return {
+        "state": state.condition,
+        "status": state.status or "",
+        "step": state.step or 0,
+        "defect": about["defect"],
+        "accuracy": {split: about[split] for split in ("train", "test")},
+        **{kind: step for kind, step in found.items() if step is not None},
+        **{key: started[key] for key in _OF_STARTED if key in started},
+        "config": state.config,
+    }
 
 
 def _number(value: Any) -> float | None:
