@@ -141,6 +141,23 @@ def test_speaks_only_when_something_changed(bank_file: Path) -> None:
     )
 
 
+def test_the_bank_is_asked_once_an_evaluation(bank_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trainer offers every step, and nothing new can be said before the next evaluation."""
+    run = made("new", 77)
+    live = LiveForecast(started_for(run, bank_file))
+    asked: list[int] = []
+    ask = LiveForecast.projection
+    monkeypatch.setattr(LiveForecast, "projection", lambda self: (asked.append(0), ask(self))[1])
+    evaluations = 0
+    for found in events_of(run):
+        evaluations += 1
+        for event in found:
+            live.see(as_recorded(event))
+        for _ in range(20):
+            said_by(live, 60.0)
+    assert len(asked) == evaluations
+
+
 def test_a_forecast_names_its_bank_and_what_it_rests_on(bank_file: Path) -> None:
     run = as_ours(made("new", 77))
     found = bank_for("modular", bank_file)

@@ -74,6 +74,7 @@ class LiveForecast:
         """
         if not (self._enabled and self._evaluated):
             return None
+        self._evaluated = False  # until the next evaluation nothing new can be said
         projection, bank = self.projection()
         pace = None if seconds_left is None else seconds_left / max(1, self._budget - projection.step)
         event = forecast_event(projection, bank, pace)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +62,35 @@ def memorization_is_enough(trajectory: Trajectory) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
+class Record:
+    """What one run was read at, wherever its training loss is on record."""
+
+    taus: Floats
+    """[m]"""
+    numbers: Floats
+    """Of `READ` [m, 4]; NaN where they are not on record"""
+
+    @classmethod
+    def of(cls, run: Trajectory, clock: DecayClock) -> "Record":
+        rows = np.flatnonzero(np.isfinite(run.columns.get("train_loss", np.empty(0))))
+        nowhere = np.full(run.columns["step"].shape, np.nan)
+        numbers = np.column_stack([run.columns.get(name, nowhere)[rows] for name in READ])
+        return cls(run.columns["step"][rows] * clock.rate, numbers)
+
+    def at(self, tau: float) -> Floats:
+        """As last recorded by τ [4]; NaN where nothing is, or what is is stale."""
+        row = int(np.searchsorted(self.taus, tau * (1 + 1e-9), "right")) - 1
+        fresh = row >= 0 and tau - self.taus[row] <= STALE
+        return self.numbers[row] if fresh else np.full(len(READ), np.nan)
+
+
+@dataclass(frozen=True, eq=False)
 class Peers:
     """Settled, undisturbed runs that have a clock, [n] each."""
 
     runs: Sequence[Trajectory]
     clocks: Sequence[DecayClock]
+    records: Sequence[Record]
     kappa: Floats
     """τ of the grok step; infinite where the run never grokked within its budget"""
     passed: Floats
@@ -86,13 +111,12 @@ class Peers:
         """The runs of `mask` [n]."""
         kept = [int(index) for index in np.flatnonzero(mask)]
         arrays = {name: getattr(self, name)[mask] for name in _ARRAYS}
-        return replace(self, runs=[self.runs[i] for i in kept], clocks=[self.clocks[i] for i in kept], **arrays)
+        lists: dict[str, Any] = {name: [getattr(self, name)[index] for index in kept] for name in _LISTS}
+        return replace(self, **lists, **arrays)
 
     def at(self, tau: float) -> Floats:
         """The numbers of `READ` as last recorded by τ, [n, 4]; NaN where they are not, or older than `STALE`."""
-        return np.array([_numbers(run, clock, tau) for run, clock in zip(self.runs, self.clocks, strict=True)]).reshape(
-            len(self), len(READ)
-        )
+        return np.array([record.at(tau) for record in self.records]).reshape(len(self), len(READ))
 
     @cached_property
     def known(self) -> Known:
@@ -106,6 +130,7 @@ class Peers:
         return float(np.median(grokked)) if len(grokked) else math.nan
 
 
+_LISTS = ("runs", "clocks", "records")
 _ARRAYS = ("kappa", "passed", "horizon", "names", "configuration", "easy")
 
 
@@ -123,6 +148,7 @@ def peers_of(trajectories: Sequence[Trajectory]) -> Peers:
     return Peers(
         runs=runs,
         clocks=clocks,
+        records=[Record.of(run, clock) for run, clock in usable],
         kappa=groks * rates,
         passed=np.array([passed_at(run) for run in runs]) * rates,
         horizon=np.array([float(run.budget) for run in runs]) * rates,
@@ -143,18 +169,3 @@ def numbered(keys: Sequence[Hashable]) -> NDArray[np.int64]:
     """A number for each different key, in the order of their first occurrence. [n]"""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
-
-
-def _numbers(run: Trajectory, clock: DecayClock, tau: float) -> list[float]:
-    steps, _ = run.signal("train_loss")
-    row = int(np.searchsorted(steps, tau / clock.rate * (1 + 1e-9), "right")) - 1
-    if row < 0 or tau - clock.tau(steps[row]) > STALE:
-        return [math.nan] * len(READ)
-    return [_at(run, name, steps[row]) for name in READ]
-
-
-def _at(run: Trajectory, name: str, step: float) -> float:
-    column = run.columns.get(name)
-    if column is None:
-        return math.nan
-    return float(column[int(np.searchsorted(run.columns["step"], step))])

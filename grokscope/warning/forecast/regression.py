@@ -14,6 +14,8 @@ from grokscope.contract.arrays import Floats
 PENALTY = 1.0
 """Of a standardized slope, in runs"""
 NEWTON_STEPS = 12
+SETTLED = 1e-9
+"""A Newton step that changes no coefficient by more is the last"""
 LARGEST_CHANGE = 2.0
 """Of a coefficient in one Newton step, so that separable data cannot throw it off"""
 
@@ -59,6 +61,8 @@ def logistic_fits(x: Floats, outcome: Floats, groups: NDArray[np.int64]) -> Fits
         curvature = _squares(weights * expected * (1 - expected), design) + penalty
         change = np.linalg.solve(curvature, gradient[:, :, None])[:, :, 0]
         coefficients = coefficients + np.clip(change, -LARGEST_CHANGE, LARGEST_CHANGE)
+        if np.abs(change).max() < SETTLED:
+            break
     return Fits(start.center, start.scale, coefficients[0], coefficients[1:], start.fold)
 
 
