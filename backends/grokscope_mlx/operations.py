@@ -48,6 +48,16 @@ def layer_norm(x: mx.array, weight: mx.array, bias: mx.array) -> mx.array:
     return centred * scale * weight + bias
 
 
+def unit(x: mx.array) -> mx.array:
+    return x * mx.rsqrt(mx.sum(x * x, axis=-1, keepdims=True))
+
+
+def stable_log(x: mx.array) -> mx.array:
+    positive = x >= 0
+    up, down = mx.where(positive, x, 0), mx.where(positive, 0, -x)
+    return mx.where(positive, mx.log1p(up), -mx.log1p(down))
+
+
 def hide(x: mx.array, hidden: mx.array) -> mx.array:
     return mx.where(hidden, -mx.inf, x)
 

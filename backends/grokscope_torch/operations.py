@@ -43,6 +43,15 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return functional.layer_norm(x, weight.shape, weight, bias, LAYER_NORM_EPSILON)
 
 
+def unit(x: Tensor) -> Tensor:
+    return x * torch.rsqrt((x * x).sum(-1, keepdim=True))
+
+
+def stable_log(x: Tensor) -> Tensor:
+    up, down = x.clamp(min=0), (-x).clamp(min=0)  # the branch not taken stays finite, for its derivative is times 0
+    return torch.where(x >= 0, torch.log1p(up), -torch.log1p(down))
+
+
 def hide(x: Tensor, hidden: Tensor) -> Tensor:
     return x.masked_fill(hidden, float("-inf"))
 

@@ -80,6 +80,8 @@ class PlainModules:
     """Training and evaluation of a `PlainTransformer`, one call a step."""
 
     def __init__(self, model: ModelSpec, parameters: FloatArray, *, device: str, optimizer: Optimizer) -> None:
+        if (model.residual, model.attention, model.loss) != ("plain", "softmax", "cross-entropy"):
+            raise Unavailable("PyTorch has no modules of its own for these options of the model")
         self.module = PlainTransformer(model).to(device, torch.float64 if parameters.dtype == np.float64 else None)
         tensors = {name: torch.as_tensor(values) for name, values in layout(model).unflatten(parameters).items()}
         self.module.load_state_dict(tensors)

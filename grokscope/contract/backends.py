@@ -45,14 +45,14 @@ class Prediction(NamedTuple):
     """The predictions for every read of a batch, in NumPy. A read is a node whose output has a label."""
 
     losses: FloatArray
-    """Cross-entropy, nats, [reads]"""
+    """Cross-entropy, nats, [reads]; of StableMax where the model's loss is that"""
     classes: NDArray[np.int64]
     """Most likely class, [reads]"""
     logits: FloatArray | None = None
     """[reads, classes]; None unless asked for"""
     representations: FloatArray | None = None
     """[reads, width]: input of the read-out, after the last norm; None unless asked for.
-    logits = representations @ head.weight.T + head.bias"""
+    logits = representations @ head.weight.T + head.bias, except in a spherical model"""
 
 
 class TrainingState(NamedTuple):

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from grokscope.contract.arrays import Array, FloatArray
 from grokscope.contract.backends import Prepared, Session
+from grokscope.contract.models import ModelSpec
 from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import Layout
 
@@ -96,6 +97,8 @@ class Plan:
     """The step; None if the intervention waits for a detection"""
     layout: Layout
     """Layout of the model that will be trained"""
+    model: ModelSpec | None = None
+    """The model that will be trained; None if it is somebody's own"""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class SwitchedOn:
     layout: Layout
     parameters: FloatArray
     """[size]"""
+    model: ModelSpec | None = None
+    """None if it is somebody's own"""
 
 
 @dataclass(frozen=True)

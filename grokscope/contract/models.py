@@ -41,12 +41,26 @@ class ModelSpec:
     source_padding_attended: bool = False
     """Let the decoder attend to the encoder's output at padding, as the paper's SCAN model does: its code passes no
     `memory_key_padding_mask`. Then a source's padding changes the loss and has to be computed."""
+    residual: Literal["plain", "spherical"] = "plain"
+    """`spherical` (arXiv 2603.05228): the residual stream is a unit vector, h ← h / ‖h‖ after the embedding and after
+    each sum, and logits are `cosine_scale` times the cosine of h and the class's row of `head.weight`"""
+    cosine_scale: float = 10.0
+    """Logits of a spherical model lie between plus and minus this; the source tries 5 to 30"""
+    attention: Literal["softmax", "uniform"] = "softmax"
+    """`uniform` (arXiv 2603.05228): every query takes the mean of the values that it sees, A_ij = 1 / n"""
+    loss: Literal["cross-entropy", "stablemax"] = "cross-entropy"
+    """`stablemax` (arXiv 2501.04697): −log(s(z_y) / Σ s(z_j)), with s(z) = z + 1 for z ≥ 0, else 1 / (1 − z)
+
+    No option changes the layout of the parameters. What an option does not use has no gradient: the last norms and the
+    bias of the head under `spherical`, the projections of queries and keys under `uniform`."""
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of {self.heads} heads")
         if self.shape == "encoder-decoder" and not (self.target_vocabulary and self.target_context):
             raise ValueError("an encoder-decoder needs target_vocabulary and target_context")
+        if not self.cosine_scale > 0:
+            raise ValueError(f"cosine_scale is above 0, not {self.cosine_scale:g}")
         if min(self.vocabulary, self.context, self.classes, self.width, self.layers, self.heads, self.feed_forward) < 1:
             raise ValueError("every size of a model is at least 1")
 

@@ -35,7 +35,7 @@ class Optimizer(NamedTuple):
     - `muon`, of each hidden matrix [rows, columns]: m = μ m + (1 − μ) g,  u = 0.2 √max(rows, columns) ·
       orthogonalized(μ m + (1 − μ) g). Every other parameter, that is embeddings, read-out, biases and norms, goes by
       `adamw`. (Jordan et al. 2024, kellerjordan.github.io/posts/muon; the scale is that of Liu et al., arXiv
-      2502.16982, equation 4, with which one lr and wd serve both kinds. Queries, keys and values are three matrices.)
+      2502.16982, with which one lr and wd serve both kinds. Queries, keys and values are three matrices.)
     """
 
     lr: float

@@ -47,6 +47,12 @@ class Operations(Protocol):
     def matmul(self, x: Tensor, y: Tensor) -> Tensor:
         """Of the last two axes."""
 
+    def unit(self, x: Tensor) -> Tensor:
+        """x / ‖x‖ along the last axis."""
+
+    def stable_log(self, x: Tensor) -> Tensor:
+        """log(1 + x) for x ≥ 0, else −log(1 − x): odd, and its derivative at 0 is 1."""
+
     def sum(self, x: Tensor, axis: int) -> Tensor: ...
 
     def hide(self, x: Tensor, hidden: Tensor) -> Tensor:
@@ -96,10 +102,21 @@ class Transformer:
             memory = self._norm(weights, "transformer.encoder.norm", memory)
             nodes = self._embedded(weights, "tgt_", plan.target)
             nodes = self._through(weights, "transformer.decoder", nodes, plan.target, memory)
+        representations, outputs = self._read_out(weights, nodes, plan)
+        logits = operations.take(outputs, plan.reads)
+        scores = operations.stable_log(logits) if self.model.loss == "stablemax" else logits
+        return ForwardPass(cross_entropy(operations, scores, plan.labels, plan.is_label), logits, representations)
+
+    def _read_out(self, weights: dict[str, Tensor], nodes: Tensor, plan: ForwardPlan) -> tuple[Tensor, Tensor]:
+        """Representations and logits of every node, [nodes, width] and [nodes, classes]"""
+        operations = self.operations
+        if self.model.residual == "spherical":
+            directions = operations.permute(operations.unit(weights["head.weight"]), (1, 0))
+            return nodes, self.model.cosine_scale * operations.matmul(nodes, directions)
+        if plan.target is not None:
             nodes = self._norm(weights, "transformer.decoder.norm", nodes)
-        representations = self._norm(weights, "ln", nodes)
-        logits = operations.take(self._linear(weights, "head", representations), plan.reads)
-        return ForwardPass(cross_entropy(operations, logits, plan.labels, plan.is_label), logits, representations)
+        nodes = self._norm(weights, "ln", nodes)
+        return nodes, self._linear(weights, "head", nodes)
 
     def _unpacked(self, theta: Tensor) -> dict[str, Tensor]:
         names, shapes, sizes = self._pieces
@@ -111,7 +128,12 @@ class Transformer:
     def _embedded(self, weights: dict[str, Tensor], side: str, stack: Stack) -> Tensor:
         """[letters, width]"""
         tokens = self.operations.take(weights[f"{side}tok_emb.weight"], stack.tokens)
-        return tokens + self.operations.take(weights[f"{side}pos_emb.weight"], stack.positions)
+        return self._summed(tokens, self.operations.take(weights[f"{side}pos_emb.weight"], stack.positions))
+
+    def _summed(self, stream: Tensor, change: Tensor) -> Tensor:
+        """The residual stream after a sum."""
+        total = stream + change
+        return self.operations.unit(total) if self.model.residual == "spherical" else total
 
     def _through(
         self, weights: dict[str, Tensor], prefix: str, nodes: Tensor, stack: Stack, memory: Tensor | None
@@ -123,14 +145,15 @@ class Transformer:
             mixed = self._attended(weights, f"{name}.self_attn", normed, normed, attention)
             if attention.rows is not None:
                 nodes = self.operations.take(nodes, attention.rows)
-            nodes = nodes + mixed
+            nodes = self._summed(nodes, mixed)
             last_norm = "norm2"
             if memory is not None:
                 normed = self._norm(weights, f"{name}.norm2", nodes)
-                nodes = nodes + self._attended(weights, f"{name}.multihead_attn", normed, memory, stack.cross[layer])
+                mixed = self._attended(weights, f"{name}.multihead_attn", normed, memory, stack.cross[layer])
+                nodes = self._summed(nodes, mixed)
                 last_norm = "norm3"
             inner = self._linear(weights, f"{name}.linear1", self._norm(weights, f"{name}.{last_norm}", nodes))
-            nodes = nodes + self._linear(weights, f"{name}.linear2", self.operations.gelu(inner))
+            nodes = self._summed(nodes, self._linear(weights, f"{name}.linear2", self.operations.gelu(inner)))
         return nodes
 
     def _attended(
@@ -140,7 +163,8 @@ class Transformer:
         rows = attention.rows
         few = rows is not None and len(rows) < len(asking)
         query = self.operations.take(asking, rows) if few else asking
-        query = self._linear(weights, f"{name}.query", query)
+        uniform = self.model.attention == "uniform"  # scores of 0, and a softmax of 1 / n
+        query = 0 * query if uniform else self._linear(weights, f"{name}.query", query)
         if rows is not None and not few:
             query = self.operations.take(query, rows)
         key_value = self._linear(weights, f"{name}.key_value", asked)

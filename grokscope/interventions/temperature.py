@@ -28,7 +28,16 @@ class Temperature(Intervention):
         return Change(step.gradient - gradient, gradient, "gradient")
 
 
-def _objection(parameters: TemperatureParameters, plan: Plan) -> str | None:
+def _open(parameters: TemperatureParameters, on: SwitchedOn) -> Temperature:
+    objection = _objection(parameters, on)
+    if objection is not None:
+        raise ValueError(objection)
+    return Temperature(on, parameters.value)
+
+
+def _objection(parameters: TemperatureParameters, plan: Plan | SwitchedOn) -> str | None:
+    if plan.model is not None and plan.model.residual == "spherical":
+        return "the logits of a spherical model are cosines, whatever the length of its head; set model.cosine_scale"
     return None if "head" in plan.layout.groups() else "the model names no tensor as its head"
 
 
@@ -36,6 +45,6 @@ SPEC = InterventionSpec(
     name="temperature",
     summary="Train on the loss of logits / T, so that T sets how large the logits must become.",
     parameters=TemperatureParameters,
-    open=lambda parameters, on: Temperature(on, parameters.value),
+    open=_open,
     objection=_objection,
 )

@@ -18,8 +18,9 @@ from grokscope.contract.backends import Prepared, Session, StepOutcome
 from grokscope.contract.examples import Packer
 from grokscope.contract.interventions import Change, Plan, SwitchedOn
 from grokscope.contract.memory import TooLarge, require_memory
+from grokscope.contract.models import ModelSpec
 from grokscope.contract.optimizers import Optimizer
-from grokscope.contract.parameters import Layout
+from grokscope.contract.parameters import Layout, layout
 from grokscope.contract.signals import Number
 from grokscope.events import Intervened
 from grokscope.gate import Unreadable
@@ -223,7 +224,7 @@ class Treatment:
         self.put_back(levers)
 
     def _plan(self, step: int) -> Plan:
-        return Plan(self._run.path, self._config.snapshot.every, step, self._layout)
+        return Plan(self._run.path, self._config.snapshot.every, step, self._layout, self._train.model)
 
     def _moment(self, step: int, theta: Any) -> SwitchedOn:
         return SwitchedOn(
@@ -234,6 +235,7 @@ class Treatment:
             session=self._session,
             layout=self._layout,
             parameters=theta,
+            model=self._train.model,
         )
 
     def _drawn(self, random: np.random.Generator) -> Prepared:
@@ -252,13 +254,13 @@ def offered() -> dict[str, dict[str, Any]]:
     return kinds
 
 
-def objections(config: RunConfig, run: Path, own: Layout) -> list[str]:
-    """Why what the schedule says will not be possible in a model of layout `own`, as far as is known before the run."""
+def objections(config: RunConfig, run: Path, model: ModelSpec) -> list[str]:
+    """Why what the schedule says will not be possible in this model, as far as is known before the run."""
     found = []
     for entry in map(checked, config.interventions.schedule):
         if not entry.off:
             spec, step = specified(entry.kind), entry.when if isinstance(entry.when, int) else None
-            plan = Plan(run, config.snapshot.every, step, own)
+            plan = Plan(run, config.snapshot.every, step, layout(model), model)
             parameters = validated_intervention(spec, entry.parameters)
             objection = spec.objection(parameters, plan)
             if objection is None:

@@ -1,6 +1,6 @@
 """Golden points: real weights and batches with results in float64, and the errors of a backend at these points.
 
-Three small points ship with the package (`grokscope/testing/golden`), so that `grokscope doctor --verify` can measure
+Small points ship with the package (`grokscope/testing/golden`), so that `grokscope doctor --verify` can measure
 the errors of float32 arithmetic on the machine that will be used.
 """
 
@@ -159,6 +159,7 @@ def _sizes(facts: Mapping[str, Any]) -> dict[str, Any]:
         "layers": facts["layers"],
         "heads": facts["heads"],
         "feed_forward": facts["d_ff"],
+        **facts.get("options", {}),
     }
 
 

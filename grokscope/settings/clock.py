@@ -18,6 +18,9 @@ _OBJECTIONS: Mapping[str, Callable[[Any], str | None]] = {
     ),
     "optimizer.schedule": lambda schedule: None if schedule == "constant" else "the learning rate follows a schedule",
     "optimizer.warmup": lambda warmup: "the learning rate warms up" if warmup else None,
+    "model.residual": lambda residual: (
+        "no logit of a spherical model grows with its weights" if residual == "spherical" else None
+    ),
 }
 """By setting: why decay time is no clock at a value of it; None where it is one"""
 

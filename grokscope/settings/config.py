@@ -42,7 +42,7 @@ class ConfigSection(BaseModel):
 
 
 class ModelSection(ConfigSection):
-    """Sizes that replace those of the task's model; None keeps the size of the task."""
+    """What replaces sizes and options of the task's model; None keeps them."""
 
     width: int | None = Field(None, ge=1)
     layers: int | None = Field(None, ge=1)
@@ -50,6 +50,12 @@ class ModelSection(ConfigSection):
     feed_forward: int | None = Field(None, ge=1)
     identical_layers: bool | None = None
     source_padding_attended: bool | None = None
+    residual: Literal["plain", "spherical"] | None = Field(
+        None, description="spherical: unit vectors all through, and logits by cosine"
+    )
+    cosine_scale: float | None = Field(None, gt=0, description="largest logit of a spherical model; absent: 10")
+    attention: Literal["softmax", "uniform"] | None = Field(None, description="uniform: the mean of what is seen")
+    loss: Literal["cross-entropy", "stablemax"] | None = None
 
 
 class OptimizerSection(ConfigSection):

@@ -25,6 +25,12 @@ from grokscope.machine.verify import PACKAGED, GoldenPoint, verify
 from grokscope.testing import reference
 
 SEED = 1
+MODEL_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "spherical": {"residual": "spherical"},
+    "uniform": {"attention": "uniform"},
+    "stablemax": {"loss": "stablemax"},
+}
+"""Options of a model, one point each"""
 GOLDEN_OPTIMIZER = Optimizer(lr=3e-3, wd=1.0)
 EXAMPLES_IN_BATCH = 16
 QUANTITIES = ("loss_a", "loss_b", "grad_norm_a", "grad_norm_b", "grad_cosine", "commutator_norm",
@@ -39,6 +45,8 @@ def write(folder: Path = PACKAGED) -> None:
     _write(folder, "dyck", 60, _dyck, {"max_pairs": 6, "train_size": 400})
     _write(folder, "modular", 100, _modular, {"modulus": 13})
     _write(folder, "scan", 60, _scan, {})
+    for label, changes in MODEL_OPTIONS.items():
+        _write(folder, "modular", 100, _modular, {"modulus": 13}, label, changes)
 
 
 def _write(
@@ -47,10 +55,13 @@ def _write(
     steps: int,
     described: Callable[[TaskSpec, ModelSpec], dict[str, Any]],
     options: Mapping[str, Any],
+    label: str = "tiny",
+    changes: Mapping[str, Any] | None = None,
 ) -> None:
     task = registry.get("tasks", name)
     data = task.load(task.options.model_validate(options), SEED)
     model, examples = _shrunk(data)
+    model = replace(model, **(changes or {}))
     session = reference.SPEC.open(model, initial_parameters(model, SEED))
     packer = Packer(examples, model)
     for step in range(steps):
@@ -63,13 +74,13 @@ def _write(
     tensors: NamedTensors = {f"weights/{key}": value for key, value in layout(model).unflatten(parameters).items()}
     tensors |= {f"batch_{side}/{key}": value.astype(np.int16) for side, batch in (("a", a), ("b", b))
                 for key, value in _columns(name, batch).items()}  # fmt: skip
-    stem = f"{name}-tiny-seed{SEED}-step{steps}"
+    stem = f"{name}-{label}-seed{SEED}-step{steps}"
     np.savez_compressed(folder / f"{stem}.npz", allow_pickle=False, **tensors)
     facts = {
-        "task": f"{name}-tiny",
+        "task": f"{name}-{label}",
         "seed": SEED,
         "step": steps,
-        "model": described(task, model),
+        "model": described(task, model) | ({"options": dict(changes)} if changes else {}),
         "parameters": parameters.size,
         "expected": _expected(GoldenPoint(stem, model, parameters, a, b, dict.fromkeys(QUANTITIES, 1.0))),
     }

@@ -189,6 +189,35 @@ def layer_norm(x: Variable, weight: Variable, bias: Variable) -> Variable:
     return x.tape.record(normal * weight.value + bias.value, (x, weight, bias), pullback)
 
 
+def unit(x: Variable) -> Variable:
+    """x / ‖x‖ along the last axis."""
+    length = np.sqrt((x.value * x.value).sum(axis=-1, keepdims=True))
+    direction = x.value / length
+
+    def pullback(g: Numbers) -> Sequence[Numbers]:
+        return ((g - direction * (direction * g).sum(axis=-1, keepdims=True)) / length,)
+
+    return x.tape.record(direction, (x,), pullback)
+
+
+def stable_log(x: Variable) -> Variable:
+    """log s(x), where StableMax is s(x) = x + 1 for x ≥ 0, else 1 / (1 − x)."""
+    above = x.value.real >= 0
+    value = np.log(np.where(above, x.value + 1, 1 / (1 - x.value)))
+    return x.tape.record(value, (x,), lambda g: (g / np.where(above, 1 + x.value, 1 - x.value),))
+
+
+def cosines(x: Variable, weight: Variable, scale: float) -> Variable:
+    """scale · cos(x, row of weight) of unit vectors x, [..., into], [out, into] -> [..., out]"""
+    rows = unit(weight)
+
+    def pullback(g: Numbers) -> Sequence[Numbers]:
+        flat = scale * g.reshape(-1, g.shape[-1])
+        return scale * g @ rows.value, flat.T @ x.value.reshape(-1, x.value.shape[-1])
+
+    return x.tape.record(scale * (x.value @ rows.value.T), (x, rows), pullback)
+
+
 def gelu(x: Variable) -> Variable:
     """The exact one, x Φ(x)."""
     below = 0.5 * (1 + erf(x.value / math.sqrt(2)))
@@ -231,6 +260,14 @@ def attention(q: Variable, k: Variable, v: Variable, heads: int, visible: NDArra
     return q.tape.record(join(weights @ values), (q, k, v), pullback)
 
 
+def means(v: Variable, queries: int, visible: NDArray[np.bool_]) -> Variable:
+    """[sequences, keys, d] -> [sequences, queries, d]: the mean over the keys that a query sees."""
+    seen = np.broadcast_to(visible, (len(v.value), queries, v.value.shape[1]))
+    shares = seen / seen.sum(axis=-1, keepdims=True)
+    shares = shares.astype(v.value.real.dtype)
+    return v.tape.record(shares @ v.value, (v,), lambda g: (shares.swapaxes(-1, -2) @ g,))
+
+
 def weighted_cross_entropy(logits: Variable, labels: Ints, weights: Numbers) -> tuple[Variable, Numbers]:
     """The weighted sum of the losses, and the losses [reads].
 
@@ -270,7 +307,15 @@ class ReferenceTransformer:
                 x = self.encoder_layer(f"encoder.layers.{layer}", x, batch.source, causal=self.model.causal)
         else:
             x = self.decoded(batch.source, batch.target, batch.source_of_target)
-        return self.norm("ln", x)
+        return x if self.model.residual == "spherical" else self.norm("ln", x)
+
+    def summed(self, x: Variable, change: Variable) -> Variable:
+        return unit(x + change) if self.model.residual == "spherical" else x + change
+
+    def logits(self, representations: Variable) -> Variable:
+        if self.model.residual == "spherical":
+            return cosines(representations, self.tensors["head.weight"], self.model.cosine_scale)
+        return self.linear("head", representations)
 
     def decoded(self, source: Rectangle, target: Rectangle, source_of_target: Ints) -> Variable:
         memory = self.embedded("src_", source)
@@ -285,20 +330,21 @@ class ReferenceTransformer:
         x = self.embedded("tgt_", target)
         for layer in range(self.model.layers):
             prefix = f"transformer.decoder.layers.{layer}"
-            x = x + self.attended(f"{prefix}.self_attn", self.norm(f"{prefix}.norm1", x), None, visible(target, True))
-            x = x + self.attended(f"{prefix}.multihead_attn", self.norm(f"{prefix}.norm2", x), memory, seen)
-            x = x + self.fed_forward(prefix, self.norm(f"{prefix}.norm3", x))
-        return self.norm("transformer.decoder.norm", x)
+            own = self.attended(f"{prefix}.self_attn", self.norm(f"{prefix}.norm1", x), None, visible(target, True))
+            x = self.summed(x, own)
+            x = self.summed(x, self.attended(f"{prefix}.multihead_attn", self.norm(f"{prefix}.norm2", x), memory, seen))
+            x = self.summed(x, self.fed_forward(prefix, self.norm(f"{prefix}.norm3", x)))
+        return x if self.model.residual == "spherical" else self.norm("transformer.decoder.norm", x)
 
     def encoder_layer(self, prefix: str, x: Variable, rectangle: Rectangle, *, causal: bool) -> Variable:
         seen = visible(rectangle, causal)
-        x = x + self.attended(f"{prefix}.self_attn", self.norm(f"{prefix}.norm1", x), None, seen)
-        return x + self.fed_forward(prefix, self.norm(f"{prefix}.norm2", x))
+        x = self.summed(x, self.attended(f"{prefix}.self_attn", self.norm(f"{prefix}.norm1", x), None, seen))
+        return self.summed(x, self.fed_forward(prefix, self.norm(f"{prefix}.norm2", x)))
 
     def embedded(self, side: str, rectangle: Rectangle) -> Variable:
         positions = np.broadcast_to(np.arange(rectangle.tokens.shape[1]), rectangle.tokens.shape)
         tokens = gather(self.tensors[f"{side}tok_emb.weight"], rectangle.tokens)
-        return tokens + gather(self.tensors[f"{side}pos_emb.weight"], positions)
+        return self.summed(tokens, gather(self.tensors[f"{side}pos_emb.weight"], positions))
 
     def attended(self, prefix: str, x: Variable, memory: Variable | None, seen: NDArray[np.bool_]) -> Variable:
         width, weight, bias = self.model.width, self.tensors[f"{prefix}.in_proj_weight"], f"{prefix}.in_proj_bias"
@@ -306,6 +352,8 @@ class ReferenceTransformer:
         from_memory = from_x if memory is None else linear(memory, weight, self.tensors[bias])
         q = columns(from_x, 0, width)
         k, v = columns(from_memory, width, 2 * width), columns(from_memory, 2 * width, 3 * width)
+        if self.model.attention == "uniform":
+            return self.linear(f"{prefix}.out_proj", means(v, q.value.shape[1], seen))
         return self.linear(f"{prefix}.out_proj", attention(q, k, v, self.model.heads, seen))
 
     def fed_forward(self, prefix: str, x: Variable) -> Variable:
@@ -354,8 +402,9 @@ def forward(model: ModelSpec, where: Layout, theta: Numbers, batch: PaddedBatch)
         everywhere.value.reshape(-1, model.width), (everywhere,), lambda g: (g.reshape(everywhere.value.shape),)
     )
     representations = gather(flat, batch.reads)
-    logits = transformer.linear("head", representations)
-    loss, losses = weighted_cross_entropy(logits, batch.labels, batch.weights.astype(theta.real.dtype))
+    logits = transformer.logits(representations)
+    scores = stable_log(logits) if model.loss == "stablemax" else logits
+    loss, losses = weighted_cross_entropy(scores, batch.labels, batch.weights.astype(theta.real.dtype))
     return Forward(tensors, representations, logits, losses, loss)
 
 

@@ -133,7 +133,7 @@ def _ready(directory: RunDirectory, config: RunConfig, task: TaskSpec, options: 
     data = loaded_data(task, options, config.train.seed)
     model = config.model_of(data.model)
     check_model(config, model, len(data.train))
-    for objection in objections(config, directory.path, layout(model)):
+    for objection in objections(config, directory.path, model):
         raise ConfigError(objection)
     signals = open_signals(config, data, layout(model))
     session = spec.open(

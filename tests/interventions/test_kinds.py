@@ -1,7 +1,9 @@
 """Each intervention's first step, on every backend, against its formula in NumPy and float64."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,12 @@ from interventions_made import Parts, Vector, off, parts, unit
 from numpy.testing import assert_allclose
 
 from grokscope.contract.backends import BackendSpec
+from grokscope.contract.interventions import Plan
+from grokscope.contract.parameters import layout
 from grokscope.contract.streams import generator
+from grokscope.interventions import temperature
 from grokscope.testing import reference
+from grokscope.testing.interventions import MODEL
 
 BASIS = {"basis": "random", "components": 2, "blocks": "matrices"}
 CLOSE = 1e-9
@@ -335,3 +341,10 @@ class TestBasis:
         first, again, other = (made.basis(basis="random", basis_draw=draw) for draw in (0, 0, 1))
         assert np.array_equal(first, again)
         assert np.abs(first @ other.T).max() < 0.9
+
+
+def test_temperature_is_refused_where_logits_are_cosines() -> None:
+    model = replace(MODEL, residual="spherical")
+    plan = Plan(Path("nowhere"), 0, 0, layout(model), model)
+    assert "cosine_scale" in str(temperature.SPEC.objection(temperature.TemperatureParameters(), plan))
+    assert temperature.SPEC.objection(temperature.TemperatureParameters(), replace(plan, model=MODEL)) is None

@@ -65,6 +65,11 @@ def test_an_option_that_breaks_the_clock_says_so(settings: dict[str, Any], why: 
     assert why in objection
 
 
+def test_a_spherical_model_has_no_clock_and_other_options_of_a_model_keep_it() -> None:
+    assert "no logit of a spherical model grows" in str(no_clock({"model.residual": "spherical"}))
+    assert no_clock({"model.attention": "uniform", "model.loss": "stablemax", "model.residual": None}) is None
+
+
 def test_the_default_and_what_is_not_on_record_keep_the_clock() -> None:
     assert no_clock(dotted(config().model_dump())) is None
     assert no_clock({}) is None
