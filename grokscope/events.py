@@ -31,8 +31,8 @@ class EventPart(BaseModel):
 class Event(EventPart):
     """What every event has. `seq` and `time` are set by the log that records it."""
 
-    v: int = SCHEMA_VERSION
-    run: str = ""
+    v: int = Field(SCHEMA_VERSION, description="version of this schema")
+    run: str = Field("", description="name of the run")
     seq: int = Field(-1, description="position in the run's log, gap-free from 0")
     time: str = Field("", description="RFC 3339, UTC")
     step: int | None = Field(None, description="optimizer steps taken")
@@ -55,25 +55,25 @@ class Scores(EventPart):
 class Spread(EventPart):
     """Median and quartiles over the samples of one measurement."""
 
-    median: Number
-    p25: Number
-    p75: Number
-    samples: list[Number]
+    median: Number = Field(description="median of the samples")
+    p25: Number = Field(description="lower quartile")
+    p75: Number = Field(description="upper quartile")
+    samples: list[Number] = Field(description="one value for each pair of batches")
 
 
 class Rule(EventPart):
     """A rule by name; its parameters stand beside the name."""
 
-    name: str
+    name: str = Field(description="name of the rule")
 
 
 class Criterion(EventPart):
     """What counts as having grokked: see `grokscope.contract.tasks.GrokCriterion`."""
 
-    metric: str
-    threshold: float
-    consecutive: int = 1
-    report: Literal["first", "last"] = "first"
+    metric: str = Field(description="score of the test split that is judged")
+    threshold: float = Field(description="value that the score has to reach")
+    consecutive: int = Field(1, description="evaluations in a row that have to reach it")
+    report: Literal["first", "last"] = Field("first", description="which of these evaluations dates the grok step")
 
 
 Origin = Literal["grokscope", "own loop", "import"]
@@ -82,15 +82,15 @@ Origin = Literal["grokscope", "own loop", "import"]
 class ImportedFile(EventPart):
     """A file as it was when it was imported."""
 
-    name: str
-    bytes: int
-    sha256: str
+    name: str = Field(description="name of the file")
+    bytes: int = Field(description="its size")
+    sha256: str = Field(description="its SHA-256")
 
 
 class Imported(EventPart):
     """Where the record of somebody else's run was, and how it was read."""
 
-    files: list[ImportedFile]
+    files: list[ImportedFile] = Field(description="the files that were read")
     columns: dict[str, str] = Field(description="signals and settings by our names, and the columns they stood in")
     scale: Literal["fraction", "percent"] = Field(description="of accuracies in these files")
 
@@ -100,8 +100,8 @@ class Started(Event):
     task's plugin."""
 
     event: Literal["started"] = "started"
-    config: dict[str, Any]
-    task: str
+    config: dict[str, Any] = Field(description="the settings of the run, by section; null is left to the task")
+    task: str = Field(description="name of the task")
     origin: Origin = Field(
         "grokscope", description="whose loop trained it: ours or somebody's; import: known by its record"
     )
@@ -111,12 +111,17 @@ class Started(Event):
         default_factory=dict,
         description="the rules that this run acts on, by what they find: memorized, onset, grokked (one of `criteria`)",
     )
-    backend: str
-    device: str
-    precision: str
+    backend: str = Field(description="name of the backend")
+    device: str = Field(description="device, as the backend names it")
+    precision: str = Field(description="float32 or float64")
     parameters: int = Field(description="parameter count")
-    versions: dict[str, str]
-    host: str
+    model: dict[str, int] = Field(
+        default_factory=dict,
+        description="sizes of the model as trained, also where the configuration leaves them to the task: "
+        "width, layers, heads, feed_forward",
+    )
+    versions: dict[str, str] = Field(description="versions of grokscope, Python, NumPy and the backend")
+    host: str = Field(description="name of the machine")
     process: int = Field(description="process id of the trainer")
     facts: dict[str, int | float | str] = Field(description="what the task says of its data")
     signals: dict[str, dict[str, Any]] = Field(
@@ -135,10 +140,10 @@ class Trained(Event):
 
     event: Literal["trained"] = "trained"
     loss: Number = Field(description="of the last batch, nats")
-    lr: Number
+    lr: Number = Field(description="learning rate of the last step")
     gradient_norm: Number = Field(description="of the last batch, before clipping")
-    clipped: bool
-    steps_per_second: Number
+    clipped: bool = Field(description="whether the gradient of the last step was clipped")
+    steps_per_second: Number = Field(description="training steps alone, since the last such event")
     tokens_per_second: Number = Field(description="tokens of the batch as the task has them, before any sharing")
     seconds_left: Number = Field(None, description="to the last step at this pace; less if the run groks and stops")
 
@@ -149,40 +154,40 @@ class Evaluated(Event):
     event: Literal["evaluated"] = "evaluated"
     train: Scores | None = Field(None, description="absent where a loop does not score what it trains on")
     test: Scores | None = Field(None, description="absent where a record holds the training split alone")
-    seconds: float
+    seconds: float = Field(description="time of this evaluation")
 
 
 class Measured(Event):
     """The commutator of two gradient steps: medians over the samples, the defect with its quartiles."""
 
     event: Literal["measured"] = "measured"
-    defect: Spread
+    defect: Spread = Field(description="‖H_B g_A − H_A g_B‖ / (‖g_A‖ ‖g_B‖)")
     commutator_norm: Number = Field(description="‖H_B g_A − H_A g_B‖")
     relative_commutator: Number = Field(description="‖H_B g_A − H_A g_B‖ / (‖H_B g_A‖ + ‖H_A g_B‖), in [0, 1]; "
                                         "None for finite differences, which do not see the two parts")  # fmt: skip
     gradient_norm: Number = Field(description="of g_A and g_B, median")
-    gradient_cosine: Number
-    estimator: Literal["exact", "finite-difference"]
-    precision: str
+    gradient_cosine: Number = Field(description="cosine between g_A and g_B, median")
+    estimator: Literal["exact", "finite-difference"] = Field(description="how the commutator was computed")
+    precision: str = Field(description="precision of the measurement")
     eta: Number = Field(None, description="step of the finite difference after adaptation, median; None if exact")
     floor: Number = Field(description="size of the rounding error in the defect, same unit")
     below_floor: bool = Field(description="the median does not stand clear of the floor: do not read it")
-    seconds: float
+    seconds: float = Field(description="time of this measurement")
     blocks: dict[str, Number] | None = Field(None, description="share of ‖commutator‖² by block and by layer")
 
 
 class Observed(Event):
     event: Literal["observed"] = "observed"
-    signals: dict[str, Number]
+    signals: dict[str, Number] = Field(description="values by signal; `started` says what each is")
 
 
 class Detection(Event):
     """`step` is the step detected; a rule that asks for persistence could say so only at `confirmed_at`."""
 
-    rule: Rule
+    rule: Rule = Field(description="the rule that came true")
     value: Number = Field(description="the signal at `step`")
     cadence: int | None = Field(None, description="steps between the records the rule saw, where that was settled")
-    confirmed_at: int
+    confirmed_at: int = Field(description="step at which the rule could first say so")
 
 
 class Memorized(Detection):
@@ -215,13 +220,13 @@ class Fired(Detection):
     """Another rule of a signal came true."""
 
     event: Literal["fired"] = "fired"
-    signal: str
+    signal: str = Field(description="the signal whose rule it is")
 
 
 class Interval(EventPart):
-    level: float
-    low: Number
-    high: Number
+    level: float = Field(description="share of runs that grok for which the interval holds")
+    low: Number = Field(description="earliest step")
+    high: Number = Field(description="latest step")
 
 
 class Refusable(EventPart):
@@ -232,23 +237,23 @@ class Refusable(EventPart):
 class ChanceSaid(Refusable):
     """Whether: a probability, or why there is none."""
 
-    probability: Number = None
+    probability: Number = Field(None, description="null only with a reason beside it")
     base_rate: Number = Field(None, description="share of the bank's runs that were no further by then and came to it")
 
 
 class WhenSaid(Refusable):
     """When, if the run groks at all: a grok step, or why there is none."""
 
-    grok_step: Number = None
-    interval: Interval | None = None
+    grok_step: Number = Field(None, description="expected grok step; null only with a reason beside it")
+    interval: Interval | None = Field(None, description="where the grok step lies")
     no_interval: str | None = Field(None, description="why there is a grok step without an interval")
-    lead_steps: Number = None
-    lead_seconds: Number = None
+    lead_steps: Number = Field(None, description="steps from now to the expected grok step")
+    lead_seconds: Number = Field(None, description="the same in running time")
     law: str | None = Field(None, description="what the grok step goes by: elasticity, or lr·wd alone")
 
 
 class BankSaid(EventPart):
-    name: str
+    name: str = Field(description="name of the bank")
     digest: str = Field(description="SHA-256 of the bank's tables")
     runs: int = Field(description="that the answers rest on: untreated, settled, and not of this configuration")
 
@@ -261,11 +266,11 @@ class Forecast(Event):
         default_factory=ChanceSaid, description="whether test accuracy passes chance + (1 - chance) / 2, ever"
     )
     reaches: ChanceSaid = Field(default_factory=ChanceSaid, description="whether the run groks within its budget")
-    when: WhenSaid = Field(default_factory=WhenSaid)
+    when: WhenSaid = Field(default_factory=WhenSaid, description="the grok step, if the run groks")
     basis: str | None = Field(None, description="what the answers rest on")
     not_before_step: int | None = Field(None, description="until then nothing can be known of whether")
     decay_time: Number = Field(None, description="lr · wd · step")
-    bank: BankSaid | None = None
+    bank: BankSaid | None = Field(None, description="the bank that the answers rest on")
     rivals: dict[str, Number] = Field(default_factory=dict, description="grok steps by what is free")
 
 
@@ -274,23 +279,23 @@ class Intervened(Event):
     else the first time and whenever the loss is recorded."""
 
     event: Literal["intervened"] = "intervened"
-    kind: str
-    state: Literal["on", "off", "changed", "applied", "refused"]
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    source: Literal["flag", "control", "schedule"] = "control"
+    kind: str = Field(description="kind of the intervention")
+    state: Literal["on", "off", "changed", "applied", "refused"] = Field(description="what happened to it")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="its parameters")
+    source: Literal["flag", "control", "schedule"] = Field("control", description="who asked for it")
     norm: Number = Field(None, description="length of what was added to the target")
     relative_norm: Number = Field(None, description="the same over the length of the target: the dose")
-    target: Literal["gradient", "update", "parameters"] | None = None
+    target: Literal["gradient", "update", "parameters"] | None = Field(None, description="what it was added to")
     facts: dict[str, Any] = Field(
         default_factory=dict, description="of what was switched on: dimension and digest of its basis"
     )
     batch_order: int | None = Field(None, description="from here on the training batches come in another order")
-    reason: str | None = None
+    reason: str | None = Field(None, description="why it was refused")
 
 
 class Written(Event):
     path: str = Field(description="relative to the run directory")
-    bytes: int
+    bytes: int = Field(description="size of the file")
     digest: str = Field(description="SHA-256 of the parameters, little-endian float32")
 
 
@@ -309,7 +314,7 @@ class CheckpointWritten(Written):
 
 
 class Notice(Event):
-    reason: str
+    reason: str = Field(description="what happened and why, for a person")
 
 
 class Paused(Notice):
@@ -339,10 +344,13 @@ class Paced(Notice):
 
 class Finished(Event):
     event: Literal["finished"] = "finished"
-    status: Literal["completed", "grokked", "stopped", "interrupted", "diverged"]
-    steps: int
+    status: Literal["completed", "grokked", "stopped", "interrupted", "diverged"] = Field(
+        description="how the run ended: at its last step, after grokking, asked to stop, by a signal, by a loss that "
+        "is not finite"
+    )
+    steps: int = Field(description="optimizer steps taken")
     seconds: float = Field(description="wall time of this process")
-    result: dict[str, Any]
+    result: dict[str, Any] = Field(description="detected steps, lead, and the last scores")
     parameters_digest: str = Field(description="SHA-256 of the final parameters, little-endian float32")
     session: int | None = Field(
         None, description="`seq` of the `started` of this process; 0 where it was never resumed"
@@ -361,7 +369,11 @@ _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 def event_schema() -> dict[str, Any]:
     """The JSON Schema of a line of a run's log."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_ADAPTER.json_schema(mode="serialization")}
+    schema = _ADAPTER.json_schema(mode="serialization")
+    for part in schema["$defs"].values():
+        if kind := part.get("properties", {}).get("event"):
+            kind["description"] = "kind of the event"
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def typed(event: Mapping[str, Any]) -> AnyEvent:

@@ -65,6 +65,8 @@ class NewestEvents:
         self.latest: dict[str, EventRecord] = {}
         self.defects: list[float] = []
         self.paused = False
+        self._timed = False
+        """Whether the time that the run may take was said"""
 
     def see(self, event: EventRecord) -> list[Text]:
         """Take in an event. Returns the line to print, if the event is of a kind in `LINES`."""
@@ -72,12 +74,21 @@ class NewestEvents:
         self.latest[kind] = event
         if kind == "measured" and event["defect"]["median"]:
             self.defects.append(event["defect"]["median"])
+        if kind == "trained" and not self._timed and event.get("seconds_left"):
+            self._timed = True
+            return [Text(self._longest(event), "dim")]
         if kind in {"paused", "resumed"}:
             self.paused = kind == "paused"
         if kind not in LINES or event.get("state") == "applied":
             return []
         glyph, style = LINES[kind]
         return [Text(clean(glyph + event_in_words(event), None), style)]
+
+    def _longest(self, trained: EventRecord) -> str:
+        """How long the run may take: said once, when its speed is known."""
+        after = self.latest.get("started", {}).get("config", {}).get("train", {}).get("stop_after_grok", -1)
+        early = f"; if it groks, it ends {count(after)} steps later" if after >= 0 else ""
+        return f"at most {duration(trained['seconds_left'])} for {count(self.steps)} steps{early}"
 
     def panel(self) -> Group:
         """The live panel: progress, then defect and accuracies, then the forecast."""

@@ -223,11 +223,13 @@ def _train(
         say(str(directory.path))
     if status == "interrupted":
         if not quiet:
-            complain(f"`{_resumption(directory)}` continues from step {trainer.step:,}")
+            complain(f"`{_for_run('run --resume', directory)}` continues from step {trainer.step:,}")
         return 128 + received[0] if received else ExitCode.INTERRUPTED
     if status == "diverged":
         complain(f"training diverged at step {trainer.step}: the loss is not finite; try a smaller --lr")
         return ExitCode.DIVERGED
+    if not json and not quiet:
+        complain(f"`{_for_run('watch', directory)}` shows its curves, `{_for_run('show', directory)}` its detections")
     if fail_on == "not-grokked" and trainer.recorder.watch.grokked is None:
         return ExitCode.NOT_GROKKED
     return ExitCode.FINISHED
@@ -242,11 +244,11 @@ def _display(*, quiet: bool) -> AbstractContextManager["Listener"]:
     return display()
 
 
-def _resumption(directory: "RunDirectory") -> str:
-    """The command that continues a run, for the present working directory."""
+def _for_run(command: str, directory: "RunDirectory") -> str:
+    """A command about a run, for the present working directory."""
     folder = directory.path.parent
     where = "" if folder.resolve() == DEFAULT_RUNS.resolve() else f" --runs {shlex.quote(str(folder))}"
-    return f"grokscope run --resume {directory.name}{where}"
+    return f"grokscope {command} {directory.name}{where}"
 
 
 def _repeat_ending(directory: "RunDirectory", quiet: bool, fail_on: str | None) -> int:

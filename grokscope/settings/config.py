@@ -44,18 +44,22 @@ class ConfigSection(BaseModel):
 class ModelSection(ConfigSection):
     """What replaces sizes and options of the task's model; None keeps them."""
 
-    width: int | None = Field(None, ge=1)
-    layers: int | None = Field(None, ge=1)
-    heads: int | None = Field(None, ge=1)
-    feed_forward: int | None = Field(None, ge=1)
-    identical_layers: bool | None = None
-    source_padding_attended: bool | None = None
+    width: int | None = Field(None, ge=1, description="width of the residual stream")
+    layers: int | None = Field(None, ge=1, description="layers of each stack")
+    heads: int | None = Field(None, ge=1, description="attention heads; the width is a multiple of them")
+    feed_forward: int | None = Field(None, ge=1, description="width of the hidden layer between attentions")
+    identical_layers: bool | None = Field(None, description="whether all layers start from the same weights")
+    source_padding_attended: bool | None = Field(
+        None, description="whether a decoder attends to the padding of its source, as in the paper's SCAN model"
+    )
     residual: Literal["plain", "spherical"] | None = Field(
         None, description="spherical: unit vectors all through, and logits by cosine"
     )
     cosine_scale: float | None = Field(None, gt=0, description="largest logit of a spherical model; absent: 10")
     attention: Literal["softmax", "uniform"] | None = Field(None, description="uniform: the mean of what is seen")
-    loss: Literal["cross-entropy", "stablemax"] | None = None
+    loss: Literal["cross-entropy", "stablemax"] | None = Field(
+        None, description="what is minimized; stablemax: cross-entropy with a softmax that does not saturate"
+    )
 
 
 class OptimizerSection(ConfigSection):
@@ -64,11 +68,11 @@ class OptimizerSection(ConfigSection):
     name: OptimizerName = Field(
         "adamw", description="adamw, sgd with momentum, or muon: hidden matrices orthogonalized, the others by adamw"
     )
-    lr: float = Field(1e-3, gt=0)
-    wd: float = Field(1.0, ge=0)
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.98, ge=0, lt=1)
-    epsilon: float = Field(1e-8, gt=0)
+    lr: float = Field(1e-3, gt=0, description="learning rate")
+    wd: float = Field(1.0, ge=0, description="decoupled weight decay")
+    beta1: float = Field(0.9, ge=0, lt=1, description="of the mean of gradients")
+    beta2: float = Field(0.98, ge=0, lt=1, description="of the mean of squared gradients")
+    epsilon: float = Field(1e-8, gt=0, description="beside the root of the mean square")
     clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 turns clipping off")
     momentum: float = Field(0.95, ge=0, lt=1, description="of sgd, and of the matrices of muon")
     decay: Decaying = Field(
@@ -82,7 +86,7 @@ class TrainSection(ConfigSection):
     seed: int = Field(
         42, ge=0, description="seed of initialization, batches and probes, and of the split for some tasks"
     )
-    steps: int = Field(20_000, ge=0)
+    steps: int = Field(20_000, ge=0, description="largest number of optimizer steps")
     batch_size: int = Field(512, ge=1, description="examples drawn with replacement")
     stop_after_grok: int = Field(1000, ge=-1, description="steps to train after grokking; -1: to the end of the budget")
     replicate: int = Field(0, ge=0, description="number of the order of batches; replicates show the noise of one seed")
@@ -95,7 +99,9 @@ class EvaluateSection(ConfigSection):
 class MeasureSection(ConfigSection):
     every: int = Field(100, ge=1, description="steps")
     samples: int = Field(5, ge=1, le=10_000, description="pairs of batches (K)")
-    estimator: Literal["exact", "finite-difference", "off"] = "exact"
+    estimator: Literal["exact", "finite-difference", "off"] = Field(
+        "exact", description="how the commutator is computed; off: not at all"
+    )
     precision: Literal["run", "float32", "float64"] = Field(
         "run", description="precision of measurements; run: that of the training"
     )
@@ -134,12 +140,14 @@ class LogSection(ConfigSection):
 
 class DetectSection(ConfigSection):
     memorization: float = Field(0.99, gt=0, le=1, description="training accuracy that counts as memorized")
-    onset: Literal["persistent", "paper", "paper-slow"] = "persistent"
+    onset: Literal["persistent", "paper", "paper-slow"] = Field(
+        "persistent", description="the rule that dates the onset of the defect"
+    )
     grokking: str = Field("", description="name of one of the task's criteria; empty: its default")
 
 
 class ForecastSection(ConfigSection):
-    enabled: bool = True
+    enabled: bool = Field(True, description="whether the run forecasts its grok step while it trains")
     bank: str = Field("", description="bank of runs for forecasts; empty: the bank that ships for the task")
 
 
@@ -152,9 +160,9 @@ class CheckpointSection(ConfigSection):
 
 
 class BackendSection(ConfigSection):
-    name: str = "auto"
-    device: str = "auto"
-    precision: Precision = "float32"
+    name: str = Field("auto", description="torch, mlx, any plugin, or auto: the most suitable one of this machine")
+    device: str = Field("auto", description="cpu, cuda, mps, gpu, or auto: the fastest one of the backend")
+    precision: Precision = Field("float32", description="precision of training")
     threads: int | None = Field(
         None, ge=1, le=1024, description="threads; absent: the backend's choice. The bits of a run depend on it"
     )

@@ -198,6 +198,7 @@ def _started(
 ) -> Started:
     versions = {"grokscope": __version__, "python": platform.python_version(), "numpy": np.__version__}
     kinds, checkpoint = offered(), None if plan is None else plan.checkpoint
+    model = config.model_of(data.model)
     return Started(
         step=session.state().step,
         config=config.model_dump(mode="json"),
@@ -206,7 +207,8 @@ def _started(
         backend=spec.name,
         device=session.device,
         precision=session.precision,
-        parameters=layout(config.model_of(data.model)).size,
+        parameters=layout(model).size,
+        model={size: getattr(model, size) for size in ("width", "layers", "heads", "feed_forward")},
         versions=versions | dict(spec.details()),
         host=socket.gethostname(),
         process=os.getpid(),

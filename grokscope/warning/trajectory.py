@@ -220,7 +220,7 @@ def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajector
     return Trajectory(
         name=name,
         task=started["task"],
-        facts=facts_of(started["config"]) | treated | origin_of(started) | threshold_of(started) | chance_of(started),
+        facts=facts_of(started["config"]) | treated | origin_of(started) | _of_data(started),
         columns=_columns(series),
         grok_step=None if grokked is None else grokked["step"],
         steps=last,
@@ -238,10 +238,20 @@ def origin_of(started: Mapping[str, Any]) -> dict[str, Fact]:
     return {} if origin == "grokscope" else {ORIGIN: str(origin)}
 
 
+def _of_data(started: Mapping[str, Any]) -> dict[str, Fact]:
+    return threshold_of(started) | chance_of(started) | sizes_of(started)
+
+
 def chance_of(started: Mapping[str, Any]) -> dict[str, Fact]:
     """The fact `data.chance`, where the task declared it."""
     value = (started.get("facts") or {}).get("chance")
     return {CHANCE: float(value)} if isinstance(value, int | float) else {}
+
+
+def sizes_of(started: Mapping[str, Any]) -> dict[str, Fact]:
+    """The facts `data.model.width` and so on: the sizes of the model, also those that no setting states."""
+    sizes = section(started, "model")
+    return {f"data.model.{name}": value for name, value in sizes.items() if isinstance(value, int)}
 
 
 def threshold_of(started: Mapping[str, Any]) -> dict[str, Fact]:

@@ -142,3 +142,12 @@ def test_what_cannot_be_verified(nursery: Nursery, tmp_path: Path, arguments: li
     done = nursery.run("doctor", "--verify", "--backend=torch", *arguments, folder=tmp_path)
     assert (done.code, done.out) == (code, "")
     assert said in done.err
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["schema", "--config", "modular"], ["schema", "--config", "scan"]])
+def test_every_field_of_a_schema_is_described(tmp_path: Path, arguments: list[str]) -> None:
+    schema = grokscope(*arguments, folder=tmp_path).json
+    parts = {**schema["$defs"], "task": schema["properties"]["task"]} if "properties" in schema else schema["$defs"]
+    fields = {(name, field): about for name, part in parts.items() for field, about in part["properties"].items()}
+    assert len(fields) > 40
+    assert [name for name, about in fields.items() if not about.get("description") and "const" not in about] == []

@@ -20,7 +20,8 @@ def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | NoAnswer:
     asked = [key for key in keys if key not in unknown]
     near = np.array([all(_near(run.facts, facts, key) for key in asked) for run in peers.runs], dtype=bool)
     if not near.any():
-        alien = {key: facts.get(key) for key in asked if not any(_near(run.facts, facts, key) for run in peers.runs)}
+        far = [key for key in asked if not any(_near(run.facts, facts, key) for run in peers.runs)]
+        alien = {key: facts.get(key, facts.get(f"data.{key}")) for key in far}  # unset: the task's own size
         named = [fact_in_words(key, value, peers.known) for key, value in alien.items()]
         return NoAnswer(Refusal.OUTSIDE_BANK, named_in_words(named) or "it has no run of this size")
     found = peers if near.all() else peers.where(near)

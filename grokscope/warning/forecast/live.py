@@ -18,7 +18,7 @@ from grokscope.warning.forecast.answers import Chance, Projection, When
 from grokscope.warning.forecast.bank import Bank, projection_of
 from grokscope.warning.forecast.forecaster import RunSoFar
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
-from grokscope.warning.trajectory import TREATED_FROM, Trajectory, cells_of, chance_of, facts_of, origin_of
+from grokscope.warning.trajectory import TREATED_FROM, Trajectory, cells_of, chance_of, facts_of, origin_of, sizes_of
 from grokscope.words.fields import section
 
 MATERIAL_STEPS = 0.05
@@ -41,7 +41,7 @@ class LiveForecast:
         self._task: str = started["task"]
         self._metric: str = started["metric"]
         self._budget: int = budget or 0
-        self._facts = facts_of(config) | origin_of(started) | chance_of(started)
+        self._facts = facts_of(config) | origin_of(started) | chance_of(started) | sizes_of(started)
         self._steps = array("d")
         self._columns = {name: array("d") for name in WATCHED}
         self._evaluated = False
