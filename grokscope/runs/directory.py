@@ -63,6 +63,11 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         return self.path / "checkpoint"
 
+    @property
+    def untreated(self) -> Path:
+        """Holds the checkpoint from before the first intervention that somebody asked for."""
+        return self.path / "untreated"
+
 
 def check_name(name: str) -> str:
     """The name itself. Raises `BadRunName`."""

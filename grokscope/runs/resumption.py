@@ -106,8 +106,8 @@ def make_way(directory: RunDirectory, plan: Resumption) -> None:
     """
     found = plan.checkpoint
     step = -1 if found is None else found.state.step
-    remove_ahead(directory.checkpoints, step)
-    remove_ahead(directory.snapshots, step)
+    for folder in (directory.checkpoints, directory.snapshots, directory.untreated):
+        remove_ahead(folder, step)
     if found is not None and found.place != plan.place:
         write_checkpoint(directory.checkpoints, replace(found, place=plan.place))
 

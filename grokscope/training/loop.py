@@ -267,10 +267,13 @@ class Trainer:
             try:
                 if command.state is None:
                     raise Refused(f"is {kind} to be switched on or off?")
+                before = self._kept_state()
                 answer = self._switched(kind, command.state == "on", command.parameters, "control")
             except Refused as problem:
                 self.recorder.control.refuse(letter, str(problem), self.step)
                 return
+            if command.state == "on":
+                self.recorder.keep_untreated(before)
         self._checkpoint(announcing=answer.model_copy(update={"command": letter.name}))
 
     def _follow_schedule(self) -> None:
@@ -307,10 +310,14 @@ class Trainer:
         if self._checkpointed == self.step and announcing is None:
             return
         self._checkpointed = self.step
+        self.recorder.checkpoint(self._kept_state(0 if announcing is None else 1), announcing)
+
+    def _kept_state(self, following: int = 0) -> Checkpoint:
+        """What training continues from. `following`: events behind it that belong to it."""
         place, outcome = self._place, self._outcome
         if place.recorded:
-            place = replace(place, seq=self.recorder.seq, following=0 if announcing is None else 1)
-        checkpoint = Checkpoint(
+            place = replace(place, seq=self.recorder.seq, following=following)
+        return Checkpoint(
             state=self.session.state(),
             layout=self.layout,
             place=place,
@@ -318,7 +325,6 @@ class Trainer:
             levers=self.treatment.levers(),
             seconds=self.recorder.seconds,
         )
-        self.recorder.checkpoint(checkpoint, announcing)
 
     def _finish(self, status: Status) -> Status:
         if status != "diverged":

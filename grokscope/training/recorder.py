@@ -24,7 +24,7 @@ from grokscope.runs.checkpoints import Checkpoint, write_checkpoint
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Inbox
 from grokscope.runs.log import EventLog, read
-from grokscope.runs.snapshots import WrittenSnapshot, parameters_digest, write_snapshot
+from grokscope.runs.snapshots import WrittenSnapshot, parameters_digest, step_files, write_snapshot
 from grokscope.training.control import Control
 from grokscope.training.interruption import Interruption
 from grokscope.warning.forecast.live import LiveForecast
@@ -155,3 +155,9 @@ class Recorder:
             "bytes": written.bytes,
             "digest": written.digest,
         }
+
+    def keep_untreated(self, checkpoint: Checkpoint) -> None:
+        """Keep the state before the first intervention that somebody asked for. Raises `RunUnwritable`."""
+        if not step_files(self.directory.untreated):
+            self._log.flush()
+            write_checkpoint(self.directory.untreated, checkpoint)
