@@ -4,7 +4,6 @@ import json as json_format
 import os
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -317,21 +316,14 @@ def _train_and_watch(directory: "RunDirectory") -> int:
     from grokscope.cli.output import say
     from grokscope.gate import last_line
     from grokscope.tui.app import open_app
+    from grokscope.tui.trainer import start_trainer, trainer_output
 
     arguments = [argument for argument in sys.argv[1:] if argument != "--tui"]
     if "--name" not in arguments and not any(argument.startswith(("--name=", "--resume")) for argument in arguments):
         arguments += ["--name", directory.name]
-    directory.path.mkdir(parents=True, exist_ok=True)
-    errors = directory.path / "trainer.stderr"
-    with errors.open("wb") as stderr:
-        trainer = subprocess.Popen(
-            [sys.executable, "-m", "grokscope", *arguments, "--quiet"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-            start_new_session=True,
-        )
-    open_app(directory.path, trainer=trainer, trainer_errors=errors)
+    errors = trainer_output(directory)
+    trainer = start_trainer(directory, arguments)
+    open_app(directory.path, trainer=trainer)
     code = trainer.poll()
     if code is None:
         complain(f"{directory.name} is still running; `grokscope watch {directory.name}` shows it again")

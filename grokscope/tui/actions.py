@@ -36,6 +36,15 @@ _RUN, _VIEW, _REPLAY, _SAVE, _APP = "Run", "View", "Replay", "Save", "grokscope"
 KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("help", "question_mark,f1", "Help", "Show all keys", "everywhere", _APP, True),
     KeyAction("detach", "q", "Detach", "Close the TUI; the run continues", "everywhere", _APP, True),
+    KeyAction(
+        "suspend",
+        "ctrl+z",
+        "Suspend",
+        "Return to the shell; `fg` shows the TUI again",
+        "everywhere",
+        _APP,
+        run="app.suspend_process",
+    ),
     KeyAction("theme", "t", "Theme", "Next theme: dark, light, high contrast, colour-blind safe", "everywhere", _APP),
     KeyAction("ascii", "A", "ASCII", "Switch drawing with ASCII characters only on or off", "everywhere", _APP),
     KeyAction("save_svg", "v", "Save SVG", "Save the screen as an SVG picture", "everywhere", _SAVE),
@@ -46,9 +55,11 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("step", "s", "Step", "Take one training step while paused", "watch", _RUN),
     KeyAction("steps", "S", "Steps…", "Take several training steps while paused", "watch", _RUN),
     KeyAction("snapshot", "w", "Snapshot", "Ask the trainer to write a snapshot", "watch", _RUN),
+    KeyAction("untreat", "u", "Undo", "Go back to before the first intervention, in a new run", "watch", _RUN),
     KeyAction("stop", "X", "Stop…", "Stop the run, after a question", "watch", _RUN, True),
     KeyAction("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
-    KeyAction("log_scale", "l,y", "Log", "Logarithmic or linear scale", "watch", _VIEW, True),
+    KeyAction("log_scale", "l,y", "Log", "Logarithmic or linear axis of values", "watch chart", _VIEW),
+    KeyAction("log_steps", "x", "Log steps", "Logarithmic or linear axis of steps", "watch chart", _VIEW),
     KeyAction("runs", "r", "Runs", "Choose a run, or up to six runs to overlay", "watch chart", _VIEW, True),
     KeyAction(
         "zoom",
@@ -57,7 +68,6 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
         "Show the focused panel on the whole screen, or all panels",
         "watch",
         _VIEW,
-        True,
         run="zoom",
     ),
     KeyAction("filter_events", "slash", "Filter", "Filter the event log", "watch", _VIEW, run="filter_events"),
@@ -75,7 +85,9 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("panel_curves", "2", "Curves", "Focus accuracy and loss", "watch", _VIEW, run="panel('curves')"),
     KeyAction("panel_signals", "3", "Signals", "Focus the signals", "watch", _VIEW, run="panel('signals')"),
     KeyAction("panel_forecast", "4", "Forecast", "Focus the forecast", "watch", _VIEW, run="panel('forecast')"),
-    KeyAction("panel_treat", "5", "Interventions", "Focus the interventions", "watch", _VIEW, run="panel('treat')"),
+    KeyAction(
+        "panel_treat", "5", "Interventions", "Focus the interventions", "watch", _VIEW, True, run="panel('treat')"
+    ),
     KeyAction("panel_events", "6", "Events", "Focus the event log", "watch", _VIEW, run="panel('events')"),
     KeyAction(
         "replay",
@@ -106,17 +118,19 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
         "switch", "space", "On/off", "Switch the intervention on or off", "switch", _RUN, True, run="toggle_button"
     ),
     KeyAction(
-        "change",
+        "parameters",
         "enter",
-        "Change",
-        "Apply the parameters; if the intervention is off, go to its switch",
-        "field",
+        "Parameters",
+        "Show all parameters, and change them",
+        "switch",
         _RUN,
         True,
-        run="submit",
+        run="parameters",
     ),
+    KeyAction("field_next", "down", "Next", "Go to the next parameter", "field", _RUN, run="app.focus_next"),
+    KeyAction("field_previous", "up", "Previous", "Go to the previous one", "field", _RUN, run="app.focus_previous"),
+    KeyAction("field_leave", "escape", "Cancel", "Leave the parameters as they were", "field", _RUN, run="leave"),
     KeyAction("chart_close", "escape,c", "Close", "Return to the panels", "chart", _VIEW, True, run="close"),
-    KeyAction("chart_log", "l,y", "Log", "Logarithmic or linear scale", "chart", _VIEW, True, run="app.log_scale"),
     KeyAction(
         "chart_next", "right_square_bracket", "Next", "The next quantity", "chart", _VIEW, True, run="quantity(1)"
     ),

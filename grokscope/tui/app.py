@@ -1,4 +1,4 @@
-"""The application: carries out the user's actions. Requests to the trainer go to the control inbox."""
+"""The application: carries out the user's actions on screens, replays and files."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,27 +19,24 @@ from grokscope.runs.inbox import Command
 from grokscope.tui import themes
 from grokscope.tui.actions import actions_of, bindings, printed
 from grokscope.tui.ascii import Ascii
-from grokscope.tui.control import post_command
+from grokscope.tui.controlling import ControllingApp
 from grokscope.tui.export import free_name, write_csv
-from grokscope.tui.following import FollowingApp
 from grokscope.tui.reader import TrainerProcess
 from grokscope.tui.replay import Player, fitting_speed
 from grokscope.tui.run_look import RunLook
 from grokscope.tui.screens.chart import ChartScreen
-from grokscope.tui.screens.dialogs import Ask, Confirm
 from grokscope.tui.screens.help import HelpScreen
 from grokscope.tui.screens.runs import RunsScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings, read_settings
 from grokscope.tui.widgets.transport import Transport
-from grokscope.tui.widgets.treatments import Treatments
 from grokscope.words.clean import clean
 
 REDRAW_SECONDS = 0.25
 MAX_OVERLAYS = 6
 
 
-class GrokscopeApp(FollowingApp):
+class GrokscopeApp(ControllingApp):
     """Follows a run, and carries out actions on the trainer, on a replay and on the screens."""
 
     TITLE = "grokscope"
@@ -58,13 +55,12 @@ class GrokscopeApp(FollowingApp):
         settings: Settings | None = None,
         theme: str = "",
         trainer: TrainerProcess | None = None,
-        trainer_errors: Path | None = None,
         replaying: bool = False,
         at: int | None = None,
         pick: bool = False,
         follow: bool = True,
     ) -> None:
-        super().__init__(run, trainer=trainer, trainer_errors=trainer_errors, follow=follow)
+        super().__init__(run, trainer=trainer, follow=follow)
         self.settings = read_settings() if settings is None else settings
         self._replay_at_once, self._pick, self._at = replaying, pick, at
         self._ascii_filter = Ascii()
@@ -129,22 +125,7 @@ class GrokscopeApp(FollowingApp):
             self.action_replay()
         self._at, self._replay_at_once = None, False
 
-    # Requests to the trainer.
-
-    def command(self, command: Command) -> None:
-        """Put a command into the inbox, if a trainer reads the inbox."""
-        if self.player is not None:
-            self.notify("this is a replay; press `p` to return to the present", severity="warning", markup=False)
-        elif not self.snapshot.state.listens:
-            message = f"the run is {self.snapshot.state.word}, so there is no trainer to control"
-            self.notify(message, severity="warning", markup=False)
-        else:
-            try:
-                request = post_command(self.run_directory.control, command, self.snapshot.view)
-            except OSError as problem:
-                self.notify(f"cannot reach the trainer: {problem.strerror}", severity="error", markup=False)
-                return
-            self.requests = self.requests.plus(request).unanswered(self.snapshot.view)
+    # Replay.
 
     def action_pause(self) -> None:
         if self.player is not None:
@@ -156,48 +137,6 @@ class GrokscopeApp(FollowingApp):
             self.action_replay()
         else:
             self.command(Command(action="resume" if self.snapshot.view.phase == "paused" else "pause"))
-
-    def action_step(self) -> None:
-        self._take_steps(1)
-
-    def action_steps(self) -> None:
-        def asked(answer: str | None) -> None:
-            if answer and answer.isdigit() and int(answer) > 0:
-                self._take_steps(int(answer))
-
-        self.push_screen(Ask("How many steps?", "100"), asked)
-
-    def _take_steps(self, steps: int) -> None:
-        if self.snapshot.view.phase != "paused" and self.player is None and self.snapshot.state.listens:
-            self.notify("pause the run before you take single steps", severity="warning", markup=False)
-            return
-        self.command(Command(action="step", count=steps))
-
-    def action_snapshot(self) -> None:
-        self.command(Command(action="snapshot"))
-
-    def action_stop(self) -> None:
-        if self.player is not None or not self.snapshot.state.listens:
-            self.command(Command(action="stop"))  # shows why the run cannot be stopped
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.command(Command(action="stop"))
-
-        name = clean(self.run_directory.name, 50)
-        what_follows = "The run ends with a checkpoint; `grokscope run --resume` continues the run."
-        if self.snapshot.view.started.get("origin") == "own loop":
-            what_follows = "The loop that trains it is told so, where it asks its probe."
-        self.push_screen(Confirm(f"Stop {name}?", what_follows), answered)
-
-    @on(Treatments.Asked)
-    def _treat(self, asked: Treatments.Asked) -> None:
-        state = "on" if asked.on else "off"
-        self.command(Command(action="intervene", kind=asked.kind, state=state, parameters=dict(asked.parameters)))
-        self.show()
-
-    # Replay.
 
     def action_replay(self) -> None:
         if self.player is not None:
@@ -230,6 +169,9 @@ class GrokscopeApp(FollowingApp):
 
     def action_log_scale(self) -> None:
         self.log_scale = not self.log_scale
+
+    def action_log_steps(self) -> None:
+        self.log_steps = not self.log_steps
 
     def action_chart(self) -> None:
         self.push_screen(ChartScreen())
@@ -301,7 +243,6 @@ def open_app(
     run_directory: Path,
     *,
     trainer: TrainerProcess | None = None,
-    trainer_errors: Path | None = None,
     theme: str = "",
     ascii_mode: bool = False,
     replaying: bool = False,
@@ -310,9 +251,9 @@ def open_app(
 ) -> None:
     """Show a run in this terminal until the user closes the TUI. The run continues afterwards.
 
-    `run_directory` may still be empty. `trainer`: the process that the caller started for this run, if any.
-    `trainer_errors`: the file with the stderr of this process; its last line is shown if the process ends before its
-    first event. `replaying`: start a replay at the start of the run. `at`: start a replay, stopped at this step.
+    `run_directory` may still be empty. `trainer`: the process that `start_trainer` started for this run, if any; its
+    last error is shown if it ends before its first event. `replaying`: start a replay at the start of the run. `at`:
+    start a replay, stopped at this step.
     """
     settings = read_settings()
     if ascii_mode:
@@ -322,7 +263,6 @@ def open_app(
         settings=settings,
         theme=theme,
         trainer=trainer,
-        trainer_errors=trainer_errors,
         replaying=replaying,
         at=at,
         pick=pick,

@@ -15,6 +15,7 @@ from grokscope.tui.reader import Reader, ReadSoFar, TrainerProcess
 from grokscope.tui.replay import Player, as_known_at
 from grokscope.tui.run_look import RunLook
 from grokscope.tui.screens.base import RunScreen
+from grokscope.tui.trainer import trainer_output
 from grokscope.words.clean import clean
 from grokscope.words.numbers import count
 
@@ -37,26 +38,25 @@ class FollowingApp(App[None]):
     player: reactive[Player | None] = reactive[Player | None](None)
     requests: reactive[Requests] = reactive(Requests)
     log_scale: reactive[bool] = reactive(True)
+    log_steps: reactive[bool] = reactive(False)
 
-    def __init__(
-        self, run: RunDirectory, *, trainer: TrainerProcess | None, trainer_errors: Path | None, follow: bool
-    ) -> None:
+    def __init__(self, run: RunDirectory, *, trainer: TrainerProcess | None, follow: bool) -> None:
         super().__init__()
         self.run_directory = run
         self.snapshot = ReadSoFar()
         self.overlays: dict[Path, ReadSoFar] = {}
         self._readers: dict[Path, Reader] = {}
-        self._trainer, self._trainer_errors, self._follow = trainer, trainer_errors, follow
+        self._trainer, self._follow = trainer, follow
 
     def on_unmount(self) -> None:
         for reader in self._readers.values():
             reader.close()
 
-    def open_run(self, run: RunDirectory) -> None:
-        """Follow `run` instead of the present run."""
+    def open_run(self, run: RunDirectory, trainer: TrainerProcess | None = None) -> None:
+        """Follow `run` instead of the present run. `trainer`: its process, if it was started here."""
         before = self.run_directory
         if run.path != before.path:
-            self._trainer = self._trainer_errors = None
+            self._trainer = trainer
         if before.path in self.overlays and run.path != before.path:
             self.overlays[before.path] = self.snapshot
         else:
@@ -151,6 +151,7 @@ class FollowingApp(App[None]):
             overlays=overlays,
             waiting=self._waiting(),
             log_scale=self.log_scale,
+            log_steps=self.log_steps,
         )
 
     def show(self) -> None:
@@ -172,10 +173,12 @@ class FollowingApp(App[None]):
         return f"the trainer ended with code {code} before its first event: {self._last_error()}"
 
     def _last_error(self) -> str:
-        message = last_line(self._trainer_errors) if self._trainer_errors else ""
-        return clean(message) or "it printed no message"
+        return clean(last_line(trainer_output(self.run_directory))) or "it printed no message"
 
     def watch_log_scale(self) -> None:
+        self.show()
+
+    def watch_log_steps(self) -> None:
         self.show()
 
     def watch_requests(self) -> None:

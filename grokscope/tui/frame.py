@@ -4,10 +4,13 @@ from dataclasses import dataclass, field
 
 from grokscope.settings.values import setting
 from grokscope.tui.control import Requests
+from grokscope.tui.expected import expected
 from grokscope.tui.replay import Player
 from grokscope.tui.run_look import RunLook
 from grokscope.tui.view import View
 
+MOST_AHEAD = 10.0
+"""Times the present step that a chart shows at most: a forecast far ahead must not press the curves together"""
 _SLOW = ("defect", "test.loss", "signals.weight_norm")
 
 
@@ -34,6 +37,8 @@ class Frame:
     waiting: str = ""
     """Why there are no events yet; empty if there are events"""
     log_scale: bool = True
+    """Whether values have a logarithmic axis"""
+    log_steps: bool = False
 
     @property
     def total(self) -> int | None:
@@ -42,8 +47,9 @@ class Frame:
         return steps if isinstance(steps, int) and steps > 0 else None
 
     @property
-    def horizon(self) -> float:
-        """The step at the right edge of the charts: in a replay the last recorded step, else that of the newest sample.
+    def reached(self) -> float:
+        """The last step that has a place on the charts: in a replay the last recorded one, else that of the newest
+        sample.
 
         The step of the run is not used: it changes with every batch, and every change would draw the charts again.
         """
@@ -53,6 +59,15 @@ class Frame:
         return float(max([1.0, *newest] if newest else [1.0, self.view.step]))
 
     @property
+    def horizon(self) -> float:
+        """The step at the right edge of the charts: it leaves room for the expected grok step with its interval."""
+        ahead = expected(self.view)
+        if ahead is None:
+            return self.reached
+        last = min(ahead.step if ahead.high is None else ahead.high, self.total or ahead.step)
+        return max(self.reached, min(1.02 * last, MOST_AHEAD * max(self.present, 1.0)))
+
+    @property
     def present(self) -> float:
         """The step of the newest values: in a replay the step of the replay, else the step of the newest sample."""
-        return float(self.view.step) if self.player else self.horizon
+        return float(self.view.step) if self.player else self.reached

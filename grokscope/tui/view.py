@@ -178,6 +178,11 @@ class View:
     def detection(self, name: str) -> Transition | None:
         return next((found for found in self.detected if found.name == name), None)
 
+    def seconds_between(self, start: float, end: float) -> float | None:
+        """Seconds of training from one step to another; None if the clock does not know the later one."""
+        first, last = self.clock.at(start), self.clock.at(end)
+        return max(0.0, last[1] - (first[1] if first else 0.0)) if last else None
+
     def curve(self, name: str) -> Series:
         return self.series.get(name) or Series.empty()
 

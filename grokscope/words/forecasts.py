@@ -71,6 +71,28 @@ def forecast_line(event: Said) -> str:
     return f"groks {date}, {chance}" if chance else f"if it groks, {date}; whether: {_reason(reaches)}"
 
 
+def forecast_headline(event: Said, now: float | None = None) -> list[str]:
+    """The forecast in pieces, the most important first: a line that has little room leaves out the last ones."""
+    refused = refusal_of_all(event)
+    if refused is not None:
+        return [f"no forecast: {refused}"]
+    when, reaches = section(event, "when"), section(event, "reaches")
+    dated = _is_number(when.get("grok_step"))
+    if _known(reaches):
+        whether = (
+            f"{_percent(reaches['probability'])} likely to grok" if reaches["probability"] > 0 else "will not grok"
+        )
+    else:
+        whether = f"whether: {_reason(reaches)}"
+    if not dated:
+        return [whether, f"no grok step: {_reason(when)}"]
+    pieces = [whether, f"if so at step {count(when['grok_step'])}"]
+    ends = section(when, "interval")
+    if ends:
+        pieces[-1] += f" ({count(ends.get('low'))} to {count(ends.get('high'))})"
+    return [*pieces, f"in {lead_in_words(event, now)}"]
+
+
 def lead_in_words(event: Said, now: float | None = None) -> str:
     """Steps, and where the pace is known the time, to the grok step."""
     when = section(event, "when")

@@ -16,7 +16,7 @@ from grokscope.runs.log import read
 from grokscope.tui.fold import fold
 from grokscope.tui.screens.chart import quantities
 from grokscope.tui.view import View
-from grokscope.tui.widgets.chart import marks_of
+from grokscope.tui.widgets.marks import marks_of
 from grokscope.tui.widgets.signals import logarithmic, signal_curves, title
 from grokscope.warning.tables import read_table, write_table
 from grokscope.warning.trajectory import trajectory_of

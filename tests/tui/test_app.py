@@ -22,6 +22,7 @@ from grokscope.tui.screens.help import HelpScreen
 from grokscope.tui.screens.runs import RunsScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings
+from grokscope.tui.trainer import trainer_output
 from grokscope.tui.widgets.event_log import EventLogPanel
 from grokscope.tui.widgets.notices import notices
 from grokscope.tui.widgets.run_line import RunLine
@@ -131,21 +132,20 @@ async def test_an_inbox_that_cannot_be_written(tmp_path: Path, driven: Driven) -
 
 
 async def test_interventions_as_acknowledged(tmp_path: Path, driven: Driven) -> None:
-    run, script = live(tmp_path, whole_run(finish=False, interventions=["kick", "noise", "project", "penalty"]))
+    run, script = live(tmp_path, treatable("kick", "noise", "project", "penalty"))
     async with driven(run, (160, 45)) as (app, pilot):
         rows = {row.kind: row for row in app.screen.query(TreatmentRow)}
         assert list(rows) == ["kick", "noise", "project", "penalty"]
         kick = rows["kick"]
-        kick.query_one(Input).value = "scale=0.1"
         kick.query_one(Checkbox).focus()
-        await pilot.press("space")
+        await pilot.press("space", "y")
         command = asked(run)[0]
         assert (command["action"], command["kind"], command["state"]) == ("intervene", "kick", "on")
-        assert command["parameters"] == {"scale": 0.1}
+        assert command["parameters"] == {"alpha": 10, "relative": None}
         await pilot.pause()
         assert kick.standing.word == "requested"
         assert not kick.query_one(Checkbox).value
-        script.add("intervened", 3000, kind="kick", state="on", parameters={"scale": 0.1}, source="control")
+        script.add("intervened", 3000, kind="kick", state="on", parameters={"alpha": 10}, source="control")
         await again(app, pilot, script)
         assert kick.standing.word == "on"
         assert kick.query_one(Checkbox).value
@@ -158,11 +158,35 @@ async def test_interventions_as_acknowledged(tmp_path: Path, driven: Driven) -> 
         assert rows["noise"].standing.word == "off"
         assert "noise refused (control): too loud" in history(app)
         assert not rows["noise"].query_one(Checkbox).value
-        entry = kick.query_one(Input)
-        entry.focus()
-        entry.value = "scale=0.5"
-        await pilot.press("enter")
-        assert asked(run)[-1]["parameters"] == {"scale": 0.5}
+
+
+def treatable(*kinds: str, name: str = "made") -> Script:
+    """A run whose trainer offers these interventions."""
+    defaults = {kind: {"alpha": 10, "relative": None} for kind in kinds}
+    return whole_run(name, finish=False, interventions=list(kinds), intervention_parameters=defaults)
+
+
+async def test_the_first_switch_asks_once_and_says_what_it_costs(tmp_path: Path, driven: Driven) -> None:
+    run, _ = live(tmp_path, treatable("kick", "noise"))
+    async with driven(run, (80, 24)) as (app, pilot):
+        await pilot.press("5", "tab", "space")
+        assert isinstance(app.screen, Confirm)
+        assert "forecast ends" in "\n".join(screen(app))
+        await pilot.press("n")
+        assert asked(run) == []
+        await pilot.press("space", "y")
+        assert [command["kind"] for command in asked(run)] == ["kick"]
+        await pilot.press("tab", "space")  # before the trainer has answered
+        assert [command["kind"] for command in asked(run)] == ["noise"]
+
+
+async def test_no_question_about_a_run_that_was_treated_before(tmp_path: Path, driven: Driven) -> None:
+    script = treatable("noise")
+    script.add("intervened", 3000, kind="noise", state="on", parameters={}, source="schedule")
+    run, _ = live(tmp_path, script)
+    async with driven(run, (80, 24)) as (_app, pilot):
+        await pilot.press("5", "tab", "space")
+        assert [command["state"] for command in asked(run)] == ["off"]
 
 
 def history(app: GrokscopeApp) -> str:
@@ -191,34 +215,44 @@ async def test_a_refusal_does_not_hide_what_is_on(tmp_path: Path, driven: Driven
 async def test_the_panel_says_how_to_toggle(tmp_path: Path, driven: Driven) -> None:
     run, _ = live(tmp_path, whole_run(finish=False, interventions=["noise"]))
     async with driven(run, (160, 45)) as (app, pilot):
-        assert app.screen.query_one(Treatments).border_subtitle == "tab, then space: on or off"
-        await pilot.press("5", "tab", "space")
+        assert app.screen.query_one(Treatments).border_subtitle == "space: on or off, enter: parameters"
+        await pilot.press("5", "tab", "space", "y")
         assert [(command["kind"], command["state"]) for command in asked(run)] == [("noise", "on")]
 
 
 @pytest.mark.parametrize("size", [(160, 45), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_enter_switches_nothing(tmp_path: Path, driven: Driven, size: tuple[int, int]) -> None:
-    """It zooms the panel, also from a switch; in a field it changes what is on, and only that."""
-    run, script = live(tmp_path, whole_run(finish=False, interventions=["kick"]))
+async def test_enter_shows_all_parameters(tmp_path: Path, driven: Driven, size: tuple[int, int]) -> None:
+    """What is changed while it is off goes to the next switch; while it is on, to the trainer."""
+    run, script = live(tmp_path, treatable("kick"))
     async with driven(run, size) as (app, pilot):
-        panel = app.screen.query_one(Treatments)
-        await pilot.press("5", "enter")
-        assert app.screen.maximized is panel
-        await pilot.press("enter", "tab")
-        assert isinstance(app.focused, Checkbox)
-        await pilot.press("enter")
-        assert app.screen.maximized is panel
-        await pilot.press("enter", "tab")
-        assert isinstance(app.focused, Input)
-        await pilot.press(*"alpha=2", "enter")
-        assert isinstance(app.focused, Checkbox)
+        (row,) = app.screen.query(TreatmentRow)
+        assert state(row) == "○ off  alpha 10"
+        await pilot.press("5", "tab", "enter")
+        assert [field.name for field in app.screen.query(Input)] == ["alpha", "relative"]
+        await pilot.press("end", "backspace", "escape")
+        assert row.parameters["alpha"] == 10
+        await pilot.press("enter", "end", "backspace", "2", "enter")
         assert asked(run) == []
-        await pilot.press("space")
-        assert [command["parameters"] for command in asked(run)] == [{"alpha": 2}]
-        script.add("intervened", 3000, kind="kick", state="on", parameters={"alpha": 2}, source="control")
+        assert state(row) == "○ off  alpha 12"
+        await pilot.press("space", "y")
+        assert [command["parameters"] for command in asked(run)] == [{"alpha": 12}]
+        script.add("intervened", 3000, kind="kick", state="on", parameters={"alpha": 12}, source="control")
         await again(app, pilot, script)
-        await pilot.press("tab", "end", "0", "enter")
-        assert [command["parameters"] for command in asked(run)] == [{"alpha": 20}]
+        await pilot.press("enter", "end", "0", "enter")
+        assert [command["parameters"] for command in asked(run)] == [{"alpha": 120}]
+
+
+@pytest.mark.parametrize("size", [(160, 45), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_mouse_does_the_same(tmp_path: Path, driven: Driven, size: tuple[int, int]) -> None:
+    run, _ = live(tmp_path, treatable("kick"))
+    async with driven(run, size) as (app, pilot):
+        await pilot.press("5")
+        (row,) = app.screen.query(TreatmentRow)
+        await pilot.click(row.query_one(".state"))
+        assert app.screen.query(Input)
+        await pilot.press("escape")
+        await pilot.click(row.query_one(Checkbox))
+        assert isinstance(app.screen, Confirm)
 
 
 async def test_no_tick_before_it_is_true(tmp_path: Path, driven: Driven) -> None:
@@ -228,7 +262,7 @@ async def test_no_tick_before_it_is_true(tmp_path: Path, driven: Driven) -> None
         (row,) = app.screen.query(TreatmentRow)
         box = row.query_one(Checkbox)
         box.focus()
-        await pilot.press("space")
+        await pilot.press("space", "y")
         await pilot.pause()
         assert row.standing.word == "requested"
         assert not box.value
@@ -250,7 +284,7 @@ async def test_a_tick_that_cannot_be_sent_is_taken_back(tmp_path: Path, driven: 
     async with driven(run, (160, 45)) as (app, pilot):
         box = app.screen.query_one(Checkbox)
         box.focus()
-        await pilot.press("space")
+        await pilot.press("space", "y")
         await pilot.pause()
         assert not box.value
 
@@ -264,7 +298,7 @@ async def test_what_it_does_is_counted_in_one_line(tmp_path: Path, driven: Drive
     run, script = live(tmp_path, script)
     async with driven(run, (160, 45)) as (app, pilot):
         (row,) = app.screen.query(TreatmentRow)
-        assert re.search(r"● on, 3,122x +basis=none", "\n".join(screen(app)))
+        assert re.search(r"● on, 3,122x +basis none", "\n".join(screen(app)))
         assert said_of_noise(app) == ["noise on basis none (control)", "noise applied · 3,122x"]
         script.add("intervened", 6123, state="off", **common)
         script.add("intervened", 6124, state="on", **common)
@@ -276,7 +310,7 @@ async def test_what_it_does_is_counted_in_one_line(tmp_path: Path, driven: Drive
             "noise applied",
         ]
         assert "noise applied · 3,122x" in said_of_noise(app)
-        assert state(row) == "● on, 1x"
+        assert state(row) == "● on, 1x  basis none"
 
 
 def said_of_noise(app: GrokscopeApp) -> list[str]:
@@ -414,7 +448,7 @@ async def test_the_full_chart(tmp_path: Path, driven: Driven) -> None:
         assert not screen.banded
         await pilot.press("l")
         assert not app.log_scale
-        await pilot.click(screen.query_one("Axes"), offset=(60, 10))
+        await pilot.click(screen.query_one("FullChart"), offset=(60, 10))
         assert 1000 < (screen.at_step or 0) < 2000
         await pilot.press("0")
         assert screen.at_step is None
@@ -600,11 +634,11 @@ class Ended:
 
 
 async def test_waiting_for_a_run(tmp_path: Path, driven: Driven) -> None:
-    errors = tmp_path / "stderr"
-    errors.write_text("Traceback\ngrokscope: no such [red]preset\n\n")
     run = RunDirectory(tmp_path / "made")
+    run.path.mkdir()
+    trainer_output(run).write_text("Traceback\ngrokscope: no such [red]preset\n\n")
     trainer = Ended(None)
-    async with driven(run, trainer=trainer, trainer_errors=errors) as (app, pilot):
+    async with driven(run, trainer=trainer) as (app, pilot):
         assert app.screen.frame.waiting == "waiting for the run to start"
         trainer.code = 2
         app.show()

@@ -9,9 +9,13 @@ import pytest
 from tui_made import Driven, Script, whole_run
 
 from grokscope.runs.upgrade import upgraded
+from grokscope.tui.expected import Expected, expected, headline
 from grokscope.tui.fold import fold
+from grokscope.tui.frame import Frame
 from grokscope.tui.replay import as_known_at
 from grokscope.tui.view import View
+from grokscope.tui.widgets.answer import AnswerLine
+from grokscope.tui.widgets.chart import DefectChart
 from grokscope.tui.widgets.forecast import ForecastPanel, lines
 from grokscope.words.forecasts import forecast_answers
 
@@ -65,10 +69,10 @@ INTERVAL = {"level": 0.9, "low": 1990.0, "high": 12650.0}
 def test_the_three_answers_stand_apart_beside_what_they_rest_on() -> None:
     view = forecasting(**likely(interval=INTERVAL))
     assert said(view).splitlines()[:6] == [
-        "generalizes 97 % (bank: 50 %)",
         "groks 93 % (bank: 54 %)",
         "when step 2,310, in 810 steps (1 min 15 s)",
         "interval 1,990 to 12,650",
+        "generalizes 97 % (bank: 50 %)",
         "rests on elasticity and training loss",
         "rivals lr·wd 2,400",
     ]
@@ -95,9 +99,9 @@ def test_what_cannot_be_known_yet_says_from_when_on() -> None:
     reason = {"probability": None, "abstained": "cannot be known yet: not before step 2,010", "refusal": "not-yet"}
     view = forecasting(generalizes=reason, reaches=reason, when={"grok_step": 4811.0}, basis="lr · wd alone")
     assert said(view).splitlines()[:4] == [
-        "generalizes cannot be known yet: not before step 2,010",
         "groks cannot be known yet: not before step 2,010",
         "when step 4,811, in 3,311 steps",
+        "generalizes cannot be known yet: not before step 2,010",
         "rests on lr · wd alone",
     ]
 
@@ -111,7 +115,7 @@ def test_one_reason_for_all_is_said_once() -> None:
 
 def test_certainty_is_no_percentage() -> None:
     sure = forecasting(generalizes={"probability": 1.0}, reaches={"probability": 0.0}, when={"abstained": "over"})
-    assert said(sure).splitlines()[:3] == ["generalizes yes, it has", "groks no", "when over"]
+    assert said(sure).splitlines()[:3] == ["groks no", "when over", "generalizes yes, it has"]
     rounded = forecasting(**(likely() | {"reaches": {"probability": 0.998}, "generalizes": {"probability": 0.003}}))
     assert "groks over 99 %" in said(rounded)
     assert "generalizes under 1 %" in said(rounded)
@@ -124,7 +128,7 @@ def test_after_grokking_what_was_found_comes_first() -> None:
                when={"abstained": "already grokked"})  # fmt: skip
     shown = said(reduce(fold, script.events, View())).splitlines()
     assert shown[0] == "memorized 400"
-    assert shown[-3:] == ["generalizes yes, it has", "groks yes, it has", "when already grokked"]
+    assert shown[-3:] == ["groks yes, it has", "when already grokked", "generalizes yes, it has"]
 
 
 def test_a_forecast_of_0_1_0_is_read() -> None:
@@ -158,5 +162,68 @@ async def test_a_projection_fits_a_small_terminal(tmp_path: Path, driven: Driven
         seen = [panel.render_line(y).text.strip() for y in range(panel.content_size.height)]
         shown = " ".join(" ".join(seen).split())
         left = "743 steps (26 s)" if at is None else "843 steps (30 s)"
-        assert shown.startswith("generalizes 97 % (bank: 50 %) groks 93 % (bank: 54 %) ")
+        assert shown.startswith("groks 93 % (bank: 54 %) ")
         assert f"when step 2,343, in {left}" in shown
+
+
+# --- the answer line, and what charts draw of it ----------------------------------------------------------------------
+
+
+def one_line(view: View) -> str:
+    return ", ".join(text for text, _ in headline(view))
+
+
+def test_the_answer_in_one_line() -> None:
+    assert one_line(View()) == ""
+    assert one_line(forecasting(**likely(interval=INTERVAL))) == (
+        "93 % likely to grok, if so at step 2,310 (1,990 to 12,650), in 810 steps (1 min 15 s)"
+    )
+    refused = {"abstained": "too early"}
+    assert one_line(forecasting(generalizes=refused, reaches=refused, when=refused)) == "no forecast: too early"
+    assert one_line(forecasting(reaches={"abstained": "not yet"}, when={"grok_step": 4811.0})) == (
+        "whether: not yet, if so at step 4,811, in 3,311 steps"
+    )
+    assert one_line(turning_run()) == "★ grokked at step 2,200, the onset led by 1,000 steps (50 s)"
+
+
+def test_a_run_that_lost_it_again_says_so() -> None:
+    script: Script = whole_run(finish=False)
+    script.detected("regressed", 2700, 2800)
+    assert "☆ lost it again at step 2,700" in one_line(reduce(fold, script.events, View()))
+
+
+def test_the_expected_step_and_its_interval() -> None:
+    assert expected(forecasting(**likely(interval=INTERVAL))) == Expected(2310.0, 1990.0, 12650.0)
+    assert expected(forecasting(**likely())) == Expected(2310.0, 2310.0, 2310.0)
+    open_end = expected(forecasting(**likely(interval={"low": 1990.0, "high": None})))
+    assert open_end == Expected(2310.0, 1990.0, None)
+    assert expected(forecasting(reaches={"probability": 0.5}, when={"abstained": "over"})) is None
+    assert expected(turning_run()) is None
+
+
+def test_a_chart_leaves_room_for_what_is_expected() -> None:
+    def horizon(**when: Any) -> float:
+        return Frame(view=(view := forecasting(**likely(**when))), whole=view).horizon
+
+    assert horizon() == pytest.approx(2310 * 1.02)
+    assert horizon(interval={"low": 2000.0, "high": 3000.0}) == pytest.approx(3000 * 1.02)
+    assert horizon(interval=INTERVAL) == pytest.approx(4000 * 1.02)  # the run ends at 4,000
+    finished = turning_run()
+    assert Frame(view=finished, whole=finished).horizon == 3000
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_answer_is_on_the_chart_and_above_it(tmp_path: Path, driven: Driven, size: tuple[int, int]) -> None:
+    script: Script = whole_run(steps=1600, finish=False)
+    interval = {"level": 0.9, "low": 1990.0, "high": 2900.0}
+    script.add("forecast", 1500, **likely(2343.0, interval=interval))
+    run = script.write(tmp_path)
+    run.heartbeat.touch()
+    async with driven(run, size) as (app, _pilot):
+        answer = app.screen.query_one(AnswerLine).render_line(0).text
+        assert answer.startswith(" 93 % likely to grok, if so at step 2,343 (1,990 to 2,900)")
+        chart = app.screen.query_one(DefectChart)
+        drawn = [chart.render_line(y).text for y in range(chart.content_size.height)]
+        axis = next(line for line in drawn if "◇" in line)
+        assert axis.index("╞") < axis.index("◇")
+        assert any("2.34k" in line for line in drawn)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from grokscope.tui.raster import Canvas, Scale, limits, spark
+from grokscope.tui.raster import Canvas, Scale, averaged, heat, limits, spark
 from grokscope.tui.series import CAPACITY, Series, extremes, joined
 
 
@@ -85,9 +85,9 @@ def test_what_cannot_be_drawn_is_left_out() -> None:
     canvas = Canvas(5, 3)
     scale = Scale(0, 10, 0.1, 10, log=True)
     canvas.line(scale.across(np.array([0.0, 5.0])), scale.up(np.array([-1.0, np.nan])), 0)
-    canvas.band(scale.across(np.array([0.0])), np.array([np.nan]), np.array([1.0]))
+    canvas.band(scale.across(np.array([0.0])), np.array([np.nan]), np.array([1.0]), 0)
     assert not canvas.dots.any()
-    assert not canvas.shade.any()
+    assert (canvas.shade == -1).all()
 
 
 def test_sparks() -> None:
@@ -96,3 +96,25 @@ def test_sparks() -> None:
     assert spark(across, up, 3, 2)[0][2] == "█"
     assert spark(across, np.full(3, np.nan), 3) == ["   "]
     assert spark(across, up, 0) == [""]
+
+
+def test_a_curve_of_many_samples_is_their_middle() -> None:
+    across = np.array([0.0, 0.1, 0.2, 0.6, 0.7, np.nan])
+    columns, middle = averaged(across, np.array([0.0, 0.5, 1.0, 0.4, 0.6, 1.0]), 2)
+    assert columns.tolist() == [0.25, 0.75]
+    assert middle.tolist() == [0.5, 0.5]
+
+
+def test_shades_of_heat() -> None:
+    across, up = np.array([0.0, 0.5, 0.76]), np.array([0.0, 0.5, 1.0])
+    assert heat(across, up, 4) == "░░▓█"
+    assert heat(across[:2], up[:2], 4) == "░░▓ "
+    assert heat(across, np.full(3, np.nan), 3) == "   "
+
+
+def test_a_logarithmic_step_axis() -> None:
+    scale = Scale(10, 1000, 0, 1, log_steps=True)
+    assert scale.across(np.array([10.0, 100.0, 1000.0])).tolist() == [0, 0.5, 1]
+    assert scale.across(np.array([0.0]))[0] < 0
+    assert scale.column(0, 10) is None
+    assert scale.step(0.5) == 100

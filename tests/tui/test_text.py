@@ -11,7 +11,6 @@ from grokscope.tui.actions import KEY_ACTIONS, bindings, keys_of, printed
 from grokscope.tui.ascii import ascii_text
 from grokscope.tui.settings import read_settings
 from grokscope.tui.themes import THEMES, allowed, series_colours
-from grokscope.tui.widgets.treatments import parse_parameters
 
 
 def test_settings_are_found_by_their_last_part() -> None:
@@ -76,9 +75,3 @@ def test_themes() -> None:
         assert len(set(series_colours(theme.variables))) == 6
         assert allowed(theme.name, no_color=True)
     assert len(series_colours({})) == 6
-
-
-def test_parameters_of_an_intervention() -> None:
-    assert parse_parameters("scale=0.1 every=10 random=true how=fast broken =3 x=inf") == {
-        "scale": 0.1, "every": 10, "random": True, "how": "fast", "x": "inf",
-    }  # fmt: skip

@@ -17,9 +17,10 @@ from grokscope.runs.inbox import Command, send
 from grokscope.runs.log import read
 from grokscope.tui.control import Requests, standing
 from grokscope.tui.fold import fold
+from grokscope.tui.screens.parameters import parsed_value, written_value
 from grokscope.tui.view import View
-from grokscope.tui.widgets.chart import marks_of
-from grokscope.tui.widgets.treatments import TreatmentRow, history_line, parse_parameters, written
+from grokscope.tui.widgets.marks import marks_of
+from grokscope.tui.widgets.treatments import TreatmentRow, differing, history_line
 from grokscope.words.events import event_details
 
 PATIENCE = 60.0
@@ -58,24 +59,24 @@ async def test_against_a_real_trainer(trainer: RunDirectory, driven: Driven) -> 
         await until(pilot, lambda: len(app.screen.query(TreatmentRow)) >= 5)
         rows = {row.kind: row for row in app.screen.query(TreatmentRow)}
         noise, kick = rows["noise"], rows["kick"]
-        assert noise.query_one(Input).value.startswith("epsilon=0.1 every=50 ")
+        assert str(noise.query_one(".state", Static).content) == "○ off  epsilon 0.1"
 
         noise.query_one(Checkbox).focus()
-        await pilot.press("space")
+        await pilot.press("space", "y")
         await until(pilot, lambda: noise.standing.word in {"on", "applied"})
         assert noise.query_one(Checkbox).value
         await until(pilot, lambda: noise.standing.times > 1)
 
-        entry = noise.query_one(Input)
-        entry.focus()
-        entry.value = entry.value.replace("epsilon=0.1", "epsilon=0.3")
+        await pilot.press("enter")
+        app.screen.query(Input).first().value = "0.3"
         await pilot.press("enter")
         await until(pilot, lambda: noise.standing.parameters.get("epsilon") == 0.3)
 
-        entry.value = "epsilonn=1"
+        await pilot.press("enter")
+        app.screen.query(Input).first().value = "much"
         await pilot.press("enter")
         history = app.screen.query_one("#history", Static)
-        await until(pilot, lambda: "the nearest is epsilon" in str(history.content))
+        await until(pilot, lambda: "noise refused" in str(history.content))
         assert noise.standing.on
         assert noise.query_one(Checkbox).value
         assert noise.standing.parameters["epsilon"] == 0.3
@@ -163,5 +164,14 @@ def test_the_log_says_how_much_of_what() -> None:
 
 
 def test_parameters_are_edited_as_they_are_shown() -> None:
-    parameters = {"epsilon": 0.1, "every": 50, "basis": "../runs/a", "published": False}
-    assert parse_parameters(written(parameters | {"relative": None})) == parameters
+    for value in (0.1, 50, "../runs/a", False):
+        assert parsed_value(written_value(value)) == value
+    assert written_value(None) == ""
+    assert parsed_value("inf") == "inf"
+
+
+def test_a_row_shows_what_differs() -> None:
+    defaults = {"alpha": 10.0, "direction": "random", "every": 0}
+    assert differing(defaults, defaults) == "alpha 10"
+    assert differing(defaults | {"every": 5}, defaults) == "every 5"
+    assert differing({}, {}) == ""

@@ -1,5 +1,6 @@
 """The full chart: one quantity with axes, a cursor that shows its values, and up to six overlaid runs."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,11 +12,15 @@ from textual.reactive import reactive
 from textual.widgets import Footer, Static
 
 from grokscope.tui.actions import bindings
+from grokscope.tui.expected import expected
 from grokscope.tui.frame import Frame
+from grokscope.tui.raster import Scale, limits
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.view import View
-from grokscope.tui.widgets.axes import MARK_COLOURS, Axes, Picture, TickLine
-from grokscope.tui.widgets.chart import EVENT_GLYPHS, Mark, marks_of
+from grokscope.tui.widgets.chart import split_curves
+from grokscope.tui.widgets.full_chart import FullChart, Picture
+from grokscope.tui.widgets.marks import EVENT_GLYPHS, MARK_COLOURS, Mark, marks_of
+from grokscope.tui.widgets.plot import Curve, Pointers, first_step
 from grokscope.tui.widgets.signals import logarithmic, signal_curves, signal_of, title
 from grokscope.tui.widgets.transport import Transport
 from grokscope.words.clean import clean
@@ -47,7 +52,7 @@ class ChartScreen(RunScreen):
     def compose(self) -> ComposeResult:
         yield Static("", id="heading")
         yield Static("", id="readout")
-        yield Axes()
+        yield FullChart()
         yield Static("", id="legend")
         yield Transport()
         yield Footer(compact=True, show_command_palette=False)
@@ -86,39 +91,48 @@ class ChartScreen(RunScreen):
     def _marks(self) -> tuple[Mark, ...]:
         return marks_of(self.frame.view, signal_of(self._curves[-1]))
 
-    def _lines(self) -> tuple[TickLine, ...]:
-        """The curves of the run, then the curves of the overlaid runs."""
+    def _lines(self) -> tuple[Curve, ...]:
+        """The curves of the run, then the curves of the overlaid runs, which are numbered."""
         names = self._curves
-        own = [
-            TickLine(
-                self._name_of(name, len(names) > 1),
-                self.frame.view.curve(name).rows,
-                f"series-{index}",
-                self._bands(name),
-            )
-            for index, name in enumerate(names, start=1)
-        ]
+        if len(names) > 1:
+            own = split_curves(self.frame.view, names[0].partition(".")[2])
+            own = [replace(curve, name=self._name_of(curve.name)) for curve in own]
+        else:
+            name = self._name_of(title(self.frame.whole, names[0]))
+            is_defect = names[0] == "defect"
+            banded = is_defect and self.banded
+            own = [Curve(self.frame.view.curve(names[0]), "series-1", name, band=banded, flagged=is_defect)]
         over = [
-            TickLine(
-                clean(overlay.name, 40), overlay.view.curve(names[-1]).rows, f"series-{1 + (len(names) + index) % 6}"
+            Curve(
+                overlay.view.curve(names[-1]),
+                f"series-{1 + (len(names) + index) % 6}",
+                clean(overlay.name, 40),
+                glyph=str(index + 1),
             )
             for index, overlay in enumerate(self.frame.overlays)
         ]
-        return tuple(line for line in (*own, *over) if len(line.rows))
+        return tuple(curve for curve in (*own, *over) if len(curve.series))
 
-    def _bands(self, curve: str) -> bool:
-        return self.banded and curve == "defect"
-
-    def _name_of(self, curve: str, several: bool) -> str:
-        """The name of a curve of the run: its split if there are several curves, its run if other runs are overlaid."""
-        words = curve.partition(".")[0] if several else title(self.frame.whole, curve)
+    def _name_of(self, words: str) -> str:
+        """The name of a curve of the run, with the run's name if other runs are overlaid."""
         if not self.frame.overlays:
             return words
         name = clean(self.frame.name, 40)
-        return f"{name} {words}" if several else name
+        return f"{name} {words}" if len(self._curves) > 1 else name
 
-    def _whole_window(self, lines: tuple[TickLine, ...]) -> tuple[float, float]:
-        return 0.0, max([self.frame.horizon, *(float(line.rows[-1, 0]) for line in lines)])
+    def _whole_window(self, lines: tuple[Curve, ...]) -> tuple[float, float]:
+        left = first_step(lines) if self.frame.log_steps else 0.0
+        return left, max([self.frame.horizon, left * 1.01, *(float(line.series.steps[-1]) for line in lines)])
+
+    def _picture(self, lines: tuple[Curve, ...], marks: tuple[Mark, ...]) -> Picture:
+        left, right = self.window or self._whole_window(lines)
+        shown = [_between(line.series.rows, left, right) for line in lines]
+        values = [rows[:, 1:4].ravel() if line.band else rows[:, 1] for rows, line in zip(shown, lines, strict=True)]
+        log = self._log()
+        bottom, top = limits(np.concatenate(values) if values else np.empty(0), log)
+        log_steps = self.frame.log_steps and left > 0
+        pointers = Pointers(marks, expected(self.frame.view), self.at_step)
+        return Picture(lines, Scale(left, right, bottom, top, log, log_steps), pointers, "nothing recorded yet")
 
     def _log(self) -> bool:
         return self.frame.log_scale and self.quantity != ACCURACY and logarithmic(self.frame.whole, self._curves[-1])
@@ -129,8 +143,7 @@ class ChartScreen(RunScreen):
         self.query_one(Transport).frame = self.frame
         lines = self._lines()
         marks = self._marks()
-        picture = Picture(lines, marks, self.window or self._whole_window(lines), self._log(), self.at_step)
-        self.query_one(Axes).show(picture)
+        self.query_one(FullChart).picture = self._picture(lines, marks)
         self.query_one("#heading", Static).update(self._heading())
         self.query_one("#readout", Static).update(self._readout(lines, marks))
         self.query_one("#legend", Static).update(_legend(lines, marks))
@@ -138,14 +151,14 @@ class ChartScreen(RunScreen):
     def _heading(self) -> Content:
         names = quantities(self.frame.whole)
         place = f"{list(names).index(self.quantity) + 1} of {len(names)}"
-        scale = "log" if self._log() else "linear"
+        scale = f"{'log' if self._log() else 'linear'} by {'log' if self.frame.log_steps else 'linear'} steps"
         name, state = clean(self.frame.name, 60), self.frame.state
         return Content.assemble(
             (f" {self.quantity}", "bold $primary"),
             (f"  {place} · {scale} · {name} · {state.glyph} {state.word}", "$foreground 65%"),
         )
 
-    def _readout(self, lines: tuple[TickLine, ...], marks: tuple[Mark, ...]) -> Content:
+    def _readout(self, lines: tuple[Curve, ...], marks: tuple[Mark, ...]) -> Content:
         """The values of the curves at the cursor."""
         step = self.at_step if self.at_step is not None else self.frame.present
         parts: list[Content | tuple[str, str] | str] = [(f" step {count(step)} ", "bold")]
@@ -153,7 +166,7 @@ class ChartScreen(RunScreen):
             row = _at(line, step)
             if row is not None:
                 spread = f" [{number(row[2])}, {number(row[3])}]" if len(row) > 3 else ""
-                parts.append((f"  {line.name} ", f"${line.colour}"))
+                parts.append((f"  {line.name} ", f"${line.ink}"))
                 parts.append((f"{number(row[1], 4)}{spread}", "bold"))
                 if len(row) > 5 and row[5] > 0:
                     parts.append((" below floor", "$warning"))
@@ -163,7 +176,7 @@ class ChartScreen(RunScreen):
 
     def _samples(self) -> np.ndarray:
         lines = self._lines()
-        return lines[0].rows[:, 0] if lines else np.empty(0)
+        return lines[0].series.steps if lines else np.empty(0)
 
     def action_quantity(self, by: int) -> None:
         self.at = (self.at + by) % len(quantities(self.frame.whole))
@@ -212,10 +225,10 @@ class ChartScreen(RunScreen):
             self.dismiss()
 
     def on_click(self, event: events.Click) -> None:
-        axes = self.query_one(Axes)
-        if axes.region.contains(event.screen_x, event.screen_y):
+        chart = self.query_one(FullChart)
+        if chart.region.contains(event.screen_x, event.screen_y):
             steps = self._samples()
-            wanted = axes.step_at(event.screen_x - axes.region.x)
+            wanted = chart.step_at(event.screen_x - chart.region.x)
             if len(steps):
                 self.at_step = float(steps[int(np.abs(steps - wanted).argmin())])
 
@@ -226,16 +239,21 @@ class ChartScreen(RunScreen):
         self.action_zoom(1 / 1.5)
 
 
-def _at(line: TickLine, step: float) -> np.ndarray | None:
-    index = int(np.searchsorted(line.rows[:, 0], step, side="right"))
-    row: np.ndarray | None = line.rows[index - 1] if index else None
+def _between(rows: np.ndarray, left: float, right: float) -> np.ndarray:
+    inside: np.ndarray = rows[(rows[:, 0] >= left) & (rows[:, 0] <= right)]
+    return inside
+
+
+def _at(line: Curve, step: float) -> np.ndarray | None:
+    index = int(np.searchsorted(line.series.steps, step, side="right"))
+    row: np.ndarray | None = line.series.rows[index - 1] if index else None
     return row
 
 
-def _legend(lines: tuple[TickLine, ...], marks: tuple[Mark, ...]) -> Content:
+def _legend(lines: tuple[Curve, ...], marks: tuple[Mark, ...]) -> Content:
     parts: list[Content | tuple[str, str] | str] = [" "]
     for line in lines:
-        parts += [("━━ ", f"${line.colour}"), f"{line.name}   "]
+        parts += [(f"{line.glyph or '━'} ", f"${line.ink}"), f"{line.name}   "]
     for mark in marks:
         parts += [
             (f"{EVENT_GLYPHS[mark.kind]} ", f"${MARK_COLOURS[mark.kind]}"),

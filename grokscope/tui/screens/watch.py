@@ -12,6 +12,7 @@ from textual.widgets import Footer, Input
 from grokscope.tui.actions import bindings
 from grokscope.tui.frame import Frame
 from grokscope.tui.screens.base import RunScreen
+from grokscope.tui.widgets.answer import AnswerLine
 from grokscope.tui.widgets.base import ShowsFrame
 from grokscope.tui.widgets.chart import AccuracyChart, Chart, DefectChart, LossChart
 from grokscope.tui.widgets.event_log import EventLogPanel
@@ -32,6 +33,7 @@ _PANELS = {
 }
 _SHOWN: tuple[type[ShowsFrame], ...] = (
     RunLine,
+    AnswerLine,
     Chart,
     ForecastPanel,
     Treatments,
@@ -55,6 +57,7 @@ class WatchScreen(RunScreen):
 
     def compose(self) -> ComposeResult:
         yield RunLine()
+        yield AnswerLine()
         with Container(id="body"):
             yield DefectChart(id="defect")
             with Container(id="curves"):

@@ -1,6 +1,5 @@
 """The base of all widgets: a widget that draws its own lines, with inks from the style sheet."""
 
-from functools import cached_property
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -24,6 +23,7 @@ INKS = (
     "regressed",
     "fired",
     "treated",
+    "expected",
     "plain",
     "strong",
     "good",
@@ -61,19 +61,18 @@ class Inks:
     def _style(self, name: str) -> Style:
         return Style(color=self._widget.get_component_rich_style(f"ink--{name}").color)
 
-    @cached_property
-    def band(self) -> Style:
-        """Foreground and background of shaded cells."""
-        colour = self._widget.get_component_styles("ink--band").color
+    def shade(self, name: str, strength: float = 0.22) -> Style:
+        """A tint of an ink, as foreground and background."""
+        ink = self._widget.get_component_styles(f"ink--{name}").color
         _, base = self._widget.background_colors
-        shade = (base + colour).rich_color
-        return Style(color=shade, bgcolor=shade)
+        tint = (base + ink.with_alpha(strength * ink.a)).rich_color
+        return Style(color=tint, bgcolor=tint)
 
 
 class Drawn(ShowsFrame):
     """A widget made of lines. Subclasses draw the lines; this class keeps them until the next `redraw`."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*(f"ink--{ink}" for ink in INKS), "ink--band"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{ink}" for ink in INKS}
 
     _lines: list[Strip] | None = None
 

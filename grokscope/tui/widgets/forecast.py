@@ -11,7 +11,7 @@ from textual.strip import Strip
 from grokscope.tui.frame import Frame
 from grokscope.tui.view import SHOWN_DETECTIONS, Transition, View
 from grokscope.tui.widgets.base import Drawn, Inks, strip
-from grokscope.tui.widgets.chart import EVENT_GLYPHS
+from grokscope.tui.widgets.marks import EVENT_GLYPHS
 from grokscope.words.durations import duration
 from grokscope.words.events import EventRecord
 from grokscope.words.forecasts import forecast_answers
@@ -50,7 +50,7 @@ class ForecastPanel(Drawn, can_focus=True):
 def lines(view: View) -> Iterator[PanelLine]:
     """The lines of the panel, the most important first: until the run groks, the forecast before the detections."""
     newest = view.forecasts[-1] if view.forecasts else None
-    expected, detected = _expected(newest, view.step), _detected(view)
+    expected, detected = _expected(newest, view.step, over=view.phase == "finished"), _detected(view)
     past = newest is None or view.detection("grokked") is not None
     yield from chain(detected, expected) if past else chain(expected, detected)
     yield from _comparison(view)
@@ -60,15 +60,22 @@ _INKS = {"no forecast": "muted", "no interval": "muted", "rests on": "muted", "r
 """Inks of labels; all other labels are answers, in the ink `strong`"""
 
 
-def _expected(newest: EventRecord | None, now: int) -> Iterator[PanelLine]:
+def _expected(newest: EventRecord | None, now: int, over: bool) -> Iterator[PanelLine]:
     if newest is None:
-        yield "", "no forecast yet", "muted"
+        if not over:
+            yield "", "no forecast yet", "muted"
         return
-    for label, text in forecast_answers(newest, now, brief=True):
+    for label, text in sorted(forecast_answers(newest, now, brief=True), key=_place):
         if label in {"no forecast", "no interval"}:
             yield "", f"{label}: {text}", "muted"
         else:
             yield label, text, _INKS.get(label, "strong")
+
+
+def _place(answer: tuple[str, str]) -> int:
+    """Where there is little room, the chance and the step of grokking stand before everything else."""
+    first = ("groks", "when", "interval", "no interval")
+    return first.index(answer[0]) if answer[0] in first else len(first)
 
 
 def _detected(view: View) -> Iterator[PanelLine]:
@@ -105,11 +112,11 @@ def _lead(view: View) -> Iterator[PanelLine]:
     if onset is None:
         return
     if grokked is None:
-        elapsed = duration(_between(view, onset.step, view.step))
+        elapsed = duration(view.seconds_between(onset.step, view.step))
         yield "elapsed", f"{count(view.step - onset.step)} steps, {elapsed}", "strong"
         yield "", "since onset; not grokked yet", "muted"
         return
-    seconds = duration(_between(view, onset.step, grokked.step))
+    seconds = duration(view.seconds_between(onset.step, grokked.step))
     lead = grokked.step - onset.step
     if lead <= 0:
         yield "lead", "none", "strong"
@@ -121,8 +128,3 @@ def _lead(view: View) -> Iterator[PanelLine]:
         yield "", f"the onset was known {count(-known)} steps after grokking", "warn"
     elif known != lead:
         yield "", f"grokked {count(known)} steps after the onset was known", "muted"
-
-
-def _between(view: View, start: float, end: float) -> float | None:
-    first, last = view.clock.at(start), view.clock.at(end)
-    return max(0.0, last[1] - (first[1] if first else 0.0)) if last else None

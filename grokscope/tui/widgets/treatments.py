@@ -1,21 +1,21 @@
-"""The interventions panel: for each kind a toggle, the acknowledged state, and editable parameters."""
+"""The interventions panel: for each kind a toggle, the acknowledged state, and what differs from the default."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
-from textual.widgets import Checkbox, Input, Static
+from textual.widgets import Checkbox, Static
 
 from grokscope.tui.actions import bindings
 from grokscope.tui.control import ToggleState, standing
 from grokscope.tui.frame import Frame
+from grokscope.tui.screens.parameters import ParametersDialog
 from grokscope.tui.view import Treated
 from grokscope.tui.widgets.base import ShowsFrame
 from grokscope.words.clean import clean
@@ -23,7 +23,28 @@ from grokscope.words.numbers import assigned, count, number
 
 _GLYPHS = {"requested": "…", "off": "○", "on": "●", "changed": "●"}
 _TITLE = "5 interventions"
-_HOW = "tab, then space: on or off"
+_HOW = "space: on or off, enter: parameters"
+
+
+class Toggle(Checkbox, inherit_bindings=False):
+    """A check box with an `X` when it is on, so that colour is not needed. `enter` opens the parameters."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("switch")
+
+    class Opened(Message):
+        """The user wants to see all parameters of a row."""
+
+        def __init__(self, row: "TreatmentRow") -> None:
+            super().__init__()
+            self.row = row
+
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]  # noqa: N802
+        return "X" if self.value else " "
+
+    def action_parameters(self) -> None:
+        if isinstance(self.parent, TreatmentRow):
+            self.post_message(self.Opened(self.parent))
 
 
 class Treatments(VerticalScroll, ShowsFrame, can_focus=True):
@@ -75,51 +96,46 @@ class Treatments(VerticalScroll, ShowsFrame, can_focus=True):
             row.show_acknowledged()
             self.post_message(self.Asked(row.kind, event.value, row.parameters))
 
-    @on(Input.Submitted)
-    def _edited(self, event: Input.Submitted) -> None:
+    @on(Toggle.Opened)
+    def _opened(self, event: Toggle.Opened) -> None:
+        """Show all parameters. If the intervention is on, changed ones go to the trainer, else to the next switch."""
         event.stop()
-        row = event.input.parent
-        if isinstance(row, TreatmentRow) and not row.standing.on:
-            row.query_one(Checkbox).focus()
-        elif isinstance(row, TreatmentRow):
-            self.post_message(self.Asked(row.kind, True, row.parameters))
+        row = event.row
 
+        def answered(parameters: Mapping[str, Any] | None) -> None:
+            if parameters is None:
+                return
+            row.parameters = dict(parameters)
+            if row.standing.on:
+                self.post_message(self.Asked(row.kind, True, row.parameters))
 
-class Toggle(Checkbox, inherit_bindings=False):
-    """A check box with an `X` when it is on, so that colour is not needed. The screen handles `enter`."""
-
-    BINDINGS: ClassVar[list[BindingType]] = bindings("switch")
-
-    @property
-    def BUTTON_INNER(self) -> str:  # type: ignore[override]  # noqa: N802
-        return "X" if self.value else " "
-
-
-class ParametersField(Input):
-    BINDINGS: ClassVar[list[BindingType]] = bindings("field")
+        if not row.disabled:
+            self.app.push_screen(ParametersDialog(row.kind, row.parameters, row.defaults, row.standing.on), answered)
 
 
 class TreatmentRow(Horizontal):
-    """One kind of intervention: toggle, state in words, parameters."""
+    """One kind of intervention: toggle, state in words, and the parameters that differ from the defaults."""
 
     standing: reactive[ToggleState] = reactive(lambda: ToggleState(""), layout=False)
+    parameters: reactive[dict[str, Any]] = reactive(dict, layout=False)
 
     def __init__(self, kind: str, defaults: Mapping[str, Any]) -> None:
         super().__init__()
         self.kind = kind
         self.defaults = defaults
+        self.set_reactive(TreatmentRow.parameters, dict(defaults))
 
     def compose(self) -> ComposeResult:
         yield Toggle(Content(self.kind), compact=True)
         yield Static("", classes="state")
-        yield ParametersField(written(self.defaults), placeholder="name=value …", compact=True)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        return parse_parameters(self.query_one(Input).value)
 
     def on_mount(self) -> None:
         self.watch_standing(ToggleState(self.kind), self.standing)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on the words opens the parameters; the box has clicks of its own."""
+        if event.widget is not self.query_one(Toggle):
+            self.query_one(Toggle).action_parameters()
 
     def show_acknowledged(self) -> None:
         """Tick the box if the trainer has acknowledged that the intervention is on; a click is only a request."""
@@ -131,13 +147,22 @@ class TreatmentRow(Horizontal):
         if not self.query(Checkbox):
             return
         self.show_acknowledged()
-        word = f"on, {count(new.times)}x" if new.word == "applied" else new.word
-        words = f"{_GLYPHS.get(new.word, '●')} {word}" + (f": {new.reason}" if new.reason else "")
-        self.query_one(".state", Static).update(Content(words))
         self.set_class(new.word == "requested", "-requested")
-        entry = self.query_one(Input)
-        if new.parameters != old.parameters and not entry.has_focus:
-            entry.value = written(new.parameters)
+        if new.parameters and new.parameters != old.parameters:
+            self.parameters = {**self.defaults, **new.parameters}
+        self._describe()
+
+    def watch_parameters(self) -> None:
+        self._describe()
+
+    def _describe(self) -> None:
+        if not self.query(".state"):
+            return
+        state = self.standing
+        word = f"on, {count(state.times)}x" if state.word == "applied" else state.word
+        words = f"{_GLYPHS.get(state.word, '●')} {word}" + (f": {state.reason}" if state.reason else "")
+        about = differing(self.parameters, self.defaults)
+        self.query_one(".state", Static).update(Content(f"{words}  {about}" if about else words))
 
 
 def kinds_of(frame: Frame) -> tuple[str, ...]:
@@ -145,28 +170,10 @@ def kinds_of(frame: Frame) -> tuple[str, ...]:
     return tuple(dict.fromkeys(clean(kind, 24) for kind in frame.whole.offers))
 
 
-def written(parameters: Mapping[str, Any]) -> str:
-    """Parameters in the syntax of `parse_parameters`. Parameters that are None are left out."""
-    return " ".join(f"{clean(key)}={clean(value)}" for key, value in parameters.items() if value is not None)
-
-
-def parse_parameters(text: str) -> dict[str, Any]:
-    """The parameters in a text such as `scale=0.1 every=10`. Values are numbers, true, false, or else text."""
-    return {
-        name: _value(value) for name, sign, value in (part.partition("=") for part in text.split()) if sign and name
-    }
-
-
-def _value(text: str) -> Any:
-    if text.lower() in {"true", "false"}:
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            continue
-        return value if math.isfinite(value) else text
-    return text
+def differing(parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """The parameters that differ from the defaults; if none does, the first one, which is the strength."""
+    changed = {name: value for name, value in parameters.items() if value != defaults.get(name)}
+    return assigned(changed or dict(list(parameters.items())[:1]))
 
 
 def history_line(answer: Treated) -> str:
