@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from grokscope.contract.arrays import FloatArray
 from grokscope.contract.parameters import Layout, Parameter
 
 Weights = Literal["attention", "matrices", "all"]
@@ -46,6 +49,24 @@ def covered(blocks: tuple[WeightBlock, ...]) -> tuple[tuple[int, int], ...]:
         else:
             merged.append((block.start, block.stop))
     return tuple(merged)
+
+
+def token_embedding(layout: Layout) -> Parameter | None:
+    """The first table of embeddings, which is that of the (source) tokens; None if no tensor is named as one."""
+    return next((each for each in layout if each.block == "embedding" and len(each.shape) == 2), None)
+
+
+def sigma_max(layout: Layout, parameters: FloatArray) -> tuple[float, float]:
+    """The largest singular value of the token embedding, and the median of those of the weight matrices of attention
+    and MLP. The model must have both. `parameters` [size].
+
+    By LAPACK, not by power iteration: at these sizes it costs the same, and no start is orthogonal to the answer.
+    """
+    table = token_embedding(layout)
+    assert table is not None
+    of_embedding = np.linalg.norm(parameters[table.offset : table.stop].reshape(table.shape), 2)
+    matrices = (parameters[each.start : each.stop].reshape(each.shape) for each in weight_blocks(layout))
+    return float(of_embedding), float(np.median([float(np.linalg.norm(matrix, 2)) for matrix in matrices]))
 
 
 def _blocks(parameter: Parameter) -> Iterator[WeightBlock]:

@@ -1,29 +1,20 @@
-"""`sigma_ratio`: the largest singular value of the token embedding over that of the weight matrices behind it.
-
-By LAPACK, not by power iteration: at these sizes it costs the same, and no start is orthogonal to the answer.
-"""
+"""`sigma_ratio`: the largest singular value of the token embedding over that of the weight matrices behind it."""
 
 from collections.abc import Mapping
-from math import prod
-
-import numpy as np
 
 from grokscope.contract.parameters import Layout
 from grokscope.contract.signals import Number, SignalSpec, Subject, Vantage
-from grokscope.geometry.blocks import weight_blocks
+from grokscope.geometry.blocks import sigma_max, token_embedding, weight_blocks
 
 
 class SigmaRatio:
     """σ_max(E) / σ_max(W), the median over the matrices W of attention and MLP."""
 
-    def __init__(self, layout: Layout, embedding: str) -> None:
-        self._embedding = layout.by_name[embedding]
-        self._matrices = weight_blocks(layout)
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
 
     def observe(self, vantage: Vantage) -> Mapping[str, Number]:
-        table = self._embedding
-        of_embedding = _sigma_max(vantage, table.offset, table.shape)
-        of_matrices = float(np.median([_sigma_max(vantage, each.start, each.shape) for each in self._matrices]))
+        of_embedding, of_matrices = sigma_max(self._layout, vantage.parameters)
         return {
             "sigma_ratio": of_embedding / of_matrices if of_matrices else None,
             "sigma_ratio_embedding": of_embedding,
@@ -31,17 +22,11 @@ class SigmaRatio:
         }
 
 
-def _sigma_max(vantage: Vantage, start: int, shape: tuple[int, ...]) -> float:
-    matrix = vantage.parameters[start : start + prod(shape)].reshape(shape)
-    return float(np.linalg.norm(matrix, 2))
-
-
 def _open(parameters: object, subject: Subject) -> SigmaRatio:
     layout = subject.layout
-    tables = [each.name for each in layout or () if each.block == "embedding" and len(each.shape) == 2]
-    if layout is None or not tables or not weight_blocks(layout):
+    if layout is None or token_embedding(layout) is None or not weight_blocks(layout):
         raise ValueError("it needs a model with an embedding and weight matrices in layers")
-    return SigmaRatio(layout, tables[0])
+    return SigmaRatio(layout)
 
 
 SPEC = SignalSpec(

@@ -86,6 +86,11 @@ class TestEmbeddingLR(InterventionConformance):
     spec = registry.get("interventions", "embedding-lr")
 
 
+class TestAdaptiveEmbeddingLR(InterventionConformance):
+    spec = registry.get("interventions", "embedding-lr")
+    parameters = {"adaptive": True, "refresh": 2}  # noqa: RUF012
+
+
 class ShrinkParameters(Parameters):
     factor: float = Field(0.9, description="what the parameters are multiplied by")
 

@@ -284,6 +284,29 @@ def test_the_embedding_learns_at_a_rate_of_its_own(made: Parts) -> None:
     assert event.target == "update"
 
 
+def test_the_adaptive_rate_follows_singular_values_and_how_often_rows_are_updated(made: Parts) -> None:
+    made.step("embedding-lr", ratio=0.5, adaptive=True)
+    gradient = made.clipped(made.gradient(made.start))
+    weights, slopes = (made.layout.unflatten(vector) for vector in (made.start, gradient))
+
+    def sigma(matrix: Vector) -> float:
+        return float(np.linalg.svd(matrix, compute_uv=False)[0])
+
+    matrices = [
+        part
+        for each in made.layout
+        if each.block in {"attention", "mlp"} and len(each.shape) == 2
+        for part in np.split(weights[each.name], 3 if "in_proj" in each.name else 1)
+    ]
+    often = np.mean([row.any() for row in slopes["tok_emb.weight"]])
+    factor = sigma(weights["tok_emb.weight"]) / np.median([sigma(each) for each in matrices]) / often
+    plain = made.updated(made.start, gradient)
+    expected = plain.copy()
+    for start, stop in made.layout.groups()["embedding"]:
+        expected[start:stop] += (0.5 * factor - 1) * (plain - made.start)[start:stop]
+    assert_close(made.theta, expected, made.start)
+
+
 # --- together, and doing nothing --------------------------------------------------------------------------------------
 
 NOTHING: dict[str, dict[str, Any]] = {
