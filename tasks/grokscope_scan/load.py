@@ -13,7 +13,8 @@ from grokscope.contract.models import ModelSpec
 from grokscope.contract.streams import generator
 from grokscope.contract.tasks import TaskData, chance
 from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS, Pair, encode, parse
-from grokscope_scan.official import Split, content, file_name
+from grokscope_scan.folder import split_in
+from grokscope_scan.official import SPLITS, Side, content, file_name
 
 HELD_OUT = 5
 """One command in this many is held out of a training file that comes without a test file: the share of `simple`."""
@@ -24,7 +25,12 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    split: Split = Field("simple", description="official split: which commands are for training, which for the test")
+    split: str = Field(
+        "simple",
+        description="official split: which commands are for training, which for the test; simple, length, addprim_jump "
+        "and addprim_turn_left ship, any other is looked for in `folder`, mcd1 to mcd3 too",
+    )
+    folder: Path | None = Field(None, description="a folder with SCAN's own files, such as a clone of its repository")
     train: Path | None = Field(
         None,
         description="a training file of your own in SCAN format; without a `test` file, one in five of its distinct "
@@ -35,7 +41,7 @@ class Options(BaseModel):
         2048,
         ge=0,
         description="training lines, drawn without replacement, at most what the file has; 0: all of them, as they are "
-        "used of a training file of your own unless you say a size",
+        "used of files of your own unless you say a size",
     )
     test_size: int = Field(
         0, ge=0, description="test lines, drawn without replacement, at most what the file has; 0: all of them"
@@ -46,9 +52,20 @@ class Options(BaseModel):
     @classmethod
     def _whole_file_of_ones_own(cls, values: Any) -> Any:
         """2,048 lines are the paper's protocol for the official files, and nobody's for another."""
-        if isinstance(values, dict) and values.get("train") is not None:
+        if isinstance(values, dict) and (values.get("train") is not None or values.get("folder") is not None):
             return {"train_size": 0, **values}
         return values
+
+    @model_validator(mode="after")
+    def _findable(self) -> "Options":
+        if self.folder is None and self.split not in SPLITS:
+            raise ValueError(
+                f"the split {self.split!r} does not ship, as {', '.join(SPLITS)} do: name a folder that has its files "
+                "(task.folder)"
+            )
+        if self.folder is not None and self.train is not None:
+            raise ValueError("name a training file (task.train) or a folder (task.folder), not both")
+        return self
 
 
 class File(NamedTuple):
@@ -111,30 +128,39 @@ def load(options: Options, seed: int) -> TaskData:
 
 
 def _files(options: Options) -> tuple[File, File]:
-    train = _own(options.train) if options.train else _official(file_name(options.split, "train"))
+    if options.folder:
+        train, test = (_read(*each) for each in split_in(options.folder, options.split))
+        return train, _own(options.test) if options.test else test
+    train = _own(options.train) if options.train else _official(options.split, "train")
     if options.test:
         return train, _own(options.test)
     if options.train:
         return _held_out(train, options.data_seed)
-    return train, _official(file_name(options.split, "test"))
+    return train, _official(options.split, "test")
 
 
-def _official(name: str) -> File:
+def _official(split: str, side: Side) -> File:
+    name = file_name(next(each for each in SPLITS if each == split), side)
     raw = content(name)
     return File(name, sha256(raw).hexdigest(), parse(raw.decode().splitlines(), name))
 
 
 def _own(path: Path) -> File:
     try:
-        raw = path.expanduser().read_bytes()
-        lines = raw.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file in UTF-8") from None
+        return _read(str(path), path.expanduser().read_bytes())
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _read(name: str, raw: bytes) -> File:
+    """A file that a person named."""
+    try:
+        lines = raw.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{name} is not a text file in UTF-8") from None
     if not lines:
-        raise ValueError(f"{path} is empty")
-    return File(str(path), sha256(raw).hexdigest(), parse(lines, str(path)), own=True)
+        raise ValueError(f"{name} is empty")
+    return File(name, sha256(raw).hexdigest(), parse(lines, name), own=True)
 
 
 def _held_out(file: File, data_seed: int) -> tuple[File, File]:

@@ -208,6 +208,65 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
         load(train=tmp_path / "short")
 
 
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """As SCAN's repository has its files, with an MCD split beside them."""
+    (tmp_path / "template_split").mkdir()
+    (tmp_path / "tasks.txt").write_text("\n".join(LINES) + "\n")
+    (tmp_path / "template_split" / "tasks_train_template_right.txt").write_text("\n".join(LINES[:3]))
+    (tmp_path / "template_split" / "tasks_test_template_right.txt").write_text("\n".join(LINES[3:]))
+    (tmp_path / "mcd1.json").write_text(json.dumps({"trainIdxs": [4, 0, 1], "devIdxs": [2], "testIdxs": [3, 2]}))
+    return tmp_path
+
+
+def test_a_split_of_a_folder_is_used_whole(clone: Path) -> None:
+    data = load(split="template_right", folder=clone)
+    assert (len(data.train), len(data.splits["test"])) == (3, 2)
+    assert str(data.facts["train_file"]).endswith("template_split/tasks_train_template_right.txt")
+    assert not data.remarks
+
+
+def test_an_mcd_split_takes_its_lines_of_all_tasks(clone: Path) -> None:
+    data = load(split="mcd1", folder=clone)
+    expected = encode(parse([LINES[4], LINES[0], LINES[1]], "expected"))
+    np.testing.assert_array_equal(data.train.source, expected.source)
+    np.testing.assert_array_equal(data.train.labels, expected.labels)
+    assert len(data.splits["test"]) == 2
+    assert str(data.facts["test_file"]).startswith("testIdxs of")
+
+
+@pytest.mark.parametrize(
+    ("split", "why"),
+    [
+        ("template_left", r"has no split 'template_left'; the nearest are template_right"),
+        ("mcd2", "the nearest are mcd1"),
+    ],
+)
+def test_a_split_that_a_folder_lacks_is_refused(clone: Path, split: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        load(split=split, folder=clone)
+
+
+@pytest.mark.parametrize("table", ['{"trainIdxs": [0, 5], "testIdxs": [1]}', '{"trainIdxs": [0.5]}', "[1]", "{", "{}"])
+def test_line_numbers_that_are_none_are_refused(clone: Path, table: str) -> None:
+    (clone / "mcd1.json").write_text(table)
+    with pytest.raises(ValueError, match=r"mcd1\.json"):
+        load(split="mcd1", folder=clone)
+
+
+def test_two_files_of_one_name_are_refused(clone: Path) -> None:
+    (clone / "tasks_train_template_right.txt").write_text(LINES[0])
+    with pytest.raises(ValueError, match="have the same name"):
+        load(split="template_right", folder=clone)
+
+
+def test_a_folder_without_splits_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no splits of SCAN"):
+        load(split="mcd1", folder=tmp_path)
+    with pytest.raises(ValueError, match="there is no folder"):
+        load(split="mcd1", folder=tmp_path / "nowhere")
+
+
 def test_unknown_splits_are_refused() -> None:
     with pytest.raises(ValidationError):
         SPEC.options(split="mcd1")
