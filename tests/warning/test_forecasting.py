@@ -237,6 +237,25 @@ class TestRefusals:
         said = forecaster().forecast(at_part(made("new", 7, train_loss=1e-6)))
         assert said.reaches.refused == NoAnswer(Refusal.OUTSIDE_BANK, "it behaves unlike every run there")
 
+    @pytest.mark.parametrize(("lowest", "refused"), [(0.95, False), (0.85, True)])
+    def test_a_run_that_loses_what_it_memorized(self, lowest: float, refused: bool) -> None:
+        run = at_part(made("new", 7))
+        accuracies = run.columns["train_accuracy"].copy()
+        accuracies[-3] = lowest
+        rough = replace(run, columns={**run.columns, "train_accuracy": accuracies})
+        expected = (Refusal.OUTSIDE_BANK,) * 3 if refused else (None,) * 3
+        assert reason(forecaster().forecast(rough)) == expected
+        assert forecaster().forecast(rough).rivals.keys() == (set() if refused else {"lr·wd"})
+
+    def test_where_the_bank_loses_it_too_nothing_is_refused(self) -> None:
+        def rough(run: Trajectory, lowest: float) -> Trajectory:
+            accuracies = run.columns["train_accuracy"].copy()
+            accuracies[6] = lowest
+            return replace(run, columns={**run.columns, "train_accuracy": accuracies})
+
+        found = calibrate([rough(run, 0.7) for run in bank()]).forecast(rough(at_part(made("new", 7)), 0.8))
+        assert reason(found) == (None, None, None)
+
     def test_no_clock(self) -> None:
         still = made("new", 7, wd=0.0)
         assert reason(forecaster().forecast(still.until(1000))) == (Refusal.NO_CLOCK,) * 3

@@ -13,7 +13,8 @@ from pathlib import Path
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.configuration import configuration
 from grokscope.warning.forecast.answers import Projection, nothing
-from grokscope.warning.forecast.forecaster import Forecaster, RunSoFar, calibrate, settled_before_looking
+from grokscope.warning.forecast.asked import RunSoFar, settled_before_looking
+from grokscope.warning.forecast.forecaster import Forecaster, calibrate
 from grokscope.warning.forecast.peers import settled
 from grokscope.warning.forecast.reading import DecayClock, as_read
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal

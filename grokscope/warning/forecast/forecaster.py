@@ -7,7 +7,7 @@ Before they say anything, the growth of Fourier structure in the embedding does,
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from grokscope.contract.arrays import Floats
 from grokscope.warning.forecast.answers import Chance, Law, Projection, When, nothing
+from grokscope.warning.forecast.asked import RunSoFar, settled_before_looking
 from grokscope.warning.forecast.comparable import named_in_words, of_its_size, unfamiliar
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
-from grokscope.warning.forecast.peers import Mask, Peers, half_way, peers_of
-from grokscope.warning.forecast.reading import DecayClock, Reading, clock_of, last_reading
+from grokscope.warning.forecast.peers import Mask, Peers, peers_of
+from grokscope.warning.forecast.reading import DecayClock, Reading
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.forecast.regression import Fits, linear_fits, logistic_fits
-from grokscope.warning.trajectory import TREATED_FROM, Fact, Trajectory
-from grokscope.words.numbers import count
+from grokscope.warning.trajectory import Trajectory
+from grokscope.words.numbers import count, percent
 
 EARLIEST = 0.4
 """Part of the usual κ of its size before which elasticity and training loss say nothing of whether a run groks"""
@@ -48,53 +49,11 @@ CLOCK_FACTS = frozenset({"optimizer.lr", "optimizer.wd"})
 """Outside of what the bank has in these, lr · wd alone still speaks"""
 ELASTICITY_SCALE = 0.05
 """Where asinh(e / scale) turns from a line to a logarithm: 0.15 parts runs that grok from runs that do not"""
+FORGOTTEN = 0.9
+"""Below this training accuracy a run has lost what it memorized: at lr 1e-2 some do, again and again, and what they
+come to is no matter of decay time. No run of the shipped tables fell below 0.91"""
 BEYOND = 0.5
 """A run may lie outside of the bank's range of a number by this part of it"""
-
-
-@dataclass(frozen=True)
-class RunSoFar:
-    """A run as it is asked about."""
-
-    reading: Reading
-    facts: Mapping[str, Fact]
-    budget: int
-    grokked: bool
-    passed: bool
-    """Whether its test accuracy has been half way from chance to 1"""
-    clock: DecayClock | NoAnswer
-
-    @classmethod
-    def of(cls, trajectory: Trajectory) -> "RunSoFar":
-        """A recorded run, from all its rows; cut it with `until` first to ask about an earlier step."""
-        threshold = half_way(trajectory)
-        clock = clock_of(trajectory.facts, *trajectory.signal("decay_time"))
-        read = last_reading(trajectory, clock) if isinstance(clock, DecayClock) else Reading(trajectory.steps)
-        return cls(
-            reading=replace(read, step=trajectory.steps),
-            facts=trajectory.facts,
-            budget=trajectory.budget,
-            grokked=trajectory.grok_step is not None,
-            passed=threshold is not None and bool((trajectory.signal("test_accuracy")[1] >= threshold).any()),
-            clock=clock,
-        )
-
-
-def settled_before_looking(asked: RunSoFar) -> Projection | None:
-    """What is said whatever the bank: of a run that is over, was treated, or has no clock; None for any other."""
-    step = asked.reading.step
-    tau = asked.clock.tau(step) if isinstance(asked.clock, DecayClock) else None
-    if asked.grokked:
-        certain = Chance(1.0)
-        return Projection(step, tau, certain, certain, When(refused=NoAnswer(Refusal.GROKKED)))
-    if step >= asked.budget:
-        over = NoAnswer(Refusal.USED_UP)
-        passed = Chance(1.0) if asked.passed else Chance(refused=over)
-        return Projection(step, tau, passed, Chance(0.0), When(refused=over))
-    treated = asked.facts.get(TREATED_FROM)
-    if isinstance(treated, int) and treated < step:
-        return nothing(step, tau, NoAnswer(Refusal.TREATED, f"from step {count(treated)} on"))
-    return nothing(step, tau, asked.clock) if isinstance(asked.clock, NoAnswer) else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +91,11 @@ class Forecaster:
         strange = unfamiliar(peers, asked.facts)
         if strange.keys() - CLOCK_FACTS:
             return nothing(step, tau, NoAnswer(Refusal.OUTSIDE_BANK, named_in_words(strange.values())))
+        if asked.trough < FORGOTTEN and not (peers.trough <= asked.trough).any():
+            forgotten = (
+                f"training accuracy fell to {percent(asked.trough)} after memorization, lower than in any run there"
+            )
+            return nothing(step, tau, NoAnswer(Refusal.OUTSIDE_BANK, forgotten))
         moment = _Moment(peers, tau, asked)
         if strange:
             refused = Chance(refused=NoAnswer(Refusal.OUTSIDE_BANK, named_in_words(strange.values())))

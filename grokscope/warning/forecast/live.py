@@ -15,8 +15,8 @@ from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import Number
 from grokscope.events import BankSaid, ChanceSaid, Forecast, Interval, WhenSaid
 from grokscope.warning.forecast.answers import Chance, Projection, When
+from grokscope.warning.forecast.asked import RunSoFar
 from grokscope.warning.forecast.bank import Bank, projection_of
-from grokscope.warning.forecast.forecaster import RunSoFar
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.trajectory import TREATED_FROM, Trajectory, cells_of, chance_of, facts_of, origin_of, sizes_of
 from grokscope.words.fields import section

@@ -61,6 +61,13 @@ def memorization_is_enough(trajectory: Trajectory) -> bool:
     return bool(len(known)) and passed_at(trajectory) <= float(steps[known[0]])
 
 
+def trough_of(trajectory: Trajectory) -> float:
+    """The lowest training accuracy after the training set was memorized first; NaN where it was not."""
+    accuracies = trajectory.signal("train_accuracy")[1]
+    known = np.flatnonzero(accuracies >= MEMORIZED_ACCURACY)
+    return float(accuracies[known[0] :].min()) if len(known) else math.nan
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """What one run was read at, wherever its training loss is on record."""
@@ -103,6 +110,8 @@ class Peers:
     """The same as numbers"""
     easy: Mask
     """Whether memorizing was enough to be half way up"""
+    trough: Floats
+    """Lowest training accuracy after memorization; NaN where the run never memorized"""
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -131,7 +140,7 @@ class Peers:
 
 
 _LISTS = ("runs", "clocks", "records")
-_ARRAYS = ("kappa", "passed", "horizon", "names", "configuration", "easy")
+_ARRAYS = ("kappa", "passed", "horizon", "names", "configuration", "easy", "trough")
 
 
 def peers_of(trajectories: Sequence[Trajectory]) -> Peers:
@@ -155,6 +164,7 @@ def peers_of(trajectories: Sequence[Trajectory]) -> Peers:
         names=np.array(names, dtype=object),
         configuration=numbered(names),
         easy=np.array([memorization_is_enough(run) for run in runs], dtype=bool),
+        trough=np.array([trough_of(run) for run in runs]),
     )
 
 
