@@ -20,6 +20,7 @@ from grokscope.cli.pca import pca
 from grokscope.cli.plugins import backends, interventions, schema, signals, tasks
 from grokscope.cli.removal import mv, rm
 from grokscope.cli.report import report
+from grokscope.cli.reproduce import reproduce
 from grokscope.cli.run import run
 from grokscope.cli.runs import control, events, export, ls
 from grokscope.cli.show import show
@@ -67,7 +68,7 @@ def options(
 
 
 COMMANDS: Mapping[str, tuple[typer.Typer | Callable[..., None], ...]] = {
-    "Train": (run, sweep, intervene, control),
+    "Train": (run, sweep, intervene, reproduce, control),
     "Look": (watch, ls, show, pca, report),
     "Keep": (mv, rm),
     "Forecast": (forecast, law),

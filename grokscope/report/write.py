@@ -1,7 +1,7 @@
 """Writes a report into a folder: the page, figures in the wanted formats, and every table as CSV and Markdown."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,9 +34,15 @@ def write_report(
     `most`: largest number of runs that get a figure each. Without `formats` there are no figures, and Matplotlib is not
     needed. Raises `Unavailable` if Matplotlib is needed and missing, `OSError`, `NoSuchRun` for a broken experiment.
     """
+    title = f"grokscope report: {', '.join(source.name for source in sources)}"
+    return write_sections(title, sections_of(sources, most), folder, formats)
+
+
+def write_sections(title: str, found: Iterable[Section], folder: Path, formats: Sequence[str]) -> WrittenReport:
+    """Write a page of these sections, and their figures and tables beside it. Raises as `write_report`."""
     if formats:
         require_matplotlib()
-    sections = _distinct(sections_of(sources, most))
+    sections = _distinct(found)
     if not formats:
         sections = [_undrawn(section) for section in sections]
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +54,6 @@ def write_report(
                 drawings[part.slug], files["plate", part.slug] = _drawn(part, folder, formats)
             elif isinstance(part, Table | Listing):
                 files["table", part.slug] = _written(part, folder)
-    title = f"grokscope report: {', '.join(source.name for source in sources)}"
     (folder / PAGE).write_text(page(title, sections, drawings, files), encoding="utf-8")
     left_out = [part for section in sections for part in section.parts if isinstance(part, LeftOut)]
     return WrittenReport(
@@ -87,7 +92,7 @@ def _all_runs(runs: Sequence[Run], untreated: Sequence[Run]) -> Section:
     return Section("all-runs", "All runs", (), (*parts, overview.overview_table(runs)))
 
 
-def _distinct(sections: Iterator[Section]) -> list[Section]:
+def _distinct(sections: Iterable[Section]) -> list[Section]:
     """The sections with distinct slugs for all figures and tables, which are valid file names on every system."""
     taken: set[tuple[str, str]] = set()
 

@@ -1,0 +1,178 @@
+"""`grokscope reproduce`: test published claims."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from grokscope.cli.exits import ExitCode, complain
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+
+if TYPE_CHECKING:
+    from grokscope.reproduce.claims import PublishedClaim, Study
+    from grokscope.reproduce.evidence import StudyEvidence
+    from grokscope.reproduce.judging import Verdict
+    from grokscope.sweeps.engine import Failure
+
+
+def reproduce(
+    claims: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CLAIM]...", help="Claims by identifier; default: all. --dry-run lists them."),
+    ] = None,
+    *,
+    budget: Annotated[
+        Literal["small", "paper"], typer.Option(help="small: an evening on two cores. paper: the published settings.")
+    ] = "small",
+    judge: Annotated[
+        bool, typer.Option("--judge", help="Train nothing: judge the runs that are there, else the shipped results.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the studies and their runs that are left to do; run nothing.")
+    ] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: one per core.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder for a page, tables, and the runs' data."),
+    ] = None,
+    runs: RunsFolder = DEFAULT_RUNS,
+    json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors on stderr.")] = False,
+) -> None:
+    """Test the claims of papers: `grokscope reproduce grokfast-sooner`.
+
+    The command trains the runs that are missing, and then says of each claim whether it is supported, refuted or
+    undecided, with a 95 % interval, the null beside it, the number of runs, and what would decide it. A claim's
+    decision rule stands with the claim. The runs of a study stand in RUNS/reproduce-STUDY/, which is a sweep or an
+    experiment for all other commands. Claims with the fewest runs come first. Ctrl-C stops the runs, each with a
+    checkpoint. If you repeat the command, finished runs stay as they are and the others continue. Many claims need no
+    training, because the shipped banks or the published tables decide them.
+    """
+    from grokscope.reproduce.studies import evidence_of
+
+    chosen = _chosen(claims or [])
+    if output is not None and output.exists() and not output.is_dir():
+        raise typer.BadParameter(f"{output} is a file; give a folder", param_hint="-o")
+    studies = _studies(chosen)
+    if dry_run:
+        _say_plan(chosen, studies, budget, runs, json)
+        return
+    failures = [] if judge else _train(studies, budget, runs, jobs, quiet)
+    evidence = {study.name: evidence_of(study, budget, runs, complain) for study in studies}
+    _say_verdicts(chosen, evidence, budget, output, json)
+    for failure in failures:
+        complain(f"{failure.cell.slug} failed: {failure.reason}")
+    if failures:
+        raise typer.Exit(ExitCode.FAULT)
+
+
+def _chosen(wanted: Sequence[str]) -> "list[PublishedClaim]":
+    """The claims with these identifiers; all claims without one. Raises `typer.BadParameter`."""
+    from difflib import get_close_matches
+
+    from grokscope.reproduce.claims import all_claims
+
+    known = all_claims()
+    for name in wanted:
+        if name not in known:
+            nearest = get_close_matches(name, known, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else "`grokscope reproduce --dry-run` lists the claims"
+            raise typer.BadParameter(f"there is no claim {name!r}; {hint}", param_hint="CLAIM")
+    return [known[name] for name in dict.fromkeys(wanted or known)]
+
+
+def _studies(chosen: "Sequence[PublishedClaim]") -> "list[Study]":
+    from grokscope.reproduce.claims import all_studies
+
+    tested = {claim.study for claim in chosen if not claim.needs}
+    return [study for name, study in all_studies().items() if name in tested]
+
+
+def _train(
+    studies: "Sequence[Study]", budget: Literal["small", "paper"], runs: Path, jobs: int | None, quiet: bool
+) -> "list[Failure]":
+    """Train what is left, the studies with the fewest runs first."""
+    from grokscope.cli.sweep import ended_by_signals
+    from grokscope.cli.sweep_display import sweep_display
+    from grokscope.reproduce.studies import shown, study_cells, train
+    from grokscope.sweeps.local import LocalEngine, cores
+    from grokscope.sweeps.standing import left_to_do
+
+    left = {study.name: len(left_to_do(study_cells(study, budget, runs))) for study in studies}
+    engine, failures = LocalEngine(jobs or cores()), []
+    with ended_by_signals() as received:
+        try:
+            for study in sorted(studies, key=lambda study: left[study.name]):
+                if left[study.name]:
+                    with sweep_display(shown(study, budget, runs), quiet=quiet) as show:
+                        failures += train(study, budget, runs, engine, show, complain)
+            return failures
+        except KeyboardInterrupt:
+            complain("interrupted; repeat the command to continue; with --judge it judges the runs that are there")
+    raise typer.Exit(received[0] if received else ExitCode.INTERRUPTED)
+
+
+def _say_plan(
+    chosen: "Sequence[PublishedClaim]",
+    studies: "Sequence[Study]",
+    budget: Literal["small", "paper"],
+    runs: Path,
+    json: bool,
+) -> None:
+    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.reproduce.tables import plan_table, planned_studies
+    from grokscope.words.numbers import counted
+
+    planned = planned_studies(chosen, studies, budget, runs)
+    if json:
+        untestable = [{"claim": claim.id, "needs": claim.needs} for claim in chosen if claim.needs]
+        say_json({"budget": budget, "studies": planned, "not_testable": untestable})
+        return
+    left, whole = (sum(study[key] for study in planned) for key in ("left", "runs"))
+    say(f"{counted(len(chosen), 'claim')}, budget {budget}: {left} of {whole} runs are left to do")
+    say("")
+    say_table(plan_table(planned), titled=False)
+
+
+def _say_verdicts(
+    chosen: "Sequence[PublishedClaim]",
+    evidence: "Mapping[str, StudyEvidence]",
+    budget: str,
+    output: Path | None,
+    json: bool,
+) -> None:  # fmt: skip
+    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.reproduce.judging import judged_all
+    from grokscope.reproduce.tables import headline, verdicts_table
+
+    verdicts = judged_all(chosen, evidence)
+    if output is not None:
+        from grokscope.report.reproduction import write_reproduction
+
+        write_reproduction(verdicts, evidence, output, _command(budget))
+    if json:
+        say_json({"budget": budget, "verdicts": [verdict.to_dict() for verdict in verdicts]})
+        return
+    say(headline(verdicts))
+    say("")
+    say_table(verdicts_table(verdicts), titled=False)
+    if len(verdicts) == 1:
+        say("")
+        _say_claim(verdicts[0])
+
+
+def _say_claim(verdict: "Verdict") -> None:
+    from grokscope.cli.output import say_labelled
+
+    claim = verdict.claim
+    lines = {
+        "claim": claim.sentence, "source": claim.source, "setting": claim.setting, "published": claim.published,
+        "supported by": claim.decided_by, "refuted by": claim.refuted_by, "null": claim.null,
+        "runs from": verdict.basis, "remark": verdict.remark,
+    }  # fmt: skip
+    say_labelled((label, text) for label, text in lines.items() if text)
+
+
+def _command(budget: str) -> str:
+    return "grokscope reproduce --judge" + ("" if budget == "small" else f" --budget {budget}")

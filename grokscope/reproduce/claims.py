@@ -1,0 +1,166 @@
+"""The claims of the papers and the studies that test them, as data: `data/claims-*.toml` and `data/studies.toml`.
+
+A claim holds its decision rule, so that the rule is known before the runs. The claims about interventions are those of
+`grokscope.experiment.claims`, which also holds their decision rules.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from grokscope.experiment.claims import CLAIMS, NO_EFFECT_MARGIN, Claim
+from grokscope.reproduce.statistics import STATISTICS
+from grokscope.reproduce.verdict import DecisionRule
+
+Budget = Literal["small", "paper"]
+BUDGETS: tuple[Budget, ...] = ("small", "paper")
+
+CLAIM_FILES = ("claims-warning.toml", "claims-geometry.toml", "claims-related.toml")
+INTERVENTION = "intervention"
+"""The statistic of the claims that an experiment judges"""
+
+_NULLS: Mapping[str, str] = {
+    "project": "the same projection on a random basis; noise between runs of one seed",
+    "kick": "a kick in a random direction; noise between runs of one seed",
+}
+_REFUTES: Mapping[str, str] = {
+    "none": f"an effect beyond the noise; supported only within a factor of {NO_EFFECT_MARGIN:g}",
+    "never": "every treated run groks",
+    "sooner": "an interval above 1, or one that does not reach the published ratio",
+    "later": "an interval below 1, or one that does not reach the published ratio",
+    "sooner with dose": "a trend in the other direction",
+    "later with dose": "a trend in the other direction",
+}
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AtBudget(_Data):
+    """What differs at one budget."""
+
+    preset: str
+    base: dict[str, Any] = {}
+    """Settings of all runs, beside those of the study"""
+
+
+class Study(_Data):
+    """A set of runs that tests one or more claims: arms (a sweep), conditions (an experiment), or runs that ship."""
+
+    name: str
+    summary: str
+    bank: str = ""
+    """A bank that ships with grokscope"""
+    table: str = ""
+    """A published table that ships with grokscope"""
+    task: str = ""
+    seeds: tuple[int, ...] = ()
+    base: dict[str, Any] = {}
+    """Settings of all runs, by dotted key"""
+    arms: dict[str, dict[str, Any]] = {}
+    """Settings of each arm of a sweep"""
+    conditions: dict[str, list[float]] = {}
+    """Doses of each condition of an experiment"""
+    replicates: int = 0
+    """Replicates of each baseline of an experiment"""
+    small: AtBudget | None = None
+    paper: AtBudget | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if sum(map(bool, (self.bank, self.table, self.arms, self.conditions))) != 1:
+            raise ValueError(f"{self.name} has exactly one of bank, table, arms, conditions")
+        return self
+
+    @property
+    def ships(self) -> bool:
+        """Whether the runs ship with grokscope, so that nothing is ever trained."""
+        return bool(self.bank or self.table)
+
+    def at(self, budget: Budget) -> AtBudget | None:
+        """What differs at a budget; None if the study is not run at it."""
+        return self.small if budget == "small" else self.paper
+
+
+class PublishedClaim(_Data):
+    """One claim of a paper, with all that decides it."""
+
+    id: str
+    sentence: str
+    source: str
+    """Paper, with table, figure or section"""
+    setting: str = ""
+    """The published setting"""
+    published: str
+    """The published value"""
+    study: str = ""
+    statistic: str = ""
+    options: dict[str, Any] = {}
+    """Arguments of the statistic"""
+    rule: DecisionRule | None = None
+    null: str
+    refuted_by: str
+    needs: str = ""
+    """What this version lacks to test the claim; empty: nothing"""
+    intervention: Claim | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.needs:
+            return self
+        if not self.study or self.statistic not in {*STATISTICS, INTERVENTION}:
+            raise ValueError(f"{self.id} needs a study, and one of the statistics {', '.join(STATISTICS)}")
+        if (self.rule is None) != (self.statistic == INTERVENTION):
+            raise ValueError(f"{self.id} needs a rule")
+        return self
+
+    @property
+    def decided_by(self) -> str:
+        """The decision rule in words."""
+        return self.rule.words if self.rule is not None else "see refuted by" if not self.needs else "not testable yet"
+
+
+@cache
+def all_studies() -> Mapping[str, Study]:
+    """Every study, by name."""
+    return {name: Study(name=name, **table) for name, table in _read("studies.toml").items()}
+
+
+@cache
+def all_claims() -> Mapping[str, PublishedClaim]:
+    """Every claim, by identifier: first those of the data files, then those about interventions."""
+    listed = [entry for file in CLAIM_FILES for entry in _read(file)["claim"]]
+    claims = [*(PublishedClaim.model_validate(entry) for entry in listed), *map(_about_intervention, CLAIMS)]
+    return {claim.id: claim for claim in claims}
+
+
+def claims_of(study: str, claims: Sequence[PublishedClaim]) -> list[PublishedClaim]:
+    """The claims among `claims` that a study tests."""
+    return [claim for claim in claims if claim.study == study and not claim.needs]
+
+
+def _about_intervention(claim: Claim) -> PublishedClaim:
+    dose = "dose" if claim.dose is None else f"{claim.dose:g}"
+    study = f"noise-{claim.task}" if claim.condition == "noise" and claim.task != "scan" else f"effects-{claim.task}"
+    at = "with its dose" if claim.dose is None else f"at {claim.dose:g}"
+    return PublishedClaim(
+        id=f"{claim.task}-{claim.condition}-{dose}",
+        sentence=f"The intervention {claim.condition} {at} on {claim.task}: {claim.text}.",
+        source=f"arXiv {claim.source}, text and intervention table; author's figures: {claim.evidence}",
+        setting=f"{claim.task}, from step 500",
+        published=claim.text if claim.size is None else f"{claim.text} (ratio {claim.size:.2f})",
+        study=study,
+        statistic=INTERVENTION,
+        null=_NULLS.get(claim.condition, "noise between runs of one seed"),
+        refuted_by=_REFUTES[claim.says],
+        intervention=claim,
+    )
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(files("grokscope.reproduce").joinpath("data", name).read_text(encoding="utf-8"))

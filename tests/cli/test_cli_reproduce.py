@@ -1,0 +1,86 @@
+"""`grokscope reproduce` as a process: verdicts, plans, wrong words, and runs that are stopped and continued."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from cli_process import Nursery, grokscope, until_logged
+
+
+def test_a_claim_that_shipped_results_decide_needs_no_training(tmp_path: Path) -> None:
+    done = grokscope("reproduce", "alpha-scan-table", "modular-kick-10", "--judge", "--json", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    table, kick = done.json["verdicts"]
+    assert table["value"] == pytest.approx(1.18, abs=0.001)
+    assert table["low"] < table["value"] < table["high"]
+    assert table["null"]["value"] is not None
+    assert (table["clusters"], table["runs"]) == (5, 11)
+    assert (kick["basis"], kick["runs"]) == ("shipped results", 3)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_one_claim_is_told_in_full(tmp_path: Path) -> None:
+    done = grokscope("reproduce", "pc1-no-decay-modular", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("1 claim: 1 refuted.\n")
+    for word in ("refuted", "15–30 %", "random walk", "arXiv 2602.16967", "refuted by"):
+        assert word in done.out
+
+
+def test_a_plan_trains_nothing(tmp_path: Path) -> None:
+    done = grokscope("reproduce", "invariance", "stablemax", "--dry-run", "--json", folder=tmp_path)
+    (study,) = done.json["studies"]
+    assert (study["study"], study["runs"], study["left"], study["claims"]) == ("decay-modular", 6, 6, ["invariance"])
+    assert [each["claim"] for each in done.json["not_testable"]] == ["stablemax"]
+    assert not (tmp_path / "runs").exists()
+    told = grokscope("reproduce", "invariance", "--dry-run", folder=tmp_path)
+    assert told.out.startswith("1 claim, budget small: 6 of 6 runs are left to do\n")
+
+
+def test_an_unknown_claim_is_a_usage_error_that_names_the_nearest(tmp_path: Path) -> None:
+    done = grokscope("reproduce", "grokfast-soner", folder=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "there is no claim 'grokfast-soner'; did you mean grokfast-sooner?" in done.err
+    assert grokscope("reproduce", "--budget", "vast", folder=tmp_path).code == 2
+    (tmp_path / "file").touch()
+    assert grokscope("reproduce", "stablemax", "-o", "file", folder=tmp_path).code == 2
+
+
+def test_a_page_and_tables(tmp_path: Path) -> None:
+    done = grokscope("reproduce", "pc1-decay-dyck", "stablemax", "--judge", "-o", "out", folder=tmp_path)
+    assert done.code == 0
+    written = {file.name for file in (tmp_path / "out").iterdir()}
+    assert {"report.html", "results.md", "verdicts.csv", "verdicts.md", "pc1.csv", "rules.csv"} <= written
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "pc1-decay-dyck" in page
+    assert "StableMax" in page
+
+
+@pytest.mark.slow
+def test_stopped_and_continued(nursery: Nursery, tmp_path: Path) -> None:
+    """The same command goes on where it was stopped; without training it judges what there is."""
+    arguments = ("reproduce", "invariance", "--jobs=1")
+    run = tmp_path / "runs" / "reproduce-decay-modular" / "decay-seed42"
+    process = nursery.start(*arguments, folder=tmp_path)
+    until_logged(run, "evaluated", after=20)
+    process.signal(signal.SIGINT)
+    done = process.wait()
+    assert (done.code, done.out) == (130, "")
+    assert "interrupted; repeat the command to continue" in done.err
+    stopped = json.loads((run / "events.jsonl").read_bytes().splitlines()[-1])
+    assert (stopped["event"], stopped["status"]) == ("finished", "interrupted")
+
+    process = nursery.start(*arguments, folder=tmp_path)
+    again = until_logged(run, "started", after=stopped["seq"])
+    until_logged(run, "trained", after=again["seq"])
+    process.signal(signal.SIGTERM)
+    assert process.wait().code == 143
+    assert again["resumed_from"] is not None
+
+    plan = grokscope("reproduce", "invariance", "--dry-run", "--json", folder=tmp_path).json
+    assert plan["studies"][0]["left"] == 6
+    judged = grokscope("reproduce", "invariance", "--judge", "--json", folder=tmp_path).json
+    assert judged["verdicts"][0]["finding"] == "undecided"
+    assert os.listdir(tmp_path / "runs") == ["reproduce-decay-modular"]
