@@ -1,4 +1,4 @@
-"""What the shell offers after Tab: names of runs, tasks, presets, settings, signals and interventions.
+"""What the shell offers after Tab: names of runs, tasks, presets, settings, signals, interventions, claims.
 
 A completion must never fail or print: the shell would show that in the middle of a line that somebody is typing.
 """
@@ -54,6 +54,13 @@ def offered_signals(ctx: typer.Context, incomplete: str) -> Iterable[str]:
 @_offered
 def offered_interventions(ctx: typer.Context, incomplete: str) -> Iterable[str]:
     return _plugins("interventions")
+
+
+@_offered
+def offered_claims(ctx: typer.Context, incomplete: str) -> Iterable[str]:
+    from grokscope.reproduce.claims import all_claims
+
+    return all_claims()
 
 
 @_offered

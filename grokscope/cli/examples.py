@@ -23,6 +23,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "intervene run": ("grokscope intervene run modular --preset small",),
     "intervene results": ("grokscope intervene results latest -o results",),
     "intervene spectrum": ("grokscope intervene spectrum intervene-modular-small intervene-dyck-paper",),
+    "reproduce": (
+        "grokscope reproduce --judge",
+        "grokscope reproduce grokfast-sooner --dry-run",
+        "grokscope reproduce --budget small -o verdicts",
+    ),
     "control": (
         "grokscope control latest pause",
         "grokscope control latest intervene noise on --set epsilon=0.1",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from grokscope.cli.completion import offered_claims
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 def reproduce(
     claims: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CLAIM]...", help="Claims by identifier; default: all. --dry-run lists them."),
+        typer.Argument(
+            metavar="[CLAIM]...",
+            help="Claims by identifier; default: all. --dry-run lists them.",
+            autocompletion=offered_claims,
+        ),
     ] = None,
     *,
     budget: Annotated[
@@ -144,7 +149,7 @@ def _say_verdicts(
 ) -> None:  # fmt: skip
     from grokscope.cli.output import say, say_json, say_table
     from grokscope.reproduce.judging import judged_all
-    from grokscope.reproduce.tables import headline, verdicts_table
+    from grokscope.reproduce.tables import verdicts_headline, verdicts_table
 
     verdicts = judged_all(chosen, evidence)
     if output is not None:
@@ -154,7 +159,7 @@ def _say_verdicts(
     if json:
         say_json({"budget": budget, "verdicts": [verdict.to_dict() for verdict in verdicts]})
         return
-    say(headline(verdicts))
+    say(verdicts_headline(verdicts))
     say("")
     say_table(verdicts_table(verdicts), titled=False)
     if len(verdicts) == 1:

@@ -8,7 +8,7 @@ from grokscope.report.write import write_sections
 from grokscope.reproduce.claims import all_studies
 from grokscope.reproduce.evidence import StudyEvidence, write_evidence
 from grokscope.reproduce.judging import Verdict
-from grokscope.reproduce.tables import all_tables, headline, verdicts_page
+from grokscope.reproduce.tables import all_tables, verdicts_headline, verdicts_page
 
 RESULTS = "results.md"
 
@@ -32,4 +32,4 @@ def section(verdicts: Sequence[Verdict], evidence: Mapping[str, StudyEvidence]) 
     missing = [all_studies()[name] for name, each in evidence.items() if each.empty]
     parts: list[Part] = [*all_tables(verdicts, evidence)]
     parts += [LeftOut(study.name, "no runs of this study yet") for study in missing]
-    return Section("claims", "Published claims", (headline(verdicts),), tuple(parts))
+    return Section("claims", "Published claims", (verdicts_headline(verdicts),), tuple(parts))

@@ -148,7 +148,7 @@ def plan_table(planned: Sequence[Mapping[str, Any]]) -> Table:
     )
 
 
-def headline(verdicts: Sequence[Verdict]) -> str:
+def verdicts_headline(verdicts: Sequence[Verdict]) -> str:
     """How many claims came to what."""
     findings = [verdict.finding for verdict in verdicts]
     counts = [f"{findings.count(word)} {word}" for word in ("supported", "refuted", "undecided") if word in findings]
@@ -172,8 +172,8 @@ def verdicts_page(verdicts: Sequence[Verdict], evidence: Mapping[str, StudyEvide
     studies = [f"- `{name}`: {all_studies()[name].summary}; {each.basis}" for name, each in evidence.items()]
     parts = [
         "# Published claims, tested",
-        f"{headline(verdicts)} Made by `{command}`. A claim is decided by a rule that was written down with the claim. "
-        "A verdict needs an interval and a null; without them the claim is undecided.",
+        f"{verdicts_headline(verdicts)} Made by `{command}`. A claim is decided by a rule that was written down with "
+        "the claim. A verdict needs an interval and a null; without them the claim is undecided.",
         *(f"## {table.title}\n\n{table.markdown().rstrip()}" for table in all_tables(verdicts, evidence)),
         "## Studies",
         "\n".join(studies),

@@ -30,10 +30,10 @@ def test_one_claim_is_told_in_full(tmp_path: Path) -> None:
 
 
 def test_a_plan_trains_nothing(tmp_path: Path) -> None:
-    done = grokscope("reproduce", "invariance", "stablemax", "--dry-run", "--json", folder=tmp_path)
+    done = grokscope("reproduce", "invariance", "singular-gaps", "--dry-run", "--json", folder=tmp_path)
     (study,) = done.json["studies"]
     assert (study["study"], study["runs"], study["left"], study["claims"]) == ("decay-modular", 6, 6, ["invariance"])
-    assert [each["claim"] for each in done.json["not_testable"]] == ["stablemax"]
+    assert [each["claim"] for each in done.json["not_testable"]] == ["singular-gaps"]
     assert not (tmp_path / "runs").exists()
     told = grokscope("reproduce", "invariance", "--dry-run", folder=tmp_path)
     assert told.out.startswith("1 claim, budget small: 6 of 6 runs are left to do\n")
@@ -45,17 +45,17 @@ def test_an_unknown_claim_is_a_usage_error_that_names_the_nearest(tmp_path: Path
     assert "there is no claim 'grokfast-soner'; did you mean grokfast-sooner?" in done.err
     assert grokscope("reproduce", "--budget", "vast", folder=tmp_path).code == 2
     (tmp_path / "file").touch()
-    assert grokscope("reproduce", "stablemax", "-o", "file", folder=tmp_path).code == 2
+    assert grokscope("reproduce", "singular-gaps", "-o", "file", folder=tmp_path).code == 2
 
 
 def test_a_page_and_tables(tmp_path: Path) -> None:
-    done = grokscope("reproduce", "pc1-decay-dyck", "stablemax", "--judge", "-o", "out", folder=tmp_path)
+    done = grokscope("reproduce", "pc1-decay-dyck", "singular-gaps", "--judge", "-o", "out", folder=tmp_path)
     assert done.code == 0
     written = {file.name for file in (tmp_path / "out").iterdir()}
     assert {"report.html", "results.md", "verdicts.csv", "verdicts.md", "pc1.csv", "rules.csv"} <= written
     page = (tmp_path / "out" / "report.html").read_text()
     assert "pc1-decay-dyck" in page
-    assert "StableMax" in page
+    assert "singular" in page
 
 
 @pytest.mark.slow
