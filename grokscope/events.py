@@ -25,7 +25,7 @@ RECURRING = ("trained", "evaluated", "measured", "observed")
 
 
 class EventPart(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
 
 class Event(EventPart):

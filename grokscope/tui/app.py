@@ -21,12 +21,10 @@ from grokscope.tui.actions import actions_of, bindings, printed
 from grokscope.tui.ascii import Ascii
 from grokscope.tui.controlling import ControllingApp
 from grokscope.tui.export import free_name, write_csv
+from grokscope.tui.messages import RunOpened, RunOverlaid
 from grokscope.tui.reader import TrainerProcess
 from grokscope.tui.replay import Player, fitting_speed
 from grokscope.tui.run_look import RunLook
-from grokscope.tui.screens.chart import ChartScreen
-from grokscope.tui.screens.help import HelpScreen
-from grokscope.tui.screens.runs import RunsScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings, read_settings
 from grokscope.tui.widgets.transport import Transport
@@ -165,7 +163,7 @@ class GrokscopeApp(ControllingApp):
         if self.player is not None:
             self.player = replace(self.player, seconds=sought.fraction * self.snapshot.view.elapsed)
 
-    # Screens and files.
+    # Screens and files. A screen is imported when it is first shown: the first curve does not wait for it.
 
     def action_log_scale(self) -> None:
         self.log_scale = not self.log_scale
@@ -174,19 +172,25 @@ class GrokscopeApp(ControllingApp):
         self.log_steps = not self.log_steps
 
     def action_chart(self) -> None:
+        from grokscope.tui.screens.chart import ChartScreen
+
         self.push_screen(ChartScreen())
         self.show()
 
     def action_runs(self) -> None:
+        from grokscope.tui.screens.runs import RunsScreen
+
         self.push_screen(RunsScreen(self.run_directory.path.parent, tuple(self.overlays)))
 
-    @on(RunsScreen.Opened)
-    def _opened(self, opened: RunsScreen.Opened) -> None:
+    @on(RunOpened)
+    def _opened(self, opened: RunOpened) -> None:
         self._at, self._replay_at_once = None, False
         self.open_run(opened.run)
 
-    @on(RunsScreen.Overlaid)
-    def _overlaid(self, overlaid: RunsScreen.Overlaid) -> None:
+    @on(RunOverlaid)
+    def _overlaid(self, overlaid: RunOverlaid) -> None:
+        from grokscope.tui.screens.runs import RunsScreen
+
         path = overlaid.run.path
         if path in self.overlays:
             self.without(overlaid.run)
@@ -194,10 +198,13 @@ class GrokscopeApp(ControllingApp):
             self.notify(f"a chart shows at most {MAX_OVERLAYS} overlaid runs", severity="warning")
         else:
             self.overlay(overlaid.run)
-        overlaid.screen.overlays = tuple(self.overlays)
+        if isinstance(self.screen, RunsScreen):
+            self.screen.overlays = tuple(self.overlays)
         self.show()
 
     def action_help(self) -> None:
+        from grokscope.tui.screens.help import HelpScreen
+
         self.push_screen(HelpScreen(self.settings.keys))
 
     def action_detach(self) -> None:
@@ -230,7 +237,7 @@ class GrokscopeApp(ControllingApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The actions of the present screen, for the palette."""
-        where = {WatchScreen: "watch", ChartScreen: "chart", RunsScreen: "runs"}.get(type(screen), "")
+        where = getattr(screen, "WHERE", "")
         for action in (*actions_of(where), *actions_of("everywhere")):
             keys = printed(tuple(action.keys.split(",")))
             run = action.run or f"app.{action.name}"

@@ -6,7 +6,6 @@ from textual import on, work
 
 from grokscope.gate import Unreadable
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.fork import fork_untreated, untreated_name, untreated_step
 from grokscope.runs.inbox import Command
 from grokscope.tui.control import post_command
 from grokscope.tui.following import FollowingApp
@@ -99,6 +98,8 @@ class ControllingApp(FollowingApp):
 
     def action_untreat(self) -> None:
         """Go back to before the first intervention, in a new run, after a question."""
+        from grokscope.runs.fork import untreated_name, untreated_step
+
         run, step = self.run_directory, untreated_step(self.run_directory)
         if step is None:
             self.notify("nothing to undo: no state from before an intervention was kept", severity="warning")
@@ -114,6 +115,8 @@ class ControllingApp(FollowingApp):
 
     @work(thread=True, exclusive=True)
     def _untreat(self, run: RunDirectory, name: str) -> None:
+        from grokscope.runs.fork import fork_untreated
+
         try:
             fork = fork_untreated(run, name)
             trainer = start_trainer(fork, ["run", "--resume", str(fork.path)])

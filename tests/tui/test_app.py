@@ -169,7 +169,7 @@ def treatable(*kinds: str, name: str = "made") -> Script:
 async def test_the_first_switch_asks_once_and_says_what_it_costs(tmp_path: Path, driven: Driven) -> None:
     run, _ = live(tmp_path, treatable("kick", "noise"))
     async with driven(run, (80, 24)) as (app, pilot):
-        await pilot.press("5", "tab", "space")
+        await pilot.press("5", "space")
         assert isinstance(app.screen, Confirm)
         assert "forecast ends" in "\n".join(screen(app))
         await pilot.press("n")
@@ -185,7 +185,7 @@ async def test_no_question_about_a_run_that_was_treated_before(tmp_path: Path, d
     script.add("intervened", 3000, kind="noise", state="on", parameters={}, source="schedule")
     run, _ = live(tmp_path, script)
     async with driven(run, (80, 24)) as (_app, pilot):
-        await pilot.press("5", "tab", "space")
+        await pilot.press("5", "space")
         assert [command["state"] for command in asked(run)] == ["off"]
 
 
@@ -215,8 +215,8 @@ async def test_a_refusal_does_not_hide_what_is_on(tmp_path: Path, driven: Driven
 async def test_the_panel_says_how_to_toggle(tmp_path: Path, driven: Driven) -> None:
     run, _ = live(tmp_path, whole_run(finish=False, interventions=["noise"]))
     async with driven(run, (160, 45)) as (app, pilot):
-        assert app.screen.query_one(Treatments).border_subtitle == "space: on or off, enter: parameters"
-        await pilot.press("5", "tab", "space", "y")
+        assert app.screen.query_one(Treatments).border_subtitle == "space: switch, enter: all"
+        await pilot.press("5", "space", "y")
         assert [(command["kind"], command["state"]) for command in asked(run)] == [("noise", "on")]
 
 
@@ -227,7 +227,7 @@ async def test_enter_shows_all_parameters(tmp_path: Path, driven: Driven, size: 
     async with driven(run, size) as (app, pilot):
         (row,) = app.screen.query(TreatmentRow)
         assert state(row) == "○ off  alpha 10"
-        await pilot.press("5", "tab", "enter")
+        await pilot.press("5", "enter")
         assert [field.name for field in app.screen.query(Input)] == ["alpha", "relative"]
         await pilot.press("end", "backspace", "escape")
         assert row.parameters["alpha"] == 10

@@ -40,6 +40,7 @@ def quantities(view: View) -> dict[str, tuple[str, ...]]:
 
 
 class ChartScreen(RunScreen):
+    WHERE = "chart"
     BINDINGS: ClassVar[list[BindingType]] = bindings("chart")
 
     at: reactive[int] = reactive(0)

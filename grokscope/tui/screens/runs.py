@@ -7,15 +7,14 @@ from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from grokscope.runs.directory import RunDirectory
 from grokscope.runs.filtering import Filter
 from grokscope.runs.state import summary
 from grokscope.tui.actions import bindings
+from grokscope.tui.messages import RunOpened, RunOverlaid
 from grokscope.tui.summaries import Summary, summaries
 from grokscope.words.clean import clean
 from grokscope.words.numbers import count, percent
@@ -25,26 +24,12 @@ _REFRESH_SECONDS = 5.0
 
 
 class RunsScreen(Screen[None]):
+    WHERE = "runs"
     BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
     AUTO_FOCUS = "DataTable"
 
     overlays: reactive[tuple[Path, ...]] = reactive(())
     found: reactive[tuple[Summary, ...]] = reactive(())
-
-    class Opened(Message):
-        """The user wants to watch this run."""
-
-        def __init__(self, run: RunDirectory) -> None:
-            super().__init__()
-            self.run = run
-
-    class Overlaid(Message):
-        """The user wants to overlay this run, or to remove it from the chart."""
-
-        def __init__(self, screen: "RunsScreen", run: RunDirectory) -> None:
-            super().__init__()
-            self.screen = screen
-            self.run = run
 
     def __init__(self, folder: Path, overlays: tuple[Path, ...] = ()) -> None:
         super().__init__()
@@ -128,13 +113,13 @@ class RunsScreen(Screen[None]):
     def action_open(self) -> None:
         item = self._under_cursor()
         if item is not None:
-            self.post_message(self.Opened(item.run))
+            self.post_message(RunOpened(item.run))
             self.dismiss()
 
     def action_overlay(self) -> None:
         item = self._under_cursor()
         if item is not None:
-            self.post_message(self.Overlaid(self, item.run))
+            self.post_message(RunOverlaid(item.run))
 
     def action_filter(self) -> None:
         self.query_one("#filter").focus()

@@ -21,7 +21,7 @@ from grokscope.tui.widgets.notices import Notices
 from grokscope.tui.widgets.run_line import RunLine
 from grokscope.tui.widgets.signals import SignalsPanel
 from grokscope.tui.widgets.transport import Transport
-from grokscope.tui.widgets.treatments import Treatments
+from grokscope.tui.widgets.treatments import Toggle, TreatmentRow, Treatments
 
 _PANELS = {
     "defect": "#defect",
@@ -50,6 +50,7 @@ _HEIGHTS = [(0, "-low"), (16, "-middling"), (_TALL, "-tall")]
 
 
 class WatchScreen(RunScreen):
+    WHERE = "watch"
     BINDINGS: ClassVar[list[BindingType]] = bindings("watch")
     AUTO_FOCUS = "#defect"
     HORIZONTAL_BREAKPOINTS = _WIDTHS
@@ -92,7 +93,9 @@ class WatchScreen(RunScreen):
         if name in _BESIDE:
             for other in _BESIDE:
                 self.query_one(f"#{other}").set_class(other == name, "-chosen")
-        self.query_one(_PANELS[name]).focus()
+        panel = self.query_one(_PANELS[name])
+        rows = [row for row in panel.query(TreatmentRow) if not row.disabled]
+        (rows[0].query_one(Toggle) if rows else panel).focus()
 
     def action_zoom(self) -> None:
         """Show the focused panel on the whole screen, or all panels again."""

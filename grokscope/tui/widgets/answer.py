@@ -17,7 +17,9 @@ class AnswerLine(Drawn):
         line = strip(" ")
         for place, (text, ink) in enumerate(headline(self.frame.view)):
             piece = strip((", " if place else "", inks["muted"]), (text, inks[ink]))
-            if place and line.cell_length + piece.cell_length > width:
+            if line.cell_length + piece.cell_length > width:
+                if not place:  # a long reason
+                    line = strip(" ", (f"{text[: max(0, width - 2)]}…", inks[ink]))
                 break
             line = Strip.join([line, piece])
         return [line]

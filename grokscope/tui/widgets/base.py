@@ -1,35 +1,37 @@
-"""The base of all widgets: a widget that draws its own lines, with inks from the style sheet."""
+"""The base of all widgets: a widget that draws its own lines, with inks of the theme."""
 
-from typing import ClassVar
+from collections.abc import Mapping
 
+from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
 from grokscope.tui.frame import Frame
+from grokscope.tui.widgets.marks import MARK_COLOURS
 
-INKS = (
-    *(f"series-{index}" for index in range(1, 7)),
-    "spark",
-    "axis",
-    "grid",
-    "muted",
-    "memorized",
-    "onset",
-    "turned",
-    "grokked",
-    "regressed",
-    "fired",
-    "treated",
-    "expected",
-    "plain",
-    "strong",
-    "good",
-    "warn",
-    "bad",
-)
+INKS: Mapping[str, tuple[str, float]] = {
+    **{f"series-{index}": (f"series-{index}", 1.0) for index in range(1, 7)},
+    "axis": ("foreground", 0.45),
+    "grid": ("foreground", 0.16),
+    "muted": ("foreground", 0.62),
+    "plain": ("foreground", 0.85),
+    "strong": ("foreground", 1.0),
+    "good": ("success", 1.0),
+    "warn": ("warning", 1.0),
+    "bad": ("error", 1.0),
+    "spark": ("series-1", 0.75),
+    **{name: (colour, 1.0) for name, colour in MARK_COLOURS.items()},
+    "expected": ("accent", 1.0),
+}
+"""The colour of every ink: a variable of the theme, and how much of it.
+
+They are no component classes of Textual: every widget would match all of them at every change of a style, which took
+half of the time until the first curve.
+"""
 
 
 class ShowsFrame(Widget):
@@ -50,29 +52,28 @@ class Inks:
     """The styles of one widget in the present theme, by the name of their ink."""
 
     def __init__(self, widget: Widget) -> None:
-        self._widget = widget
+        self._theme = widget.app.theme_variables
+        _, self._base = widget.background_colors
         self._known: dict[str, Style] = {}
 
     def __getitem__(self, name: str) -> Style:
         if name not in self._known:
-            self._known[name] = self._style(name)
+            self._known[name] = Style(color=self._tint(name))
         return self._known[name]
-
-    def _style(self, name: str) -> Style:
-        return Style(color=self._widget.get_component_rich_style(f"ink--{name}").color)
 
     def shade(self, name: str, strength: float = 0.22) -> Style:
         """A tint of an ink, as foreground and background."""
-        ink = self._widget.get_component_styles(f"ink--{name}").color
-        _, base = self._widget.background_colors
-        tint = (base + ink.with_alpha(strength * ink.a)).rich_color
+        tint = self._tint(name, strength)
         return Style(color=tint, bgcolor=tint)
+
+    def _tint(self, name: str, strength: float = 1.0) -> RichColor:
+        variable, share = INKS[name]
+        ink = Color.parse(self._theme[variable])
+        return (self._base + ink.with_alpha(ink.a * share * strength)).rich_color
 
 
 class Drawn(ShowsFrame):
     """A widget made of lines. Subclasses draw the lines; this class keeps them until the next `redraw`."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{ink}" for ink in INKS}
 
     _lines: list[Strip] | None = None
 

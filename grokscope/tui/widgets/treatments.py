@@ -15,7 +15,6 @@ from textual.widgets import Checkbox, Static
 from grokscope.tui.actions import bindings
 from grokscope.tui.control import ToggleState, standing
 from grokscope.tui.frame import Frame
-from grokscope.tui.screens.parameters import ParametersDialog
 from grokscope.tui.view import Treated
 from grokscope.tui.widgets.base import ShowsFrame
 from grokscope.words.clean import clean
@@ -23,7 +22,7 @@ from grokscope.words.numbers import assigned, count, number
 
 _GLYPHS = {"requested": "…", "off": "○", "on": "●", "changed": "●"}
 _TITLE = "5 interventions"
-_HOW = "space: on or off, enter: parameters"
+_HOW = "space: switch, enter: all"
 
 
 class Toggle(Checkbox, inherit_bindings=False):
@@ -99,6 +98,8 @@ class Treatments(VerticalScroll, ShowsFrame, can_focus=True):
     @on(Toggle.Opened)
     def _opened(self, event: Toggle.Opened) -> None:
         """Show all parameters. If the intervention is on, changed ones go to the trainer, else to the next switch."""
+        from grokscope.tui.screens.parameters import ParametersDialog
+
         event.stop()
         row = event.row
 

@@ -1,0 +1,21 @@
+"""What the user wants to do with another run; the screens post it, and the app does it."""
+
+from textual.message import Message
+
+from grokscope.runs.directory import RunDirectory
+
+
+class RunOpened(Message):
+    """The user wants to watch this run."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        super().__init__()
+        self.run = run
+
+
+class RunOverlaid(Message):
+    """The user wants to overlay this run, or to remove it from the chart."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        super().__init__()
+        self.run = run
