@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grokscope.contract.arrays import FloatArray, Precision
-from grokscope.contract.backends import BackendSpec, Device, Session, Unavailable
+from grokscope.contract.backends import BackendSpec, Device, Session, Together, Unavailable
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.own_models import Adoption, ModelMode, OwnLoss, OwnModel, OwnOptimizer
+from grokscope.contract.rectangles import Rectangle
 
 _INSTALL = "pip install 'grokscope[mlx]'"
 
@@ -47,6 +48,13 @@ def open_session(
     from grokscope_mlx.session import MLXSession
 
     return MLXSession(model, parameters, device=device, precision=precision, threads=threads)
+
+
+def together(sessions: Sequence[Any], rectangle: Rectangle) -> Together:
+    """Sessions that step as one."""
+    from grokscope_mlx.together import MLXTogether
+
+    return MLXTogether(sessions, rectangle)
 
 
 def details() -> Mapping[str, str]:
@@ -89,5 +97,6 @@ SPEC = BackendSpec(
     open=open_session,
     details=details,
     preference=preference,
+    together=together,
     adoption=Adoption(recognizes, adopted, adopted_optimizer),
 )

@@ -47,7 +47,7 @@ class MLXSession(MLXVectors):
     MLX's to set: it computes on one thread, beside those that the linear algebra library took when it was loaded.
     """
 
-    _moving: Moving
+    moving: Moving
 
     def __init__(
         self, model: ModelSpec, parameters: FloatArray, *, device: str, precision: Precision, threads: int | None
@@ -64,14 +64,14 @@ class MLXSession(MLXVectors):
 
     @property
     def parameters(self) -> mx.array:
-        theta: mx.array = self._moving.theta
+        theta: mx.array = self.moving.theta
         return theta
 
     def prepare(self, batch: Batch) -> ForwardPlan:
-        return on_device(forward_plan(batch, self._model, FEW_SHAPES if self._compiles else EXACT), self._placed)
+        return on_device(forward_plan(batch, self._model, FEW_SHAPES if self._compiles else EXACT), self.placed)
 
     def gradient(self, theta: mx.array, batch: ForwardPlan) -> tuple[mx.array, mx.array]:
-        loss, gradient = mx.value_and_grad(self._loss)(theta, batch)
+        loss, gradient = mx.value_and_grad(self.loss)(theta, batch)
         _start(loss, gradient)
         return loss, gradient
 
@@ -94,7 +94,7 @@ class MLXSession(MLXVectors):
             return Bracket(gradient_a, gradient_b, product_b, product_a)
 
         def along(point_a: mx.array, point_b: mx.array) -> tuple[mx.array, mx.array, mx.array]:
-            gradient_a, gradient_b = mx.grad(self._loss)(point_a, batch_a), mx.grad(self._loss)(point_b, batch_b)
+            gradient_a, gradient_b = mx.grad(self.loss)(point_a, batch_a), mx.grad(self.loss)(point_b, batch_b)
             both = gradient_b @ mx.stop_gradient(gradient_a) + gradient_a @ mx.stop_gradient(gradient_b)
             return both, gradient_a, gradient_b
 
@@ -115,27 +115,27 @@ class MLXSession(MLXVectors):
         return prediction._replace(logits=self.tonumpy(logits)[own], representations=self.tonumpy(representations)[own])
 
     def step(self, batch: ForwardPlan, optimizer: Optimizer) -> StepOutcome:
-        state, loss, norm = self._by(optimizer).step(self._moving, self._numbers(optimizer), batch)
+        state, loss, norm = self.by(optimizer).step(self.moving, self._numbers(optimizer), batch)
         self._advance(state, loss, norm)
         return StepOutcome(loss, norm)
 
     def step_along(self, gradient: mx.array, optimizer: Optimizer) -> mx.array:
-        state, norm = self._by(optimizer).descent(self._moving, self._numbers(optimizer), gradient)
+        state, norm = self.by(optimizer).descent(self.moving, self._numbers(optimizer), gradient)
         self._advance(state, norm)
         return norm
 
     def displace(self, delta: mx.array) -> None:
-        self._moving = self._moving._replace(theta=self._moving.theta + delta)
+        self.moving = self.moving._replace(theta=self.moving.theta + delta)
 
     def state(self) -> TrainingState:
-        return TrainingState(self._step, *(self.tonumpy(vector) for vector in self._moving))
+        return TrainingState(self.taken, *(self.tonumpy(vector) for vector in self.moving))
 
     def restore(self, state: TrainingState) -> None:
         for vector in state[1:]:
             if vector.shape != (self._layout.size,):
                 raise ValueError(f"the model has {self._layout.size} parameters, not {vector.shape}")
-        self._step = state.step
-        self._moving = Moving(*(self.asarray(vector) for vector in state[1:]))
+        self.taken = state.step
+        self.moving = Moving(*(self.asarray(vector) for vector in state[1:]))
 
     def synchronize(self) -> None:
         mx.synchronize()
@@ -144,24 +144,26 @@ class MLXSession(MLXVectors):
         """Reverse over reverse: forward-mode does not pass the scatter that an embedding's gradient is."""
 
         def along(point: mx.array) -> tuple[mx.array, mx.array]:
-            gradient: mx.array = mx.grad(self._loss)(point, batch)
+            gradient: mx.array = mx.grad(self.loss)(point, batch)
             return gradient @ vector, gradient
 
         (_, gradient), product = mx.value_and_grad(along)(theta)
         _start(gradient, product)
         return gradient, product
 
-    def _loss(self, theta: mx.array, batch: ForwardPlan) -> mx.array:
+    def loss(self, theta: mx.array, batch: ForwardPlan) -> mx.array:
+        """Of a batch at `theta`, nats."""
         losses = self._transformer.forward(theta, batch).losses
         loss: mx.array = losses @ batch.weights.astype(losses.dtype)
         return loss
 
-    def _placed(self, values: NDArray[Any]) -> mx.array:
+    def placed(self, values: NDArray[Any]) -> mx.array:
+        """A part of a plan on the device."""
         if values.dtype == np.float64:
             return mx.array(values, dtype=mx.float32 if self.device == "gpu" else mx.float64)
         return mx.array(values if values.dtype == np.bool_ else values.astype(np.int32))
 
-    def _by(self, optimizer: Optimizer) -> Moves:
+    def by(self, optimizer: Optimizer) -> Moves:
         """The steps of an optimizer of this kind, compiled where that gains something."""
         kind = optimizer.name, optimizer.decay
         if kind not in self._moves:
@@ -172,7 +174,7 @@ class MLXSession(MLXVectors):
                 return rule.moved(moving, numbers, gradient * mx.minimum(numbers.clip / (norm + 1e-6), 1.0)), norm
 
             def step(moving: Moving, numbers: StepNumbers, batch: ForwardPlan) -> tuple[Moving, mx.array, mx.array]:
-                loss, gradient = mx.value_and_grad(self._loss)(moving.theta, batch)
+                loss, gradient = mx.value_and_grad(self.loss)(moving.theta, batch)
                 moved, norm = descent(moving, numbers, gradient)
                 return moved, loss, norm
 
@@ -181,14 +183,14 @@ class MLXSession(MLXVectors):
 
     def _numbers(self, optimizer: Optimizer) -> StepNumbers:
         """Those of the next step; arrays, for a Python number that changes would have a compiled step traced again."""
-        numbers = step_numbers(optimizer, self._step + 1)
+        numbers = step_numbers(optimizer, self.taken + 1)
         return StepNumbers(*(mx.array(number, dtype=DTYPES[self.precision]) for number in numbers))
 
     def _advance(self, moved: Moving, *seen: mx.array) -> None:
         """Start the one evaluation of a step; nobody waits for it here."""
         _start(*moved, *seen)
-        self._moving = moved
-        self._step += 1
+        self.moving = moved
+        self.taken += 1
 
 
 def _sum(vector: mx.array) -> mx.array:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grokscope.contract.arrays import FloatArray, Precision
-from grokscope.contract.backends import BackendSpec, Device, PlainRun, Session, Unavailable
+from grokscope.contract.backends import BackendSpec, Device, PlainRun, Session, Together, Unavailable
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.own_models import Adoption, ModelMode, OwnLoss, OwnModel, OwnOptimizer
+from grokscope.contract.rectangles import Rectangle
 
 _INSTALL = "pip install 'grokscope[torch]'"
 
@@ -56,6 +57,13 @@ def open_plain(model: ModelSpec, parameters: FloatArray, *, device: str, optimiz
     return PlainModules(model, parameters, device=device, optimizer=optimizer)
 
 
+def together(sessions: Sequence[Any], rectangle: Rectangle) -> Together:
+    """Sessions that step as one."""
+    from grokscope_torch.together import TorchTogether
+
+    return TorchTogether(sessions, rectangle)
+
+
 def details() -> Mapping[str, str]:
     """Versions and thread count. Raises `Unavailable` without PyTorch."""
     _check()
@@ -91,5 +99,6 @@ SPEC = BackendSpec(
     open=open_session,
     details=details,
     plain=open_plain,
+    together=together,
     adoption=Adoption(recognizes, adopted, adopted_optimizer),
 )

@@ -36,20 +36,30 @@ class TorchSession(TorchVectors):
         self._transformer = Transformer(model, operations)
         self.precision = precision
         self._check(parameters)
-        self._theta = self.asarray(parameters).requires_grad_()
         self._rules: dict[tuple[OptimizerName, Decaying], UpdateRule] = {}
+        self.live_in(Moving(*map(self.asarray, 3 * [parameters])), torch.tensor(0.0, device=self._where))
         self.restore(TrainingState(0, parameters, np.zeros_like(parameters), np.zeros_like(parameters)))
+
+    def live_in(self, moving: Moving, steps: Tensor) -> None:
+        """Keep all that a step changes in these tensors, [size] each and [] for the number of steps."""
+        self._theta: Tensor = moving.theta.detach().requires_grad_()
+        self._first_moment, self._second_moment, self._steps = moving.first_moment, moving.second_moment, steps
+
+    @property
+    def moving(self) -> Moving:
+        """What a step changes, in place."""
+        return Moving(self._theta, self._first_moment, self._second_moment)
 
     @property
     def parameters(self) -> Tensor:
         return self._theta.detach()
 
     def prepare(self, batch: Batch) -> ForwardPlan:
-        return on_device(forward_plan(batch, self._model), self._placed)
+        return on_device(forward_plan(batch, self._model), self.placed)
 
     def gradient(self, theta: Tensor, batch: ForwardPlan) -> tuple[Tensor, Tensor]:
         point = theta.detach().requires_grad_()
-        loss = self._loss(point, batch)
+        loss = self.loss(point, batch)
         return loss.detach(), torch.autograd.grad(loss, point)[0]
 
     def hessian_vector_product(self, theta: Tensor, batch: ForwardPlan, vector: Tensor) -> Tensor:
@@ -69,8 +79,8 @@ class TorchSession(TorchVectors):
             _, product_a = self._gradient_and_product(theta, batch_a, gradient_b)
             return Bracket(gradient_a, gradient_b, product_b, product_a)
         point = theta.detach().requires_grad_()
-        (gradient_a,) = torch.autograd.grad(self._loss(point, batch_a), point, create_graph=True)
-        (gradient_b,) = torch.autograd.grad(self._loss(point, batch_b), point, create_graph=True)
+        (gradient_a,) = torch.autograd.grad(self.loss(point, batch_a), point, create_graph=True)
+        (gradient_b,) = torch.autograd.grad(self.loss(point, batch_b), point, create_graph=True)
         detached_a, detached_b = gradient_a.detach(), gradient_b.detach()
         (product_b,) = torch.autograd.grad(gradient_b @ detached_a, point)
         (product_a,) = torch.autograd.grad(gradient_a @ detached_b, point)
@@ -86,7 +96,7 @@ class TorchSession(TorchVectors):
             return prediction._replace(logits=self.tonumpy(logits), representations=self.tonumpy(representations))
 
     def step(self, batch: ForwardPlan, optimizer: Optimizer) -> StepOutcome:
-        loss = self._loss(self._theta, batch)
+        loss = self.loss(self._theta, batch)
         (gradient,) = torch.autograd.grad(loss, self._theta)
         return StepOutcome(loss.detach(), self._descend(gradient, optimizer))
 
@@ -99,7 +109,7 @@ class TorchSession(TorchVectors):
 
     def state(self) -> TrainingState:
         return TrainingState(
-            int(self._steps.item()),
+            self.taken,
             self.tonumpy(self._theta),
             self.tonumpy(self._first_moment),
             self.tonumpy(self._second_moment),
@@ -109,10 +119,10 @@ class TorchSession(TorchVectors):
         for vector in state[1:]:
             self._check(vector)
         with torch.no_grad():
-            self._theta.copy_(self.asarray(state.parameters))
-        self._steps = torch.tensor(float(state.step), device=self._where)
-        self._first_moment = self.asarray(state.first_moment)
-        self._second_moment = self.asarray(state.second_moment)
+            for mine, given in zip(self.moving, state[1:], strict=True):
+                mine.copy_(self.asarray(given))
+            self._steps.fill_(state.step)
+        self.taken = state.step
 
     def synchronize(self) -> None:
         if self._where.type == "cuda":
@@ -122,7 +132,7 @@ class TorchSession(TorchVectors):
 
     def _gradient_and_product(self, theta: Tensor, batch: ForwardPlan, vector: Tensor) -> tuple[Tensor, Tensor]:
         point = theta.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(self._loss(point, batch), point, create_graph=True)
+        (gradient,) = torch.autograd.grad(self.loss(point, batch), point, create_graph=True)
         return gradient.detach(), torch.autograd.grad(gradient @ vector, point)[0]
 
     def _fit(self, theta: Tensor, *batches: ForwardPlan) -> bool:
@@ -135,17 +145,20 @@ class TorchSession(TorchVectors):
             return free_bytes()
         return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
 
-    def _loss(self, theta: Tensor, batch: ForwardPlan) -> Tensor:
+    def loss(self, theta: Tensor, batch: ForwardPlan) -> Tensor:
+        """Of a batch at `theta`, nats, with its graph."""
         losses = self._transformer.forward(theta, batch).losses
         loss: Tensor = losses @ batch.weights.to(losses.dtype)
         return loss
 
-    def _placed(self, values: NDArray[Any]) -> Tensor:
+    def placed(self, values: NDArray[Any]) -> Tensor:
+        """A part of a plan on the device."""
         floats = torch.float32 if self._where.type == "mps" else torch.float64
         return torch.from_numpy(values).to(self._where, floats if values.dtype == np.float64 else None)
 
     def _descend(self, gradient: Tensor, optimizer: Optimizer) -> Tensor:
         """Clip `gradient` in place and step along it; returns its norm before clipping."""
+        self.taken += 1
         norm: Tensor = torch.linalg.vector_norm(gradient)
         if optimizer.clip is not None:
             gradient.mul_((optimizer.clip / (norm + 1e-6)).clamp(max=1.0))
@@ -173,17 +186,20 @@ class TorchSession(TorchVectors):
 
     def _move(self, gradient: Tensor, optimizer: Optimizer) -> None:
         """A step along the clipped gradient by the formula of the contract."""
+        with torch.no_grad():
+            self._steps += 1
+            moved = self.rule(optimizer).moved(self.moving, step_numbers(optimizer, self.taken), gradient)
+            for mine, new in zip(self.moving, moved, strict=True):
+                mine.copy_(new)
+
+    def rule(self, optimizer: Optimizer) -> UpdateRule:
+        """The formula of an optimizer of this kind."""
         kind = optimizer.name, optimizer.decay
         if kind not in self._rules:
             self._rules[kind] = UpdateRule(
                 *kind, self._layout, asarray=self.asarray, concatenate=self.concatenate, sqrt=torch.sqrt
             )
-        with torch.no_grad():
-            self._steps += 1
-            before = Moving(self._theta, self._first_moment, self._second_moment)
-            theta, *moments = self._rules[kind].moved(before, step_numbers(optimizer, int(self._steps)), gradient)
-            self._theta.copy_(theta)
-            self._first_moment, self._second_moment = moments
+        return self._rules[kind]
 
     def _check(self, vector: FloatArray) -> None:
         if vector.shape != (self._layout.size,):

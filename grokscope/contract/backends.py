@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from grokscope.contract.arrays import Array, FloatArray, Precision, Scalar, Vectors
 from grokscope.contract.examples import Batch, Examples
 from grokscope.contract.optimizers import Optimizer
+from grokscope.contract.rectangles import Rectangle
 
 if TYPE_CHECKING:
     from grokscope.contract.own_models import Adoption
@@ -139,6 +140,19 @@ class Session(Landscape[Any], Vectors, Protocol):
         """Wait until the device has finished all work (for timing)."""
 
 
+class Together(Protocol):
+    """Sessions of one model on one device, whose steps are one batched computation.
+
+    Each session stays usable by itself: it shares its parameters and moments with this object, in both directions.
+    """
+
+    def step(self, batches: Sequence[Examples], optimizers: Sequence[Optimizer]) -> Sequence[StepOutcome]:
+        """One optimizer step of each session [sessions], equal to `Session.step` on that batch up to rounding.
+
+        The optimizers have one `name` and one `decay`; their numbers may differ.
+        """
+
+
 class PlainRun(Protocol):
     """The same training as a plain script: padded, eager, without shared work. `bench` compares with it."""
 
@@ -185,5 +199,7 @@ class BackendSpec:
     plain: "Callable[..., PlainRun] | None" = None
     """`plain(model, parameters, *, device, optimizer) -> PlainRun`; None without a plain implementation. Raises
     `Unavailable` for a model or an optimizer that the framework's own modules lack"""
+    together: "Callable[[Sequence[Any], Rectangle], Together] | None" = None
+    """`together(sessions, rectangle) -> Together`: joins sessions that `open` made; None if the backend cannot"""
     adoption: "Adoption | None" = None
     """How models that are not ours are looked at, where the framework has such."""

@@ -6,12 +6,13 @@ exactly behind them.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from grokscope.contract.backends import Prepared, Session, StepOutcome
-from grokscope.contract.examples import Packer
+from grokscope.contract.examples import Ints, Packer
+from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import layout
 from grokscope.contract.streams import generator
 from grokscope.contract.tasks import TaskData
@@ -33,6 +34,14 @@ LONG_RUN_SECONDS = 30 * 60
 
 REORDERED = 1 << 32
 """Distance in the stream between one order of batches and the next; replicates lie between."""
+
+
+class AskedStep(NamedTuple):
+    """An optimizer step that is due, and that no intervention changes."""
+
+    rows: Ints
+    """Examples of the training set, repetitions allowed"""
+    optimizer: Optimizer
 
 
 class Trainer:
@@ -74,12 +83,25 @@ class Trainer:
 
     def run(self) -> Status:
         """Train to the end."""
+        steps = self.steps()
         try:
-            return self._finish(self._trained())
-        except Interrupted:
-            return self._finish("interrupted")
+            asked = next(steps)
+            while True:
+                batch = self.session.prepare(self.train.batch(asked.rows))
+                asked = steps.send(self.session.step(batch, asked.optimizer))
+        except StopIteration as end:
+            status: Status = end.value
+            return status
 
-    def _trained(self) -> Status:
+    def steps(self) -> Generator[AskedStep, StepOutcome, Status]:
+        """Train to the end. Each plain step is asked of the caller, who takes it and sends its outcome."""
+        try:
+            status = yield from self._trained()
+        except Interrupted:
+            status = "interrupted"
+        return self._finish(status)
+
+    def _trained(self) -> Generator[AskedStep, StepOutcome, Status]:
         """Take steps until something ends the run; returns what. Raises `Interrupted`."""
         if self._resumed is None:
             self.recorder.warn(self.step, self.treatment.unreachable_entries())
@@ -97,7 +119,7 @@ class Trainer:
             status = self._status_at_boundary()
             if status is not None:
                 return status
-            self._train_step()
+            yield from self._train_step()
 
     def _observer(self) -> Observer:
         packers = {name: Packer(split, self.model) for name, split in self.data.splits.items()}
@@ -112,15 +134,16 @@ class Trainer:
 
     # --- one step ---------------------------------------------------------------------------------------------------
 
-    def _train_step(self) -> None:
+    def _train_step(self) -> Generator[AskedStep, StepOutcome, None]:
         config = self.config
-        batch = self._training_batch()
+        rows = self._drawn_rows()
         acting = self.treatment.acting(self.step)
         self._pace.start()
         if acting:
+            batch = self.session.prepare(self.train.batch(rows))
             self._outcome, self._acted = self._treated(acting, batch)
         else:
-            self._outcome, self._acted = self.session.step(batch, config.optimizer_at(self.step)), []
+            self._outcome, self._acted = (yield AskedStep(rows, config.optimizer_at(self.step))), []
         self.step += 1
         logging = self.step % config.log.every == 0
         if logging or self.step == config.train.steps:
@@ -131,14 +154,15 @@ class Trainer:
             self._record_trained()
         self.recorder.emit_all(self.treatment.events_for(self._acted, self.step, logging))
 
-    def _training_batch(self) -> Prepared:
+    def _drawn_rows(self) -> Ints:
+        """The examples of the next batch, [rows]"""
         order = self.config.train.replicate + self.treatment.batch_order * REORDERED
         random = generator(self.config.train.seed, "batch", self.step, order)
         rows = random.integers(len(self.train.examples), size=self.config.train.batch_size)
         self._pace.tokens += int(self.data.train.source_lengths[rows].sum())
         if self.data.train.target_lengths is not None:
             self._pace.tokens += int(self.data.train.target_lengths[rows].sum())
-        return self.session.prepare(self.train.batch(rows))
+        return rows
 
     def _treated(self, acting: Sequence[Active], batch: Prepared) -> tuple[StepOutcome, list[Acted]]:
         """A step under interventions. One that acts now and then may take long: a signal undoes such a step.

@@ -80,6 +80,6 @@ def test_a_graph_is_as_large_as_estimated(name: str) -> None:
 
     with torch.autograd.graph.saved_tensors_hooks(kept, lambda tensor: tensor):
         theta = session.parameters.requires_grad_()
-        torch.autograd.grad(session._loss(theta, batch), theta, create_graph=True)
+        torch.autograd.grad(session.loss(theta, batch), theta, create_graph=True)
     found = sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
     assert 0.8 < 4 * graph_numbers(batch, model) / found < 1.25

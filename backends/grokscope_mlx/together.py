@@ -1,0 +1,79 @@
+"""Many sessions of one model as one: `vmap` over the forward pass of one session, in stacked products.
+
+Arrays of MLX do not change in place. After each step, each session gets its rows of the common arrays; if a session has
+moved by itself since then, its rows are taken back first.
+"""
+
+from collections.abc import Sequence
+
+import mlx.core as mx
+
+from grokscope.contract.backends import StepOutcome
+from grokscope.contract.examples import Examples
+from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers
+from grokscope.contract.rectangles import Rectangle, Rectangles
+from grokscope_mlx.session import MLXSession
+from grokscope_mlx.vectors import DTYPES
+
+
+class MLXTogether:
+    """See `grokscope.contract.backends.Together`."""
+
+    def __init__(self, sessions: Sequence[MLXSession], rectangle: Rectangle) -> None:
+        self._sessions = sessions
+        self._first = sessions[0]
+        self._rectangle = rectangle
+        self._plan = rectangle.planner(self._first.placed)
+        self._moving = Moving(None, None, None)
+        self._given: list[Moving] = []
+
+    def step(self, batches: Sequence[Examples], optimizers: Sequence[Optimizer]) -> Sequence[StepOutcome]:
+        self._take_back()
+        numbers = self._numbers(optimizers)
+        losses, gradients = self._gradients(self._rectangle.filled(batches))
+        moved, norms = self._moved(optimizers[0], numbers, gradients)
+        mx.async_eval(*moved, losses, norms)  # type: ignore[no-untyped-call]
+        self._moving = moved
+        self._given = [Moving(*(each[row] for each in moved)) for row in range(len(self._sessions))]
+        for session, given in zip(self._sessions, self._given, strict=True):
+            session.moving = given
+            session.taken += 1
+        return [StepOutcome(losses[row], norms[row]) for row in range(len(self._sessions))]
+
+    def _take_back(self) -> None:
+        moving = [session.moving for session in self._sessions]
+        if len(self._given) != len(moving) or any(a is not b for a, b in zip(moving, self._given, strict=True)):
+            self._moving = Moving(*(mx.stack(list(each)) for each in zip(*moving, strict=True)))
+
+    def _gradients(self, batches: Rectangles) -> tuple[mx.array, mx.array]:
+        """Losses [sessions] and gradients [sessions, size]"""
+        there = [name for name, each in batches._asdict().items() if each is not None]
+        arrays = [self._first.placed(getattr(batches, name)) for name in there]
+
+        def loss(theta: mx.array, *arrays: mx.array) -> mx.array:
+            batch = Rectangles(**{"target": None, **dict(zip(there, arrays, strict=True))})
+            return self._first.loss(theta, self._plan(batch))
+
+        def total(theta: mx.array) -> tuple[mx.array, mx.array]:
+            losses = mx.vmap(loss)(theta, *arrays)
+            return mx.sum(losses), losses
+
+        (_, losses), gradients = mx.value_and_grad(total)(self._moving.theta)
+        return losses, gradients
+
+    def _moved(self, optimizer: Optimizer, numbers: StepNumbers, gradients: mx.array) -> tuple[Moving, mx.array]:
+        """What all sessions move to, and the norms of their gradients [sessions]."""
+        descent = self._first.by(optimizer).descent
+
+        def moved(gradient: mx.array, *rest: mx.array) -> tuple[mx.array, ...]:
+            there, norm = descent(Moving(*rest[:3]), StepNumbers(*rest[3:]), gradient)
+            return *there, norm
+
+        *there, norms = mx.vmap(moved)(gradients, *self._moving, *numbers)
+        return Moving(*there), norms
+
+    def _numbers(self, optimizers: Sequence[Optimizer]) -> StepNumbers:
+        """[sessions] each"""
+        steps = (session.taken + 1 for session in self._sessions)
+        each = zip(*map(step_numbers, optimizers, steps), strict=True)
+        return StepNumbers(*(mx.array(list(numbers), dtype=DTYPES[self._first.precision]) for numbers in each))

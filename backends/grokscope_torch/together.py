@@ -1,0 +1,64 @@
+"""Many sessions of one model as one: `vmap` over the forward pass of one session, in stacked products.
+
+The parameters and moments of all sessions are rows of common tensors. Each session works on its rows, in place.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from grokscope.contract.backends import StepOutcome
+from grokscope.contract.examples import Examples
+from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers
+from grokscope.contract.rectangles import Rectangle, Rectangles
+from grokscope_torch.session import TorchSession
+
+
+class TorchTogether:
+    """See `grokscope.contract.backends.Together`."""
+
+    def __init__(self, sessions: Sequence[TorchSession], rectangle: Rectangle) -> None:
+        self._sessions = sessions
+        self._first = sessions[0]
+        self._rectangle = rectangle
+        self._plan = rectangle.planner(self._first.placed)
+        with torch.no_grad():
+            self._moving = Moving(*map(torch.stack, zip(*(session.moving for session in sessions), strict=True)))
+        self._steps = self._asarray([session.taken for session in sessions])
+        self._theta = self._moving.theta.detach().requires_grad_()
+        for row, session in enumerate(sessions):
+            session.live_in(Moving(*(each[row] for each in self._moving)), self._steps[row])
+
+    def step(self, batches: Sequence[Examples], optimizers: Sequence[Optimizer]) -> Sequence[StepOutcome]:
+        losses = self._losses(self._rectangle.filled(batches))
+        (gradients,) = torch.autograd.grad(losses.sum(), self._theta)
+        norms = torch.linalg.vector_norm(gradients, dim=1)
+        for session in self._sessions:
+            session.taken += 1
+        taken = (session.taken for session in self._sessions)
+        each = zip(*map(step_numbers, optimizers, taken), strict=True)
+        numbers = StepNumbers(*map(self._asarray, each))
+        with torch.no_grad():
+            self._steps += 1
+            gradients *= (numbers.clip / (norms + 1e-6)).clamp(max=1.0)[:, None]
+            moved = torch.vmap(self._first.rule(optimizers[0]).moved)(self._moving, numbers, gradients)
+            for mine, new in zip(self._moving, moved, strict=True):
+                mine.copy_(new)
+        return [StepOutcome(*each) for each in zip(losses.detach(), norms, strict=True)]
+
+    def _losses(self, batches: Rectangles) -> Tensor:
+        """Of each session, [sessions]"""
+        there = [name for name, each in batches._asdict().items() if each is not None]
+
+        def loss(theta: Tensor, *arrays: Tensor) -> Tensor:
+            batch = Rectangles(**{"target": None, **dict(zip(there, arrays, strict=True))})
+            return self._first.loss(theta, self._plan(batch))
+
+        losses: Tensor = torch.vmap(loss)(self._theta, *(self._first.placed(getattr(batches, name)) for name in there))
+        return losses
+
+    def _asarray(self, values: Sequence[float]) -> Tensor:
+        """[sessions]"""
+        like = self._first.parameters
+        return torch.tensor(values, dtype=like.dtype, device=like.device)
