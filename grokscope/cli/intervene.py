@@ -55,7 +55,8 @@ def run_experiment(
     *,
     preset: PresetOption = None,
     conditions: Annotated[
-        str, typer.Option(help="core, all, or names with commas. A wrong name prints the list of names.")
+        str,
+        typer.Option(help="core, all, levers, or names with commas; ONE+OTHER for two. A wrong name prints all names."),
     ] = "core",
     doses: Annotated[
         list[str] | None,
@@ -202,7 +203,7 @@ def _design(
 ) -> "Design":
     """The experiment that the flags describe. Raises `ConfigError`, `NoSuchPlugin`, `typer.BadParameter`."""
     from grokscope import registry
-    from grokscope.experiment.conditions import CONDITIONS, doses_of, read_conditions, read_doses
+    from grokscope.experiment.conditions import condition, doses_of, read_conditions, read_doses
     from grokscope.experiment.design import PUBLISHED_START, Design
     from grokscope.settings.config import read_assignments, read_environment
     from grokscope.sweeps.grid import spelt_out
@@ -211,7 +212,7 @@ def _design(
     chosen = preset or environment.pop("preset", "paper")
     given = read_doses(doses)
     names = read_conditions(conditions)
-    stray = [condition for condition in given if condition not in names]
+    stray = [each for each in given if each not in names]
     if stray:
         raise typer.BadParameter(
             f"{stray[0]} is not among the chosen conditions: {', '.join(names)}; add it to --conditions",
@@ -224,13 +225,13 @@ def _design(
         base=environment | spelt_out(read_assignments(assignments) | flags),
         seeds=_numbers(seeds),
         replicates=replicates,
-        arms={condition: doses_of(condition, given, grid="all" in conditions.split(",")) for condition in names},
+        arms={each: doses_of(each, given, grid="all" in conditions.split(",")) for each in names},
         start=PUBLISHED_START if published and start == "auto" else _start(start),
         published=published,
         measure=measure,
     )
     steps = design.config().train.steps
-    treats = any(CONDITIONS[condition].kind is not None for condition in names)
+    treats = any(condition(name).kind is not None for name in names)
     if treats and not isinstance(design.start, str) and design.start >= steps:
         raise typer.BadParameter(
             f"no run would be treated, because runs end at step {steps:,}; give a step before it, not {design.start:,}",

@@ -273,6 +273,8 @@ def _say_intervention(spec: "InterventionSpec") -> None:
         _say_described(name + value, spec.parameters.model_fields[name].description or "")
     if spec.published:
         _say_described("published", spec.published)
+    if spec.control:
+        _say_described("control", spec.control)
 
 
 def _say_described(term: str, text: str) -> None:
@@ -289,6 +291,7 @@ def _intervention(spec: "InterventionSpec") -> dict[str, Any]:
         "name": spec.name,
         "summary": spec.summary,
         "published": spec.published,
+        "control": spec.control,
         "parameters": spec.parameters.model_json_schema()["properties"],
     }
 

@@ -133,6 +133,9 @@ class InterventionSpec:
     """`open(parameters, switched_on)`. Raises `ValueError` with one sentence if the intervention is impossible."""
     published: str = ""
     """How the published intervention of this name differs from the default; empty without a published one"""
+    control: str = ""
+    """What its matched control does, in one sentence; empty without one. A control differs from its intervention in
+    nothing but the tested idea"""
     objection: Callable[[Any, Plan], str | None] = lambda parameters, plan: None
     """`objection(parameters, plan)`: why the intervention will be impossible, as far as it is known before the run."""
 

@@ -5,11 +5,11 @@ Holm's method. A verdict is `sooner` or `later` if the corrected p is below 0.05
 uncorrected interval excludes no effect.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm
+from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, condition
 from grokscope.experiment.effects import Effect, ReplicateNoise, Slope, dose_slope, effect, replicate_noise
 from grokscope.experiment.outcomes import Outcome
 from grokscope.experiment.survival import LogRank, SurvivalCurve, holm, kaplan_meier, log_rank, monotone_trend
@@ -80,7 +80,7 @@ class ArmResult:
         return {
             "condition": self.arm.condition,
             "dose": self.arm.dose,
-            "summary": "" if self.arm.is_baseline else CONDITIONS[self.arm.condition].summary,
+            "summary": "" if self.arm.is_baseline else condition(self.arm.condition).summary,
             "runs": len(self.outcomes),
             "known": len(self.known),
             "never_treated": len(self.untreated),
@@ -233,16 +233,24 @@ def _arm_results(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> lis
 
 def _contrasts(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> list[Contrast]:
     found = []
-    for control, outcomes in by_arm.items():
-        parent = None if control.is_baseline else CONDITIONS[control.condition].control_of
-        if parent is None or Arm(parent, control.dose) not in by_arm:
-            continue
-        arm = Arm(parent, control.dose)
-        difference = effect(by_arm[arm], outcomes, noise)
+    for arm, control in _pairs(by_arm):
+        difference = effect(by_arm[arm], by_arm[control], noise)
         if difference is not None:
             found.append((arm, control, difference))
     corrected = holm([difference.p for _, _, difference in found])
     return [Contrast(*each, p) for each, p in zip(found, corrected, strict=True)]
+
+
+def _pairs(arms: Collection[Arm]) -> Iterator[tuple[Arm, Arm]]:
+    """Every arm with its control at the same dose, then every combination with each of its parts alone."""
+    treated = [arm for arm in arms if not arm.is_baseline]
+    for arm in treated:
+        parent = condition(arm.condition).control_of
+        if parent is not None and Arm(parent, arm.dose) in arms:
+            yield Arm(parent, arm.dose), arm
+    for arm in treated:
+        alone = [Arm(part, condition(part).usual) for part in condition(arm.condition).parts]
+        yield from ((arm, part) for part in alone if part in arms)
 
 
 def _responses(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> list[DoseResponse]:

@@ -21,40 +21,15 @@ Some conditions were not published, because the published doses are too weak to 
 applied to Adam's update, where Adam cannot undo it; `kick-large` is a longer kick; `penalty` is a true penalty.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from grokscope.experiment.levers import LEVERS, Condition
 from grokscope.settings.config import ConfigError, RunConfig
 from grokscope.settings.schedule import Entry
 
 BASELINE = "baseline"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A way to treat a run, at any dose."""
-
-    name: str
-    summary: str
-    kind: str | None
-    """The intervention; None for a condition that changes a setting"""
-    parameter: str
-    """The parameter of the intervention that is the dose, or the changed setting"""
-    usual: float
-    """The published dose"""
-    grid: tuple[float, ...]
-    """Doses of a full experiment"""
-    basis: str | None = None
-    """`random`, `none`; None: the execution subspace of the same seed's baseline"""
-    control_of: str | None = None
-    """The condition that this condition is a control of; they are compared dose by dose"""
-    fixed: bool = False
-    """Whether the dose cannot be chosen"""
-    past: bool = False
-    """Whether the subspace is made from the baseline's trajectory up to the start of the treatment"""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters beside dose and basis"""
 
 
 @dataclass(frozen=True, order=True)
@@ -66,7 +41,8 @@ class Arm:
 
     @property
     def label(self) -> str:
-        return self.condition if self.dose is None or self.is_sham else f"{self.condition} {self.dose:g}"
+        fixed = self.dose is None or condition(self.condition).fixed
+        return self.condition if fixed else f"{self.condition} {self.dose:g}"
 
     @property
     def slug(self) -> str:
@@ -83,59 +59,79 @@ class Arm:
 
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 
-CONDITIONS: Mapping[str, Condition] = {
-    condition.name: condition
-    for condition in (
-        Condition("kick", "one displacement along the commutator", "kick", "alpha", 10.0, (10.0,)),
-        Condition("noise", "noise off the subspace", "noise", "epsilon", 0.1, (0.1, 0.5, 2.0)),
-        Condition("project", "gradient, less a share off the subspace", "project", "strength", 0.5, STRENGTHS),
-        Condition("penalty-published", "the same, in every tenth step", "penalty", "strength", 0.5, (0.5,),
-                  options={"published": True}),
-        Condition("sham", "projection of strength 0", "project", "strength", 0.0, (0.0,), fixed=True),
-        Condition("project-random", "project, random basis", "project", "strength", 0.5, STRENGTHS,
-                  basis="random", control_of="project"),
-        Condition("rescale", "gradient shrunk as much", "rescale", "strength", 0.5, STRENGTHS, control_of="project"),
-        Condition("lr", "learning rate shrunk as much", None, "optimizer.lr", 0.5, STRENGTHS, control_of="project"),
-        Condition("penalty", "quadratic penalty off the subspace", "penalty", "weight", 1e-3, (1e-3, 1e-2)),
-        Condition("penalty-random", "penalty, random basis", "penalty", "weight", 1e-3, (1e-3, 1e-2),
-                  basis="random", control_of="penalty"),
-        Condition("penalty-past", "penalty, basis of the past alone", "penalty", "weight", 1e-3, (1e-3, 1e-2),
-                  control_of="penalty", past=True),
-        Condition("update", "Adam's update, less a share off the subspace", "project", "strength", 0.5,
-                  STRENGTHS, options={"at": "update"}),
-        Condition("update-random", "update, random basis", "project", "strength", 0.5, STRENGTHS,
-                  basis="random", control_of="update", options={"at": "update"}),
-        Condition("project-past", "project, basis of the past alone", "project", "strength", 0.5, STRENGTHS,
-                  control_of="project", past=True),
-        Condition("noise-random", "noise off a random basis", "noise", "epsilon", 0.1, (0.1,),
-                  basis="random", control_of="noise"),
-        Condition("noise-isotropic", "noise in all directions", "noise", "epsilon", 0.1, (0.1,),
-                  basis="none", control_of="noise"),
-        Condition("kick-random", "a kick in a random direction", "kick", "alpha", 10.0, (10.0,),
-                  control_of="kick", options={"direction": "random"}),
-        Condition("kick-large", "a kick of a share of the weights' norm", "kick", "relative", 0.1, (0.03, 0.1, 0.3)),
-        Condition("kick-large-random", "as long, in a random direction", "kick", "relative", 0.1, (0.03, 0.1, 0.3),
-                  control_of="kick-large", options={"direction": "random"}),
-    )
-}  # fmt: skip
-"""All conditions, in the order of runs and tables"""
+_PUBLISHED: tuple[Condition, ...] = (
+    Condition("kick", "one displacement along the commutator", "kick", "alpha", 10.0, (10.0,)),
+    Condition("noise", "noise off the subspace", "noise", "epsilon", 0.1, (0.1, 0.5, 2.0)),
+    Condition("project", "gradient, less a share off the subspace", "project", "strength", 0.5, STRENGTHS),
+    Condition("penalty-published", "the same, in every tenth step", "penalty", "strength", 0.5, (0.5,),
+              options={"published": True}),
+    Condition("sham", "projection of strength 0", "project", "strength", 0.0, (0.0,), fixed=True),
+    Condition("project-random", "project, random basis", "project", "strength", 0.5, STRENGTHS,
+              basis="random", control_of="project"),
+    Condition("rescale", "gradient shrunk as much", "rescale", "strength", 0.5, STRENGTHS, control_of="project"),
+    Condition("lr", "learning rate shrunk as much", None, "optimizer.lr", 0.5, STRENGTHS, control_of="project",
+              settings=lambda config, dose: {"optimizer.lr": config.optimizer.lr * (1 - dose)}),
+    Condition("penalty", "quadratic penalty off the subspace", "penalty", "weight", 1e-3, (1e-3, 1e-2)),
+    Condition("penalty-random", "penalty, random basis", "penalty", "weight", 1e-3, (1e-3, 1e-2),
+              basis="random", control_of="penalty"),
+    Condition("penalty-past", "penalty, basis of the past alone", "penalty", "weight", 1e-3, (1e-3, 1e-2),
+              control_of="penalty", past=True),
+    Condition("update", "Adam's update, less a share off the subspace", "project", "strength", 0.5,
+              STRENGTHS, options={"at": "update"}),
+    Condition("update-random", "update, random basis", "project", "strength", 0.5, STRENGTHS,
+              basis="random", control_of="update", options={"at": "update"}),
+    Condition("project-past", "project, basis of the past alone", "project", "strength", 0.5, STRENGTHS,
+              control_of="project", past=True),
+    Condition("noise-random", "noise off a random basis", "noise", "epsilon", 0.1, (0.1,),
+              basis="random", control_of="noise"),
+    Condition("noise-isotropic", "noise in all directions", "noise", "epsilon", 0.1, (0.1,),
+              basis="none", control_of="noise"),
+    Condition("kick-random", "a kick in a random direction", "kick", "alpha", 10.0, (10.0,),
+              control_of="kick", options={"direction": "random"}),
+    Condition("kick-large", "a kick of a share of the weights' norm", "kick", "relative", 0.1, (0.03, 0.1, 0.3)),
+    Condition("kick-large-random", "as long, in a random direction", "kick", "relative", 0.1, (0.03, 0.1, 0.3),
+              control_of="kick-large", options={"direction": "random"}),
+)  # fmt: skip
+
+CONDITIONS: Mapping[str, Condition] = {each.name: each for each in (*_PUBLISHED, *LEVERS)}
+"""All conditions but combinations, in the order of runs and tables"""
 
 SETS: Mapping[str, tuple[str, ...]] = {
     "core": ("kick", "noise", "project", "penalty-published", "sham", "project-random", "project-past"),
-    "all": tuple(CONDITIONS),
+    "all": tuple(each.name for each in _PUBLISHED),
+    "levers": tuple(each.name for each in LEVERS),
 }
-"""Names for several conditions; `all` uses every dose of their grids, `core` the usual doses"""
+"""Names for several conditions; `all` uses every dose of their grids, the others the usual doses"""
+
+
+def condition(name: str) -> Condition:
+    """The condition of this name; `ONE+OTHER` are two at a time, each at its usual dose. Raises `ConfigError`."""
+    if name in CONDITIONS:
+        return CONDITIONS[name]
+    parts = tuple(part.strip() for part in name.split("+"))
+    if len(parts) != 2 or not all(part in CONDITIONS for part in parts):
+        known = ", ".join([*SETS, *CONDITIONS])
+        raise ConfigError(f"there is no condition {name!r}; the conditions are {known}, and ONE+OTHER of them")
+    one, other = (CONDITIONS[part] for part in parts)
+    if one.kind is not None and one.kind == other.kind:
+        raise ConfigError(f"{name}: both are {one.kind}, which can be on once; combine two different levers")
+    kind = one.kind or other.kind
+    return Condition("+".join(parts), f"{parts[0]} and {parts[1]}", kind, "", 1.0, (1.0,), fixed=True, parts=parts)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of conditions in the order of runs and tables, combinations last."""
+    order = list(CONDITIONS)
+    return sorted(names, key=lambda name: order.index(name) if name in CONDITIONS else len(order))
 
 
 def read_conditions(text: str) -> list[str]:
-    """The conditions named in a text: `core`, `all`, or names with commas. Raises `ConfigError`."""
+    """The conditions named in a text: a set, names with commas, or ONE+OTHER. Raises `ConfigError`."""
     chosen: list[str] = []
     for word in filter(None, (part.strip() for part in text.split(","))):
-        if word != BASELINE and word not in CONDITIONS and word not in SETS:
-            known = ", ".join([*SETS, *CONDITIONS])
-            raise ConfigError(f"there is no condition {word!r}; the conditions are: {known}")
-        chosen += SETS.get(word, () if word == BASELINE else (word,))
-    return [name for name in CONDITIONS if name in chosen]
+        if word != BASELINE:
+            chosen += SETS[word] if word in SETS else (condition(word).name,)
+    return in_order(dict.fromkeys(chosen))
 
 
 def read_doses(texts: list[str]) -> dict[str, list[float]]:
@@ -159,9 +155,9 @@ def read_doses(texts: list[str]) -> dict[str, list[float]]:
 
 def doses_of(name: str, given: Mapping[str, list[float]], *, grid: bool) -> list[float]:
     """The doses of a condition: the given ones, else those of the condition it controls, else its grid or usual one."""
-    condition = CONDITIONS[name]
-    parent = condition.control_of
-    doses = given.get(name) or (parent and given.get(parent)) or (condition.grid if grid else (condition.usual,))
+    own = condition(name)
+    parent = own.control_of
+    doses = given.get(name) or (parent and given.get(parent)) or (own.grid if grid else (own.usual,))
     return [dose for dose in doses if possible(Arm(name, dose))]
 
 
@@ -179,15 +175,35 @@ def condition_settings(
     """
     if arm.is_baseline or arm.dose is None:
         return {}
-    condition = CONDITIONS[arm.condition]
-    if condition.kind is None:
-        return {condition.parameter: config.optimizer.lr * (1 - arm.dose)}
-    dose = int(arm.dose) if arm.dose.is_integer() else arm.dose  # so that the schedule reads `alpha=10`
-    parameters: dict[str, Any] = {condition.parameter: dose, **condition.options, "basis": condition.basis or basis}
-    if condition.past:
+    own = condition(arm.condition)
+    if own.parts:
+        each = [
+            condition_settings(Arm(part, condition(part).usual), config, start=start, basis=basis,
+                               published=published, blocks=blocks)
+            for part in own.parts
+        ]  # fmt: skip
+        schedule = [text for settings in each for text in settings.get("interventions.schedule", [])]
+        merged = {key: value for settings in each for key, value in settings.items()}
+        return merged | ({"interventions.schedule": schedule} if schedule else {})
+    if own.settings is not None:
+        return dict(own.settings(config, arm.dose))
+    assert own.kind is not None
+    return {"interventions.schedule": [_entry(own, arm.dose, start, basis, published, blocks).text]}
+
+
+def _entry(own: Condition, dose: float, start: int, basis: str, published: bool, blocks: str | None) -> Entry:
+    """The intervention of a condition at a dose."""
+    assert own.kind is not None
+    number = int(dose) if dose.is_integer() else dose  # so that the schedule reads `alpha=10`
+    parameters: dict[str, Any] = {own.parameter: number} if own.parameter else {}
+    parameters |= own.options
+    if not own.on_subspace:
+        return Entry(own.kind, start, parameters=parameters)
+    parameters["basis"] = own.basis or basis
+    if own.past:
         parameters["basis_until"] = start
-    if blocks is not None and condition.basis != "none":
+    if blocks is not None and own.basis != "none":
         parameters["blocks"] = blocks
-    if published and condition.kind != "rescale" and "at" not in condition.options:
+    if published and own.kind != "rescale" and "at" not in own.options:
         parameters["published"] = True
-    return {"interventions.schedule": [Entry(condition.kind, start, parameters=parameters).text]}
+    return Entry(own.kind, start, parameters=parameters)

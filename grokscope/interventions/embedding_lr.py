@@ -1,10 +1,13 @@
 """`embedding-lr`: a separate learning rate for the embedding."""
 
+from typing import Literal
+
 import numpy as np
 from pydantic import Field
 
 from grokscope.contract.arrays import Array
 from grokscope.contract.interventions import Change, Intervention, InterventionSpec, Plan, StepInProgress, SwitchedOn
+from grokscope.contract.streams import generator
 from grokscope.geometry.blocks import sigma_max, token_embedding, weight_blocks
 from grokscope.interventions.basis import Parameters
 
@@ -16,6 +19,9 @@ class EmbeddingLRParameters(Parameters):
     adaptive: bool = Field(
         False, description="multiply by σ_max(E) / σ_max(W) and by f_W / f_E, where f says how often a row is updated"
     )
+    where: Literal["embedding", "random"] = Field(
+        "embedding", description="random: the control, as many parameters as the embedding has, drawn from all"
+    )
     refresh: int = Field(100, ge=1, lt=2**63, description="steps between two computations of the adaptive factor")
 
 
@@ -25,8 +31,11 @@ class EmbeddingLR(Intervention):
     Source: arXiv 2505.15624, the fixed ratio.
     """
 
-    def __init__(self, on: SwitchedOn, ratio: float) -> None:
-        self._share: Array = on.session.asarray(on.layout.on_block("embedding", ratio - 1, 0))
+    def __init__(self, on: SwitchedOn, ratio: float, where: Literal["embedding", "random"]) -> None:
+        share = on.layout.on_block("embedding", ratio - 1, 0)
+        if where == "random":
+            share = generator(on.seed, "intervention", on.step).permutation(share)
+        self._share: Array = on.session.asarray(share)
         self._before: Array = None
 
     def before_update(self, step: StepInProgress) -> Change | None:
@@ -53,7 +62,7 @@ class AdaptiveEmbeddingLR(EmbeddingLR):
     """
 
     def __init__(self, on: SwitchedOn, parameters: EmbeddingLRParameters) -> None:
-        super().__init__(on, 2.0)  # a share of 1 on the embedding
+        super().__init__(on, 2.0, parameters.where)  # a share of 1 on the embedding
         self._layout = on.layout
         self._since = on.step
         self._parameters = parameters
@@ -77,7 +86,9 @@ class AdaptiveEmbeddingLR(EmbeddingLR):
 
 
 def _open(parameters: EmbeddingLRParameters, on: SwitchedOn) -> EmbeddingLR:
-    return AdaptiveEmbeddingLR(on, parameters) if parameters.adaptive else EmbeddingLR(on, parameters.ratio)
+    if parameters.adaptive:
+        return AdaptiveEmbeddingLR(on, parameters)
+    return EmbeddingLR(on, parameters.ratio, parameters.where)
 
 
 def _objection(parameters: EmbeddingLRParameters, plan: Plan) -> str | None:
@@ -93,5 +104,6 @@ SPEC = InterventionSpec(
     summary="Train the embedding with a separate learning rate, a multiple of that of the other parameters.",
     parameters=EmbeddingLRParameters,
     open=_open,
+    control="`where=random` gives the rate to as many parameters drawn from all.",
     objection=_objection,
 )

@@ -42,6 +42,8 @@ SPEC = InterventionSpec(
     name="grokfast",
     summary="Add a moving average of the gradients to the gradient, which amplifies its slow part.",
     parameters=GrokfastParameters,
+    control="A plain learning rate that is 1 + λ times as large, with lr · wd as it was (`grokfast-lr` of `grokscope "
+    "intervene`).",
     open=lambda parameters, on: Grokfast(parameters),
     published="Grokfast-EMA with alpha=0.98 and lamb=2. The published loop does not clip gradients; here the average "
     "uses gradients clipped by optimizer.clip.",

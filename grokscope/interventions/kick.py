@@ -110,6 +110,7 @@ SPEC = InterventionSpec(
     summary="Displace the parameters once along the commutator of two gradient steps, off the execution subspace.",
     parameters=KickParameters,
     open=_open,
+    control="`direction=random` kicks as far in a random direction.",
     published="published=true kicks between gradient and update, along a float32 finite difference (mostly rounding "
     "once the model has memorized). Its measurement leaves the optimizer an unclipped gradient of another batch at a "
     "displaced point, and draws 20 batches from the stream of training batches, so that all later batches differ from "

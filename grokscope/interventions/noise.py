@@ -71,6 +71,7 @@ SPEC = InterventionSpec(
     summary="Add isotropic Gaussian noise of a given length to the parameters, at regular steps.",
     parameters=NoiseParameters,
     open=_open,
+    control="`basis=random` and `basis=none`: noise of equal length, off a random subspace or in all directions.",
     published="published=true adds the noise between gradient and update, so that the optimizer uses the gradient of "
     "the point before the noise. The default adds it after the update. Published with basis=RUN; the default "
     "basis=none differs by sqrt(dimension / parameters), about 1 %.",

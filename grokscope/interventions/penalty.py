@@ -62,6 +62,7 @@ SPEC = InterventionSpec(
     summary="Add a quadratic penalty on the distance from the parameters at switching on, off the execution subspace.",
     parameters=PenaltyParameters,
     open=_open,
+    control="`basis=random` pulls back in all directions off a random subspace.",
     published="published=true is what was published under this name: not a penalty, but `project` with strength 0.5 in "
     "every tenth step.",
     objection=basis_objection,

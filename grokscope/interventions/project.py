@@ -71,6 +71,7 @@ SPEC = InterventionSpec(
     summary="Weaken the part of every gradient, or of every update, that lies off the execution subspace.",
     parameters=ProjectParameters,
     open=_open,
+    control="`basis=random` weakens the part off a random subspace; `rescale` shortens the gradient as much.",
     published="The default is the published form. Almost the whole gradient lies off the subspace, and Adam divides by "
     "the size of the gradient. So the published form hardly weakens the part off the subspace, and strengthens the "
     "part in the subspace. at=update weakens the update itself.",

@@ -108,6 +108,12 @@ class _Step:
         self.session.displace(delta)
 
 
+def random_vector(step: StepInProgress, length: float) -> Array:
+    """A vector [size] of this length in a random direction: the control of a change that is as long."""
+    draw = step.random.standard_normal(len(step.session.parameters), dtype=np.float32)
+    return step.session.asarray(draw * (length / float(np.linalg.norm(draw))))
+
+
 def _touches_gradient(intervention: Intervention) -> bool:
     kind = type(intervention)
     return kind.on_gradient is not Intervention.on_gradient or kind.before_update is not Intervention.before_update

@@ -1,16 +1,23 @@
 """The causal experiment on the page: figures, effects, contrasts and published claims."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grokscope.experiment.analysis import Analysis, ArmResult, analyse
 from grokscope.experiment.claims import JudgedClaim, judged
-from grokscope.experiment.conditions import CONDITIONS
+from grokscope.experiment.conditions import condition
 from grokscope.experiment.conduct import all_outcomes
 from grokscope.experiment.design import read_design
-from grokscope.experiment.tables import claims_table, contrasts_table, experiment_headline, experiment_tables, remarks
+from grokscope.experiment.tables import (
+    claims_table,
+    contrasts_table,
+    experiment_headline,
+    experiment_tables,
+    remarks,
+    spectrum_table,
+)
 from grokscope.report.interventions import draw_dose_response, draw_effects, draw_survival
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.sweeps.commands import toml_of
@@ -38,6 +45,32 @@ def section(folder: Path, name: str) -> Section:
     return Section(f"experiment-{name}", f"Interventions: {name}", paragraphs, tuple(parts))
 
 
+def spectrum(folders: Mapping[str, Path]) -> Section:
+    """The section of several experiments, by name. Raises `NoSuchRun`, `ConfigError`."""
+    analyses = {name: analyse(all_outcomes(read_design(folder), folder.parent)) for name, folder in folders.items()}
+    return Section("spectrum", "Levers and tasks side by side", (), spectrum_parts(analyses))
+
+
+def spectrum_parts(analyses: Mapping[str, Analysis]) -> tuple[Part, ...]:
+    """One figure and one table: what every lever did in every experiment."""
+    table = spectrum_table(analyses)
+    told = [
+        f"{name}, {_told(result)}"
+        for name, analysis in analyses.items()
+        for result in analysis.arms
+        if result.effect is not None and result.known
+    ]
+    if not told:
+        return LeftOut("Spectrum", "no treated run has ended yet"), table
+
+    def drawn() -> "Figure":
+        figure = draw_effects(analyses)
+        assert figure is not None
+        return figure
+
+    return Plate("spectrum", "Spectrum", SPECTRUM, f"{SPECTRUM} {'; '.join(told)}.", drawn), table
+
+
 def _tables(analysis: Analysis, claims: Sequence[JudgedClaim], name: str) -> list[Part]:
     """All tables, or the reason why a table is missing."""
     missing = {
@@ -50,6 +83,7 @@ def _tables(analysis: Analysis, claims: Sequence[JudgedClaim], name: str) -> lis
     return [*tables, *left_out]
 
 
+SPECTRUM = "Ratio of the grok step to that of the baseline of the same seed, one panel an experiment."
 EFFECTS = (
     "Ratio of the grok step to that of the baseline of the same seed, mean and 95 % interval. Rings are seeds; arrows "
     "are bounds for runs that did not grok. The band is the noise between two runs of one seed."
@@ -91,9 +125,9 @@ def experiment_command(folder: Path) -> str:
     words = ["grokscope", "intervene", design.task, "--preset", design.preset, "--name", design.name]
     words += ["--seeds", ",".join(map(str, design.seeds)), "--replicates", str(design.replicates)]
     words += ["--conditions", ",".join(design.arms) or "baseline", "--start", str(design.start)]
-    for condition, doses in design.arms.items():
-        if doses and not CONDITIONS[condition].fixed:
-            words += ["--doses", f"{condition}={','.join(f'{dose:g}' for dose in doses)}"]
+    for name, doses in design.arms.items():
+        if doses and not condition(name).fixed:
+            words += ["--doses", f"{name}={','.join(f'{dose:g}' for dose in doses)}"]
     words += ["--published"] * design.published + ["--measure"] * design.measure
     for key, value in design.base.items():
         words += ["--set", f"{key}={toml_of(value)}"]

@@ -77,6 +77,8 @@ def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -
     found = [source for source in sources if source.kind == "experiment"]
     for source in found:
         yield experiments.section(source.path, source.name)
+    if len(found) > 1:
+        yield experiments.spectrum({source.name: source.path for source in found})
     if not found:
         nothing = LeftOut("Intervention results", "no source is the folder of an experiment (`grokscope intervene`)")
         yield Section("interventions", "Interventions", (), (nothing,))

@@ -33,7 +33,7 @@ from grokscope.settings.schedule import checked
 from grokscope.settings.values import dotted
 
 RUNS = Path("runs")
-EVERYTHING = {name: doses_of(name, {}, grid=True) for name in CONDITIONS}
+EVERYTHING = {name: doses_of(name, {}, grid=True) for name in SETS["all"]}
 
 
 def design(**changes: Any) -> Design:
@@ -85,7 +85,8 @@ def test_a_basis_is_that_of_the_baseline_of_the_same_seed() -> None:
 
 def test_random_controls_are_equal_but_for_the_basis() -> None:
     """So they have as many directions in as many matrices; kicks are as long, in another direction."""
-    for name, condition in CONDITIONS.items():
+    for name in SETS["all"]:
+        condition = CONDITIONS[name]
         if condition.control_of is None or condition.kind is None or name == "rescale":
             continue
         both = [_parameters(Arm(each, 0.5)) for each in (condition.control_of, name)]
@@ -162,9 +163,9 @@ def test_where_treatment_starts(asked: Any, grokked: int | None, step: int, warn
 
 def test_conditions_by_name() -> None:
     assert read_conditions("project,kick,baseline") == ["kick", "project"]
-    assert read_conditions("all") == list(CONDITIONS)
+    assert read_conditions("all,levers") == list(CONDITIONS)
     assert set(read_conditions("core,lr")) == {*SETS["core"], "lr"}
-    with pytest.raises(ConfigError, match="no condition 'boost'; the conditions are: core, all, kick"):
+    with pytest.raises(ConfigError, match="no condition 'boost'; the conditions are core, all, levers, kick"):
         read_conditions("boost")
 
 

@@ -91,6 +91,26 @@ class TestAdaptiveEmbeddingLR(InterventionConformance):
     parameters = {"adaptive": True, "refresh": 2}  # noqa: RUF012
 
 
+class TestClampAtRandom(InterventionConformance):
+    spec = registry.get("interventions", "clamp")
+    parameters = {"ratio": 0.9, "direction": "random"}  # noqa: RUF012
+
+
+class TestOrthogradAtRandom(InterventionConformance):
+    spec = registry.get("interventions", "orthograd")
+    parameters = {"direction": "random"}  # noqa: RUF012
+
+
+class TestTemperatureOfLength(InterventionConformance):
+    spec = registry.get("interventions", "temperature")
+    parameters = {"length_only": True}  # noqa: RUF012
+
+
+class TestEmbeddingLRAtRandom(InterventionConformance):
+    spec = registry.get("interventions", "embedding-lr")
+    parameters = {"where": "random"}  # noqa: RUF012
+
+
 class ShrinkParameters(Parameters):
     factor: float = Field(0.9, description="what the parameters are multiplied by")
 

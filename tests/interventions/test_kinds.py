@@ -371,3 +371,59 @@ def test_temperature_is_refused_where_logits_are_cosines() -> None:
     plan = Plan(Path("nowhere"), 0, 0, layout(model), model)
     assert "cosine_scale" in str(temperature.SPEC.objection(temperature.TemperatureParameters(), plan))
     assert temperature.SPEC.objection(temperature.TemperatureParameters(), replace(plan, model=MODEL)) is None
+
+
+# --- matched controls -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "lever", "control"),
+    [
+        ("orthograd", {}, {"direction": "random"}),
+        ("orthograd", {"published": True}, {"published": True, "direction": "random"}),
+        ("clamp", {"ratio": 0.8}, {"ratio": 0.8, "direction": "random"}),
+    ],
+)
+def test_a_control_is_as_long_as_its_lever_in_another_direction(
+    backend: BackendSpec, kind: str, lever: dict[str, Any], control: dict[str, Any]
+) -> None:
+    one, other = parts(backend), parts(backend)
+    (own,), (beside,) = one.step(kind, **lever), other.step(kind, **control)
+    assert own.norm
+    assert beside.norm == pytest.approx(own.norm, rel=1e-4)
+    assert np.linalg.norm(one.theta - other.theta) > 1e-3 * own.norm * one.config.optimizer.lr
+
+
+def test_the_control_of_a_clamp_goes_on_to_move_as_far_as_the_norm_does(made: Parts) -> None:
+    made.step("clamp", direction="random")
+    before = np.linalg.norm(made.theta)
+    outcome, acted = made.treatment.step(
+        made.treatment.acting(1), made.session.prepare(made.train.batch(made.first_rows)),
+        made.config.optimizer_at(1), 1,
+    )  # fmt: skip
+    (change,) = acted[0].changes
+    moved = made.session.tonumpy(change.of)
+    assert np.linalg.norm(made.session.tonumpy(change.delta)) == pytest.approx(
+        abs(np.linalg.norm(moved) - before), rel=1e-3
+    )
+    assert float(outcome.loss) > 0
+
+
+def test_the_control_of_temperature_is_as_long_and_points_where_the_gradient_did(made: Parts) -> None:
+    made.step("temperature", value=3, length_only=True)
+    cooled = np.ones(made.layout.size)
+    for start, stop in made.layout.groups()["head"]:
+        cooled[start:stop] = 1 / 3
+    length = np.linalg.norm(cooled * made.gradient(cooled * made.start))
+    expected = made.clipped(length * unit(made.gradient(made.start)))
+    assert_close(made.theta, made.updated(made.start, expected), made.start)
+
+
+def test_the_control_of_an_embeddings_rate_moves_as_many_other_parameters(made: Parts) -> None:
+    made.step("embedding-lr", ratio=3, where="random")
+    plain = made.updated(made.start, made.clipped(made.gradient(made.start)))
+    faster = np.isclose(made.theta - made.start, 3 * (plain - made.start), rtol=1e-3, atol=0)
+    embedded = made.layout.on_block("embedding", 1, 0).astype(bool)
+    noise = made.config.model.width or 0  # the biases of the keys, whose gradients are rounding alone
+    assert abs(faster.sum() - embedded.sum()) <= noise
+    assert faster[~embedded].sum() > noise
