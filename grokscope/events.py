@@ -48,7 +48,9 @@ class Scores(EventPart):
         None, description="fraction of labels predicted (tokens, teacher-forced); null where nobody says"
     )
     sequence_accuracy: float | None = Field(
-        None, description="fraction of examples with every label predicted; null where nobody says"
+        None,
+        description="fraction of examples with every label predicted, with teacher forcing and, since the first wrong "
+        "token makes a sequence wrong, in greedy decoding too; null where nobody says",
     )
 
 

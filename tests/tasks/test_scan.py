@@ -1,6 +1,7 @@
 """SCAN: the official bytes, the paper's tokens, and files of one's own."""
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 import grokscope_scan
-from grokscope.contract.examples import IGNORED
-from grokscope.contract.parameters import layout
+from grokscope.contract.examples import IGNORED, Examples, Packer
+from grokscope.contract.optimizers import Optimizer
+from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.contract.tasks import TaskData
 from grokscope.settings.config import resolve
+from grokscope.testing import reference
 from grokscope.testing.tasks import TaskConformance, row_bytes
 from grokscope_scan import SPEC
 from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS, EOS, SOS, encode, parse
@@ -272,3 +275,34 @@ def test_unknown_splits_are_refused() -> None:
         SPEC.options(split="mcd1")
     with pytest.raises(ValueError, match="choose one of simple, length"):
         export("mcd1", Path())
+
+
+def test_greedy_decoding_gets_the_same_sequences_right() -> None:
+    """Where all tokens before are right, a model that runs freely reads what teacher forcing shows it."""
+    pairs = parse(LINES, "lines")
+    examples = encode(pairs)
+    model = replace(load(train_size=5, test_size=5).model, width=8, layers=1, heads=2, feed_forward=8)
+    session = reference.SPEC.open(model, initial_parameters(model, 1))
+    packer = Packer(examples, model)
+    for _ in range(16):
+        session.step(session.prepare(packer.batch(np.arange(len(pairs)))), Optimizer(lr=1e-2, wd=0.0))
+
+    def next_words(command: tuple[int, ...], written: list[int]) -> list[int]:
+        """The most likely class after every prefix of what is written."""
+        rows = [np.array([row], dtype=np.int64) for row in (command, [SOS, *written], [0] * (len(written) + 1))]
+        source, target, labels = rows
+        one = Examples(source, np.array([len(command)]), labels, target, np.array([target.shape[1]]))
+        chunk = Packer(one, model).whole().chunks[0]
+        found = session.predict(session.parameters, session.prepare(chunk.batch)).classes
+        return [int(found[read]) for read in chunk.read_of[0]]
+
+    def greedy(command: tuple[int, ...]) -> list[int]:
+        written: list[int] = []
+        while len(written) < 6 and (word := next_words(command, written)[-1]) != EOS:
+            written.append(word)
+        return written
+
+    free = [tuple(greedy(command)) == actions for command, actions in pairs]
+    forced = [next_words(command, list(actions)) == [*actions, EOS] for command, actions in pairs]
+    assert free == forced
+    assert 0 < sum(free) < len(pairs)
