@@ -183,7 +183,7 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     ),
     KeyAction("zoom_all", "0", "All", "Show the whole run", "chart", _VIEW, run="zoom(0)"),
     KeyAction("runs_close", "escape,h", "Back", "Return to the run", "runs", _VIEW, True, run="close"),
-    KeyAction("runs_open", "enter,l", "Open", "Watch the run under the cursor", "runs", _VIEW, True, run="open"),
+    KeyAction("runs_open", "enter,l", "Open", "Watch the run, or open the sweep", "runs", _VIEW, True, run="open"),
     KeyAction(
         "runs_overlay",
         "space,o",
@@ -206,6 +206,22 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     ),
     KeyAction("runs_down", "j", "Down", "Next run", "runs", _VIEW, run="move(1)"),
     KeyAction("runs_up", "k", "Up", "Previous run", "runs", _VIEW, run="move(-1)"),
+    KeyAction("sweep_close", "escape,q", "Back", "Return to the list of runs", "sweep", _VIEW, True, run="close"),
+    KeyAction("sweep_open", "enter", "Open", "Watch the run under the cursor", "sweep", _VIEW, True, run="open"),
+    KeyAction(
+        "sweep_overlay",
+        "space,o",
+        "Overlay",
+        "Add this run to the chart, or remove it",
+        "sweep",
+        _VIEW,
+        True,
+        run="overlay",
+    ),
+    KeyAction("sweep_down", "down,j", "Down", "Next row", "sweep", _VIEW, run="move(1, 0)"),
+    KeyAction("sweep_up", "up,k", "Up", "Previous row", "sweep", _VIEW, run="move(-1, 0)"),
+    KeyAction("sweep_left", "left,h", "Left", "Previous run of the row", "sweep", _VIEW, run="move(0, -1)"),
+    KeyAction("sweep_right", "right,l", "Right", "Next run of the row", "sweep", _VIEW, run="move(0, 1)"),
     KeyAction("runs_refresh", "f5", "Refresh", "Search for runs again", "runs", _VIEW, run="refresh_runs"),
 )
 

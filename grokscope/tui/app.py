@@ -25,6 +25,7 @@ from grokscope.tui.messages import RunOpened, RunOverlaid
 from grokscope.tui.reader import TrainerProcess
 from grokscope.tui.replay import Player, fitting_speed
 from grokscope.tui.run_look import RunLook
+from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings, read_settings
 from grokscope.tui.widgets.transport import Transport
@@ -180,11 +181,13 @@ class GrokscopeApp(ControllingApp):
     def action_runs(self) -> None:
         from grokscope.tui.screens.runs import RunsScreen
 
-        self.push_screen(RunsScreen(self.run_directory.path.parent, tuple(self.overlays)))
+        self.push_screen(RunsScreen(self.run_directory.path.parent, tuple(self.overlays), self.run_directory))
 
     @on(RunOpened)
     def _opened(self, opened: RunOpened) -> None:
         self._at, self._replay_at_once = None, False
+        while not isinstance(self.screen, RunScreen):  # the list of runs, and the grid of a sweep
+            self.pop_screen()
         self.open_run(opened.run)
 
     @on(RunOverlaid)

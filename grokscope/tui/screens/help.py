@@ -18,6 +18,7 @@ _SCREENS = {
     "field": "The parameters of an intervention",
     "chart": "The full chart",
     "runs": "The runs",
+    "sweep": "The grid of a sweep",
     "everywhere": "Everywhere",
 }
 

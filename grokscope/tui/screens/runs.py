@@ -1,4 +1,4 @@
-"""The list of runs: choose a run, filter by words or configuration, overlay up to six runs."""
+"""The list of runs and sweeps: open one, filter by words or configuration, compare, overlay up to six runs."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -11,16 +11,20 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
+from grokscope.runs.directory import RunDirectory
 from grokscope.runs.filtering import Filter
 from grokscope.runs.state import summary
 from grokscope.tui.actions import bindings
+from grokscope.tui.comparison import change_in_words
 from grokscope.tui.messages import RunOpened, RunOverlaid
-from grokscope.tui.summaries import Summary, summaries
+from grokscope.tui.summaries import Summary, SweepSummary, summaries, sweep_summaries
 from grokscope.words.clean import clean
 from grokscope.words.numbers import count, percent
 
 _COLUMNS = ("", "run", "state", "task", "backend", "lr", "wd", "seed", "step", "test", "onset", "grok")
 _REFRESH_SECONDS = 5.0
+
+Listed = Summary | SweepSummary
 
 
 class RunsScreen(Screen[None]):
@@ -29,18 +33,21 @@ class RunsScreen(Screen[None]):
     AUTO_FOCUS = "DataTable"
 
     overlays: reactive[tuple[Path, ...]] = reactive(())
-    found: reactive[tuple[Summary, ...]] = reactive(())
+    found: reactive[tuple[Listed, ...]] = reactive(())
 
-    def __init__(self, folder: Path, overlays: tuple[Path, ...] = ()) -> None:
+    def __init__(self, folder: Path, overlays: tuple[Path, ...] = (), watched: RunDirectory | None = None) -> None:
+        """`watched`: the run that others are compared with."""
         super().__init__()
         self.folder = folder
+        self.watched = watched
         self.set_reactive(RunsScreen.overlays, overlays)
-        self._shown: list[Summary] = []
+        self._shown: list[Listed] = []
 
     def compose(self) -> ComposeResult:
         yield Static("", id="title", markup=False)
         yield Input(placeholder="filter: modular lr<1e-3 wd=1 state=finished", id="filter", compact=True)
         yield DataTable(cursor_type="row", zebra_stripes=True)
+        yield Static("", id="compared", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -51,7 +58,7 @@ class RunsScreen(Screen[None]):
     @work(thread=True, exclusive=True)
     def look(self) -> None:
         """Read the heads and tails of all runs, in a thread."""
-        found = tuple(summaries(self.folder))
+        found = (*summaries(self.folder), *sweep_summaries(self.folder))
         self.app.call_from_thread(setattr, self, "found", found)
 
     def watch_found(self) -> None:
@@ -74,18 +81,21 @@ class RunsScreen(Screen[None]):
         chosen = Filter.parse(self.query_one("#filter", Input).value)
         table = self.query_one(DataTable)
         under = self._under_cursor()
-        self._shown = [item for item in self.found if chosen.holds(item.name, item.facts)]
+        self._shown = [item for item in self.found if item.holds(chosen)]
         table.clear()
         for item in self._shown:
             table.add_row(*self._cells(item))
-        paths = [item.run.path for item in self._shown]
-        if under is not None and under.run.path in paths:
-            table.move_cursor(row=paths.index(under.run.path))
-        listed = f" {len(self._shown)} of {len(self.found)} runs"
+        names = [item.name for item in self._shown]
+        if under is not None and under.name in names:
+            table.move_cursor(row=names.index(under.name))
+        listed = f" {len(self._shown)} of {len(self.found)} runs and sweeps"
         overlaid = f" · {len(self.overlays)} overlaid" if self.overlays else ""
         self.query_one("#title", Static).update(listed + overlaid)
 
-    def _cells(self, item: Summary) -> list[Text]:
+    def _cells(self, item: Listed) -> list[Text]:
+        if isinstance(item, SweepSummary):
+            cells = ["▦", clean(item.name, 60), item.words, *[""] * (len(_COLUMNS) - 3)]
+            return [Text(cell) for cell in cells]
         about, started = summary(item.run_state), item.run_state.last.get("started", {})
         onset, grokked = (item.run_state.detected_step(kind) for kind in ("onset", "grokked"))
         cells = [
@@ -102,7 +112,17 @@ class RunsScreen(Screen[None]):
         ]
         return [Text(cell) for cell in cells]
 
-    def _under_cursor(self) -> Summary | None:
+    @on(DataTable.RowHighlighted)
+    def _compare(self) -> None:
+        """Say what sets the run under the cursor apart from the one that is watched."""
+        item, text = self._under_cursor(), ""
+        watched = next((each for each in self.found if isinstance(each, Summary) and each.run == self.watched), None)
+        if isinstance(item, Summary) and watched is not None and item is not watched:
+            change = change_in_words(watched.run_state.config, item.run_state.config)
+            text = f" {clean(watched.name, 40)} → {clean(item.name, 40)}: {change or 'the same settings'}"
+        self.query_one("#compared", Static).update(text)
+
+    def _under_cursor(self) -> Listed | None:
         row = self.query_one(DataTable).cursor_row
         return self._shown[row] if 0 <= row < len(self._shown) else None
 
@@ -111,14 +131,18 @@ class RunsScreen(Screen[None]):
         self.action_open()
 
     def action_open(self) -> None:
+        """Watch the run under the cursor, or show the grid of the sweep under the cursor."""
         item = self._under_cursor()
-        if item is not None:
-            self.post_message(RunOpened(item.run))
-            self.dismiss()
+        if isinstance(item, SweepSummary):
+            from grokscope.tui.screens.sweep import SweepScreen
+
+            self.app.push_screen(SweepScreen(item.folder, item.runs))
+        elif item is not None:
+            self.app.post_message(RunOpened(item.run))
 
     def action_overlay(self) -> None:
         item = self._under_cursor()
-        if item is not None:
+        if isinstance(item, Summary):
             self.post_message(RunOverlaid(item.run))
 
     def action_filter(self) -> None:
