@@ -1,11 +1,14 @@
 """README and the examples say what is so."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cli_made import write_made_run
+from cli_process import grokscope
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,15 +21,23 @@ def commands() -> list[str]:
     return re.findall(r"^\s{2}([a-z]+)\s{2,}", listed, flags=re.MULTILINE)
 
 
-def test_every_command_is_in_readme() -> None:
-    listed = commands()
-    assert {"run", "watch", "show", "bench"} <= set(listed)
-    assert [command for command in listed if f"grokscope {command}" not in README] == []
-
-
 def test_readme_names_no_command_that_is_not_there() -> None:
     named = set(re.findall(r"(?:^|`|bin/)grokscope ([a-z]+)", README, flags=re.MULTILINE))
     assert named - set(commands()) == set()
+
+
+def test_the_five_commands_work_in_their_order(tmp_path: Path) -> None:
+    """Those that train and those that need a terminal are only read; the others run."""
+    found = re.search(r"<!-- five commands -->\n```sh\n(.+?)\n```", README, flags=re.DOTALL)
+    assert found is not None
+    lines = [shlex.split(line, comments=True) for line in found[1].splitlines()]
+    assert len(lines) == 5
+    write_made_run(tmp_path / "runs/made")
+    for program, command, *words in lines:
+        assert program == "grokscope"
+        if command not in {"run", "watch"}:
+            done = grokscope(command, *words, folder=tmp_path)
+            assert (done.code, bool(done.out)) == (0, True), done.err
 
 
 def test_ci_runs_the_test_command_of_readme() -> None:
@@ -44,9 +55,11 @@ def unfilled(text: str) -> list[str]:
     return [name for name, body in rows.items() if not body or not all(map(said.match, body))]
 
 
-def test_numbers_are_filled_in() -> None:
-    assert "<!-- numbers: " in README
-    assert unfilled(README) == []
+@pytest.mark.parametrize("page", ["results", "machines"])
+def test_numbers_are_filled_in(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert "<!-- numbers: " in text
+    assert unfilled(text) == []
 
 
 @pytest.mark.parametrize(
