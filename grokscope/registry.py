@@ -5,11 +5,13 @@ the framework. A plugin that cannot be loaded must not take others down: it is n
 are looked at together.
 """
 
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Literal, overload
 
 from grokscope.contract.backends import BackendSpec
@@ -97,9 +99,13 @@ def _all(kind: PluginKind) -> list[Spec | BrokenPlugin]:
 
 @cache
 def _tried(kind: PluginKind, point: EntryPoint) -> "Spec | BrokenPlugin":
-    """Loaded once a process, also where that fails: what raises while it is imported may have done half of its work."""
+    """Loaded once a process, also where that fails: what raises while it is imported may have done half of its work.
+
+    stdout is not a plugin's: what it prints while it is imported would stand in somebody's JSON.
+    """
     try:
-        spec = point.load()
+        with redirect_stdout(io.StringIO()):
+            spec = point.load()
     except (Exception, SystemExit) as problem:  # anybody's plugin may do anything
         return BrokenPlugin(kind, point, f"{type(problem).__name__}: {problem}")
     if not isinstance(spec, _SPECS[kind]):
@@ -135,4 +141,18 @@ def _entry_points(kind: PluginKind) -> Mapping[str, EntryPoint]:
 @cache
 def _scanned(kind: PluginKind, scan: Callable[..., Iterable[EntryPoint]]) -> Mapping[str, EntryPoint]:
     """Once a process: every look at the metadata of all packages takes 10 ms, and a sweep resolves many cells."""
-    return {point.name: point for point in scan(group=f"grokscope.{kind}")}
+    group = f"grokscope.{kind}"
+    try:
+        return {point.name: point for point in scan(group=group)}
+    except Exception:  # the metadata of one package is wrong, and Python's reader then reads none
+        return {point.name: point for point in _readable(group)}
+
+
+def _readable(group: str) -> list[EntryPoint]:
+    """The entry points of a group, package by package, without those of packages whose metadata cannot be read. The
+    last of a name is the one that Python would import: its package comes first on the path."""
+    found: list[EntryPoint] = []
+    for package in distributions():
+        with suppress(Exception):
+            found += package.entry_points.select(group=group)
+    return found[::-1]

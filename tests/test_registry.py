@@ -90,3 +90,26 @@ def test_a_broken_plugin_takes_nobody_down(monkeypatch: pytest.MonkeyPatch, tmp_
     surveyed = {each.name: each.missing for each in surveyed_backends()}
     assert surveyed["reference"] is None
     assert "is broken" in str(surveyed[name])
+
+
+def test_metadata_that_cannot_be_read_takes_nobody_down(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Python's own reader raises `TypeError` for a line without an equals sign, and then reads nothing."""
+    info = tmp_path / "odd-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: odd\n")
+    (info / "entry_points.txt").write_text("[grokscope.tasks]\nodd\n")
+    expected = names("tasks")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry._scanned.cache_clear()
+    assert names("tasks") == expected
+    registry._scanned.cache_clear()
+
+
+def test_what_a_plugin_prints_while_it_is_imported_is_not_our_output(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "talking_plugin.py").write_text("print('hello')\nfrom grokscope_modular import SPEC\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    installed(monkeypatch, modular="talking_plugin:SPEC")
+    assert get("tasks", "modular").name == "modular"
+    assert capsys.readouterr().out == ""

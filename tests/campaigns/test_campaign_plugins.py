@@ -23,7 +23,6 @@ MODULES: Mapping[str, str] = {
     "raises": "raise ValueError('on purpose \\x1b[31m')",
     "lacks a package": "import surely_not_installed",
     "leaves": "import sys\nsys.exit(0)",
-    "interrupts": "raise KeyboardInterrupt",
     "is not Python": "def (",
     "is no text": "\udcff",
     "recurses": "def f(): return f()\nf()",
