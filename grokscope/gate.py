@@ -1,14 +1,17 @@
-"""The gate for what comes in: files are read here, and are what they should be when they leave.
+"""The gate of files: what comes in is what it should be when it leaves, and what goes out destroys no record of a run.
 
 A run directory, a table or a configuration may have been cut off, written by something else, or replaced by a pipe.
 Every reader takes bytes, text, TOML or JSON from here: of a regular file, of bounded size, in UTF-8, with numbers that
 fit into 64 bits. All that can go wrong is one error, and one sentence.
 """
 
+import errno
 import math
 import os
 import stat
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,8 +22,7 @@ LARGEST_TEXT = 1 << 26
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link"}
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Unreadable(ValueError):
@@ -29,6 +31,33 @@ class Unreadable(ValueError):
 
 class Missing(Unreadable):
     """There is no such file."""
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """A block that writes `file`, which a person named. Raises `OSError` that names it; `FileExistsError` where a run
+    keeps its record there."""
+    if _is_a_runs(file):
+        raise FileExistsError(errno.EEXIST, "a run keeps its record there; give another file", str(file))
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno is None or problem.filename is not None:
+            raise
+        raise OSError(problem.errno, problem.strerror, str(file)) from problem
+
+
+_RECORDS = (".jsonl", ".toml", ".safetensors")
+"""What a run cannot be shown or resumed without: its log, its configuration, its checkpoints and snapshots"""
+
+
+def _is_a_runs(file: Path) -> bool:
+    try:
+        real = file.resolve()
+        folders = (real.parent, real.parent.parent)
+        return real.suffix in _RECORDS and real.is_file() and any((each / "events.jsonl").is_file() for each in folders)
+    except (OSError, ValueError, RuntimeError):  # what cannot be resolved is refused when it is opened
+        return False
 
 
 def open_regular(file: Path) -> BinaryIO:
@@ -105,7 +134,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 def read_json(file: Path, most: int = LARGEST_TEXT) -> Any:
     """A JSON document. Raises `Unreadable`."""
     try:
-        return json_of(read_bytes(file, most).removeprefix(_BYTE_ORDER_MARK))
+        return json_of(read_bytes(file, most).removeprefix(BYTE_ORDER_MARK))
     except Unreadable:
         raise
     except ValueError as problem:

@@ -1,5 +1,6 @@
 """What comes in: regular files of bounded size, in UTF-8, with numbers that fit; all else is one sentence."""
 
+import errno
 import os
 import socket
 from contextlib import suppress
@@ -9,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.gate import Missing, Unreadable, json_of, open_regular, read_bytes, read_json, read_text, read_toml
+from grokscope.gate import (
+    Missing,
+    Unreadable,
+    json_of,
+    open_regular,
+    read_bytes,
+    read_json,
+    read_text,
+    read_toml,
+    writing,
+)
 
 
 @pytest.fixture
@@ -102,3 +113,32 @@ def test_whole_numbers_of_64_bits_pass_and_no_larger_ones(whole: int) -> None:
     assert json_of(str(whole)) == whole
     with pytest.raises(ValueError, match="64 bits"):
         json_of(str(whole + (1 if whole > 0 else -1)))
+
+
+@pytest.mark.parametrize("record", ["events.jsonl", "config.toml", "checkpoint/step-00000010.safetensors"])
+def test_what_a_run_has_on_record_is_not_written_over(tmp_path: Path, record: str) -> None:
+    file = tmp_path / "runs" / "a" / record
+    file.parent.mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "events.jsonl").write_text("{}")
+    file.write_text("{}")
+    (tmp_path / "link.jsonl").symlink_to(file)
+    for name in (file, tmp_path / "link.jsonl", file.parent / ".." / file.parent.name / file.name):
+        with pytest.raises(FileExistsError), writing(name):
+            name.write_text("")
+    assert file.read_text() == "{}"
+
+
+def test_other_files_are_written_anew(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text("{}")
+    for name in ("table.csv", "new.jsonl"):
+        with writing(tmp_path / name):
+            (tmp_path / name).write_text("first")
+    with writing(tmp_path / "table.csv"):
+        (tmp_path / "table.csv").write_text("second")
+    assert (tmp_path / "table.csv").read_text() == "second"
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as full, writing(tmp_path / "page.html"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert full.value.filename == str(tmp_path / "page.html")

@@ -36,6 +36,10 @@ EXIT_CODES_IN_WORDS: Mapping[ExitCode, str] = {
 """What each code means, for the help and the documentation"""
 
 
+_OF_A_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST})
+"""Problems of a file that only a person can have named"""
+
+
 def exit_code_of(error: BaseException) -> ExitCode | None:
     """The exit code of an error that a user can correct; None for a fault in grokscope."""
     from grokscope.contract.backends import Unavailable
@@ -58,8 +62,8 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     ]
     if isinstance(error, BrokenPlugin):
         return ExitCode.UNAVAILABLE if error.kind == "backends" else ExitCode.USAGE
-    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        return ExitCode.USAGE  # only a person gives such a name
+    if isinstance(error, OSError) and error.errno in _OF_A_NAME:
+        return ExitCode.USAGE
     return next((code for kinds, code in meanings if isinstance(error, kinds)), None)
 
 

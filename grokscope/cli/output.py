@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from grokscope.cli.exits import ExitCode
+from grokscope.gate import writing
 from grokscope.words.clean import clean, json_text
 
 if TYPE_CHECKING:
@@ -74,17 +75,19 @@ def say_table(table: "Table", *, titled: bool = True) -> None:
 
 @contextmanager
 def written_to(file: Path | None) -> Iterator[TextIO]:
-    """Yields `file`, opened for writing, or stdout for None. Raises `typer.BadParameter` if `file` cannot be opened."""
+    """Yields `file`, opened for writing, or stdout for None. Raises `typer.BadParameter` if `file` cannot be opened,
+    otherwise the errors of `grokscope.gate.writing`."""
     if file is None:
         with _to_stdout() as out:
             yield out
         return
-    try:
-        out = file.open("w", encoding="utf-8", newline="")
-    except OSError as problem:
-        raise typer.BadParameter(f"cannot write {file}: {problem.strerror}", param_hint="-o") from None
-    with out:
-        yield out
+    with writing(file):
+        try:
+            out = file.open("w", encoding="utf-8", newline="")
+        except OSError as problem:
+            raise typer.BadParameter(f"cannot write {file}: {problem.strerror}", param_hint="-o") from None
+        with out:
+            yield out
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from grokscope.experiment.claims import JudgedClaim, ratio_in_words
 from grokscope.experiment.conditions import Arm, condition
 from grokscope.experiment.design import Design, Planned
 from grokscope.experiment.effects import Effect, Slope
+from grokscope.gate import writing
 from grokscope.sweeps.standing import CellStanding
 from grokscope.words.durations import duration
 from grokscope.words.numbers import (
@@ -201,9 +202,11 @@ def write_tables(design: Design, analysis: Analysis, claims: Sequence[JudgedClai
     for table in (Table.of_records("runs", "Runs", outcomes), *tables):
         if table.rows:
             written.append(folder / f"{table.slug}.csv")
-            written[-1].write_text(table.csv(), encoding="utf-8", newline="")
+            with writing(written[-1]):
+                written[-1].write_text(table.csv(), encoding="utf-8", newline="")
     page = folder / "results.md"
-    page.write_text(markdown(design, analysis, tables), encoding="utf-8")
+    with writing(page):
+        page.write_text(markdown(design, analysis, tables), encoding="utf-8")
     return [*written, page]
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.contract.backends import Unavailable
+from grokscope.gate import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -328,12 +329,13 @@ def png(figure: "Figure", dpi: int = PNG_DPI) -> bytes:
 
 def write_figure(figure: "Figure", path: Path) -> None:
     """Write a figure in the format of the suffix: svg, png, or another format of Matplotlib. Raises `OSError`."""
-    match path.suffix:
-        case ".svg":
-            path.write_text(svg(figure), encoding="utf-8")
-        case ".png":
-            path.write_bytes(png(figure))
-        case ".pdf":
-            figure.savefig(path, metadata={"CreationDate": None})
-        case _:
-            figure.savefig(path)
+    with writing(path):
+        match path.suffix:
+            case ".svg":
+                path.write_text(svg(figure), encoding="utf-8")
+            case ".png":
+                path.write_bytes(png(figure))
+            case ".pdf":
+                figure.savefig(path, metadata={"CreationDate": None})
+            case _:
+                figure.savefig(path)

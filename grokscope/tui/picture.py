@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from grokscope.gate import writing
 from grokscope.runs.directory import RunDirectory
 from grokscope.tui.app import GrokscopeApp
 from grokscope.tui.settings import Settings
@@ -32,4 +33,6 @@ def write_picture(run: RunDirectory, file: Path, size: str, theme: str = "", at:
     width, sign, height = size.lower().partition("x")
     if not (sign and width.isdigit() and height.isdigit() and 1 <= int(width) <= 500 and 1 <= int(height) <= 200):
         raise ValueError(f"{size!r} is not a size; give columns x lines, such as 160x45")
-    file.write_text(picture(run, int(width), int(height), theme=theme, at=at), encoding="utf-8")
+    text = picture(run, int(width), int(height), theme=theme, at=at)
+    with writing(file):
+        file.write_text(text, encoding="utf-8")
