@@ -18,6 +18,7 @@ from pydantic_core import SchemaValidator, from_json, to_jsonable_python
 from typing_extensions import TypeAliasType, TypedDict
 
 from grokscope import events
+from grokscope.gate import BYTE_ORDER_MARK
 from grokscope.runs.upgrade import CHANGED, upgraded
 
 LONGEST_LINE = 1 << 22
@@ -71,10 +72,11 @@ def event_of(line: bytes) -> dict[str, Any]:
         event: dict[str, Any] = _known().validate_json(line)
     except ValidationError as problem:
         event = _second_look(line, problem)
-    if event["event"] in _open_kinds() and _is_suspect(line) and not _is_finite(event):
+    kind = event["event"]
+    if kind in _open_kinds() and _is_suspect(line) and not _is_finite(event):
         raise OddLine("it holds a number that is not finite")
     if event.get("v", 1) >= events.SCHEMA_VERSION:
-        return _complete(event)
+        return event if kind in events.RECURRING else _complete(event)
     if event["event"] not in CHANGED:
         event["v"] = events.SCHEMA_VERSION
         return _complete(event)
@@ -104,10 +106,11 @@ def _optional(kind: str) -> Mapping[str, FieldInfo]:
 
 
 def _second_look(line: bytes, problem: ValidationError) -> dict[str, Any]:
-    """An event of a kind that is not known yet, or of an older schema. Raises `OddLine`."""
+    """An event of a kind that is not known yet, of an older schema, or behind the byte-order mark of an editor. Raises
+    `OddLine`."""
     unknown = _first(problem)["type"] == "union_tag_invalid"
     try:
-        found = from_json(line)
+        found = from_json(line.removeprefix(BYTE_ORDER_MARK))
         if isinstance(found, dict) and isinstance(found.get("event"), str):
             found = upgraded(found)
         event: dict[str, Any] = (_envelope() if unknown else _known()).validate_python(found)

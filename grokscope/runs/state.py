@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -119,7 +120,7 @@ class RunState:
     problem: str = ""
     """What is odd about the log, in a sentence; empty where nothing odd was met"""
 
-    @property
+    @cached_property
     def phase(self) -> Phase:
         """What the log alone says."""
         if not self.last:
@@ -240,7 +241,9 @@ def _read_newest(log: BinaryIO, last: dict[str, dict[str, Any]], *, listed: bool
             problem = str(odd)
             continue
         last.setdefault(event["event"], _short(event) if listed else event)
-        passed_over |= {event["event"].encode()} | (_NOT_LISTED if listed else set())
+        passed_over |= {event["event"].encode()}
+        if listed:
+            passed_over |= _NOT_LISTED | ({b"trained"} if "finished" in last else set())
         if listed and _is_told(log, last):
             break
     return problem

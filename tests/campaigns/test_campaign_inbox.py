@@ -78,6 +78,9 @@ def put(inbox: Path, name: str, what: object) -> bool:
     return True
 
 
+HARSH = 1e6
+"""Of a run whose parameters are about 1: an intervention so large can make its loss infinite"""
+
 Settings = tuple[TaskSpec, RunConfig, Any]
 """Of a run: its task, its configuration, the task's options"""
 
@@ -112,7 +115,10 @@ def trained(folder: Path, settings: Settings, letters: list[tuple[str, object]])
 def test_odd_letters(
     inputs: int, tally: Tally, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever comes, the trainer goes on to its last step; where nothing was obeyed, to the bits of a quiet run."""
+    """Whatever comes, the trainer goes on to its last step; where nothing was obeyed, to the bits of a quiet run.
+
+    Only where it was told to add or multiply by a huge number may its loss leave the range of numbers.
+    """
     monkeypatch.setattr(control, "INBOX_POLL_SECONDS", 0.0)
     folder = tmp_path / "run"
     folder.mkdir()
@@ -128,10 +134,17 @@ def test_odd_letters(
                 said = f"{event['event']} {event.get('kind', '')} {event.get('state', '')} {event.get('reason', '')}"
                 tally.note(Ended((), 0, "", said))
         changes = [event for event in events if event["event"] == "intervened" and event["state"] != "refused"]
-        stopped = events[-1]["status"] == "stopped"
-        assert stopped or events[-1]["status"] == "completed"
+        status = events[-1]["status"]
+        stopped = status == "stopped"
+        assert stopped or status == "completed" or (status == "diverged" and _is_harsh(changes))
         assert stopped or changes or events[-1]["parameters_digest"] == quiet
         assert any(event.get("command") == LAST for event in events) or stopped
+
+
+def _is_harsh(changes: list[dict[str, Any]]) -> bool:
+    """Whether one of the interventions that were switched on has a number that can end a run."""
+    sizes = [size for change in changes for size in change["parameters"].values() if isinstance(size, int | float)]
+    return any(abs(size) > HARSH for size in sizes)
 
 
 @lengths(2, 20)

@@ -104,7 +104,7 @@ class TestRun:
     def test_a_bank_is_refused_before_anything_is_trained(self, nursery: Nursery, tmp_path: Path) -> None:
         done = nursery.run(*tiny("modular", "--name=r", "--set=forecast.bank=none.jsonl"), folder=tmp_path)
         assert done.code == ExitCode.USAGE
-        assert "forecast.bank: there is no bank for this task: cannot read the bank none.jsonl" in done.err
+        assert "forecast.bank: cannot read the bank none.jsonl" in done.err
         assert not (tmp_path / "runs/r").exists()
 
     def test_a_run_is_asked_by_its_own_bank(self, nursery: Nursery, folder: Path, tmp_path: Path) -> None:

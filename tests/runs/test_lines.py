@@ -140,3 +140,9 @@ def test_what_a_line_may_leave_out_is_there(kind: str, version: int) -> None:
     """Readers ask for it by name."""
     event = event_of(line_of(whole(kind, v=version)))
     assert event.keys() >= type(events.typed(event)).model_fields.keys() - events.Event.model_fields.keys()
+
+
+def test_a_byte_order_mark_is_read_over() -> None:
+    """Editors put it before the first line."""
+    event = whole("started", v=events.SCHEMA_VERSION)
+    assert event_of(b"\xef\xbb\xbf" + line_of(event)) == event_of(line_of(event))

@@ -39,5 +39,7 @@ class NoAnswer:
     detail: str = ""
 
     def in_words(self) -> str:
-        """`outside of the bank: model.width 128 (the bank has 64)`."""
+        """`outside of the bank: model.width 128 (the bank has 64)`. A missing bank has a sentence of its own."""
+        if self.refusal is Refusal.NO_BANK and self.detail:
+            return self.detail
         return self.refusal.value + (f": {self.detail}" if self.detail else "")
