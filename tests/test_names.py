@@ -12,6 +12,7 @@ PACKAGE = Path(grokscope.__file__).parent
 SHARED = {
     "ProbeCallback": "what each framework's module of callbacks offers; it is called as `own.lightning.ProbeCallback`",
     "SPEC": "what the entry point of every signal and every intervention names",
+    "opened_sink": "what the module of every tracker offers",
     "section": "what every module of a report's sections offers; it is called as `law.section`",
 }
 """Names that several modules may define, and why"""

@@ -29,7 +29,7 @@ EXIT_CODES_IN_WORDS: Mapping[ExitCode, str] = {
     ExitCode.NO_RUN: "no such run, an unreadable one, or one without a trainer to control",
     ExitCode.DIVERGED: "training diverged: the loss is not finite",
     ExitCode.NOT_GROKKED: "`--fail-on not-grokked`, and the run did not grok",
-    ExitCode.UNAVAILABLE: "backend or device not available; the message says how to install it",
+    ExitCode.UNAVAILABLE: "backend, device or tool not available; the message says how to install it",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C), after writing a checkpoint",
     ExitCode.TERMINATED: "terminated, after writing a checkpoint",
 }
@@ -52,11 +52,12 @@ def exit_code_of(error: BaseException) -> ExitCode | None:
     from grokscope.runs.removal import NotRemovable
     from grokscope.runs.request import NotListening
     from grokscope.settings.config import ConfigError
+    from grokscope.sinks.tools import SinkFailed
 
     meanings: list[tuple[tuple[type[BaseException], ...], ExitCode]] = [
         ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
         ((NoSuchRun, Unreadable, NotListening), ExitCode.NO_RUN),
-        ((Unavailable,), ExitCode.UNAVAILABLE),
+        ((Unavailable, SinkFailed), ExitCode.UNAVAILABLE),
         ((ConfigError, NoSuchPlugin, BadRunName, NotRemovable, RunBusy, TooLong, Unimportable), ExitCode.USAGE),
         ((OSError,), ExitCode.FAULT),
     ]

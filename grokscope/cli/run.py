@@ -15,6 +15,7 @@ import typer
 from grokscope.cli.completion import offered_runs
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, events_of
+from grokscope.cli.sinks import Followers, NotifyOption, SinkOption
 from grokscope.cli.training import (
     BackendOption,
     BatchSizeOption,
@@ -99,6 +100,8 @@ def run(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Events on stdout, one JSON object a line.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors on stderr.")] = False,
+    sink: SinkOption = None,
+    notify: NotifyOption = None,
     tui: Annotated[bool, typer.Option("--tui", help="Train in a separate process, and watch it.")] = False,
     fail_on: Annotated[
         Literal["not-grokked"] | None, typer.Option(help="Exit with 5 if the run ends without grokking.")
@@ -123,6 +126,7 @@ def run(
         raise typer.BadParameter("a new run has no events to discard; give --resume RUN", param_hint="--discard-events")
     if go_on and name is None:
         raise typer.BadParameter("needs the run's --name", param_hint="--continue")
+    followers = Followers(sink or [], notify)
     directory, spec, settings, options = _planned(task, preset, config, setting or [], flags, runs, name, resume)
     begun = resume is not None
     if go_on:
@@ -134,7 +138,7 @@ def run(
         begun = what == "resume"
     if tui:
         raise typer.Exit(_train_and_watch(directory))
-    raise typer.Exit(_train(directory, spec, settings, options, begun, discard_events, json, quiet, fail_on))
+    raise typer.Exit(_train(directory, spec, settings, options, begun, discard_events, json, quiet, fail_on, followers))
 
 
 def _interventions(given: list[str] | None, replayed: str | None, runs: Path, quiet: bool) -> list[str] | None:
@@ -201,6 +205,7 @@ def _train(
     json: bool,
     quiet: bool,
     fail_on: str | None,
+    followers: Followers,
 ) -> int:
     from grokscope.cli.output import say
     from grokscope.training.interruption import Interrupted, Interruption
@@ -208,11 +213,15 @@ def _train(
 
     interruption = Interruption()
     printers = [_printer(interruption)] if json else []
-    with _ended_by_signals(interruption) as received, _display(quiet=quiet) as show:
+    with (
+        _ended_by_signals(interruption) as received,
+        _display(quiet=quiet) as show,
+        followers.following(directory, received, quiet=quiet) as following,
+    ):
         try:
             with launched(
                 directory, settings, spec, options, resume=resume, discard_events=discard_events,
-                listeners=[show, *printers], interruption=interruption,
+                listeners=[show, *printers, *following], interruption=interruption,
             ) as trainer:  # fmt: skip
                 status = trainer.run()
         except Interrupted:
@@ -267,20 +276,20 @@ def _repeat_ending(directory: "RunDirectory", quiet: bool, fail_on: str | None) 
 
 def _printer(interruption: "Interruption") -> "Listener":
     """Prints events on stdout. When the reader closes the pipe, the run stops as if interrupted."""
-    read = True
+    read, out = True, sys.stdout
 
     def show(event: Mapping[str, Any]) -> None:
         nonlocal read
         if not read:
             return
         try:
-            sys.stdout.write(json_format.dumps(event, allow_nan=False, separators=(",", ":")) + "\n")
-            sys.stdout.flush()
+            out.write(json_format.dumps(event, allow_nan=False, separators=(",", ":")) + "\n")
+            out.flush()
         except BrokenPipeError:
             read = False
             interruption.ask()
             with suppress(OSError):  # flushing the buffer at exit would fail again
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
     return show
 

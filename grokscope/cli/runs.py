@@ -10,6 +10,7 @@ import typer
 from grokscope.cli.completion import offered_interventions, offered_runs
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, collect_seldom, events_of
+from grokscope.cli.sinks import ToolChoice, export_to
 
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
@@ -84,7 +85,10 @@ def export(
     *,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values, one row per step (the default).")] = False,
     json: Annotated[bool, typer.Option("--json", help="A JSON array, one object per step.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file, not to stdout.")] = None,
+    to: Annotated[ToolChoice | None, typer.Option("--to", help="Write the run into this tool, not as a table.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file, or folder of TensorBoard.")
+    ] = None,
     events: Annotated[
         str | None, typer.Option(help="Kinds of events, with commas; default: trained,evaluated,measured,observed.")
     ] = None,
@@ -97,10 +101,11 @@ def export(
     ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
 ) -> None:
-    """Write a run's numbers as one wide table.
+    """Write a run's numbers as one wide table, or into another tool.
 
     The table has one row per step and one column per signal: defect.median, train.accuracy, test.accuracy,
     trained.loss, measured.gradient_norm, signals.weight_norm and so on. A cell without a value is empty (null in JSON).
+    With --to, the names have a slash (train/accuracy), and the command prints where the run is in that tool.
     """
     from grokscope.cli.output import written_to
     from grokscope.events import RECURRING
@@ -111,6 +116,11 @@ def export(
         raise typer.BadParameter("give --csv or --json, not both")
     kinds = _kinds(events) if events else RECURRING
     directory = find_run(run, runs)
+    if to is not None:
+        if csv or json or events or signal:
+            raise typer.BadParameter("takes all numbers of the run; leave out the other options", param_hint="--to")
+        export_to(directory, to, output)
+        return
     table = wide_table(chain(events_of(directory), _observed_again(directory, signal or [])), kinds)
     with written_to(output) as out:
         out.write(table.json() if json else table.csv())

@@ -35,6 +35,10 @@ Listener = Callable[[Mapping[str, Any]], None]
 """Called with every event as its line of JSON holds it"""
 
 
+class ListenerFailed(RuntimeError):
+    """What a listener raises that could not do its work: a warning of the run, and no end of it."""
+
+
 class Recorder:
     """Records one run in one process."""
 
@@ -62,6 +66,7 @@ class Recorder:
         self._seconds_before = seconds_before
         self._began = time.monotonic()
         self._earlier = log.seq
+        self._failures: list[str] = []
         self.started = self._write(started)
         self.watch, self.forecast = Watch(self.started), LiveForecast(self.started)
         answered: set[str] = set()
@@ -95,6 +100,8 @@ class Recorder:
         self.forecast.see(recorded)
         for detection in self.watch.see(recorded):
             self.emit(detection)
+        while self._failures and not isinstance(event, Finished):
+            self.emit(Warned(step=event.step, reason=self._failures.pop()))
 
     def emit_all(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -121,7 +128,10 @@ class Recorder:
     def _write(self, event: Event) -> dict[str, Any]:
         recorded = self._log.write(event)
         for listener in [*self.listeners]:
-            listener(recorded)
+            try:
+                listener(recorded)
+            except ListenerFailed as problem:
+                self._failures.append(str(problem))
         return recorded
 
     # --- files ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,35 @@
+"""Trackio. `TRACKIO_DIR`, `TRACKIO_SPACE_ID` or `TRACKIO_SERVER_URL` say where; on this machine without them."""
+
+import os
+from contextvars import Context
+from pathlib import Path
+from typing import Any
+
+import trackio
+
+from grokscope.sinks.numbers import Told, ToldRun
+
+
+class TrackioSink:
+    """A run of its own in the project."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+        self.where = f"trackio show --project {run.project}"
+
+    def log(self, told: Told) -> None:
+        self._run.log(dict(told.numbers), step=told.step)
+
+    def close(self, status: str) -> None:
+        self._run.finish()
+
+
+def opened_sink(run: ToldRun, folder: Path | None) -> TrackioSink:
+    """In the project of `TRACKIO_PROJECT`, else in `grokscope`; a resumed run goes on there."""
+    return TrackioSink(
+        Context().run(  # else trackio would end the run that a process of its own accord has begun
+            trackio.init,
+            project=os.environ.get("TRACKIO_PROJECT", "grokscope"), name=run.name, config=dict(run.config),
+            resume="allow" if run.first_step else "never", embed=False, auto_log_gpu=False, auto_log_cpu=False,
+        )
+    )  # fmt: skip

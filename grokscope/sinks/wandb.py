@@ -1,0 +1,40 @@
+"""Weights & Biases. `WANDB_PROJECT`, `WANDB_DIR`, `WANDB_MODE`, … say where; offline where nobody is logged in."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import wandb
+
+from grokscope.sinks.numbers import Told, ToldRun
+from grokscope.sinks.tools import ENDED_WELL
+
+
+class WandbSink:
+    """A run of its own beside whatever else the process tells wandb. Charts go by `step`, which is a number like any
+    other there: wandb's own counter takes no step that lies behind."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+        self.where = run.url or str(Path(run.dir).parent)
+        run.define_metric("step", hidden=True)
+        run.define_metric("*", step_metric="step")
+
+    def log(self, told: Told) -> None:
+        self._run.log({"step": told.step, **told.numbers})
+
+    def close(self, status: str) -> None:
+        self._run.summary["status"] = status
+        self._run.finish(exit_code=0 if status in ENDED_WELL else 1)
+
+
+def opened_sink(run: ToldRun, folder: Path | None) -> WandbSink:
+    """In the project of `WANDB_PROJECT`, else in `grokscope`."""
+    mode = None if os.environ.get("WANDB_MODE") or wandb.login(prompt=False) else "offline"
+    settings = wandb.Settings(silent=True, console="off", x_disable_stats=True)
+    return WandbSink(
+        wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "grokscope"), name=run.name, config=dict(run.config), mode=mode,
+            reinit="create_new", settings=settings, allow_val_change=True,
+        )
+    )  # fmt: skip

@@ -1,0 +1,198 @@
+"""A run told to each tracker, by `export --to` and `run --sink`, and read back by the tracker's own reader."""
+
+import json
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_made import write_made_run
+from cli_process import environment, grokscope, tiny
+
+Points = dict[int, float]
+"""One number of a run by its step"""
+
+ACCURACY, DEFECT = "test/accuracy", "defect/median"
+
+
+def read_by(code: str, folder: Path, variables: dict[str, str]) -> Any:
+    """What a reader prints as JSON, in a process of its own: trackers keep where they are from their import on."""
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder, env=environment(variables)
+    )
+    return json.loads(shown.stdout.splitlines()[-1])
+
+
+def in_tensorboard(folder: Path) -> dict[str, Points]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {tag: {each.step: each.value for each in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+
+
+def in_trackio(folder: Path, variables: dict[str, str], run: str) -> dict[str, Points]:
+    code = (
+        "import json; from trackio.sqlite_storage import SQLiteStorage; "
+        f"print(json.dumps(SQLiteStorage.get_logs('grokscope', {run!r}), default=str))"
+    )
+    return by_name((row["step"], row) for row in read_by(code, folder, variables))
+
+
+def in_mlflow(folder: Path, variables: dict[str, str], run: str) -> dict[str, Any]:
+    code = (
+        "import json; from mlflow.tracking import MlflowClient; client = MlflowClient(); "
+        "home = client.get_experiment_by_name('grokscope').experiment_id; "
+        f"[run] = client.search_runs([home], f\"attributes.run_name = '{run}'\"); "
+        "told = {name: {each.step: each.value for each in client.get_metric_history(run.info.run_id, name)}"
+        " for name in run.data.metrics}; "
+        "print(json.dumps({'told': told, 'params': run.data.params, 'status': run.info.status}))"
+    )
+    found: dict[str, Any] = read_by(code, folder, variables)
+    found["told"] = {name: {int(s): v for s, v in points.items()} for name, points in found["told"].items()}
+    return found
+
+
+def in_wandb(folder: Path) -> list[Any]:
+    """The records of an offline run, as wandb's own protocol reads them."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    [file] = folder.glob("wandb/offline-run-*/run-*.wandb")
+    return [Record.FromString(each) for each in frames(file.read_bytes())]
+
+
+def frames(data: bytes) -> Iterator[bytes]:
+    """The records of a log of LevelDB's kind behind wandb's header: pieces within blocks of 32 KiB."""
+    at, record = 7, b""
+    while at < len(data):
+        left = 32768 - at % 32768
+        if left < 7:
+            at += left
+            continue
+        size, kind = struct.unpack("<HB", data[at + 4 : at + 7])
+        record += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # whole, or the last piece
+            yield record
+            record = b""
+
+
+def wandb_history(records: list[Any]) -> dict[str, Points]:
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        if record.WhichOneof("record_type") == "history":
+            items = record.history.item
+            rows.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items})
+    return by_name((row["step"], row) for row in rows)
+
+
+def by_name(rows: Any) -> dict[str, Points]:
+    found: dict[str, Points] = {}
+    for step, row in rows:
+        for name, value in row.items():
+            if isinstance(value, int | float):
+                found.setdefault(name, {})[step] = value
+    return found
+
+
+def check(told: dict[str, Points]) -> None:
+    """The numbers of the run that `cli_made` makes."""
+    assert told[ACCURACY][700] == pytest.approx(0.92, rel=1e-6)
+    assert sorted(told[ACCURACY]) == [*range(0, 1300, 100)]
+    assert told[DEFECT][600] == pytest.approx(90)
+    assert told["signals/weight_norm"][1200] == pytest.approx(4)
+    assert told["grokked/step"] == {1000: 800}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    write_made_run(tmp_path / "runs" / "made")
+    return tmp_path
+
+
+def test_tensorboard(made: Path) -> None:
+    pytest.importorskip("tensorboard")
+    for _ in range(2):  # again: no point twice
+        outcome = grokscope("export", "made", "--to", "tensorboard", folder=made)
+        assert (outcome.code, outcome.out, outcome.err) == (0, "runs/made/tensorboard\n", "")
+    check(in_tensorboard(made / "runs" / "made" / "tensorboard"))
+    assert grokscope("export", "made", "--to=tensorboard", "-o", "elsewhere", folder=made).out == "elsewhere\n"
+    imported = grokscope("import", "elsewhere", "--name", "back", "--json", folder=made)
+    assert imported.code == 0, imported.err
+    back = grokscope("export", "back", "--csv", folder=made).out.splitlines()
+    assert "test.accuracy" in back[0]
+    assert len(back) == 1 + 13
+
+
+def test_trackio(made: Path) -> None:
+    pytest.importorskip("trackio")
+    variables = {"TRACKIO_DIR": str(made / "kept")}
+    outcome = grokscope("export", "made", "--to", "trackio", folder=made, variables=variables)
+    assert (outcome.code, outcome.out) == (0, "trackio show --project grokscope\n"), outcome.err
+    check(in_trackio(made, variables, "made"))
+
+
+def test_mlflow(made: Path) -> None:
+    pytest.importorskip("mlflow")
+    variables = {"MLFLOW_TRACKING_URI": f"sqlite:///{made / 'mlflow.db'}"}
+    outcome = grokscope("export", "made", "--to", "mlflow", folder=made, variables=variables)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(variables["MLFLOW_TRACKING_URI"])
+    found = in_mlflow(made, variables, "made")
+    check(found["told"])
+    assert found["params"]["task.modulus"] == "11"
+    assert found["status"] == "FINISHED"
+
+
+def test_wandb(made: Path) -> None:
+    pytest.importorskip("wandb")
+    outcome = grokscope("export", "made", "--to", "wandb", folder=made, variables={"HOME": str(made)})
+    assert outcome.code == 0, outcome.err
+    records = in_wandb(made)
+    check(wandb_history(records))
+    [run] = [record.run for record in records if record.WhichOneof("record_type") == "run"]
+    assert run.display_name == "made"
+    config = {item.key: json.loads(item.value_json) for item in run.config.update}
+    assert config["task.modulus"] == 11
+
+
+def test_all_while_training(tmp_path: Path) -> None:
+    """The run is the same with them, and they hold what its log holds."""
+    for package in ("tensorboard", "trackio", "mlflow", "wandb", "torch"):
+        pytest.importorskip(package)
+    variables = {
+        "HOME": str(tmp_path), "TRACKIO_DIR": str(tmp_path / "kept"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}", "WANDB_MODE": "offline",
+    }  # fmt: skip
+    sinks = [f"--sink={name}" for name in ("tensorboard", "trackio", "mlflow", "wandb")]
+    asked = tiny("modular", "--steps=40", "--runs=.", "--json")
+    outcome = grokscope(*asked, "--name=told", *sinks, folder=tmp_path, variables=variables)
+    assert outcome.code == 0, outcome.err
+    alone = grokscope(*asked, "--name=alone", folder=tmp_path)
+    assert outcome.lines[-1]["parameters_digest"] == alone.lines[-1]["parameters_digest"]
+    logged = {e["step"]: e["defect"]["median"] for e in outcome.lines if e["event"] == "measured"}
+    for told in (
+        in_tensorboard(tmp_path / "told" / "tensorboard"),
+        in_trackio(tmp_path, variables, "told"),
+        in_mlflow(tmp_path, variables, "told")["told"],
+        wandb_history(in_wandb(tmp_path)),
+    ):
+        assert told[DEFECT] == pytest.approx(logged, rel=1e-6)
+
+
+def test_a_tool_that_fails_is_one_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    variables = {"MLFLOW_TRACKING_URI": "nowhere://at/all"}
+    outcome = grokscope(
+        *tiny("modular", "--steps=20", "--runs=.", "--name=told", "--sink=mlflow"), folder=tmp_path, variables=variables
+    )
+    assert (outcome.code, outcome.out) == (0, "told\n")
+    assert outcome.err.count("mlflow failed: ") == 1
+    write_made_run(tmp_path / "runs" / "made")
+    refused = grokscope("export", "made", "--to", "mlflow", folder=tmp_path, variables=variables)
+    assert refused.code == 6
+    assert refused.err.startswith("grokscope: mlflow failed: ")
+    assert "Traceback" not in refused.err
