@@ -12,11 +12,16 @@ _NEVER = ("log.", "checkpoint.", "snapshot.", "forecast.", "backend.threads")
 
 
 def distinguishing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """The settings that differ, by dotted name: the value of each run, None where a run lacks the setting."""
+    """The settings that differ, by dotted name, seeds last: the value of each run, None if a run lacks the setting."""
     layers = [dotted(config) for config in configs]
     names = dict.fromkeys(name for layer in layers for name in layer if not name.startswith(_NEVER))
-    found = {name: [layer.get(name) for layer in layers] for name in names}
+    found = {name: [layer.get(name) for layer in layers] for name in sorted(names, key=is_chance)}
     return {name: values for name, values in found.items() if len({repr(value) for value in values}) > 1}
+
+
+def is_chance(name: str) -> bool:
+    """Whether a setting only draws other random numbers."""
+    return name.endswith(("seed", "replicate"))
 
 
 def short_names(names: Sequence[str]) -> list[str]:

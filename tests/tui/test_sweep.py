@@ -73,7 +73,7 @@ async def test_into_a_cell_and_back_by_keys(tmp_path: Path, driven: Driven) -> N
         assert drawn[3].split()[2] == "·"
         await pilot.press("down", "right")
         assert str(screen.query_one("#about", Static).content).split() == [
-            "★", "grid/cell-04:", "grokked", "at", "2,004", "seed", "2,", "lr", "0.001,", "wd", "0.5"
+            "★", "grid/cell-04:", "grokked", "at", "2,004", "lr", "0.001,", "wd", "0.5,", "seed", "2"
         ]  # fmt: skip
         await pilot.press("space")
         assert [path.name for path in app.overlays] == ["cell-04"]

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
-from grokscope.tui.comparison import distinguishing, short_names
+from grokscope.tui.comparison import distinguishing, is_chance, short_names
 from grokscope.tui.raster import SHADES
 from grokscope.tui.summaries import Summary
 from grokscope.tui.widgets.base import Drawn, Inks, strip
@@ -43,7 +43,7 @@ def layout_of(runs: Sequence[Summary]) -> Layout:
     """The grid over the two settings with the most values that are no seeds; seeds only if there is nothing else."""
     differing = distinguishing([item.run_state.config for item in runs])
     several = {name: len({repr(value) for value in values}) for name, values in differing.items()}
-    order = sorted(several, key=lambda name: (name.endswith(("seed", "replicate")), -several[name]))
+    order = sorted(several, key=lambda name: (is_chance(name), -several[name]))
     down, across = (*order[:2], "", "")[:2]
     rows, row_of = _axis(differing.get(down, [None] * len(runs)))
     columns, column_of = _axis(differing.get(across, [None] * len(runs)))
@@ -91,9 +91,12 @@ class CellGrid(Drawn, can_focus=True):
         super().__init__()
         self.plan = Layout()
 
-    def watch_runs(self) -> None:
-        self.plan = layout_of(self.runs)
-        self.at = min(self.at, max(0, len(self.runs) - 1))
+    def watch_runs(self, old: tuple[Summary, ...], new: tuple[Summary, ...]) -> None:
+        """Keep the cursor on its run; at first it stands on the first one of the grid."""
+        self.plan = layout_of(new)
+        before = old[self.at].run if old else None
+        first = next(iter(self.plan.cells[min(self.plan.cells)]), 0) if self.plan.cells else 0
+        self.at = next((index for index, item in enumerate(new) if item.run == before), first)
         self.redraw()
 
     def watch_at(self) -> None:
