@@ -58,8 +58,9 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("untreat", "u", "Undo", "Go back to before the first intervention, in a new run", "watch", _RUN),
     KeyAction("stop", "X", "Stop…", "Stop the run, after a question", "watch", _RUN, True),
     KeyAction("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
-    KeyAction("log_scale", "l,y", "Log", "Logarithmic or linear axis of values", "watch chart", _VIEW),
-    KeyAction("log_steps", "x", "Log steps", "Logarithmic or linear axis of steps", "watch chart", _VIEW),
+    KeyAction("grid", "g", "All charts", "All quantities as a grid of charts, with a filter", "watch", _VIEW),
+    KeyAction("log_scale", "l,y", "Log", "Logarithmic or linear axis of values", "watch chart grid", _VIEW),
+    KeyAction("log_steps", "x", "Log steps", "Logarithmic or linear axis of steps", "watch chart grid", _VIEW),
     KeyAction("runs", "r", "Runs", "Choose a run, or up to six runs to overlay", "watch chart", _VIEW, True),
     KeyAction(
         "zoom",
@@ -182,6 +183,29 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
         "zoom_out", "minus,j,down", "Zoom out", "Show more steps around the cursor", "chart", _VIEW, run="zoom(2)"
     ),
     KeyAction("zoom_all", "0", "All", "Show the whole run", "chart", _VIEW, run="zoom(0)"),
+    KeyAction("grid_close", "escape,g", "Close", "Return to the panels", "grid", _VIEW, True, run="close"),
+    KeyAction("grid_open", "enter", "Open", "Show the chart under the cursor", "grid", _VIEW, True, run="open"),
+    KeyAction("grid_filter", "slash,f", "Filter", "Filter by words of the title", "grid", _VIEW, True, run="filter"),
+    KeyAction(
+        "grid_next", "right_square_bracket,pagedown", "Next page", "Next page", "grid", _VIEW, True, run="turn(1)"
+    ),
+    KeyAction(
+        "grid_previous", "left_square_bracket,pageup", "Previous page", "Previous page", "grid", _VIEW, run="turn(-1)"
+    ),
+    KeyAction("grid_down", "down,j", "Down", "Chart below", "grid", _VIEW, run="move(1, 0)"),
+    KeyAction("grid_up", "up,k", "Up", "Chart above", "grid", _VIEW, run="move(-1, 0)"),
+    KeyAction("grid_left", "left,h", "Left", "Chart at the left", "grid", _VIEW, run="move(0, -1)"),
+    KeyAction("grid_right", "right", "Right", "Chart at the right", "grid", _VIEW, run="move(0, 1)"),
+    KeyAction("signal_down", "down,j", "Down", "Next signal", "signals", _VIEW, run="move(1)"),
+    KeyAction("signal_up", "up,k", "Up", "Previous signal", "signals", _VIEW, run="move(-1)"),
+    KeyAction("signal_open", "enter", "Open", "Show the signal on the full chart", "signals", _VIEW, True, run="open"),
+    KeyAction("signal_pin", "P", "Pin", "Keep the signal at the top, or no longer", "signals", _VIEW, True, run="pin"),
+    KeyAction("record", "i", "Record", "The events as the log holds them", "events", _VIEW, True, run="record"),
+    KeyAction("record_close", "escape,q,i", "Close", "Return to the event log", "record", _VIEW, run="leave"),
+    KeyAction("record_next", "right_square_bracket,right", "Next", "The next event", "record", _VIEW, run="turn(1)"),
+    KeyAction(
+        "record_previous", "left_square_bracket,left", "Previous", "The event before", "record", _VIEW, run="turn(-1)"
+    ),
     KeyAction("runs_close", "escape,h", "Back", "Return to the run", "runs", _VIEW, True, run="close"),
     KeyAction("runs_open", "enter,l", "Open", "Watch the run, or open the sweep", "runs", _VIEW, True, run="open"),
     KeyAction(

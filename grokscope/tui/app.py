@@ -21,7 +21,7 @@ from grokscope.tui.actions import actions_of, bindings, printed
 from grokscope.tui.ascii import Ascii
 from grokscope.tui.controlling import ControllingApp
 from grokscope.tui.export import free_name, write_csv
-from grokscope.tui.messages import RunOpened, RunOverlaid
+from grokscope.tui.messages import ChartOpened, RunOpened, RunOverlaid
 from grokscope.tui.reader import TrainerProcess
 from grokscope.tui.replay import Player, fitting_speed
 from grokscope.tui.run_look import RunLook
@@ -40,7 +40,7 @@ class GrokscopeApp(ControllingApp):
 
     TITLE = "grokscope"
     CSS_PATH: ClassVar[list[str | PurePath]] = [
-        f"styles/{name}.tcss" for name in ("app", "watch", "chart", "runs", "dialogs")
+        f"styles/{name}.tcss" for name in ("app", "watch", "chart", "grid", "runs", "dialogs")
     ]
     BINDINGS: ClassVar[list[BindingType]] = bindings("everywhere")
     ENABLE_COMMAND_PALETTE = True
@@ -173,9 +173,22 @@ class GrokscopeApp(ControllingApp):
         self.log_steps = not self.log_steps
 
     def action_chart(self) -> None:
+        self._show_chart("defect")
+
+    @on(ChartOpened)
+    def _chart_opened(self, opened: ChartOpened) -> None:
+        self._show_chart(opened.curve)
+
+    def _show_chart(self, curve: str) -> None:
         from grokscope.tui.screens.chart import ChartScreen
 
-        self.push_screen(ChartScreen())
+        self.push_screen(ChartScreen(curve))
+        self.show()
+
+    def action_grid(self) -> None:
+        from grokscope.tui.screens.grid import GridScreen
+
+        self.push_screen(GridScreen())
         self.show()
 
     def action_runs(self) -> None:

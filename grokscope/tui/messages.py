@@ -1,4 +1,4 @@
-"""What the user wants to do with another run; the screens post it, and the app does it."""
+"""What the user wants to see; the screens post it, and the app shows it."""
 
 from textual.message import Message
 
@@ -19,3 +19,11 @@ class RunOverlaid(Message):
     def __init__(self, run: RunDirectory) -> None:
         super().__init__()
         self.run = run
+
+
+class ChartOpened(Message):
+    """The user wants to see this curve on the full chart."""
+
+    def __init__(self, curve: str) -> None:
+        super().__init__()
+        self.curve = curve

@@ -51,39 +51,40 @@ class LogLine:
     """Number of events that the line stands for; `source` is the newest of them"""
 
     @cached_property
-    def _fields(self) -> Mapping[str, Any]:
+    def record(self) -> Mapping[str, Any]:
+        """The event as the log holds it."""
         return (decode(self.source) or {"event": "unreadable"}) if isinstance(self.source, bytes) else self.source
 
     @property
     def seq(self) -> int:
-        return whole(self._fields.get("seq"))
+        return whole(self.record.get("seq"))
 
     @property
     def time(self) -> str:
-        return clean(self._fields.get("time", ""), 40)
+        return clean(self.record.get("time", ""), 40)
 
     @property
     def event(self) -> str:
-        return clean(self._fields["event"], 24)
+        return clean(self.record["event"], 24)
 
     @property
     def step(self) -> int | None:
-        return step_of(self._fields)
+        return step_of(self.record)
 
     @property
     def confirmed_at(self) -> int | None:
         """The step at which a detection was confirmed; None for other events."""
-        confirmed = self._fields.get("confirmed_at")
+        confirmed = self.record.get("confirmed_at")
         return confirmed if isinstance(confirmed, int) else None
 
     @cached_property
     def text(self) -> str:
-        return event_details(self._fields) + (f" · {count(self.times)}x" if self.times > 1 else "")
+        return event_details(self.record) + (f" · {count(self.times)}x" if self.times > 1 else "")
 
     @property
     def treatment(self) -> tuple[str, str] | None:
         """Kind and state of an intervention; None for other events."""
-        about = (clean(self._fields.get(name, ""), 24) for name in ("kind", "state"))
+        about = (clean(self.record.get(name, ""), 24) for name in ("kind", "state"))
         return (next(about), next(about)) if self.event == "intervened" else None
 
 

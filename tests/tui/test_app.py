@@ -722,5 +722,5 @@ async def test_nothing_is_drawn_again_when_nothing_changed(tmp_path: Path, drive
         await again(app, pilot, script)
         assert set(drawn) <= {"RunLine", "SignalsPanel"}
         signals = app.screen.query_one(SignalsPanel)
-        signals.first = 1
+        signals.at = 1
         assert "SignalsPanel" in drawn

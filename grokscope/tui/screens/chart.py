@@ -14,29 +14,16 @@ from textual.widgets import Footer, Static
 from grokscope.tui.actions import bindings
 from grokscope.tui.expected import expected
 from grokscope.tui.frame import Frame
-from grokscope.tui.raster import Scale, limits
+from grokscope.tui.quantities import curves_of, has_log_axis, quantities, value_limits
+from grokscope.tui.raster import Scale
 from grokscope.tui.screens.base import RunScreen
-from grokscope.tui.view import View
-from grokscope.tui.widgets.chart import split_curves
 from grokscope.tui.widgets.full_chart import FullChart, Picture
 from grokscope.tui.widgets.marks import EVENT_GLYPHS, MARK_COLOURS, Mark, marks_of
 from grokscope.tui.widgets.plot import Curve, Pointers, first_step
-from grokscope.tui.widgets.signals import logarithmic, signal_curves, signal_of, title
+from grokscope.tui.widgets.signals import signal_of
 from grokscope.tui.widgets.transport import Transport
 from grokscope.words.clean import clean
 from grokscope.words.numbers import count, number
-
-ACCURACY = "accuracy"
-
-
-def quantities(view: View) -> dict[str, tuple[str, ...]]:
-    """The quantities that can be charted: from a title to its curves."""
-    found: dict[str, tuple[str, ...]] = {"commutator defect": ("defect",)}
-    found[ACCURACY] = (f"train.{view.metric}", f"test.{view.metric}")
-    found["loss"] = ("train.loss", "test.loss")
-    found |= {title(view, name): (name,) for name, _ in signal_curves(view)}
-    found["loss of the batch"] = ("trained.loss",)
-    return found
 
 
 class ChartScreen(RunScreen):
@@ -50,6 +37,11 @@ class ChartScreen(RunScreen):
     window: reactive[tuple[float, float] | None] = reactive[tuple[float, float] | None](None)
     banded: reactive[bool] = reactive(True)
 
+    def __init__(self, curve: str = "defect") -> None:
+        """`curve`: the one to show first."""
+        super().__init__()
+        self._wanted = curve
+
     def compose(self) -> ComposeResult:
         yield Static("", id="heading")
         yield Static("", id="readout")
@@ -59,6 +51,8 @@ class ChartScreen(RunScreen):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
+        shown = [self._wanted in curves for curves in quantities(self.frame.whole).values()]
+        self.at = shown.index(True) if True in shown else 0
         self._draw()
 
     def watch_frame(self, old: Frame, new: Frame) -> None:
@@ -95,14 +89,9 @@ class ChartScreen(RunScreen):
     def _lines(self) -> tuple[Curve, ...]:
         """The curves of the run, then the curves of the overlaid runs, which are numbered."""
         names = self._curves
-        if len(names) > 1:
-            own = split_curves(self.frame.view, names[0].partition(".")[2])
-            own = [replace(curve, name=self._name_of(curve.name)) for curve in own]
-        else:
-            name = self._name_of(title(self.frame.whole, names[0]))
-            is_defect = names[0] == "defect"
-            banded = is_defect and self.banded
-            own = [Curve(self.frame.view.curve(names[0]), "series-1", name, band=banded, flagged=is_defect)]
+        own = [
+            replace(curve, name=self._name_of(curve.name)) for curve in curves_of(self.frame.view, names, self.banded)
+        ]
         over = [
             Curve(
                 overlay.view.curve(names[-1]),
@@ -127,16 +116,14 @@ class ChartScreen(RunScreen):
 
     def _picture(self, lines: tuple[Curve, ...], marks: tuple[Mark, ...]) -> Picture:
         left, right = self.window or self._whole_window(lines)
-        shown = [_between(line.series.rows, left, right) for line in lines]
-        values = [rows[:, 1:4].ravel() if line.band else rows[:, 1] for rows, line in zip(shown, lines, strict=True)]
         log = self._log()
-        bottom, top = limits(np.concatenate(values) if values else np.empty(0), log)
+        bottom, top = value_limits(lines, left, right, log)
         log_steps = self.frame.log_steps and left > 0
         pointers = Pointers(marks, expected(self.frame.view), self.at_step)
         return Picture(lines, Scale(left, right, bottom, top, log, log_steps), pointers, "nothing recorded yet")
 
     def _log(self) -> bool:
-        return self.frame.log_scale and self.quantity != ACCURACY and logarithmic(self.frame.whole, self._curves[-1])
+        return has_log_axis(self.frame, self._curves)
 
     def _draw(self) -> None:
         if not self.query("#legend"):
@@ -238,11 +225,6 @@ class ChartScreen(RunScreen):
 
     def on_mouse_scroll_up(self) -> None:
         self.action_zoom(1 / 1.5)
-
-
-def _between(rows: np.ndarray, left: float, right: float) -> np.ndarray:
-    inside: np.ndarray = rows[(rows[:, 0] >= left) & (rows[:, 0] <= right)]
-    return inside
 
 
 def _at(line: Curve, step: float) -> np.ndarray | None:

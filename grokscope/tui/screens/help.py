@@ -16,7 +16,11 @@ _SCREENS = {
     "watch": "A run",
     "switch": "The switch of an intervention",
     "field": "The parameters of an intervention",
+    "signals": "The signals",
+    "events": "The event log",
+    "record": "An event of the log",
     "chart": "The full chart",
+    "grid": "All charts",
     "runs": "The runs",
     "sweep": "The grid of a sweep",
     "everywhere": "Everywhere",
@@ -24,7 +28,9 @@ _SCREENS = {
 
 _GLOSSARY = """
 ● running  ‖ paused  ✓ finished  ? stale (no heartbeat)  ✗ crashed  ∅ gone  ▶ replay
-▲ memorized  ◆ onset of the defect  ★ grokked  ✚ intervention
+▲ memorized  ◆ onset of the defect  ★ grokked  ☆ lost it again  ✚ intervention
+╞══◇══╡ the step at which the run is expected to grok, with its interval
+○ train, a dotted line  × test, a line
 The line is the median over the samples of a measurement, and the shade shows the quartiles. A dotted grey line is
 below the rounding floor and has no meaning. Every column of a chart shows its smallest and its largest value.
 You can change keys in tui.toml in your configuration directory, by the names in brackets:  [keys]  pause = "p"

@@ -24,7 +24,7 @@ from grokscope.words.numbers import count, percent
 _COLUMNS = ("", "run", "state", "task", "backend", "lr", "wd", "seed", "step", "test", "onset", "grok")
 _REFRESH_SECONDS = 5.0
 
-Listed = Summary | SweepSummary
+_Listed = Summary | SweepSummary
 
 
 class RunsScreen(Screen[None]):
@@ -33,7 +33,7 @@ class RunsScreen(Screen[None]):
     AUTO_FOCUS = "DataTable"
 
     overlays: reactive[tuple[Path, ...]] = reactive(())
-    found: reactive[tuple[Listed, ...]] = reactive(())
+    found: reactive[tuple[_Listed, ...]] = reactive(())
 
     def __init__(self, folder: Path, overlays: tuple[Path, ...] = (), watched: RunDirectory | None = None) -> None:
         """`watched`: the run that others are compared with."""
@@ -41,7 +41,7 @@ class RunsScreen(Screen[None]):
         self.folder = folder
         self.watched = watched
         self.set_reactive(RunsScreen.overlays, overlays)
-        self._shown: list[Listed] = []
+        self._shown: list[_Listed] = []
 
     def compose(self) -> ComposeResult:
         yield Static("", id="title", markup=False)
@@ -92,7 +92,7 @@ class RunsScreen(Screen[None]):
         overlaid = f" · {len(self.overlays)} overlaid" if self.overlays else ""
         self.query_one("#title", Static).update(listed + overlaid)
 
-    def _cells(self, item: Listed) -> list[Text]:
+    def _cells(self, item: _Listed) -> list[Text]:
         if isinstance(item, SweepSummary):
             cells = ["▦", clean(item.name, 60), item.words, *[""] * (len(_COLUMNS) - 3)]
             return [Text(cell) for cell in cells]
@@ -122,7 +122,7 @@ class RunsScreen(Screen[None]):
             text = f" {clean(watched.name, 40)} → {clean(item.name, 40)}: {change or 'the same settings'}"
         self.query_one("#compared", Static).update(text)
 
-    def _under_cursor(self) -> Listed | None:
+    def _under_cursor(self) -> _Listed | None:
         row = self.query_one(DataTable).cursor_row
         return self._shown[row] if 0 <= row < len(self._shown) else None
 

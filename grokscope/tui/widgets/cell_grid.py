@@ -26,7 +26,7 @@ _INKS = {"★": "grokked", "☆": "regressed", "✗": "bad", "!": "bad", "●": 
 
 
 @dataclass(frozen=True)
-class Layout:
+class GridLayout:
     """Where the runs of a sweep stand."""
 
     down: str = ""
@@ -39,7 +39,7 @@ class Layout:
     """Runs by row and column, as indices"""
 
 
-def layout_of(runs: Sequence[Summary]) -> Layout:
+def layout_of(runs: Sequence[Summary]) -> GridLayout:
     """The grid over the two settings with the most values that are no seeds; seeds only if there is nothing else."""
     differing = distinguishing([item.run_state.config for item in runs])
     several = {name: len({repr(value) for value in values}) for name, values in differing.items()}
@@ -51,7 +51,7 @@ def layout_of(runs: Sequence[Summary]) -> Layout:
     for index in sorted(range(len(runs)), key=lambda index: runs[index].name):
         place = row_of[index], column_of[index]
         cells[place] = (*cells.get(place, ()), index)
-    return Layout(down, across, rows, columns, cells)
+    return GridLayout(down, across, rows, columns, cells)
 
 
 def _axis(values: Sequence[object]) -> tuple[tuple[str, ...], list[int]]:
@@ -89,7 +89,7 @@ class CellGrid(Drawn, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__()
-        self.plan = Layout()
+        self.plan = GridLayout()
 
     def watch_runs(self, old: tuple[Summary, ...], new: tuple[Summary, ...]) -> None:
         """Keep the cursor on its run; at first it stands on the first one of the grid."""

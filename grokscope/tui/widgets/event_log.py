@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 from rich.segment import Segment
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from grokscope.tui.actions import bindings
 from grokscope.tui.columns import REGULAR
 from grokscope.tui.frame import Frame
 from grokscope.tui.view import LogLine, Treated
@@ -42,6 +44,7 @@ class EventLogPanel(Drawn, can_focus=True):
 
     ALLOW_MAXIMIZE = True
     BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("events"),
         Binding("j,down", "move(1)", show=False),
         Binding("k,up", "move(-1)", show=False),
         Binding("pagedown,ctrl+d", "page(1)", show=False),
@@ -113,6 +116,27 @@ class EventLogPanel(Drawn, can_focus=True):
     def action_last(self) -> None:
         self.top = None
 
+    @property
+    def _first(self) -> int:
+        """The first visible line."""
+        return self._last_top if self.top is None else min(self.top, self._last_top)
+
+    def action_record(self) -> None:
+        """Show the last visible event as the log holds it; the others are a key away."""
+        self._show_record(self._first + self.content_size.height - 1)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click shows the event of the line."""
+        place = event.get_content_offset(self)
+        if place is not None:
+            self._show_record(self._first + place.y)
+
+    def _show_record(self, line: int) -> None:
+        from grokscope.tui.screens.record import RecordScreen
+
+        if self.chosen:
+            self.app.push_screen(RecordScreen(self.chosen, min(line, len(self.chosen) - 1)))
+
     def on_mouse_scroll_down(self) -> None:
         self.action_move(3)
 
@@ -120,8 +144,7 @@ class EventLogPanel(Drawn, can_focus=True):
         self.action_move(-3)
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
-        top = self._last_top if self.top is None else min(self.top, self._last_top)
-        return [line_strip(line, inks) for line in self.chosen[top : top + height]]
+        return [line_strip(line, inks) for line in self.chosen[self._first : self._first + height]]
 
 
 def folded(lines: Sequence[LogLine], treated: Sequence[Treated]) -> list[LogLine]:

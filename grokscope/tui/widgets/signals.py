@@ -1,11 +1,17 @@
 """The signals panel: a sparkline per signal, with the newest value."""
 
+from typing import ClassVar
+
 import numpy as np
+from textual import events
+from textual.binding import BindingType
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from grokscope.tui.actions import bindings
 from grokscope.tui.frame import Frame
-from grokscope.tui.raster import Scale, limits, spark
+from grokscope.tui.messages import ChartOpened
+from grokscope.tui.raster import Scale, heat, limits, spark
 from grokscope.tui.series import Series
 from grokscope.tui.view import View
 from grokscope.tui.widgets.base import Drawn, Inks, strip
@@ -56,15 +62,19 @@ def _place(view: View, curve: str) -> tuple[bool, str]:
 
 def _drawn_from(frame: Frame) -> tuple[object, ...]:
     curves = tuple((name, id(curve), len(curve)) for name, curve in signal_curves(frame.view))
-    return (*curves, frame.horizon, frame.log_scale)
+    return (*curves, frame.horizon, frame.log_scale, frame.log_steps)
 
 
 class SignalsPanel(Drawn, can_focus=True):
-    """As many sparklines as fit in the panel. The arrow keys scroll to the others."""
+    """As many sparklines as fit in the panel, the pinned ones first. The cursor scrolls to the others."""
 
-    first: reactive[int] = reactive(0)
+    at: reactive[int] = reactive(0)
+    """The row under the cursor"""
+    pinned: reactive[frozenset[str]] = reactive(frozenset[str]())
+    """Curves that stay at the top"""
 
     ALLOW_MAXIMIZE = True
+    BINDINGS: ClassVar[list[BindingType]] = bindings("signals")
 
     def watch_frame(self, old: Frame, new: Frame) -> None:
         self._caption()
@@ -79,40 +89,101 @@ class SignalsPanel(Drawn, can_focus=True):
         self._caption()
         super().on_resize()
 
-    def watch_first(self) -> None:
+    def on_focus(self) -> None:
         self.redraw()
 
+    def on_blur(self) -> None:
+        self.redraw()
+
+    def watch_at(self) -> None:
+        self.redraw()
+
+    def watch_pinned(self) -> None:
+        self.redraw()
+
+    @property
+    def rows(self) -> list[tuple[str, Series]]:
+        """All signals, the pinned ones first."""
+        return sorted(signal_curves(self.frame.view), key=lambda signal: signal[0] not in self.pinned)
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by rows."""
+        self.at = min(max(self.at + by, 0), max(0, len(self.rows) - 1))
+
+    def action_open(self) -> None:
+        """Show the signal under the cursor on the full chart."""
+        rows = self.rows
+        if rows:
+            self.post_message(ChartOpened(rows[min(self.at, len(rows) - 1)][0]))
+
+    def action_pin(self) -> None:
+        """Pin the signal under the cursor, or no longer."""
+        rows = self.rows
+        if rows:
+            chosen, _ = rows[min(self.at, len(rows) - 1)]
+            self.pinned ^= {chosen}
+            self.at = [name for name, _ in self.rows].index(chosen)
+
     def on_mouse_scroll_down(self) -> None:
-        self.first = min(self.first + 1, max(0, len(signal_curves(self.frame.view)) - 1))
+        self.action_move(1)
 
     def on_mouse_scroll_up(self) -> None:
-        self.first = max(0, self.first - 1)
+        self.action_move(-1)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor; a click on the row under the cursor opens it."""
+        place = event.get_content_offset(self)
+        rows = self.rows
+        if place is None or not rows:
+            return
+        first, tall = self._window(self.content_size.height, len(rows))
+        row = first + place.y // tall
+        if row == self.at:
+            self.action_open()
+        elif row < len(rows):
+            self.at = row
+
+    def _window(self, height: int, signals: int) -> tuple[int, int]:
+        """The first visible row, and the lines of each row."""
+        tall = max(1, min(3, height // max(1, signals)))
+        return max(0, min(self.at, signals - 1) - max(1, height // tall) + 1), tall
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
-        signals = signal_curves(self.frame.view)
-        if not signals:
+        rows = self.rows
+        if not rows:
             return [strip((" no signals yet", inks["muted"]))]
-        shown = signals[self.first :] if len(signals) > height else signals
-        tall = max(1, min(3, height // len(shown)))
+        first, tall = self._window(height, len(rows))
         lines: list[Strip] = []
-        for name, curve in shown:
+        for place, (name, curve) in enumerate(rows[first:], start=first):
             if len(lines) + tall > height:
                 break
-            lines += self._row(name, curve, width, tall, inks)
+            mark = "▸" if self.has_focus and place == self.at else "▪" if name in self.pinned else " "
+            lines += self._row(mark, name, curve, width, tall, inks)
         return lines
 
-    def _row(self, name: str, curve: Series, width: int, tall: int, inks: Inks) -> list[Strip]:
+    def _row(self, mark: str, name: str, curve: Series, width: int, tall: int, inks: Inks) -> list[Strip]:
+        """A signal as a filled curve; the share of a block as a row of heat."""
         label = min(24, max(16, width // 4))
         room = width - label - 10
         log = self.frame.log_scale and logarithmic(self.frame.view, name)
-        bottom, top = limits(curve.values, log)
-        scale = Scale(0.0, self.frame.horizon, bottom, top, log)
-        drawn = spark(scale.across(curve.steps), scale.up(curve.values), room, tall)
-        ink = inks["spark"]
+        block = name.startswith("blocks.")
+        bottom, top = (0.0, 1.0) if block else limits(curve.values, log)
+        first = curve.steps[curve.steps > 0]
+        left = float(first[0]) if self.frame.log_steps and len(first) else 0.0
+        scale = Scale(left, max(self.frame.horizon, left * 1.01), bottom, top, log and not block, left > 0)
+        across, up = scale.across(curve.steps), scale.up(curve.values)
+        drawn = [heat(across, up, room)] * tall if block else spark(across, up, room, tall)
         lines = []
         for row, text in enumerate(drawn):
             last = row == tall - 1
-            name_part = f" {clean(title(self.frame.view, name), label - 2):<{label - 1}}" if last else " " * label
+            name_part = f"{clean(title(self.frame.view, name), label - 2):<{label - 1}}" if last else " " * (label - 1)
             value = f"{number(curve.last):>9} " if last else " " * 10
-            lines.append(strip((name_part, inks["plain"]), (text, ink), (value, inks["strong"])))
+            lines.append(
+                strip(
+                    (mark if last else " ", inks["warn"]),
+                    (name_part, inks["plain"]),
+                    (text, inks["spark"]),
+                    (value, inks["strong"]),
+                )
+            )
         return lines

@@ -1,0 +1,138 @@
+"""Small charts of all quantities, as many as fit on a page."""
+
+from textual import events
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+
+from grokscope.tui.expected import expected
+from grokscope.tui.frame import Frame
+from grokscope.tui.quantities import curves_of, has_log_axis, quantities, value_limits
+from grokscope.tui.widgets.base import Drawn, Inks, strip
+from grokscope.tui.widgets.marks import marks_of
+from grokscope.tui.widgets.plot import Pointers, plot, step_scale
+from grokscope.words.clean import clean
+from grokscope.words.numbers import number
+
+_WIDTH, _HEIGHT = 38, 9
+"""Columns and lines that a chart needs"""
+
+
+class ChartGrid(Drawn, can_focus=True):
+    """A page of charts, with a cursor."""
+
+    at: reactive[int] = reactive(0)
+    """The chart under the cursor, as an index of the quantities that the filter accepts"""
+    wanted: reactive[str] = reactive("")
+    """Words that a title must contain"""
+
+    class Turned(Message):
+        """Another chart is under the cursor, or the filter accepts others."""
+
+    class Chosen(Message):
+        """The user wants to see one quantity on the whole screen."""
+
+    @property
+    def titles(self) -> list[str]:
+        """The quantities that have samples, and that the filter accepts."""
+        words = self.wanted.lower().split()
+        view = self.frame.view
+        found = quantities(self.frame.whole)
+        return [
+            name
+            for name, curves in found.items()
+            if all(word in name.lower() for word in words) and any(len(view.curve(curve)) for curve in curves)
+        ]
+
+    @property
+    def title(self) -> str:
+        """The quantity under the cursor; empty if there is none."""
+        titles = self.titles
+        return titles[min(self.at, len(titles) - 1)] if titles else ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Charts beside each other, and below each other."""
+        width, height = self.content_size
+        return max(1, width // _WIDTH), max(1, height // _HEIGHT)
+
+    @property
+    def page(self) -> tuple[int, int]:
+        """The present page and the number of pages, from 1."""
+        across, down = self.shape
+        size = across * down
+        return self.at // size + 1, max(1, -(-len(self.titles) // size))
+
+    def watch_frame(self, old: Frame, new: Frame) -> None:
+        if _drawn_from(old) != _drawn_from(new):
+            self.redraw()
+
+    def watch_at(self) -> None:
+        self.post_message(self.Turned())
+        self.redraw()
+
+    def watch_wanted(self) -> None:
+        self.at = 0
+        self.post_message(self.Turned())
+        self.redraw()
+
+    def move(self, down: int, across: int) -> None:
+        """Move the cursor by rows and columns."""
+        self.at = min(max(self.at + across + down * self.shape[0], 0), max(0, len(self.titles) - 1))
+
+    def turn(self, pages: int) -> None:
+        """Move the cursor by pages."""
+        across, down = self.shape
+        self.at = min(max(self.at + pages * across * down, 0), max(0, len(self.titles) - 1))
+
+    def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
+        titles, (across, down) = self.titles, self.shape
+        if not titles:
+            return [strip((" no quantity with these words" if self.wanted else " nothing recorded yet", inks["muted"]))]
+        first = self.at // (across * down) * across * down
+        wide, high = width // across, height // down
+        lines: list[Strip] = []
+        for row in range(down):
+            places = range(first + row * across, min(first + (row + 1) * across, len(titles)))
+            cells = [self._cell(titles[place], place == self.at, wide, high, inks) for place in places]
+            lines += [Strip.join(pieces) for pieces in zip(*cells, strict=True)]
+        return lines
+
+    def _cell(self, name: str, chosen: bool, width: int, height: int, inks: Inks) -> list[Strip]:
+        """A title with the newest values, and the chart."""
+        frame = self.frame
+        names = quantities(frame.whole)[name]
+        curves = [curve for curve in curves_of(frame.view, names) if len(curve.series)]
+        log = has_log_axis(frame, names)
+        scale = step_scale(frame, curves, 0.0, 1.0, log)
+        bottom, top = value_limits(curves, scale.left, scale.right, log)
+        scale = step_scale(frame, curves, bottom, top, log)
+        values = "  ".join(f"{curve.glyph} {number(curve.series.last)}".strip() for curve in curves)
+        cursor = ("▸" if chosen else " ", inks["warn"])
+        head = strip(cursor, (f"{clean(name, 26)}  ", inks["strong"]), (values, inks["plain"]))
+        pointers = Pointers(marks_of(frame.view), expected(frame.view))
+        drawn = plot(width - 1, height - 1, curves, scale, pointers, inks)
+        return [line.adjust_cell_length(width) for line in (head, *drawn)]
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor; a click on the chart under the cursor opens it."""
+        (across, down), (width, height) = self.shape, self.content_size
+        column, row = event.x // max(1, width // across), event.y // max(1, height // down)
+        place = self.at // (across * down) * across * down + row * across + column
+        if place == self.at:
+            self.post_message(self.Chosen())
+        elif column < across and place < len(self.titles):
+            self.at = place
+
+    def on_mouse_scroll_down(self) -> None:
+        self.turn(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.turn(-1)
+
+
+def _drawn_from(frame: Frame) -> tuple[object, ...]:
+    """Everything that the charts depend on. The steps of the batches change all the time, and are on no axis."""
+    curves = tuple((name, id(curve), len(curve)) for name, curve in frame.view.series.items() if "trained." not in name)
+    axes = (frame.horizon, frame.log_scale, frame.log_steps)
+    return (*curves, *axes, marks_of(frame.view), expected(frame.view))
