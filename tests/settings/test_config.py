@@ -183,6 +183,13 @@ class TestResumed:
         with pytest.raises(ConfigError, match=f"a resumed run keeps its {next(iter(change))}; it may change train.st"):
             resumed_config(directory, change)
 
+    def test_goes_on_no_longer_where_the_learning_rate_falls_towards_its_end(self, directory: RunDirectory) -> None:
+        config, _ = resolve(MODULAR, {"optimizer.schedule": "cosine", "train.steps": 50}, preset="quick")
+        directory.config.write_text(config.to_toml())
+        assert resumed_config(directory, {"train.steps": 50})[1].train.steps == 50
+        with pytest.raises(ConfigError, match=r"keeps its train\.steps where optimizer\.schedule is cosine"):
+            resumed_config(directory, {"train.steps": 60})
+
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(NoSuchRun, match=r"no config\.toml"):
             resumed_config(RunDirectory(tmp_path / "none"), {})

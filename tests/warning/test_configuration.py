@@ -3,8 +3,10 @@
 import pytest
 from warning_made import jump, made
 
+from grokscope.settings.config import OptimizerSection
 from grokscope.warning.configuration import configuration_of, is_setting, settings_of
 from grokscope.warning.forecast.backtest import backtest
+from grokscope.warning.forecast.familiar import known_settings, outside
 from grokscope.warning.forecast.peers import peers_of
 from grokscope.warning.law import lead_time_law
 from grokscope.warning.trajectory import Trajectory
@@ -56,3 +58,23 @@ def test_the_law_banks_and_backtests_count_the_same_configurations() -> None:
     assert len({case.configuration for case in lead_time_law(runs, "memorized").cases}) == 3
     assert len(set(peers_of(runs).configuration.tolist())) == 3
     assert backtest(runs).configurations == 3
+
+
+def test_options_at_their_defaults_are_what_was_done_before_there_were_options() -> None:
+    """So the shipped banks, whose runs do not state them, know the runs of today."""
+    facts = {f"optimizer.{name}": value for name, value in OptimizerSection().model_dump().items()}
+    old = ("lr", "wd", "beta1", "beta2", "epsilon", "clip")
+    assert settings_of(facts).keys() == {f"optimizer.{name}" for name in old}
+    assert not settings_of({"optimizer.name": "AdamW"})
+    assert settings_of({"optimizer.name": "sgd", "optimizer.warmup": 5}).keys() == {
+        "optimizer.name",
+        "optimizer.warmup",
+    }
+
+
+def test_a_run_that_states_the_default_is_familiar_to_runs_that_do_not() -> None:
+    known = known_settings([LR])
+    assert not outside(known, {**LR, "optimizer.name": "adamw", "optimizer.schedule": "constant"}, complete=True)
+    assert outside(known, {**LR, "optimizer.name": "muon"}, complete=True) == {"optimizer.name": "muon"}
+    both = known_settings([{**LR, "optimizer.name": "adamw"}, {**LR, "optimizer.name": "sgd"}])
+    assert not outside(both, LR, complete=True)

@@ -267,6 +267,12 @@ class TestRefusals:
         unknown = replace(run, facts={ORIGIN: "import", "optimizer.lr": 1e-3})
         assert reason(forecaster().forecast(unknown)) == (Refusal.NO_CLOCK,) * 3
 
+    @pytest.mark.parametrize("option", [{"optimizer.name": "muon"}, {"model.residual": "spherical"}], ids=str)
+    def test_an_option_that_breaks_the_clock_is_refused_by_name(self, option: dict[str, str]) -> None:
+        run = at_part(made("new", 7))
+        said = forecaster().forecast(replace(run, facts={**run.facts, **option}))
+        assert reason(said) == (Refusal.NO_CLOCK,) * 3
+
     def test_a_missing_signal(self) -> None:
         run = at_part(made("new", 7))
         bare = {name: column for name, column in run.columns.items() if name != "weight_norm"}
