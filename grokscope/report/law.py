@@ -34,11 +34,15 @@ EDGE = 1.25
 """Room around the data, as a factor"""
 
 
-def section(runs: Sequence[Run], task: str) -> Section:
-    """Figures and one table for the runs of a task."""
+def laws_of(runs: Sequence[Run]) -> list[LeadTimeLaw]:
+    """The law of every rule that has a figure or fired, that of the onset first."""
     fired = {rule for run in runs for rule, found in run.found.items() if found is not None and rule != GROKKED}
     names = names_of(described(run.trajectory for run in runs))
-    laws = [_law(runs, rule, in_words(rule, names)) for rule in [*DRAWN, *sorted(fired - set(DRAWN))]]
+    return [_law(runs, rule, in_words(rule, names)) for rule in [*DRAWN, *sorted(fired - set(DRAWN))]]
+
+
+def section(laws: Sequence[LeadTimeLaw], task: str) -> Section:
+    """Figures and one table of `laws_of` the runs of a task."""
     parts: list[Part] = [*(_plate(each, task) for each in laws if each.rule in DRAWN), laws_table(laws).about(task)]
     paragraphs = (
         "Lead is the grok step minus the step to which the rule dates its finding. The grok step is on both sides of "

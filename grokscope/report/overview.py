@@ -25,8 +25,14 @@ COLUMNS = (5, 4, 6, 3)
 all rows should be full"""
 MOST_PANELS = 40
 """Largest number of panels in one figure; further panels go to another figure"""
-WIDEST = 30
-"""Largest number of letters in the title of a panel"""
+TITLE_LINES = 3
+"""Largest number of lines in the title of a panel"""
+PANEL, TITLE_LINE = 1.05, 0.09
+"""Height of a row of panels whose titles have one line, and of each further line, inches"""
+AXES = 0.76
+"""Height of the axes of a panel, inches"""
+LETTERS_PER_INCH = 20
+"""Letters of a title that fit beside each other at least"""
 
 
 def parts(runs: Sequence[Run], slug: str) -> list[Part]:
@@ -100,22 +106,41 @@ def draw_overview(groups: Mapping[str, Sequence[Run]], columns: int = COLUMNS[0]
 
     columns = min(columns, len(groups))
     rows = math.ceil(len(groups) / columns)
-    height = 1.05 * rows + 0.75
+    titles = {name: _title(name, columns) for name in groups}
+    row = PANEL + TITLE_LINE * max(title.count("\n") for title in titles.values())
+    height = row * rows + 0.75
     with rc_context({"figure.constrained_layout.use": False}):
         figure = Figure(figsize=(DOUBLE, height))
     figure.subplots_adjust(
-        left=0.075, right=0.955, bottom=0.48 / height, top=1 - 0.25 / height, wspace=0.12, hspace=0.38
-    )
+        left=0.075, right=0.955, bottom=0.48 / height, top=1 - (0.25 + row - PANEL) / height,
+        wspace=0.12, hspace=row / AXES - 1,
+    )  # fmt: skip
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     places = list(grid.ravel())
     for place, (name, group) in zip(places, groups.items(), strict=False):
         for run in group:
             _draw(place, run)
-        place.set_title(name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…", fontsize=6, weight="normal", pad=2)
+        place.set_title(titles[name], fontsize=6, weight="normal", pad=2)
     for place in places[len(groups) :]:
         place.set_axis_off()
     _axes(figure, grid, rows, columns, len(groups))
     return figure
+
+
+def _title(name: str, columns: int) -> str:
+    """The label of a panel in lines that are no wider than the panel; what does not fit ends in `…`."""
+    letters = int(LETTERS_PER_INCH * 0.88 * DOUBLE / columns / 1.12)
+    lines: list[str] = [""]
+    for part in name.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines[-1] else part
+        if len(longer) <= letters or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    if len(lines) > TITLE_LINES:
+        lines[TITLE_LINES - 1] += "…"
+    cut = (each if len(each) <= letters else f"{each[: letters - 1]}…" for each in lines[:TITLE_LINES])
+    return "\n".join(cut)
 
 
 def _draw(axes: "Axes", run: Run) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from grokscope.report.methods import CITATIONS, SIGNALS
-from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section
+from grokscope.report.parts import Answer, LeftOut, Listing, Part, Plate, Section
 from grokscope.report.style import BACKGROUND, BLUE, FAINT, GREEN, GRID, INK, VERMILLION
 from grokscope.words.clean import for_html
 from grokscope.words.table import Table
@@ -46,6 +46,13 @@ pre { background: var(--tint); padding: .7rem; white-space: pre-wrap; font-size:
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; }
+.answer { padding-left: 1.2rem; font-size: 1.05rem; }
+.answer li { margin: .5rem 0; }
+@media (max-width: 40rem) {
+  figure { overflow-x: auto; }
+  figure svg { min-width: 38rem; }
+  figcaption { position: sticky; left: 0; max-width: calc(100vw - 2rem); }
+}
 .left-out { background: var(--tint); border-left: 3px solid var(--faint); padding: .4rem .7rem; }
 @media print {
   :root { --ink: #000000; --faint: #555555; --grid: #cccccc; --paper: #ffffff; --tint: #f5f5f3;
@@ -117,8 +124,21 @@ def _part(part: Part, drawings: Mapping[str, str], files: Files) -> str:
             return _table(part, files.get(("table", part.slug), ()))
         case Listing():
             return _listing(part)
+        case Answer():
+            return _answer(part, drawings)
         case LeftOut():
             return f'<p class="left-out"><strong>Left out: {for_html(part.what)}.</strong> {for_html(part.why)}.</p>'
+
+
+def _answer(answer: Answer, drawings: Mapping[str, str]) -> str:
+    items = "\n".join(
+        f'<li>{for_html(each.text)} <a href="#{for_html(target)}">{words}</a></li>'
+        for each in answer.sentences
+        for target, words in [
+            (each.figure, "Figure") if each.figure in drawings else (f"section-{each.section}", "Section")
+        ]
+    )
+    return f'<ul class="answer">\n{items}\n</ul>'
 
 
 def _plate(plate: Plate, drawing: str, files: Sequence[str]) -> str:

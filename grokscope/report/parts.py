@@ -1,4 +1,4 @@
-"""The parts of a report: figures, tables, listings, and parts that were left out, with the reason."""
+"""The parts of a report: the answer, figures, tables, listings, and parts that were left out, with the reason."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +43,25 @@ class LeftOut:
     why: str
 
 
-Part = Plate | Table | Listing | LeftOut
+@dataclass(frozen=True)
+class Sentence:
+    """A claim with its numbers, and the figure that shows it."""
+
+    text: str
+    figure: str
+    """Slug of the figure; where it was not drawn, the sentence links to the section"""
+    section: str
+    """Slug of the section"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reader wants to know first."""
+
+    sentences: tuple[Sentence, ...]
+
+
+Part = Plate | Table | Listing | LeftOut | Answer
 
 
 @dataclass(frozen=True)

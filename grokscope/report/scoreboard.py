@@ -26,9 +26,13 @@ LINEAR = 100
 """Steps of lead within which the axis is linear"""
 
 
-def section(runs: Sequence[Run], task: str) -> Section:
+def board_of(runs: Sequence[Run]) -> Scoreboard:
+    """The scoreboard on a task's runs."""
+    return scoreboard([run.trajectory for run in runs])
+
+
+def section(board: Scoreboard, task: str) -> Section:
     """Figures and tables of the scoreboard on a task's runs."""
-    board = scoreboard([run.trajectory for run in runs])
     title = f"Scoreboard: {task}"
     paragraph = (
         f"{scoreboard_headline(board)} Unfinished runs are in no row. A false alarm is a rule that fired on a run that "

@@ -1,15 +1,15 @@
 """Writes a report into a folder: the page, figures in the wanted formats, and every table as CSV and Markdown."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grokscope.gate import writing
-from grokscope.report import backtest, curves, experiments, law, methods, overview, phase, scoreboard
+from grokscope.report import answer, backtest, curves, experiments, law, methods, overview, phase, scoreboard
 from grokscope.report.page import Files, page
-from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section
+from grokscope.report.parts import Answer, LeftOut, Listing, Part, Plate, Section
 from grokscope.report.sources import ReportSource, Run
 from grokscope.report.style import png, require_matplotlib, style, svg
 from grokscope.words.table import Table
@@ -66,14 +66,17 @@ def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -
     """The sections, in the order of the page. Treated runs appear only in the section of their experiment."""
     runs = [run for source in sources for run in source.runs]
     untreated = [run for run in runs if not run.treated]
+    names = sorted({run.trajectory.task for run in untreated})
+    tasks = {task: [run for run in untreated if run.trajectory.task == task] for task in names}
+    laws = {task: law.laws_of(mine) for task, mine in tasks.items()}
+    boards = {task: scoreboard.board_of(mine) for task, mine in tasks.items()}
+    yield answer.section([(task, mine, boards[task], laws[task][0]) for task, mine in tasks.items()])
     yield methods.origin(sources)
-    yield _all_runs(runs, untreated)
-    tasks = sorted({run.trajectory.task for run in untreated})
-    for task in tasks:
-        mine = [run for run in untreated if run.trajectory.task == task]
-        yield law.section(mine, task)
+    yield _all_runs(runs, tasks)
+    for task, mine in tasks.items():
+        yield law.section(laws[task], task)
         yield phase.section(mine, task)
-        yield scoreboard.section(mine, task)
+        yield scoreboard.section(boards[task], task)
         yield backtest.section(mine, task)
     found = [source for source in sources if source.kind == "experiment"]
     for source in found:
@@ -86,10 +89,10 @@ def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -
     yield curves.section(runs, most)
 
 
-def _all_runs(runs: Sequence[Run], untreated: Sequence[Run]) -> Section:
+def _all_runs(runs: Sequence[Run], tasks: Mapping[str, Sequence[Run]]) -> Section:
     parts: list[Part] = []
-    for task in sorted({run.trajectory.task for run in untreated}):
-        parts += overview.parts([run for run in untreated if run.trajectory.task == task], task)
+    for task, mine in tasks.items():
+        parts += overview.parts(mine, task)
     if not parts:
         parts.append(LeftOut("Overview", "there is only one run"))
     return Section("all-runs", "All runs", (), (*parts, overview.overview_table(runs)))
@@ -98,9 +101,10 @@ def _all_runs(runs: Sequence[Run], untreated: Sequence[Run]) -> Section:
 def _distinct(sections: Iterable[Section]) -> list[Section]:
     """The sections with distinct slugs for all figures and tables, which are valid file names on every system."""
     taken: set[tuple[str, str]] = set()
+    renamed: dict[str, str] = {}
 
     def named(part: Part) -> Part:
-        if isinstance(part, LeftOut):
+        if isinstance(part, LeftOut | Answer):
             return part
         kind = "plate" if isinstance(part, Plate) else "table"
         stem = slug = re.sub(r"[^A-Za-z0-9._-]+", "-", part.slug).strip("-.")
@@ -109,9 +113,17 @@ def _distinct(sections: Iterable[Section]) -> list[Section]:
             number += 1
             slug = f"{stem}-{number}"
         taken.add((kind, slug.casefold()))
+        if isinstance(part, Plate):
+            renamed.setdefault(part.slug, slug)
         return replace(part, slug=slug)
 
-    return [replace(section, parts=tuple(map(named, section.parts))) for section in sections]
+    def linked(part: Part) -> Part:
+        if not isinstance(part, Answer):
+            return part
+        return Answer(tuple(replace(each, figure=renamed.get(each.figure, each.figure)) for each in part.sentences))
+
+    found = [replace(section, parts=tuple(map(named, section.parts))) for section in sections]
+    return [replace(section, parts=tuple(map(linked, section.parts))) for section in found]
 
 
 def _undrawn(section: Section) -> Section:

@@ -1,5 +1,6 @@
 """A report says what its runs carry, all of it and no more, and the same every time."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,11 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from report_made import BUDGET, made, sweep
 from report_read import SVG, Page, labels, root, rows
 
+from grokscope.report import overview
 from grokscope.report.curves import chosen_runs
+from grokscope.report.parts import Plate
 from grokscope.report.sources import find_source, read_source, read_sources, run_command
+from grokscope.report.style import style
 from grokscope.report.write import WrittenReport, write_report
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.law import lead_time_law
@@ -357,3 +363,49 @@ def test_a_command_says_what_differs_from_the_preset(changes: dict[str, Any], co
 def test_a_plugin_that_is_gone_leaves_its_config() -> None:
     config = {"task": {"name": "nowhere"}, "preset": "quick", "optimizer": {"lr": 1.0}}
     assert run_command(config) == "grokscope run nowhere --config config.toml"
+
+
+# --- the answer, and how it is drawn ----------------------------------------------------------------------------------
+
+
+def test_the_page_opens_with_the_answer(page: Page) -> None:
+    """Sentences with numbers, each with a link to its figure; links are checked with all others."""
+    first, second = re.findall(r"<section id=\"(section-[\w-]+)\"", page.text)[:2]
+    assert (first, second) == ("section-answer", "section-origin")
+    said = re.findall(r"<li>(.+?) <a href=\"#([\w-]+)\">Figure</a></li>", page.text)
+    assert 3 <= len(said) <= 6
+    assert said[0][0].startswith("modular: 6 of 24 runs grokked, in the median at step")
+    assert next(figure for _, figure in said) == "overview-modular"
+    assert all(re.search(r"\d", text) for text, _ in said)
+
+
+def test_without_figures_the_answer_links_to_sections(tmp_path: Path) -> None:
+    written = Page(report(tmp_path, sweep(OPERATIONS, RATES, seeds=1), formats=()).page)
+    assert "Figure</a>" not in written.text
+    assert {each["href"][1:] for each in written.all("a") if each["href"].startswith("#")} <= set(written.ids)
+
+
+@pytest.mark.parametrize("longer", ["", "composition_of_permutations_of_five"])
+def test_titles_never_overlap(longer: str, tmp_path: Path) -> None:
+    trajectories = [
+        replace(run, facts={**run.facts, "task.operation": f"{run.facts['task.operation']}{longer}"})
+        for run in sweep(OPERATIONS, RATES, seeds=1)
+    ]
+    write_table(tmp_path / "made.jsonl", trajectories)
+    with style():
+        for part in overview.parts(read_source(tmp_path / "made.jsonl").runs, "modular"):
+            assert isinstance(part, Plate)
+            figure = part.draw()
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            drawn = [axes for axes in figure.axes if axes.axison]
+            titles = [
+                text.get_window_extent(renderer)
+                for axes in drawn
+                for text in axes.findobj(Text)
+                if text.get_text() and text.get_text() == axes.get_title(loc="left")
+            ]
+            assert len(titles) == len(drawn) > 2
+            assert not any(one.overlaps(other) for one, other in itertools.combinations(titles, 2))
+            panels = [axes.get_window_extent(renderer) for axes in drawn]
+            assert not any(titles[i].overlaps(panels[j]) for i, j in itertools.permutations(range(len(titles)), 2))
+            assert all(title.y1 <= figure.bbox.y1 for title in titles)
