@@ -1,7 +1,5 @@
 """From options to examples of sparse parity: distinct inputs, none of them in both training and test."""
 
-from math import sqrt
-
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -53,7 +51,6 @@ def load(options: Options, seed: int) -> TaskData:
         layers=2,
         heads=4,
         feed_forward=2 * WIDTH,
-        position_std=1 / sqrt(WIDTH),
     )
     facts: dict[str, int | float | str] = {
         "relevant_bits": " ".join(str(bit) for bit in sorted(chosen)),
