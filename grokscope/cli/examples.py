@@ -13,8 +13,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "grokscope sweep modular --axis lr=1e-3,2e-3 --axis seed=42,137 --jobs 2",
         "grokscope sweep --config sweep.toml --dry-run",
     ),
-    "sweep run": ("grokscope sweep run modular --axis wd=0,1",),
+    "sweep run": (
+        "grokscope sweep run modular --axis wd=0,1",
+        "grokscope sweep modular --axis seed=1,2,3,4 --engine replicas",
+    ),
     "sweep status": ("grokscope sweep status latest",),
+    "sweep replicas": ("grokscope sweep replicas my-sweep seed1 seed2 --threads 2",),
     "sweep resume": ("grokscope sweep resume latest --jobs 2",),
     "intervene": (
         "grokscope intervene modular --preset small --dry-run",

@@ -213,11 +213,15 @@ def _train(
 
     interruption = Interruption()
     printers = [_printer(interruption)] if json else []
+<<<<<<< HEAD
     with (
         _ended_by_signals(interruption) as received,
         _display(quiet=quiet) as show,
         followers.following(directory, received, quiet=quiet) as following,
     ):
+=======
+    with ended_by_signals(interruption) as received, _display(quiet=quiet) as show:
+>>>>>>> d270772 (sweep --engine replicas: many cells as one batched model)
         try:
             with launched(
                 directory, settings, spec, options, resume=resume, discard_events=discard_events,
@@ -295,7 +299,7 @@ def _printer(interruption: "Interruption") -> "Listener":
 
 
 @contextmanager
-def _ended_by_signals(interruption: "Interruption") -> Iterator[list[int]]:
+def ended_by_signals(interruption: "Interruption") -> Iterator[list[int]]:
     """A signal asks the trainer to write a checkpoint and stop; further signals change nothing.
 
     Yields the list of received signals: 2 for SIGINT, 15 for SIGTERM or a closed terminal.

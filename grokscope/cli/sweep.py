@@ -34,6 +34,7 @@ from grokscope.cli.training import (
 if TYPE_CHECKING:
     from grokscope.sweeps.engine import Engine, Failure
     from grokscope.sweeps.grid import Cell, Sweep
+    from grokscope.sweeps.local import LocalEngine
 
 
 sweep = typer.Typer(
@@ -45,8 +46,16 @@ sweep = typer.Typer(
 )
 
 EngineName = Annotated[
-    Literal["local", "slurm", "plan"],
-    typer.Option(help="local processes, slurm jobs, or plan: print each cell's command.", rich_help_panel="How"),
+    Literal["local", "replicas", "auto", "slurm", "plan"],
+    typer.Option(
+        help="local processes; replicas: many cells as one batched model; auto: the faster of both; slurm jobs; "
+        "plan: print each cell's command.",
+        rich_help_panel="How",
+    ),
+]
+Replicas = Annotated[
+    int | None,
+    typer.Option(min=1, help="Cells per batched model, at most; also of a slurm job.", rich_help_panel="How"),
 ]
 Jobs = Annotated[
     int | None,
@@ -95,6 +104,7 @@ def run_sweep(
     ] = True,
     engine: EngineName = "local",
     jobs: Jobs = None,
+    replicas: Replicas = None,
     slurm: SlurmOption = None,
     detach: Detach = False,
     retry_diverged: RetryDiverged = False,
@@ -141,7 +151,7 @@ def run_sweep(
         check(planned)
         _say_plan(planned, jobs or 1, timing, json)
         return
-    _run(planned, _engine(engine, planned, jobs, slurm, detach, json), engine, retry_diverged, json, quiet)
+    _run(planned, _engine(engine, planned, jobs, replicas, slurm, detach, json), engine, retry_diverged, json, quiet)
 
 
 @sweep.command(cls=PlainHelpCommand)
@@ -173,6 +183,7 @@ def resume(
     runs: RunsFolder = DEFAULT_RUNS,
     engine: EngineName = "local",
     jobs: Jobs = None,
+    replicas: Replicas = None,
     slurm: SlurmOption = None,
     detach: Detach = False,
     retry_diverged: RetryDiverged = False,
@@ -183,7 +194,48 @@ def resume(
     from grokscope.sweeps.manifest import find_sweep, read_sweep
 
     planned = read_sweep(find_sweep(wanted, runs))
-    _run(planned, _engine(engine, planned, jobs, slurm, detach, json), engine, retry_diverged, json, quiet)
+    _run(planned, _engine(engine, planned, jobs, replicas, slurm, detach, json), engine, retry_diverged, json, quiet)
+
+
+@sweep.command(name="replicas", cls=PlainHelpCommand)
+def run_replicas(
+    wanted: Annotated[str, typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`.")],
+    cells: Annotated[list[str], typer.Argument(metavar="CELL…", help="Names of cells.")],
+    *,
+    threads: Annotated[int, typer.Option(min=1, help="Threads on the CPU.")] = 1,
+    runs: RunsFolder = DEFAULT_RUNS,
+) -> None:
+    """Train some cells as one batched model, in this process.
+
+    It is what --engine replicas and slurm start. A scheduler may kill and repeat it: finished cells stay as they are,
+    and begun cells go on. A cell's error goes to the trainer.stderr of the cell.
+    """
+    from contextlib import redirect_stderr
+
+    from grokscope.cli.exits import leave
+    from grokscope.cli.run import ended_by_signals as asked_by_signals
+    from grokscope.sweeps.commands import stderr_file
+    from grokscope.sweeps.manifest import find_sweep, read_sweep
+    from grokscope.sweeps.replicas import train_together
+    from grokscope.training.interruption import Interruption
+
+    planned = {cell.slug: cell for cell in read_sweep(find_sweep(wanted, runs)).cells}
+    unknown = [slug for slug in cells if slug not in planned]
+    if unknown:
+        raise typer.BadParameter(f"{wanted} has no cell {unknown[0]}; `grokscope sweep status` lists them")
+    codes: list[int] = []
+
+    def failed(cell: "Cell", problem: Exception) -> None:
+        with stderr_file(cell).open("a") as file, redirect_stderr(file):
+            codes.append(leave(problem))
+
+    interruption = Interruption()
+    with asked_by_signals(interruption) as received:
+        train_together([planned[slug] for slug in dict.fromkeys(cells)], threads, interruption, failed)
+    if received:
+        raise typer.Exit(128 + received[0])
+    if codes:
+        raise typer.Exit(codes[0] if len(set(codes)) == 1 else ExitCode.FAULT)
 
 
 def _planned(
@@ -210,22 +262,49 @@ def _planned(
 
 
 def _engine(
-    name: str, planned: "Sweep", jobs: int | None, slurm: list[str] | None, detach: bool, json: bool
+    name: str,
+    planned: "Sweep",
+    jobs: int | None,
+    replicas: int | None,
+    slurm: list[str] | None,
+    detach: bool,
+    json: bool,
 ) -> "Engine":
     if name != "slurm" and (slurm or detach):
         raise typer.BadParameter("needs --engine slurm", param_hint="--slurm" if slurm else "--detach")
+    if replicas is not None and name in {"local", "plan"}:
+        raise typer.BadParameter("needs --engine replicas, auto or slurm", param_hint="--replicas")
     if name == "slurm":
         from grokscope.settings.config import read_assignments
         from grokscope.sweeps.slurm import SlurmEngine
 
-        return SlurmEngine(planned.folder, read_assignments(slurm or []), jobs=jobs, detach=detach)
+        return SlurmEngine(
+            planned.folder, read_assignments(slurm or []), jobs=jobs, detach=detach, replicas=replicas or 1
+        )
     if name == "plan":
         from grokscope.sweeps.commands import PlanEngine
 
         return PlanEngine(_say_command_json if json else _say_command)
     from grokscope.sweeps.local import LocalEngine
+    from grokscope.sweeps.replicas import REPLICAS, check_backend
 
-    return LocalEngine(jobs or 1)
+    if name == "local":
+        return LocalEngine(jobs or 1)
+    check_backend(planned.cells)
+    together = LocalEngine(jobs or 1, replicas=replicas or REPLICAS)
+    return _faster(together, planned) if name == "auto" else together
+
+
+def _faster(together: "LocalEngine", planned: "Sweep") -> "Engine":
+    """The engine that trains the cells faster by a short measurement: `together`, or one that runs each cell alone."""
+    from grokscope.sweeps.local import LocalEngine
+    from grokscope.sweeps.replicas import gain
+
+    gained = gain(planned.cells, together.replicas, together.threads)
+    pays = gained is not None and gained > 1
+    if gained is not None:
+        complain(f"{'cells train as one' if pays else 'each cell trains alone'}: as one, {gained:.2g} times as fast")
+    return together if pays else LocalEngine(together.jobs, together.threads)
 
 
 def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, json: bool, quiet: bool) -> None:

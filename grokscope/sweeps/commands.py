@@ -39,6 +39,15 @@ def cell_arguments(cell: Cell, changes: Mapping[str, Any] = {}) -> list[str]:
     return ["run", *begin, *sets, "--quiet"]
 
 
+def group_arguments(cells: Sequence[Cell], changes: Mapping[str, Any] = {}) -> list[str]:
+    """The same for cells of one sweep that train as one, or for a single cell. `changes`: see `cell_arguments`."""
+    if len(cells) == 1:
+        return cell_arguments(cells[0], changes)
+    threads = changes.get("backend.threads") or cells[0].config.backend.threads or 1
+    folder = str(cells[0].directory.path.parent.absolute())
+    return ["sweep", "replicas", folder, *(cell.slug for cell in cells), "--threads", str(threads)]
+
+
 def toml_of(value: Any) -> str:
     """A value in the syntax of `--set`. A string is quoted only if it would be read as something else."""
     match value:

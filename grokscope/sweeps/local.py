@@ -18,9 +18,10 @@ from dataclasses import replace
 
 from grokscope import registry
 from grokscope.settings.config import variables_of
-from grokscope.sweeps.commands import cell_arguments, failure_reason, stderr_file
+from grokscope.sweeps.commands import failure_reason, group_arguments, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
+from grokscope.sweeps.replicas import grouped
 from grokscope.sweeps.standing import CellStanding, OnChange, left_to_do, read_standing, runs_elsewhere
 
 _LOOK_SECONDS = 1.0
@@ -45,37 +46,37 @@ def run_local(
 
 
 class LocalEngine:
-    """Runs `jobs` cells at a time, each with the cell's `backend.threads`, or else with `threads` threads.
+    """Runs `jobs` processes at a time, each with the cell's `backend.threads`, or else with `threads` threads.
 
-    The default of `threads` is OMP_NUM_THREADS, or else the number of cores divided by `jobs`.
+    The default of `threads` is OMP_NUM_THREADS, or else the number of cores divided by `jobs`. A process runs one cell
+    at a time, or up to `replicas` cells as one batched model, see `grokscope.sweeps.replicas`.
     """
 
-    def __init__(self, jobs: int = 1, threads: int | None = None) -> None:
+    def __init__(self, jobs: int = 1, threads: int | None = None, *, replicas: int = 1) -> None:
         self.jobs = jobs
         self.threads = threads or _wanted_threads() or max(1, cores() // jobs)
+        self.replicas = replicas
 
     def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
-        waiting = deque(map(read_standing, cells))
+        planned = {cell.slug: read_standing(cell) for cell in cells}
+        waiting = deque([[cell] for cell in cells] if self.replicas == 1 else grouped(cells, self.replicas))
         working: list[_Worker] = []
         idle: list[_Worker] = []
         failures: list[Failure] = []
         try:
             while waiting or working:
                 while waiting and len(working) < self.jobs:
-                    planned = waiting.popleft()
-                    standing = read_standing(planned.cell)
-                    if _taken_since(planned, standing):
-                        on_change(standing)
-                    else:
-                        working.append(self._begun(standing, idle))
-                        on_change(working[-1].seen)
+                    free = _free(waiting.popleft(), planned, on_change)
+                    if free:
+                        working.append(self._begun(free, idle))
+                        working[-1].tell(on_change)
                 select.select([worker.answers for worker in working], [], [], _LOOK_SECONDS)
                 for worker in [*working]:
                     code = worker.code()
                     worker.look(code, on_change)
                     if code is not None:
                         working.remove(worker)
-                        failures += worker.failure(code)
+                        failures += worker.failures(code)
                         idle.append(worker)
         except BaseException:
             _stop(working)
@@ -87,26 +88,27 @@ class LocalEngine:
                 worker.dismiss()
         return failures
 
-    def _begun(self, standing: CellStanding, idle: "list[_Worker]") -> "_Worker":
-        """A worker that runs the cell: an idle one, or a new one."""
-        cell = standing.cell
-        threads = cell.config.backend.threads or self.threads
-        environment = _environment(cell, threads)
-        cell.directory.path.mkdir(parents=True, exist_ok=True)
-        stderr_file(cell).write_bytes(b"")
+    def _begun(self, standings: Sequence[CellStanding], idle: "list[_Worker]") -> "_Worker":
+        """A worker that runs the cells: an idle one, or a new one."""
+        first = standings[0].cell
+        threads = first.config.backend.threads or self.threads
+        environment = _environment(first, threads)
+        for standing in standings:
+            standing.cell.directory.path.mkdir(parents=True, exist_ok=True)
+            stderr_file(standing.cell).write_bytes(b"")
         while idle:
             worker = idle.pop()
             if worker.lives and worker.environment == environment:
                 break
             worker.dismiss()  # libraries of linear algebra read the number of threads when they are loaded
         else:
-            worker = _Worker(cell, environment)
-        worker.begin(standing, threads)
+            worker = _Worker(first, environment)
+        worker.begin(standings, threads)
         return worker
 
 
 class _Worker:
-    """A process that runs one cell after the other, see `grokscope.cli.worker`, and the cell that it runs now."""
+    """A process that runs one cell, or one group of cells, after the other, see `grokscope.cli.worker`."""
 
     def __init__(self, first: Cell, environment: Mapping[str, str]) -> None:
         """`first`: the cell whose stderr gets what goes wrong before the worker reads a cell."""
@@ -130,46 +132,48 @@ class _Worker:
         """Whether the worker can run another cell."""
         return self.process.returncode is None
 
-    def begin(self, standing: CellStanding, threads: int) -> None:
-        """Run a cell with so many threads."""
-        self.cell = standing.cell
-        self.seen = replace(standing, state="running", status=None)
+    def begin(self, standings: Sequence[CellStanding], threads: int) -> None:
+        """Run cells with so many threads."""
+        self._seen = [replace(standing, state="running", status=None) for standing in standings]
+        self._again = {standing.cell.slug for standing in standings if standing.ended}
         self._looked = time.monotonic()
+        cells = [standing.cell for standing in standings]
         request = {
-            "arguments": cell_arguments(self.cell, {"backend.threads": threads}),
-            "stderr": str(stderr_file(self.cell).absolute()),
+            "arguments": group_arguments(cells, {"backend.threads": threads}),
+            "stderr": str(stderr_file(cells[0]).absolute()),
         }
         with suppress(BrokenPipeError):  # `code` says how the worker ended
             self._requests.write(json.dumps(request).encode() + b"\n")
             self._requests.flush()
 
     def code(self) -> int | None:
-        """The exit code of the cell; None while it runs."""
+        """The exit code of the cells' command; None while it runs."""
         if not select.select([self.answers], [], [], 0)[0]:
             return None
         answer = self.answers.readline()
         return int(answer) if answer else self.process.wait()
 
+    def tell(self, on_change: OnChange) -> None:
+        """Report the standings of the cells."""
+        for standing in self._seen:
+            on_change(standing)
+
     def look(self, code: int | None, on_change: OnChange) -> None:
-        """Report the standing of the cell if it has changed. `code`: see `code`."""
+        """Report the standings of cells that have changed. `code`: see `code`."""
         now = time.monotonic()
         if code is None and now - self._looked < _LOOK_SECONDS:
             return
         self._looked = now
-        standing = read_standing(self.cell)
-        if code is None or runs_elsewhere(standing):
-            standing = replace(standing, state="running", status=None)  # the log may not show it yet
-        elif not standing.ended and standing.state != "interrupted":
-            standing = replace(standing, reason=failure_reason(self.cell, code))
-        if standing != self.seen:
-            self.seen = standing
-            on_change(standing)
+        for place, seen in enumerate(self._seen):
+            standing = _standing(seen.cell, code, again=seen.cell.slug in self._again)
+            if standing != seen:
+                self._seen[place] = standing
+                on_change(standing)
 
-    def failure(self, code: int) -> list[Failure]:
-        """The failure of the cell; empty if the cell has ended, or if another process runs the cell."""
-        if self.seen.ended or self.seen.state == "running":
-            return []
-        return [Failure(self.cell, code, self.seen.reason or self.seen.state)]
+    def failures(self, code: int) -> list[Failure]:
+        """The cells that have neither ended nor are run by another process."""
+        left = [standing for standing in self._seen if not standing.ended and standing.state != "running"]
+        return [Failure(standing.cell, code, standing.reason or standing.state) for standing in left]
 
     def dismiss(self) -> None:
         """End the process, which runs no cell or has ended."""
@@ -195,6 +199,31 @@ def _wanted_threads() -> int | None:
     """OMP_NUM_THREADS; None if it is no positive number."""
     text = os.environ.get("OMP_NUM_THREADS", "").strip()
     return (int(text) if text.isdecimal() else None) or None
+
+
+def _free(cells: Sequence[Cell], planned: Mapping[str, CellStanding], on_change: OnChange) -> list[CellStanding]:
+    """The standings of cells that no other process has taken since they were planned; the others are reported."""
+    free = []
+    for cell in cells:
+        standing = read_standing(cell)
+        if _taken_since(planned[cell.slug], standing):
+            on_change(standing)
+        else:
+            free.append(standing)
+    return free
+
+
+def _standing(cell: Cell, code: int | None, *, again: bool) -> CellStanding:
+    """The standing of a cell that a worker began. `code`: exit code of its command, None while the command runs.
+    `again`: whether the cell had ended before."""
+    standing = read_standing(cell)
+    if code is None and standing.ended and not again:
+        return standing  # others, which train as one with it, go on
+    if code is None or runs_elsewhere(standing):
+        return replace(standing, state="running", status=None)
+    if not standing.ended and standing.state != "interrupted":
+        return replace(standing, reason=failure_reason(cell, code))
+    return standing
 
 
 def _taken_since(planned: CellStanding, now: CellStanding) -> bool:

@@ -6,6 +6,7 @@ with a checkpoint and the job queues itself again. The command then continues fr
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from grokscope.contract.backends import Unavailable
 from grokscope.gate import Unreadable, read_text
 from grokscope.settings.config import ConfigError
-from grokscope.sweeps.commands import cell_command, failure_reason, stderr_file
+from grokscope.sweeps.commands import failure_reason, group_arguments, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
+from grokscope.sweeps.replicas import grouped
 from grokscope.sweeps.standing import OnChange, read_standing
 
 if TYPE_CHECKING:
@@ -85,18 +87,27 @@ def _wait(process: "subprocess.Popen[bytes]") -> None:
 class SlurmEngine:
     """Runs each cell as a job, `jobs` jobs at a time. Follows the jobs to their end, unless `detach` is set.
 
+    With `replicas` a job runs up to so many cells as one batched model, see `grokscope.sweeps.replicas`.
+
     `parameters`: options of sbatch, by submitit's names (`time` in minutes, `cpus_per_task`) or by sbatch's names.
     Raises `Unavailable` without submitit or SLURM.
     """
 
     def __init__(
-        self, folder: Path, parameters: Mapping[str, Any], *, jobs: int | None = None, detach: bool = False
+        self,
+        folder: Path,
+        parameters: Mapping[str, Any],
+        *,
+        jobs: int | None = None,
+        detach: bool = False,
+        replicas: int = 1,
     ) -> None:
         self.folder = folder / "slurm"
         self.parameters: dict[str, Any] = {"time": MINUTES, "job_name": folder.name} | dict(parameters)
         if jobs is not None:
             self.parameters["array_parallelism"] = jobs
         self.detach = detach
+        self.replicas = replicas
         self.executor = _executor(self.folder, self.parameters)
 
     def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
@@ -111,18 +122,22 @@ class SlurmEngine:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
         threads = self.parameters.get("cpus_per_task", 1)
+        groups = [[cell] for cell in cells] if self.replicas == 1 else grouped(cells, self.replicas)
         works = []
-        for cell in cells:
-            cell.directory.path.mkdir(parents=True, exist_ok=True)
-            command = cell_command(cell, {} if cell.config.backend.threads else {"backend.threads": threads})
-            works.append(CellJob(command, str(stderr_file(cell).absolute())))
+        for group in groups:
+            for cell in group:
+                cell.directory.path.mkdir(parents=True, exist_ok=True)
+            changes = {} if group[0].config.backend.threads else {"backend.threads": threads}
+            command = [sys.executable, "-m", "grokscope", *group_arguments(group, changes)]
+            works.append(CellJob(command, str(stderr_file(group[0]).absolute())))
         try:
             with self.executor.batch():
                 jobs = [self.executor.submit(work) for work in works]
         except (FailedJobError, FailedSubmissionError) as problem:
             raise ConfigError(f"sbatch refused: {_last_line(problem)}") from None
-        for cell, job in zip(cells, jobs, strict=True):
-            _ticket_file(cell).write_text(job.job_id)
+        for group, job in zip(groups, jobs, strict=True):
+            for cell in group:
+                _ticket_file(cell).write_text(job.job_id)
 
 
 def queued() -> set[str]:

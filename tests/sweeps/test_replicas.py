@@ -1,0 +1,125 @@
+"""Cells that train as one batched model: each run directory is that of the cell alone, to rounding."""
+
+import math
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_process import Nursery, assert_whole, read_log, tiny, until_logged
+from sweeps_made import Planned
+
+from grokscope.contract.backends import BackendSpec
+from grokscope.settings.config import ConfigError
+from grokscope.sweeps import Cell, read_standing, replicas
+from grokscope.sweeps.replicas import check_backend, gain, grouped, train_together
+from grokscope.training.interruption import Interruption
+
+TIMED = {"time", "seconds", "steps_per_second", "tokens_per_second", "seconds_left", "lead_seconds"}
+"""What differs between two runs that are the same"""
+OTHER_BITS = {"digest", "parameters_digest", "state_digest", "bytes"}
+"""What differs where a number does by rounding"""
+FLOAT64 = {"backend.precision": "float64", "train.steps": 50, "log.every": 1, "evaluate.every": 10, "measure.every": 10}
+
+
+def trained(cells: list[Cell]) -> list[tuple[str, Exception]]:
+    """Train the cells as one; the failures."""
+    failures: list[tuple[str, Exception]] = []
+    interruption = Interruption()
+    train_together(cells, 1, interruption, lambda cell, problem: failures.append((cell.slug, problem)))
+    return failures
+
+
+def assert_alike(one: Any, other: Any, where: str = "") -> None:
+    """Equal, but for durations, digests, and 1e-7 of a number."""
+    if isinstance(one, Mapping):
+        assert one.keys() == other.keys(), where
+        for key in one.keys() - TIMED - OTHER_BITS - {"run"}:
+            assert_alike(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list):
+        assert len(one) == len(other), where
+        for place, (mine, its) in enumerate(zip(one, other, strict=True)):
+            assert_alike(mine, its, f"{where}[{place}]")
+    elif isinstance(one, float) and isinstance(other, float):
+        assert math.isclose(one, other, rel_tol=1e-7, abs_tol=1e-9), f"{where}: {one} and {other}"
+    else:
+        assert one == other, where
+
+
+AXES = {
+    "train.seed": [1, 2],
+    "optimizer.lr, optimizer.wd, optimizer.beta1, task.train_fraction, task.operation, interventions.schedule": [
+        [1e-3, 1.0, 0.9, 0.5, "add", []],
+        [2e-3, 0.0, 0.8, 0.4, "sub", ["noise@20..30"]],
+        [1e300, 0.0, 0.9, 0.5, "add", []],
+    ],
+}
+
+
+@pytest.mark.slow
+def test_every_replica_records_what_it_records_alone(planned: Planned) -> None:
+    """Also where others diverge or end sooner, and where an intervention acts on some."""
+    pytest.importorskip("torch")
+    cells = planned(AXES, FLOAT64).cells
+    assert [len(group) for group in grouped(cells, 64)] == [6]
+    assert trained(list(cells)) == []
+    alone = planned(AXES, FLOAT64, name="alone").cells
+    for cell, single in zip(cells, alone, strict=True):
+        assert trained([single]) == []
+        assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
+    states = [read_standing(cell).state for cell in cells]
+    assert states == ["finished", "finished", "diverged"] * 2
+
+
+@pytest.mark.slow
+def test_replicas_that_were_stopped_or_failed_leave_the_others_alone(planned: Planned) -> None:
+    pytest.importorskip("torch")
+    cells = planned({"train.seed": [1, 2, 3]}, FLOAT64).cells
+    cells[0].directory.path.mkdir(parents=True)
+    cells[0].directory.events.mkdir()
+    assert [slug for slug, _ in trained(list(cells))] == ["seed1"]
+    assert [read_standing(cell).state for cell in cells[1:]] == ["finished"] * 2
+    assert trained(list(cells[1:])) == []
+    assert len([event for event in read_log(cells[1].directory.path) if event["event"] == "started"]) == 1
+
+
+@pytest.mark.slow
+def test_an_interrupted_group_goes_on_alone(nursery: Nursery, tmp_path: Path) -> None:
+    """Or as one again; a killed one too."""
+    steps = ["--steps=300", "--set=checkpoint.every=20", "--set=backend.precision=float64"]
+    arguments = ["sweep", *tiny()[1:], *steps, "--axis=seed=1,2", "--name=s"]
+    folder = tmp_path / "runs/s"
+    sweep = nursery.start(*arguments, "--engine=replicas", folder=tmp_path)
+    until_logged(folder / "seed2", "checkpoint")
+    sweep.signal(signal.SIGINT)
+    assert sweep.wait().code == 130
+    assert {read_log(folder / seed)[-1].get("status") for seed in ("seed1", "seed2")} == {"interrupted"}
+    done = nursery.run("sweep", "resume", "s", "--engine=replicas", folder=tmp_path)
+    assert (done.code, done.out) == (0, "runs/s\n")
+    assert nursery.run(*tiny("modular", "--seed=2", *steps, "--name=alone"), folder=tmp_path).code == 0
+    mine, single = (assert_whole(run)[-1] for run in (folder / "seed2", tmp_path / "runs/alone"))
+    assert_alike(mine["result"], single["result"])
+
+
+def test_groups_share_what_makes_one_model(planned: Planned) -> None:
+    cells = planned({"model.width": [8, 16], "train.batch_size": [4, 8], "train.seed": [1, 2, 3]}).cells
+    assert [[cell.config.train.seed for cell in group] for group in grouped(cells, 2)] == [[1, 2], [3]] * 4
+    assert {
+        len({(cell.config.model, cell.config.train.batch_size) for cell in group}) for group in grouped(cells, 9)
+    } == {1}
+
+
+def test_a_backend_that_trains_no_replicas_is_refused(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = BackendSpec("abacus", "", "", devices=list, open=None, details=dict)  # type: ignore[arg-type]
+    monkeypatch.setattr(replicas, "available_backend", lambda config: (spec, "cpu"))
+    with pytest.raises(ConfigError, match="the backend abacus trains no replicas; choose --engine local"):
+        check_backend(planned({"train.seed": [1]}).cells)
+
+
+def test_what_is_gained_is_measured(planned: Planned) -> None:
+    pytest.importorskip("torch")
+    gained = gain(planned({"train.seed": [1, 2]}).cells, 64, 1)
+    assert gained is not None
+    assert gained > 0
+    assert gain(planned({"train.seed": [1]}).cells, 64, 1) is None
