@@ -213,15 +213,11 @@ def _train(
 
     interruption = Interruption()
     printers = [_printer(interruption)] if json else []
-<<<<<<< HEAD
     with (
-        _ended_by_signals(interruption) as received,
+        ended_by_signals(interruption) as received,
         _display(quiet=quiet) as show,
         followers.following(directory, received, quiet=quiet) as following,
     ):
-=======
-    with ended_by_signals(interruption) as received, _display(quiet=quiet) as show:
->>>>>>> d270772 (sweep --engine replicas: many cells as one batched model)
         try:
             with launched(
                 directory, settings, spec, options, resume=resume, discard_events=discard_events,
