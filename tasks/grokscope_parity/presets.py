@@ -32,4 +32,4 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """`paper` has the published sizes of the data alone: the published network and optimizer are others, see `SPEC.source`.
-`quick` reaches a test accuracy of 0.98 within 1,000 steps (seed 42); with a weight decay of 1 it learns nothing."""
+`quick` reaches a test accuracy of 0.98 within 1,000 steps (seed 42). With a weight decay of 1 it does not by 1,500."""

@@ -138,11 +138,32 @@ def test_a_checkpoint_holds_what_it_keeps(tmp_path: Path) -> None:
     assert_array_equal(found.levers["momentum"]["count"], [9])  # steps 3, 5, …, 19
 
 
-@pytest.mark.parametrize("schedule", ["momentum@3", "momentum@3..14:every=2", "momentum@5"])
+KEEPING = ["momentum@3", "momentum@3..14:every=2", "momentum@5", "grokfast@3", "clamp@3:ratio=0.9,direction=random",
+           "embedding-lr@3:adaptive=true,refresh=5"]  # fmt: skip
+
+
+@pytest.mark.parametrize("schedule", KEEPING)
 @pytest.mark.parametrize("step", [8, 12, 16])
 def test_killed_it_goes_on_to_the_same_bits(tmp_path: Path, schedule: str, step: int) -> None:
     whole = run(tmp_path / "whole", schedule)
     status = in_a_process_of_its_own(lambda: run(tmp_path / "cut", schedule, happening=killed(step)))
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    assert story(run(tmp_path / "cut", resume=True)) == story(whole)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer__name": "sgd", "optimizer__warmup": 10},
+        {"optimizer__name": "muon", "optimizer__decay": "matrices"},
+        {"optimizer__schedule": "cosine", "model__residual": "spherical"},
+        {"model__attention": "uniform", "model__loss": "stablemax"},
+    ],
+    ids=lambda options: ", ".join(map(str, options.values())),
+)
+def test_killed_with_any_option_it_goes_on_to_the_same_bits(tmp_path: Path, options: dict[str, Any]) -> None:
+    whole = run(tmp_path / "whole", **options)
+    status = in_a_process_of_its_own(lambda: run(tmp_path / "cut", happening=killed(12), **options))
     assert os.WTERMSIG(status) == signal.SIGKILL
     assert story(run(tmp_path / "cut", resume=True)) == story(whole)
 
