@@ -46,7 +46,7 @@ def section(runs: Sequence[Run], task: str) -> Section:
 
 
 def _plate(tested: Backtest, task: str) -> Plate:
-    told = "; ".join(
+    errors = "; ".join(
         f"at {each.part:g} of the usual κ the forecast is off by {100 * each.error:.0f} %, lr · wd alone by "
         f"{100 * each.clock_error:.0f} % ({each.answered} runs)"
         for each in tested.dates
@@ -60,7 +60,7 @@ def _plate(tested: Backtest, task: str) -> Plate:
         "a grok step was given. c: Brier score of the probabilities (0 is perfect) against always giving the share of "
         "the bank's runs that came to it. d: probabilities given, and the share of these answers whose run came to it "
         "(numbers: distinct runs; one run gives many answers); on the dotted line they agree.",
-        alt=f"Four charts of a backtest. {told or 'The forecast never spoke'}.",
+        alt=f"Four charts of a backtest. {errors or 'The forecast never spoke'}.",
         draw=lambda: draw_backtest(tested),
     )
 

@@ -71,13 +71,13 @@ def _part(run: Run, number: int, keys: Sequence[str]) -> Part:
     return Plate(
         slug=f"run-{number:02d}",
         title=run.name,
-        caption=f"{caption}{_told(run)}",
-        alt=f"Two line charts over training steps of the run {run.name}. {_told(run)} {_numbers(run)}",
+        caption=f"{caption}{_milestones(run)}",
+        alt=f"Two line charts over training steps of the run {run.name}. {_milestones(run)} {_numbers(run)}",
         draw=lambda: draw_run(run),
     )
 
 
-def _told(run: Run) -> str:
+def _milestones(run: Run) -> str:
     names = run.names
     fired = [f"{in_words(rule, names)} at {_step(run, rule):,}" for rule in _fired(run)]
     text = f"{listed(fired, len(fired)).capitalize()}." if fired else "No rule fired."

@@ -54,13 +54,13 @@ def spectrum(folders: Mapping[str, Path]) -> Section:
 def spectrum_parts(analyses: Mapping[str, Analysis]) -> tuple[Part, ...]:
     """One figure and one table: what every lever did in every experiment."""
     table = spectrum_table(analyses)
-    told = [
-        f"{name}, {_told(result)}"
+    effects = [
+        f"{name}, {_effect_in_words(result)}"
         for name, analysis in analyses.items()
         for result in analysis.arms
         if result.effect is not None and result.known
     ]
-    if not told:
+    if not effects:
         return LeftOut("Spectrum", "no treated run has ended yet"), table
 
     def drawn() -> "Figure":
@@ -68,7 +68,7 @@ def spectrum_parts(analyses: Mapping[str, Analysis]) -> tuple[Part, ...]:
         assert figure is not None
         return figure
 
-    return Plate("spectrum", "Spectrum", SPECTRUM, f"{SPECTRUM} {'; '.join(told)}.", drawn), table
+    return Plate("spectrum", "Spectrum", SPECTRUM, f"{SPECTRUM} {'; '.join(effects)}.", drawn), table
 
 
 def _tables(analysis: Analysis, claims: Sequence[JudgedClaim], name: str) -> list[Part]:
@@ -112,10 +112,10 @@ def _plate(
         assert figure is not None
         return figure
 
-    return Plate(slug, title, caption, f"{caption} {'; '.join(map(_told, arms))}.", drawn)
+    return Plate(slug, title, caption, f"{caption} {'; '.join(map(_effect_in_words, arms))}.", drawn)
 
 
-def _told(result: ArmResult) -> str:
+def _effect_in_words(result: ArmResult) -> str:
     return f"{result.arm.label}: {result.grokked} of {len(result.known)} grokked, {result.verdict}"
 
 

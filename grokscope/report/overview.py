@@ -80,7 +80,7 @@ def _plate(
     runs: Sequence[Run], groups: Mapping[str, Sequence[Run]], slug: str, columns: int, page: int, pages: int
 ) -> Plate:
     several = f", {page} of {pages}" if pages > 1 else ""
-    told = "; ".join(f"{name}: {_told(group)}" for name, group in groups.items())
+    milestones = "; ".join(f"{name}: {_milestones(group)}" for name, group in groups.items())
     return Plate(
         slug=f"overview-{slug}" + (f"-{page}" if pages > 1 else ""),
         title=f"Defect and test accuracy, {runs[0].trajectory.task}{several}",
@@ -89,12 +89,12 @@ def _plate(
         f"seeds overlaid. Circle: onset of the defect. Star: grokked. Cross: last step of a run that has not grokked. "
         f"{counted(len(runs), 'run')} in {counted(len(groups), 'configuration')}"
         + (" on this figure." if pages > 1 else "."),
-        alt=f"Small line charts of defect and test accuracy. {told}.",
+        alt=f"Small line charts of defect and test accuracy. {milestones}.",
         draw=lambda: draw_overview(groups, columns),
     )
 
 
-def _told(group: Sequence[Run]) -> str:
+def _milestones(group: Sequence[Run]) -> str:
     steps = [f"{step:,}" for run in group if (step := run.trajectory.grok_step) is not None]
     return f"{len(steps)} of {len(group)} grokked" + (f" at {', '.join(steps)}" if steps else "")
 

@@ -84,22 +84,22 @@ def _rank(run: Run, key: str) -> tuple[bool, float, str]:
 
 
 def _diagram(cells: RunsByCell, rows: Sequence[str], rates: Sequence[float], task: str) -> Plate:
-    told = "; ".join(f"{row}, lr {rate:g}: {_told(runs)}" for (row, rate), runs in cells.items())
+    outcomes = "; ".join(f"{row}, lr {rate:g}: {_outcomes(runs)}" for (row, rate), runs in cells.items())
     return Plate(
         slug=f"phase-{task}",
         title="Outcome of every run",
         caption="Each mark is a run, by learning rate and the other varying settings. The number under the marks is "
         "the median grok step of the runs that grokked.",
-        alt=f"Grid of outcomes by learning rate and settings. {told}.",
+        alt=f"Grid of outcomes by learning rate and settings. {outcomes}.",
         draw=lambda: draw_diagram(cells, rows, rates),
     )
 
 
-def _told(runs: Sequence[Run]) -> str:
+def _outcomes(runs: Sequence[Run]) -> str:
     tally = [(outcome, sum(run.outcome == outcome for run in runs)) for outcome in OUTCOMES]
-    said = ", ".join(f"{count} {outcome}" for outcome, count in tally if count)
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in tally if count)
     median = median_grok_step(runs)
-    return said + ("" if median is None else f" (median step {median:,.0f})")
+    return counts + ("" if median is None else f" (median step {median:,.0f})")
 
 
 def median_grok_step(runs: Sequence[Run]) -> float | None:
@@ -164,7 +164,7 @@ def _steps(cells: RunsByCell, rows: Sequence[str], task: str) -> Plate | LeftOut
     grokked = [row for row in rows if any(r == row and median_grok_step(runs) for (r, _), runs in cells.items())]
     if not grokked:
         return LeftOut(title, "no run grokked")
-    told = "; ".join(
+    medians = "; ".join(
         f"{row} at lr {rate:g}: {median_grok_step(runs):,.0f}"
         for (row, rate), runs in cells.items()
         if median_grok_step(runs) is not None
@@ -175,7 +175,7 @@ def _steps(cells: RunsByCell, rows: Sequence[str], task: str) -> Plate | LeftOut
         caption="Marks are runs, and lines join the medians of the runs that grokked. Hollow triangles stand at the "
         "last step of runs that have not grokked; their grok step is later, or never."
         + (f" The first {MOST_LINES} of {len(grokked)} settings that grok." if len(grokked) > MOST_LINES else ""),
-        alt=f"Grok step against learning rate on logarithmic axes. Medians: {told}.",
+        alt=f"Grok step against learning rate on logarithmic axes. Medians: {medians}.",
         draw=lambda: draw_steps(cells, grokked[:MOST_LINES]),
     )
 

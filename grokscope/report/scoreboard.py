@@ -124,7 +124,7 @@ def _auroc_plate(board: Scoreboard, task: str) -> Plate | LeftOut:
     known = [row for row in board.aurocs if row.auroc is not None]
     if not known:
         return LeftOut(title, f"it takes runs that grok and runs that never do: {board.grokking} and {board.controls}")
-    told = "; ".join(auroc_in_words(row, board.names) for row in known)
+    areas = "; ".join(auroc_in_words(row, board.names) for row in known)
     return Plate(
         slug=f"auroc-{task}",
         title=title,
@@ -132,7 +132,7 @@ def _auroc_plate(board: Scoreboard, task: str) -> Plate | LeftOut:
         "95 % bootstrap intervals by run; 0.5 tells nothing, below it small values mean grokking. Runs that had "
         "grokked by then are out. Where an operation or the decay decides both signal and outcome everything "
         "separates: the table has the values among runs that share them.",
-        alt=f"Areas under the ROC curve. {told}.",
+        alt=f"Areas under the ROC curve. {areas}.",
         draw=lambda: draw_aurocs(board),
     )
 

@@ -10,7 +10,7 @@ from grokscope.tui.screens.runs import RunsScreen
 from grokscope.tui.screens.sweep import SweepScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.summaries import summaries, sweep_summaries
-from grokscope.tui.widgets.cell_grid import CellGrid, layout_of
+from grokscope.tui.widgets.cell_grid import CellGrid, grid_layout
 
 
 def sweep(folder: Path) -> Path:
@@ -45,14 +45,14 @@ def test_what_differs_between_runs() -> None:
 
 def test_seeds_share_a_cell(tmp_path: Path) -> None:
     runs = summaries(sweep(tmp_path))
-    plan = layout_of(runs)
+    plan = grid_layout(runs)
     assert {plan.down, plan.across} == {"optimizer.wd", "optimizer.lr"}
     assert (plan.rows, plan.columns) == (("0.1", "0.5", "1"), ("0.001", "0.003"))
     assert [[runs[index].name for index in plan.cells[row, 0]] for row in range(3)] == [
         ["cell-01", "cell-02"], ["cell-03", "cell-04"], ["cell-05", "cell-06"]
     ]  # fmt: skip
-    assert layout_of(runs[:1]).cells == {(0, 0): (0,)}
-    assert layout_of([]).cells == {}
+    assert grid_layout(runs[:1]).cells == {(0, 0): (0,)}
+    assert grid_layout([]).cells == {}
 
 
 async def test_into_a_cell_and_back_by_keys(tmp_path: Path, driven: Driven) -> None:

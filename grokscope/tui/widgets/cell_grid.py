@@ -39,7 +39,7 @@ class GridLayout:
     """Runs by row and column, as indices"""
 
 
-def layout_of(runs: Sequence[Summary]) -> GridLayout:
+def grid_layout(runs: Sequence[Summary]) -> GridLayout:
     """The grid over the two settings with the most values that are no seeds; seeds only if there is nothing else."""
     differing = distinguishing([item.run_state.config for item in runs])
     several = {name: len({repr(value) for value in values}) for name, values in differing.items()}
@@ -93,7 +93,7 @@ class CellGrid(Drawn, can_focus=True):
 
     def watch_runs(self, old: tuple[Summary, ...], new: tuple[Summary, ...]) -> None:
         """Keep the cursor on its run; at first it stands on the first one of the grid."""
-        self.plan = layout_of(new)
+        self.plan = grid_layout(new)
         before = old[self.at].run if old else None
         first = next(iter(self.plan.cells[min(self.plan.cells)]), 0) if self.plan.cells else 0
         self.at = next((index for index, item in enumerate(new) if item.run == before), first)
