@@ -97,7 +97,7 @@ async def test_an_event_as_the_log_holds_it(tmp_path: Path, driven: Driven) -> N
         assert isinstance(app.screen, RecordScreen)
         assert '"status": "grokked"' in record(app)
         await pilot.press("left_square_bracket")
-        assert '"event": "observed"' in record(app)
+        assert '"event": "evaluated"' in record(app)
         await pilot.press("escape")
         await pilot.click(EventLogPanel, offset=(10, 1))
         assert isinstance(app.screen, RecordScreen)

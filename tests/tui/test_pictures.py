@@ -1,4 +1,4 @@
-"""The screens as stored pictures, at three sizes and in two themes.
+"""The screens as stored pictures, at four sizes and in two themes.
 
 A picture is its characters, line by line, and for the smallest size also its colours. After a change that was meant,
 `GROKSCOPE_UPDATE_PICTURES=1 pytest tests/tui/test_pictures.py` writes them anew: look at the difference before you
@@ -56,7 +56,7 @@ def compare(name: str, seen: str) -> None:
 
 
 @pytest.mark.parametrize("theme", ["grokscope-dark", "grokscope-light"])
-@pytest.mark.parametrize("size", [(20, 5), (80, 24), (160, 45)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", [(20, 5), (80, 24), (120, 40), (160, 45)], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_the_dashboard(tmp_path: Path, driven: Driven, size: tuple[int, int], theme: str) -> None:
     run = whole_run(interventions=["kick", "noise"]).write(tmp_path)
     async with driven(run, size, theme=theme) as (app, _pilot):

@@ -38,7 +38,7 @@ class EventLogPanel(Drawn, can_focus=True):
     """
 
     wanted: reactive[str] = reactive("", repaint=False)
-    """Words that a line must contain; empty: all lines except `trained` events, which the curves show"""
+    """Words that a line must contain; empty: all lines except events that hold only points of curves"""
     top: reactive[int | None] = reactive[int | None](None, repaint=False)
     """The first visible line; None: follow the newest line"""
 
@@ -73,7 +73,7 @@ class EventLogPanel(Drawn, can_focus=True):
 
     @property
     def _hidden(self) -> set[str]:
-        return set() if self.wanted.split() else {"trained"}
+        return set() if self.wanted.split() else {"trained", "observed"}
 
     def watch_wanted(self) -> None:
         self.top = None

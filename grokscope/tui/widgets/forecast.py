@@ -1,7 +1,6 @@
 """The forecast panel: the answers of the newest forecast, the detections, and the lead."""
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from textwrap import wrap
 from typing import Any
 
@@ -50,12 +49,17 @@ class ForecastPanel(Drawn, can_focus=True):
 def lines(view: View) -> Iterator[PanelLine]:
     """The lines of the panel, the most important first: until the run groks, the forecast before the detections."""
     newest = view.forecasts[-1] if view.forecasts else None
-    expected, detected = _expected(newest, view.step, over=view.phase == "finished"), _detected(view)
+    expected, detected = list(_expected(newest, view.step, over=view.phase == "finished")), list(_detected(view))
+    beside = [line for line in expected if line[0] in _BESIDE]
+    expected = [line for line in expected if line[0] not in _BESIDE]
     past = newest is None or view.detection("grokked") is not None
-    yield from chain(detected, expected) if past else chain(expected, detected)
+    yield from [*detected, *expected] if past else [*expected, *detected]
+    yield from beside
     yield from _comparison(view)
 
 
+_BESIDE = ("rests on", "rivals")
+"""Labels of what stands beside the answers"""
 _INKS = {"no forecast": "muted", "no interval": "muted", "rests on": "muted", "rivals": "muted", "interval": "plain"}
 """Inks of labels; all other labels are answers, in the ink `strong`"""
 
