@@ -180,6 +180,7 @@ def _backtest(
 ) -> None:
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say_json
+    from grokscope.cli.progress import tracked
     from grokscope.runs.directory import NoSuchRun
     from grokscope.warning.forecast.backtest import Split, backtest_new
     from grokscope.warning.forecast.bank import runs_of
@@ -201,14 +202,14 @@ def _backtest(
         ways = [partial(_by_split, found, together) for together in chosen]
     results: dict[str, list[Backtest]] = {}
     reasons: list[str] = []
-    for task in sorted({trajectory.task for trajectory in found}):
-        for way in ways:
-            try:
-                done = way(task)
-            except ValueError as problem:
-                reasons += [said] if (said := f"{task}: {problem}") not in reasons else []
-            else:
-                results.setdefault(task, []).append(done)
+    asked = [(task, way) for task in sorted({trajectory.task for trajectory in found}) for way in ways]
+    for task, way in tracked(asked, "backtests"):
+        try:
+            done = way(task)
+        except ValueError as problem:
+            reasons += [said] if (said := f"{task}: {problem}") not in reasons else []
+        else:
+            results.setdefault(task, []).append(done)
     if json:
         tested = {task: [done.to_dict() for done in each] for task, each in results.items()}
         say_json({"backtests": tested, "skipped": reasons})
@@ -254,6 +255,7 @@ def _say_backtests(results: "Mapping[str, Sequence[Backtest]]", reasons: Sequenc
 
 def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, signals: Sequence[str], *, other: bool) -> None:
     from grokscope.cli.exits import complain
+    from grokscope.cli.progress import tracked
     from grokscope.warning.configuration import configuration_of
     from grokscope.warning.forecast.bank import build_bank
     from grokscope.warning.forecast.budgets import giveaway
@@ -274,7 +276,7 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, signals:
     grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)
     if not grokked:
         raise typer.BadParameter(f"none of these {len(built.kept)} runs has grokked: a bank of them could date nothing")
-    write_table(output, [_with_signals(run, signals) for run in built.kept])
+    write_table(output, [_with_signals(run, signals) for run in tracked(built.kept, "runs")])
     if (leak := giveaway(built.kept)) is not None:
         complain(leak)
     left_out = [

@@ -77,6 +77,7 @@ def import_files(
 
     A file with one run becomes RUNS/NAME; a file or folder with several runs becomes a folder of runs.
     """
+    from grokscope.cli.progress import tracked
     from grokscope.imports.imported import import_runs
     from grokscope.imports.recipe import IMPORTED, Recipe, fact_value
 
@@ -93,7 +94,7 @@ def import_files(
         budget=budget,
     )
     try:
-        done = import_runs(files, runs, recipe, name=name, replace=force)
+        done = import_runs(files, runs, recipe, name=name, replace=force, track=tracked)
     except OSError as problem:
         if problem.errno in {ENOSPC, EDQUOT}:
             raise

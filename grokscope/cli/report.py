@@ -42,6 +42,7 @@ def report(
     """
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json
+    from grokscope.cli.progress import tracked
     from grokscope.report.sources import find_source, read_sources
     from grokscope.report.write import write_report
 
@@ -51,7 +52,7 @@ def report(
     sources = read_sources([find_source(name, runs) for name in runs_wanted], complain)
     if wanted:
         _check_matplotlib()
-    written = write_report(sources, output, wanted, curves)
+    written = write_report(sources, output, wanted, curves, tracked)
     if json:
         say_json(
             {

@@ -1,6 +1,7 @@
 """Progress of a sweep on stderr: a grid of cells on a terminal, one line per ended cell elsewhere."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,8 @@ from rich.text import Text
 from grokscope.sweeps.grid import Sweep, axis_keys, point_on, slug_of
 from grokscope.sweeps.standing import CellStanding, read_standing
 from grokscope.words.clean import clean
-from grokscope.words.numbers import count
+from grokscope.words.durations import duration
+from grokscope.words.numbers import count, number
 
 ShowCell = Callable[[CellStanding], None]
 
@@ -56,9 +58,11 @@ def sweep_display(sweep: Sweep, *, quiet: bool) -> Iterator[ShowCell]:
 class SweepView:
     """The newest standing of every cell."""
 
-    def __init__(self, sweep: Sweep) -> None:
+    def __init__(self, sweep: Sweep, clock: Callable[[], float] = time.monotonic) -> None:
         self.sweep = sweep
         self.standings = {cell.slug: read_standing(cell) for cell in sweep.cells}
+        self._clock = clock
+        self._began, self._before = clock(), self._steps
 
     def see(self, standing: CellStanding) -> None:
         self.standings[standing.cell.slug] = standing
@@ -93,9 +97,22 @@ class SweepView:
     def _title(self) -> Text:
         ended = sum(standing.ended for standing in self.standings.values())
         grokked = sum(standing.grokked_step is not None for standing in self.standings.values())
-        return Text(f"{ended}/{len(self.standings)} ended, {grokked} grokked  ", "bold").append(
+        return Text(f"{ended}/{len(self.standings)} ended, {grokked} grokked{self.pace()}  ", "bold").append(
             self.sweep.name, "not bold"
         )
+
+    @property
+    def _steps(self) -> int:
+        """Steps that all cells have taken."""
+        return sum(standing.step or 0 for standing in self.standings.values())
+
+    def pace(self) -> str:
+        """Steps a second since the display began, and the longest time that is left; empty before any step."""
+        seconds, taken = self._clock() - self._began, self._steps - self._before
+        if seconds <= 0 or taken <= 0:
+            return ""
+        left = sum(each.steps - (each.step or 0) for each in self.standings.values() if not each.ended)
+        return f", {number(taken / seconds, 2)} steps/s, at most {duration(left * seconds / taken)} left"
 
 
 def glyph_key(standing: CellStanding) -> str:

@@ -14,6 +14,7 @@ from grokscope.imports.reading import ForeignRun, read_runs
 from grokscope.imports.recipe import Recipe
 from grokscope.imports.sources import find_files, find_sources
 from grokscope.imports.writing import ImportedRun, check_free, write_run
+from grokscope.words.tracking import Track, untracked
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 LONGEST_NAME = 100
@@ -37,6 +38,7 @@ def import_runs(
     *,
     name: str | None = None,
     replace: bool = False,
+    track: Track = untracked,
 ) -> Import:
     """Make run directories in the folder `runs` from the files and folders in `paths`.
 
@@ -48,11 +50,12 @@ def import_runs(
     left_out: list[str] = []
     named = [paths] if isinstance(paths, str | PathLike) else paths
     sources = find_sources(find_files(map(Path, named)), left_out)
-    found = read_runs(sources, recipe, left_out)
+    found = read_runs(sources, recipe, left_out, track)
     places = _places(found, name)
     for place in places:
         check_free(folder, place, replace=replace)
-    written = [write_run(run, folder.joinpath(*place), recipe) for run, place in zip(found, places, strict=True)]
+    placed = list(zip(found, places, strict=True))
+    written = [write_run(run, folder.joinpath(*place), recipe) for run, place in track(placed, "runs written")]
     remarks = [*left_out, *(remark for run in found for remark in run.remarks)]
     if recipe.scale is None:
         remarks += filter(None, map(_doubt, written))

@@ -20,6 +20,7 @@ from grokscope.imports.sources import Source
 from grokscope.warning.predictors import LR
 from grokscope.warning.tables import LARGEST_STEP
 from grokscope.warning.trajectory import Fact
+from grokscope.words.tracking import Track, untracked
 
 ACCURACIES = ("train_accuracy", "test_accuracy")
 ROUNDING = 1e-6
@@ -78,14 +79,16 @@ class ForeignRun:
     remarks: Sequence[str]
 
 
-def read_runs(sources: Sequence[Source], recipe: Recipe, left_out: list[str]) -> list[ForeignRun]:
+def read_runs(
+    sources: Sequence[Source], recipe: Recipe, left_out: list[str], track: Track = untracked
+) -> list[ForeignRun]:
     """All runs of the sources. Sources without a run are named in `left_out`.
 
     Raises `Unimportable` if no source has a run.
     """
     raws: list[Raw] = []
     without: list[str] = []
-    for source in sources:
+    for source in track(sources, "files read"):
         try:
             raws += _raws_of(source, recipe, without)
         except Lacking as problem:

@@ -6,7 +6,7 @@ What grokked, what warned and how early, what null models say, and what these ru
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from grokscope.report.parts import Answer, Section, Sentence
+from grokscope.report.parts import Section, Sentence, ShortAnswer
 from grokscope.report.sources import Run
 from grokscope.warning.law import LeadTimeLaw
 from grokscope.warning.ranking import Auroc
@@ -15,29 +15,29 @@ from grokscope.warning.scoreboard_tables import at_words
 from grokscope.words.names import in_words
 from grokscope.words.numbers import bracketed, count, counted, fixed, whole_percent
 
-SIGNAL, RULE = "defect", "onset"
+_SIGNAL, _RULE = "defect", "onset"
 """The signal and the rule that the answer is about"""
-COIN = 0.5
-CHANCE = 0.05
+_COIN = 0.5
+_CHANCE_SHARE = 0.05
 """A null model that does as well in a larger share of its draws explains the finding"""
 
 
 def section(found: Sequence[tuple[str, Sequence[Run], Scoreboard, LeadTimeLaw]]) -> Section:
     """`found`: for each task its untreated runs, their scoreboard, and the law of the onset."""
     sentences = [each for task, runs, board, law in found for each in _sentences(task, runs, board, law)]
-    return Section("answer", "The answer", (), (Answer(tuple(sentences)),) if sentences else ())
+    return Section("answer", "The answer", (), (ShortAnswer(tuple(sentences)),) if sentences else ())
 
 
 def _sentences(task: str, runs: Sequence[Run], board: Scoreboard, law: LeadTimeLaw) -> Iterator[Sentence]:
     yield Sentence(_grokked(task, runs, board), f"overview-{task}", "all-runs")
-    onset = next((row for row in board.rules if row.rule == RULE), None)
+    onset = next((row for row in board.rules if row.rule == _RULE), None)
     if onset is not None and board.grokking:
         yield Sentence(_warned(onset), f"scoreboard-{task}", f"scoreboard-{task}")
     best = _best(board)
-    if best is not None and best.rule != RULE:
+    if best is not None and best.rule != _RULE:
         yield Sentence(_separates(best, board), f"scoreboard-{task}", f"scoreboard-{task}")
     if law.published is not None and law.published.nulls.permuted is not None:
-        yield Sentence(_null(law), f"law-{task}-{RULE}", f"law-{task}")
+        yield Sentence(_null(law), f"law-{task}-{_RULE}", f"law-{task}")
     told = _told_apart(board)
     if told is not None:
         yield Sentence(_auroc(*told), f"auroc-{task}", f"scoreboard-{task}")
@@ -81,7 +81,7 @@ def _null(law: LeadTimeLaw) -> str:
     assert law.published is not None
     assert law.published.nulls.permuted is not None
     share = law.published.nulls.permuted.at_least_observed
-    says = "says nothing of the warning" if share > CHANCE else "is more than such onsets give"
+    says = "says nothing of the warning" if share > _CHANCE_SHARE else "is more than such onsets give"
     return (
         f"Lead grows as the grok step to the power {law.published.fit.exponent:.2f}; onsets dealt to the runs at "
         f"random give as much in {whole_percent(share)} of draws, so the exponent {says}."
@@ -91,16 +91,16 @@ def _null(law: LeadTimeLaw) -> str:
 def _told_apart(board: Scoreboard) -> tuple[Horizon, Auroc, Auroc | None] | None:
     """A moment, the score of the defect there, and that of lr · wd: at equal decay time where there is one."""
     scores = {(row.signal, row.horizon): row.auroc for row in board.aurocs if row.auroc is not None}
-    moments = [horizon for signal, horizon in scores if signal == SIGNAL]
+    moments = [horizon for signal, horizon in scores if signal == _SIGNAL]
     at = next((each for each in moments if each.decay_time is not None), next(iter(moments), None))
-    return None if at is None else (at, scores[SIGNAL, at], scores.get((CLOCK, at)))
+    return None if at is None else (at, scores[_SIGNAL, at], scores.get((CLOCK, at)))
 
 
 def _auroc(at: Horizon, defect: Auroc, clock: Auroc | None) -> str:
     beside = f"; lr · wd alone has {_interval(clock)}" if clock is not None else ""
     return (
         f"At {at_words(at)}, the defect tells runs that will grok from those that never do with an AUROC of "
-        f"{_interval(defect)}{beside} (a coin has {COIN})."
+        f"{_interval(defect)}{beside} (a coin has {_COIN})."
     )
 
 
@@ -113,7 +113,7 @@ def _undecided(board: Scoreboard, defect: Auroc | None) -> Iterator[str]:
         yield "whether anything warns, because no run grokked"
     elif not board.controls:
         yield "whether a warning is false, because no run was watched to the end of its budget without grokking"
-    if defect is not None and defect.low <= COIN <= defect.high:
+    if defect is not None and defect.low <= _COIN <= defect.high:
         yield "whether the defect tells these runs apart at all, because the interval of its AUROC holds a coin's"
     if board.unfinished:
         yield f"the outcome of {counted(board.unfinished, 'unfinished run')}"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from grokscope.report.methods import CITATIONS, SIGNALS
-from grokscope.report.parts import Answer, LeftOut, Listing, Part, Plate, Section
+from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, ShortAnswer
 from grokscope.report.style import BACKGROUND, BLUE, FAINT, GREEN, GRID, INK, VERMILLION
 from grokscope.words.clean import for_html
 from grokscope.words.table import Table
@@ -124,13 +124,13 @@ def _part(part: Part, drawings: Mapping[str, str], files: Files) -> str:
             return _table(part, files.get(("table", part.slug), ()))
         case Listing():
             return _listing(part)
-        case Answer():
+        case ShortAnswer():
             return _answer(part, drawings)
         case LeftOut():
             return f'<p class="left-out"><strong>Left out: {for_html(part.what)}.</strong> {for_html(part.why)}.</p>'
 
 
-def _answer(answer: Answer, drawings: Mapping[str, str]) -> str:
+def _answer(answer: ShortAnswer, drawings: Mapping[str, str]) -> str:
     items = "\n".join(
         f'<li>{for_html(each.text)} <a href="#{for_html(target)}">{words}</a></li>'
         for each in answer.sentences

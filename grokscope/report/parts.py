@@ -55,13 +55,13 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ShortAnswer:
     """What a reader wants to know first."""
 
     sentences: tuple[Sentence, ...]
 
 
-Part = Plate | Table | Listing | LeftOut | Answer
+Part = Plate | Table | Listing | LeftOut | ShortAnswer
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 from grokscope.gate import writing
 from grokscope.report import answer, backtest, curves, experiments, law, methods, overview, phase, scoreboard
 from grokscope.report.page import Files, page
-from grokscope.report.parts import Answer, LeftOut, Listing, Part, Plate, Section
+from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, ShortAnswer
 from grokscope.report.sources import ReportSource, Run
 from grokscope.report.style import png, require_matplotlib, style, svg
 from grokscope.words.table import Table
+from grokscope.words.tracking import Track, untracked
 
 PAGE = "report.html"
 
@@ -28,7 +29,11 @@ class WrittenReport:
 
 
 def write_report(
-    sources: Sequence[ReportSource], folder: Path, formats: Sequence[str] = ("svg",), most: int = curves.MOST_RUNS
+    sources: Sequence[ReportSource],
+    folder: Path,
+    formats: Sequence[str] = ("svg",),
+    most: int = curves.MOST_RUNS,
+    track: Track = untracked,
 ) -> WrittenReport:
     """Write the report of these runs into `folder`. The same runs always give the same bytes.
 
@@ -36,10 +41,12 @@ def write_report(
     needed. Raises `Unavailable` if Matplotlib is needed and missing, `OSError`, `NoSuchRun` for a broken experiment.
     """
     title = f"grokscope report: {', '.join(source.name for source in sources)}"
-    return write_sections(title, sections_of(sources, most), folder, formats)
+    return write_sections(title, sections_of(sources, most), folder, formats, track)
 
 
-def write_sections(title: str, found: Iterable[Section], folder: Path, formats: Sequence[str]) -> WrittenReport:
+def write_sections(
+    title: str, found: Iterable[Section], folder: Path, formats: Sequence[str], track: Track = untracked
+) -> WrittenReport:
     """Write a page of these sections, and their figures and tables beside it. Raises as `write_report`."""
     if formats:
         require_matplotlib()
@@ -50,7 +57,7 @@ def write_sections(title: str, found: Iterable[Section], folder: Path, formats: 
     drawings: dict[str, str] = {}
     files: Files = {}
     with style() if formats else nullcontext():
-        for part in (part for section in sections for part in section.parts):
+        for part in track([part for section in sections for part in section.parts], "figures and tables"):
             if isinstance(part, Plate):
                 drawings[part.slug], files["plate", part.slug] = _drawn(part, folder, formats)
             elif isinstance(part, Table | Listing):
@@ -104,7 +111,7 @@ def _distinct(sections: Iterable[Section]) -> list[Section]:
     renamed: dict[str, str] = {}
 
     def named(part: Part) -> Part:
-        if isinstance(part, LeftOut | Answer):
+        if isinstance(part, LeftOut | ShortAnswer):
             return part
         kind = "plate" if isinstance(part, Plate) else "table"
         stem = slug = re.sub(r"[^A-Za-z0-9._-]+", "-", part.slug).strip("-.")
@@ -118,9 +125,11 @@ def _distinct(sections: Iterable[Section]) -> list[Section]:
         return replace(part, slug=slug)
 
     def linked(part: Part) -> Part:
-        if not isinstance(part, Answer):
+        if not isinstance(part, ShortAnswer):
             return part
-        return Answer(tuple(replace(each, figure=renamed.get(each.figure, each.figure)) for each in part.sentences))
+        return ShortAnswer(
+            tuple(replace(each, figure=renamed.get(each.figure, each.figure)) for each in part.sentences)
+        )
 
     found = [replace(section, parts=tuple(map(named, section.parts))) for section in sections]
     return [replace(section, parts=tuple(map(linked, section.parts))) for section in found]

@@ -178,6 +178,17 @@ def test_the_grid_stays_in_its_window(view: SweepView) -> None:
         assert max(map(len, lines)) <= width
 
 
+def test_the_time_that_is_left_is_that_of_the_steps_so_far(planned: Planned) -> None:
+    """Two cells of 40 steps: one ends after 20 steps in 10 seconds, the other one may take 20 seconds more."""
+    now = 0.0
+    view = SweepView(planned({"lr": [1e-3, 2e-3]}), lambda: now)
+    assert view.pace() == ""
+    begin(view.sweep.cells[0], "completed", grokked=10)
+    view.see(read_standing(view.sweep.cells[0]))
+    now = 10.0
+    assert view.pace() == ", 2 steps/s, at most 20 s left"
+
+
 def test_a_line_a_cell_where_there_is_no_terminal(planned: Planned) -> None:
     view = SweepView(planned({"lr": [1e-3, 2e-3]}))
     first, second = view.sweep.cells
