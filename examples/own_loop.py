@@ -46,6 +46,7 @@ def main(steps: int, run: str) -> None:
     with grokscope.Probe(
         model, loss, train, run=run, optimizer=optimizer, every=50, batch_size=128, steps=steps,
         evaluate={"train": train, "test": test},
+        task="modular", facts={"task.modulus": MODULUS, "task.operation": "add", "task.train_fraction": 0.5},
     ):  # fmt: skip
         for _ in range(steps):  # from here on it is your loop, as it was
             rows = torch.randint(half, (128,))
@@ -58,6 +59,10 @@ def main(steps: int, run: str) -> None:
     for found in recorded.detections():
         if found.step is not None:
             print(f"{found.kind} at step {found.step:,} by {found.rule}")
+    for said in recorded.events("forecast"):  # calibrated on the runs that grokscope ships, or refused by name
+        when = said["when"]
+        answer = f"groks at about step {when['grok_step']:,.0f}" if when["grok_step"] else f"none, {when['abstained']}"
+        print(f"forecast at step {said['step']:,}: {answer}")
 
 
 if __name__ == "__main__":

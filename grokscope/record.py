@@ -35,18 +35,35 @@ def open_run(run: str | Path = "latest", runs: str | Path = "runs") -> "Recorded
     """The record of a run: `run` is a name, a unique prefix, a path, or `latest`; `runs` is where names are looked up.
 
     Raises `grokscope.runs.directory.NoSuchRun` where it names none, or more than one.
+
+    >>> from grokscope.tui.demo import DEMO  # the path of a run that comes with grokscope
+    >>> grokscope.open(DEMO).state.word
+    'grokked'
     """
     return RecordedRun(find_run(str(run), Path(runs)))
 
 
 def list_runs(runs: str | Path = "runs") -> "list[RecordedRun]":
-    """The records of all runs directly in the folder `runs`, the one last written to first."""
+    """The records of all runs directly in the folder `runs`, the one last written to first.
+
+    >>> [run.name for run in grokscope.list_runs("no-such-folder")]
+    []
+    """
     return [RecordedRun(directory) for directory in runs_in(Path(runs))]
 
 
 @dataclass(frozen=True)
 class RunTable:
-    """A run with one row a step. The columns are those of `grokscope export`: `train.accuracy`, `defect.median`, …"""
+    """A run with one row a step. The columns are those of `grokscope export`: `train.accuracy`, `defect.median`, …
+
+    >>> table = grokscope.open(DEMO).table()
+    >>> bool(table["test.accuracy"][-1] > 0.99)  # a column is an array, NaN where a step has no value
+    True
+    >>> table.numpy()["defect.median"].shape == (len(table),)
+    True
+    >>> table.to_pandas().index.name, table.to_polars().columns[0]
+    ('step', 'step')
+    """
 
     columns: tuple[str, ...]
     """`step` first"""
@@ -86,7 +103,21 @@ class RunTable:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """One run directory, live or finished."""
+    """One run directory, live or finished.
+
+    >>> run = grokscope.open(DEMO)
+    >>> run.name, run.config["optimizer"]["lr"], run.state.step
+    ('demo', 0.002, 2450)
+    >>> [event["step"] for event in run.events("grokked")]
+    [2050]
+    >>> [found.step for found in run.detections() if found.kind == "onset" and found.default]
+    [700]
+    >>> run.forecast(at=1600).step  # what was to be said at step 1,600: generalizes, reaches, when
+    1600
+    >>> run.snapshots()  # with `snapshot.every`: each has a step, and tensors() by name
+    []
+    >>> run.plot().savefig("run.svg")
+    """
 
     directory: RunDirectory
 

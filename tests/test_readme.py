@@ -88,13 +88,15 @@ def test_own_landscape_measures_a_defect() -> None:
     assert float(defect[1]) > 100 * float(defect[2])
 
 
-def test_own_loop_is_probed(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
+@pytest.mark.parametrize(("framework", "example"), [("torch", "own_loop.py"), ("mlx.core", "own_loop_mlx.py")])
+def test_own_loop_is_probed(framework: str, example: str, tmp_path: Path) -> None:
+    pytest.importorskip(framework)
     shown = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "own_loop.py"), "60", str(tmp_path / "mine")],
+        [sys.executable, str(ROOT / "examples" / example), "60", str(tmp_path / "mine")],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert shown.stdout.startswith(f"did not grok after 60 steps; recorded in {tmp_path / 'mine'}")
+    assert "forecast at step 0: none, outside of the bank: task.modulus 31" in shown.stdout
     assert not shown.stderr
 
 

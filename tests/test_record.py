@@ -1,8 +1,10 @@
 """The Python face: recorded runs as values."""
 
+import doctest
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +34,29 @@ def test_what_the_package_offers() -> None:
     assert all(getattr(grokscope, name).__doc__ for name in dir(grokscope) if name != "__version__")
     with pytest.raises(AttributeError, match="no attribute 'opne'"):
         grokscope.opne  # noqa: B018
+
+
+@pytest.mark.parametrize("name", sorted(grokscope.__all__))
+def test_every_name_has_an_example_that_is_so(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[str, Any] = {"grokscope": grokscope, "DEMO": DEMO, "Path": Path}
+    home = getattr(grokscope, name)
+    [example] = doctest.DocTestFinder(recurse=False).find(home, name, globs=known)
+    assert example.examples, "an example belongs into its docstring"
+    if home.__module__.startswith(("grokscope.own.", "grokscope.contract.")):
+        torch = pytest.importorskip("torch")
+        data = torch.randn(64, 8), torch.randint(3, (64,))
+        example.globs |= {
+            "torch": torch, "model": torch.nn.Linear(8, 3), "data": data, "batch_a": data,
+            "batch_b": tuple(part.flip(0)[:32] for part in data),
+            "loss": lambda model, batch: torch.nn.functional.cross_entropy(model(batch[0]), batch[1]),
+        }  # fmt: skip
+    for package in ("pandas", "polars", "matplotlib"):
+        if package in example.docstring or f"to_{package}" in example.docstring:
+            pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+    doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=said.append)
+    assert not said, "".join(said)
 
 
 def test_runs_are_listed_and_opened_by_name(tmp_path: Path) -> None:

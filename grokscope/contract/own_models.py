@@ -20,7 +20,13 @@ OwnLoss = Callable[[Any, Any], Any]
 
 
 class CannotProbe(ValueError):
-    """A model, loss or data set cannot be probed. The message is one sentence: what is wrong, and what to do."""
+    """A model, loss or data set cannot be probed. The message is one sentence: what is wrong, and what to do.
+
+    >>> grokscope.defect(model.bfloat16(), loss, data, data)
+    Traceback (most recent call last):
+        ...
+    grokscope.contract.own_models.CannotProbe: weight is bfloat16: a defect measured in it would be rounding; ...
+    """
 
 
 class OwnScores(NamedTuple):

@@ -45,6 +45,14 @@ def import_runs(
     A run has the name of its file. `name` is the name of a single run, or of the folder for several runs. All files are
     read and checked before the first run is written. With `replace`, earlier imports of the same name are replaced.
     Raises `Unimportable`, `BadRunName`, `Unavailable` for event files without TensorBoard, `OSError`.
+
+    >>> lines = ["step,train_acc,val_acc"] + [f"{step},1.0,{step / 1000}" for step in range(0, 1001, 100)]
+    >>> Path("log.csv").write_text("\\n".join(lines)) > 0
+    True
+    >>> [written.run.name for written in grokscope.import_runs("log.csv").runs]
+    ['log']
+    >>> grokscope.open("log").state.word
+    'did not grok'
     """
     folder = Path(runs)
     left_out: list[str] = []

@@ -12,11 +12,22 @@ from grokscope.own.vantage import NOISES
 
 
 class ProbeWarning(UserWarning):
-    """What a person should know of what a probe measures, or of why it does not."""
+    """What a person should know of what a probe measures, or of why it does not.
+
+    >>> issubclass(grokscope.ProbeWarning, UserWarning)  # so that `warnings.filterwarnings` can name it
+    True
+    """
 
 
 class Defect(float):
-    """A commutator defect ‖H_B g_A − H_A g_B‖ / (‖g_A‖ ‖g_B‖): a number, and what stands beside it."""
+    """A commutator defect ‖H_B g_A − H_A g_B‖ / (‖g_A‖ ‖g_B‖): a number, and what stands beside it.
+
+    >>> found = grokscope.defect(model, loss, batch_a, batch_b)
+    >>> float(found) > 100 * found.floor, found.below_floor
+    (True, False)
+    >>> 0 <= found.sample.relative_commutator <= 1
+    True
+    """
 
     sample: CommutatorSample
     """Norms, cosine and the commutator itself"""
@@ -59,6 +70,13 @@ def defect(
 
     Raises `grokscope.CannotProbe` where the number would be wrong or cannot be had; warns (`grokscope.ProbeWarning`)
     where the loss is random.
+
+    >>> model = torch.nn.Linear(8, 3)
+    >>> batch_a, batch_b = [(torch.randn(64, 8), torch.randint(3, (64,))) for _ in "AB"]
+    >>> def loss(model, batch):
+    ...     return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+    >>> grokscope.defect(model, loss, batch_a, batch_b) > 0
+    True
     """
     adopted = adopted_model(model, loss, mode=mode, upcast=upcast)
     random = generator(seed, "probe")

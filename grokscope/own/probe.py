@@ -43,6 +43,15 @@ class Probe:
 
     As a context manager, with an optimizer of PyTorch, it needs no line in the loop. Else the loop calls `step` behind
     every optimizer step. A run that is not left through the block is ended by `finish`.
+
+    >>> optimizer = torch.optim.AdamW(model.parameters())
+    >>> with grokscope.Probe(model, loss, data, run="mine", optimizer=optimizer, every=2):
+    ...     for _ in range(4):
+    ...         optimizer.zero_grad()
+    ...         loss(model, data).backward()
+    ...         optimizer.step()
+    >>> [event["step"] for event in grokscope.open("mine").events("measured")]
+    [0, 2, 4]
     """
 
     def __init__(

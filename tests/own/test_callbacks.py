@@ -1,13 +1,12 @@
 """The callbacks for Hugging Face's `Trainer` and for Lightning: one line in a script, and nothing else is changed."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from own_made import events_of
+from own_made import digest, events_of
 from torch import nn
 
 import grokscope
@@ -28,13 +27,6 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "INBOX_POLL_SECONDS", 0.0)
-
-
-def digest(model: nn.Module, *others: Any) -> str:
-    seen = hashlib.sha256(repr((others, torch.get_rng_state().tolist())).encode())
-    for name, value in model.state_dict().items():
-        seen.update(name.encode() + value.float().numpy().tobytes())
-    return seen.hexdigest()
 
 
 class Stopping:
@@ -68,6 +60,19 @@ def gpt2(folder: Path, callbacks: list[Any], **arguments: Any) -> Any:
     return transformers.Trainer(model, settings, train_dataset=rows, eval_dataset=rows[:8], callbacks=callbacks)
 
 
+def hearing(seen: list[str]) -> Any:
+    """A callback that notes the digest of everything at every step, gradients included."""
+    transformers = pytest.importorskip("transformers")
+
+    class Hearing(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **known: Any) -> None:
+            optimizer = getattr(known["optimizer"], "optimizer", known["optimizer"])
+            assert any(parameter.grad is not None for parameter in known["model"].parameters())
+            seen.append(digest(known["model"], optimizer, []))
+
+    return Hearing()
+
+
 def told(trainer: Any) -> list[Any]:
     """What the trainer logs, without the clock."""
     clock = ("runtime", "per_second", "flos")
@@ -76,10 +81,13 @@ def told(trainer: Any) -> list[Any]:
 
 @pytest.mark.parametrize("arguments", [{}, {"gradient_accumulation_steps": 2}, {"bf16": True}], ids=str)
 def test_gpt2_comes_to_the_same_bits(arguments: dict[str, Any], tmp_path: Path) -> None:
-    def trained(callbacks: list[Any]) -> str:
-        trainer = gpt2(tmp_path, callbacks, **arguments)
+    def trained(callbacks: list[Any]) -> tuple[list[str], list[Any]]:
+        seen: list[str] = []
+        trainer = gpt2(tmp_path, [*callbacks, hearing(seen)], **arguments)
         trainer.train()
-        return digest(trainer.model, told(trainer))
+        seen.append(digest(trainer.model, getattr(trainer.optimizer, "optimizer", trainer.optimizer), []))
+        assert len(seen) == 5
+        return seen, told(trainer)
 
     alone = trained([])
     probe = grokscope.own.transformers.ProbeCallback(run=tmp_path / "mine", **QUICK)  # type: ignore[attr-defined]
@@ -159,9 +167,22 @@ def fitted(folder: Path, callbacks: list[Any], *, manual: bool = False, checkpoi
 
 @pytest.mark.parametrize("arguments", [{}, {"accumulate_grad_batches": 2}, {"precision": "bf16-mixed"}], ids=str)
 def test_a_lightning_module_comes_to_the_same_bits(arguments: dict[str, Any], tmp_path: Path) -> None:
-    def trained(callbacks: list[Any]) -> str:
-        trainer, module = fitted(tmp_path, callbacks, **arguments)
-        return digest(module, {name: value.item() for name, value in trainer.callback_metrics.items()})
+    lightning = pytest.importorskip("lightning")
+
+    def trained(callbacks: list[Any]) -> tuple[list[str], dict[str, float]]:
+        seen: list[str] = []
+
+        class Hearing(lightning.Callback):  # type: ignore[misc, name-defined]
+            """Notes the digest of everything at every step, gradients included."""
+
+            def on_before_zero_grad(self, trainer: Any, module: Any, optimizer: Any) -> None:
+                seen.append(digest(module, optimizer.optimizer if hasattr(optimizer, "optimizer") else optimizer, []))
+
+        trainer, module = fitted(tmp_path, [*callbacks, Hearing()], **arguments)
+        assert any(parameter.grad is not None for parameter in module.parameters())
+        seen.append(digest(module, trainer.optimizers[0], []))
+        assert len(seen) >= 5
+        return seen, {name: value.item() for name, value in trainer.callback_metrics.items()}
 
     alone = trained([])
     probe = grokscope.own.lightning.ProbeCallback(tmp_path / "mine", **QUICK)  # type: ignore[attr-defined]

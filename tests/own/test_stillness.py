@@ -1,5 +1,6 @@
 """A probe disturbs nothing: with it and without it a loop comes to the same bits, whatever is trained and however."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,24 @@ def test_a_compiled_model(tmp_path: Path) -> None:
         return train(compiled, data, cross_entropy, 3, probe), calls
 
     assert trained(tmp_path / "run") == trained(None)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_a_model_that_is_compiled_for_real(backend: str, tmp_path: Path) -> None:
+    """Forward and backward passes traced ahead of time, and with inductor compiled to machine code."""
+    if backend == "inductor" and shutil.which("g++") is None:
+        pytest.skip("inductor needs g++")
+
+    def trained(run: Path | None) -> str:
+        model, data = seeded(KINDS["MLP"])
+        torch._dynamo.reset()
+        compiled: Any = torch.compile(model, backend=backend)
+        return train(compiled, data, cross_entropy, 3, run and probing(KINDS["MLP"], compiled, data, run, every=1))
+
+    assert trained(tmp_path / "run") == trained(None)
+    assert [event["step"] for event in events_of(tmp_path / "run", "measured")] == [0, 1, 2, 3]
 
 
 def test_a_graph_that_is_still_needed(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""Probe a model of your own in a loop of your own: an MLP that learns addition modulo 31, in MLX.
+
+python examples/own_loop_mlx.py [STEPS] [RUN]      then, meanwhile or afterwards: grokscope watch RUN
+
+The same as own_loop.py. MLX tells nobody of its steps, so the loop has one line for the probe.
+"""
+
+import sys
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+
+import grokscope
+
+MODULUS = 31
+
+
+class Adder(nn.Module):
+    """The residues of two embedded numbers, joined; nothing of it knows grokscope."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(MODULUS, width)
+        self.layers = nn.Sequential(nn.Linear(2 * width, 128), nn.ReLU(), nn.Linear(128, MODULUS))
+
+    def __call__(self, pairs: mx.array) -> mx.array:
+        return self.layers(self.embedding(pairs).flatten(1))
+
+
+def loss(model: Any, batch: tuple[mx.array, mx.array]) -> mx.array:
+    pairs, sums = batch
+    return nn.losses.cross_entropy(model(pairs), sums, reduction="mean")
+
+
+def main(steps: int, run: str) -> None:
+    mx.random.seed(0)
+    numbers = mx.arange(MODULUS)
+    pairs = mx.stack([mx.repeat(numbers, MODULUS), mx.tile(numbers, MODULUS)], axis=1)
+    order = mx.random.permutation(len(pairs))
+    pairs, sums = pairs[order], (pairs.sum(1) % MODULUS)[order]
+    half = len(pairs) // 2
+    train, test = (pairs[:half], sums[:half]), (pairs[half:], sums[half:])
+    model = Adder()
+    optimizer = optim.AdamW(learning_rate=3e-3, weight_decay=1.0)
+    gradients_of = nn.value_and_grad(model, loss)
+
+    with grokscope.Probe(
+        model, loss, train, run=run, optimizer=optimizer, every=50, batch_size=128, steps=steps,
+        evaluate={"train": train, "test": test},
+        task="modular", facts={"task.modulus": MODULUS, "task.operation": "add", "task.train_fraction": 0.5},
+    ) as probe:  # fmt: skip
+        for _ in range(steps):
+            rows = mx.random.randint(0, half, (128,))
+            value, gradients = gradients_of(model, (train[0][rows], train[1][rows]))
+            optimizer.update(model, gradients)
+            mx.eval(model.parameters(), optimizer.state)
+            if not probe.step(loss=value):  # somebody asked: grokscope control RUN stop
+                break
+
+    recorded = grokscope.open(run)
+    print(f"{recorded.state.word} after {recorded.state.step:,} steps; recorded in {recorded.path}")
+    for found in recorded.detections():
+        if found.step is not None:
+            print(f"{found.kind} at step {found.step:,} by {found.rule}")
+    for said in recorded.events("forecast"):  # calibrated on the runs that grokscope ships, or refused by name
+        when = said["when"]
+        answer = f"groks at about step {when['grok_step']:,.0f}" if when["grok_step"] else f"none, {when['abstained']}"
+        print(f"forecast at step {said['step']:,}: {answer}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300, sys.argv[2] if len(sys.argv) > 2 else "runs/own-loop-mlx")

@@ -1,0 +1,24 @@
+"""The examples for other people's trainers run as they stand."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from own_made import events_of
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+@pytest.mark.parametrize("example", ["transformers", "lightning"])
+def test_an_example_is_probed(example: str, tmp_path: Path) -> None:
+    pytest.importorskip(example)
+    run = tmp_path / "mine"
+    shown = subprocess.run(
+        [sys.executable, str(EXAMPLES / f"own_trainer_{example}.py"), "20", str(run)],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert shown.stdout.splitlines()[-1] == f"did not grok; recorded in {run}"
+    assert [event["step"] for event in events_of(run, "measured")] == [0, 10, 20]
+    assert events_of(run, "evaluated")
+    assert events_of(run)[-1]["status"] == "completed"
