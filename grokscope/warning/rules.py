@@ -170,10 +170,10 @@ class Turn(Lasting):
     def __init__(self, name: str, consecutive: int) -> None:
         super().__init__(name, consecutive)
         self._peak = -math.inf
-        self._last = math.inf
+        self._last = -math.inf
 
     def holds(self, record: SignalRecord) -> bool:
-        falls = record.value < self._last and record.value < self._peak
+        falls = record.value < self._last
         self._peak, self._last = max(self._peak, record.value), record.value
         return falls and not record.below_floor
 

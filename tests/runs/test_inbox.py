@@ -76,6 +76,7 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         inbox = Inbox(folder)
         letters = list(inbox.letters())
         assert [letter.command for letter in letters] == [None] * 6
+        assert "it is not a file" in next(letter.trouble for letter in letters if letter.name == "pipe.json")
         for letter in letters:
             inbox.remove(letter.name)
         assert troubles(inbox) == []

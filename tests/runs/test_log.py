@@ -217,6 +217,22 @@ class TestDamage:
         said = "log is damaged (line 2: 1 event missing before it, and 1 more); the rest of it is read"
         assert damaged(log, [first, third, second, fourth]) == ([0, 2, 3], said)
 
+    def test_a_line_that_is_no_event_stands_for_one_alone(self, log: EventLog) -> None:
+        fill(log, 5)
+        first, _, third, _, fifth = log.file.read_bytes().splitlines(keepends=True)
+        said = "log is damaged (line 2: it is no JSON object, and 1 more); the rest of it is read"
+        assert damaged(log, [first, b"junk\n", third, fifth]) == ([0, 2, 4], said)
+
+    def test_one_that_is_cut_off_while_it_is_read(self, log: EventLog) -> None:
+        """By a trainer that goes on from an earlier step: what it writes there is not damage."""
+        fill(log, 3)
+        odd = OddLines()
+        events = read(log.file, odd)
+        next(events)
+        log.keep(1)
+        assert [event["seq"] for event in events] == [1, 2]
+        assert not odd.count
+
     def test_a_sound_one(self, log: EventLog) -> None:
         fill(log, 4)
         assert damaged(log, [*log.file.read_bytes().splitlines(keepends=True), b'{"torn'])[1] == ""
@@ -243,6 +259,10 @@ class TestTail:
         pieces = [tail.lines(limit=3 * size)[0] for _ in range(5)]
         assert [len(piece) for piece in pieces] == [3, 3, 3, 1, 0]
         assert [decode(line)["step"] for piece in pieces for line in piece] == list(range(10))  # type: ignore[index]
+
+    def test_the_end_of_a_line_longer_than_a_block_is_no_line(self, log: EventLog) -> None:
+        log.file.write_bytes(b"x" * 32 + b'{"event": "warned"}\nnext\n')
+        assert Tail(log.file).lines(limit=32)[0] == [b"", b"next"]
 
     def test_across_truncation(self, log: EventLog) -> None:
         tail = Tail(log.file)

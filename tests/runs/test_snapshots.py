@@ -90,7 +90,16 @@ class TestSnapshot:
             with pytest.raises(Unreadable):
                 read_snapshot(tmp_path / name)
 
-    @pytest.mark.parametrize("tensor", [{"shape": [3]}, {"shape": [2**62]}, {"data_offsets": [0, 2**40]}], ids=str)
+    @pytest.mark.parametrize(
+        "tensor",
+        [
+            {"shape": [3]},
+            {"shape": [2**62]},
+            {"data_offsets": [0, 2**40]},
+            {"shape": [2**38], "data_offsets": [0, 2**40]},
+        ],
+        ids=str,
+    )
     def test_one_without_a_digest_is_no_longer_than_it_says(self, tmp_path: Path, tensor: dict[str, Any]) -> None:
         """Files of the first format have none."""
         file = tmp_path / "old.safetensors"
@@ -104,6 +113,17 @@ class TestSnapshot:
         changed = json.dumps(header).encode()
         file.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + size :])
         with pytest.raises(Unreadable, match="do not stand where it says"):
+            read_sealed(file)
+
+    def test_one_that_lost_its_digest_is_not_believed(self, tmp_path: Path) -> None:
+        file = write_snapshot(tmp_path, 0, LAYOUT, PARAMETERS).file
+        content = file.read_bytes()
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + size])
+        del header["__metadata__"]["digest"]
+        changed = json.dumps(header).encode()
+        file.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + size :])
+        with pytest.raises(Unreadable, match="its digest is not that of its content"):
             read_sealed(file)
 
     def test_nowhere_to_write(self, tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ class TestTurn:
             ([1, 2, 1.5, 1.7, 1.6, 1.8], None),
             ([1, 2, 3, 4], None),
             ([1, 2, 2, 2], None),
+            ([3, 2, 1], (1, 2)),  # the first record is no fall
         ],
     )
     def test_is_two_decreases_behind_the_maximum(self, values: list[float], when: tuple[int, int] | None) -> None:
@@ -170,6 +171,7 @@ class TestPersistentOnset:
         said = found(PersistentOnset(), [2, 30, 40, 50])
         rule = {"name": "persistent", "baseline": 2.0, "factor": 10.0, "least_defect": 20.0, "consecutive": 3}
         assert said == Detected(100, 30, 300, rule)
+        assert found(PersistentOnset(), [0.01, 30, 40, 50]) == Detected(100, 30, 300, rule | {"baseline": 0.1})
 
 
 class TestGrokking:
