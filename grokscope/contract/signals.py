@@ -11,6 +11,7 @@ several signals ask for it.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -286,7 +287,7 @@ class SignalSpec(SignalDescription):
     work: Callable[[Any, int], Work] = lambda parameters, pairs: Work()
     """`work(parameters, pairs)`: what `observe` computes where a measurement takes so many pairs of batches"""
 
-    @property
+    @cached_property
     def description(self) -> SignalDescription:
         """The description for readers."""
         return SignalDescription(**{each.name: getattr(self, each.name) for each in fields(SignalDescription)})

@@ -19,7 +19,7 @@ def joined_series(vantage: Vantage, *names: str) -> list[Floats]:
     columns = [vantage.series(name) for name in names]
     steps = columns[0][0]
     for others, _ in columns[1:]:
-        steps = np.intersect1d(steps, others)
+        steps = np.intersect1d(steps, others, assume_unique=True)
     return [values[np.searchsorted(own, steps)] for own, values in columns]
 
 
