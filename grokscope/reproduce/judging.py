@@ -17,6 +17,7 @@ from grokscope.reproduce.verdict import (
     DecisionRule,
     Estimate,
     clusters_needed,
+    falls_short,
     finding,
     null_does_too,
 )
@@ -97,6 +98,8 @@ def _remark(claim: PublishedClaim, estimate: Estimate | None, found: ClaimFindin
         return "too few runs with the numbers that it needs"
     if found == "supported" and null_does_too(claim.rule, estimate):
         return "so does the null, so that the claim says nothing"
+    if found == "supported" and falls_short(claim.rule, estimate):
+        return f"the direction holds, but the published size ({claim.published}) is not reached"
     return _what_decides(claim.rule, estimate) if found == "undecided" else ""
 
 

@@ -100,8 +100,13 @@ def finding(rule: DecisionRule, estimate: Estimate | None) -> ClaimFinding:
     if (least < low or least == -math.inf) and (high < most or most == math.inf):
         return "supported"
     least, most = (min(least, estimate.null), max(most, estimate.null)) if rule.against_null else (least, most)
-    short = rule.size is not None and (high < rule.size if rule.above is not None else low > rule.size)
-    return "refuted" if high < least or low > most or short else "undecided"
+    return "refuted" if high < least or low > most or falls_short(rule, estimate) else "undecided"
+
+
+def falls_short(rule: DecisionRule, estimate: Estimate) -> bool:
+    """Whether the whole interval is on the near side of the published size."""
+    low, high = _interval(estimate)
+    return rule.size is not None and (high < rule.size if rule.above is not None else low > rule.size)
 
 
 def null_does_too(rule: DecisionRule, estimate: Estimate) -> bool:

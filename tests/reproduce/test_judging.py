@@ -38,7 +38,9 @@ def outcomes(condition: str, dose: float, *ratios: float) -> StudyEvidence:
 )
 def test_a_lever(ratios: tuple[float, ...], expected: str) -> None:
     """The published factor is 50: an interval that holds 1 and does not come near refutes it."""
-    assert judge(SOONER, levers(*ratios)).finding == expected
+    verdict = judge(SOONER, levers(*ratios))
+    assert verdict.finding == expected
+    assert ("the published size" in verdict.remark) == (expected == "supported")
 
 
 def test_an_undecided_claim_says_how_many_seeds_would_decide() -> None:
