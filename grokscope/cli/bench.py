@@ -22,6 +22,9 @@ def bench(
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")
     ] = None,
     seconds: Annotated[float, typer.Option(min=0, help="Approximate time to spend; at least four rounds.")] = 20.0,
+    grow: Annotated[
+        bool, typer.Option("--grow", help="Vary width, length, layers and training set; fit an exponent to each.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Time steps, evaluations and signals on this machine.
@@ -29,6 +32,9 @@ def bench(
     A signal is timed on one pair of batches, with the predictions already computed. Times are given in milliseconds, in
     units of one gradient, and as a fraction of a plain implementation: padded modules of the framework, eager AdamW,
     evaluation of every test sequence.
+
+    With --grow a step, an evaluation of the training set and an exact sample are timed at several sizes. Each exponent
+    is a least-squares slope of log time against log size with its 95 % interval, beside what the arithmetic has.
     """
     from grokscope import registry
     from grokscope.cli.output import say, say_json, say_table
@@ -42,6 +48,15 @@ def bench(
     environment = read_environment(spec)
     chosen = preset or environment.pop("preset", "paper")
     config, options = resolve(spec, environment, read_assignments(setting or []), flags, preset=chosen)
+    if grow:
+        from grokscope.machine.growth import growth, growth_table
+
+        found = growth(config, spec, options, seconds=seconds)
+        if json:
+            say_json([vars(each) for each in found])
+        else:
+            say_table(growth_table(found), titled=False)
+        return
     result = timed(config, spec, options, seconds=seconds)
     if json:
         say_json(result.to_dict())
