@@ -136,3 +136,20 @@ def test_versions_are_compared(tmp_path: Path, changed: str, code: int, words: s
     )  # fmt: skip
     assert compared.returncode == code, compared.stderr
     assert words in compared.stdout
+
+
+@pytest.mark.slow
+def test_the_check_of_a_gpu_says_that_there_is_none_and_works_on_a_cpu() -> None:
+    torch = pytest.importorskip("torch")
+    command = [sys.executable, str(ROOT / "examples" / "gpu_check.py")]
+    if not torch.cuda.is_available():
+        alone = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (alone.returncode, alone.stdout) == (6, "")
+        assert alone.stderr.startswith("no CUDA device here")
+    small = ["model.width=8", "model.feed_forward=8", "model.heads=2", "train.batch_size=4", "task.modulus=7"]
+    sets = [f"--set={each}" for each in small]
+    arguments = ["--device=cpu", "--tasks=modular", "--replicas=1,3", "--seconds=0", *sets]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^ +3 replicas: +[\d.]+ ms a step", done.stdout, flags=re.MULTILINE)
+    assert re.search(r"^signal defect", done.stdout, flags=re.MULTILINE)

@@ -47,12 +47,10 @@ class MLXTogether:
 
     def _gradients(self, batches: Rectangles) -> tuple[mx.array, mx.array]:
         """Losses [sessions] and gradients [sessions, size]"""
-        there = [name for name, each in batches._asdict().items() if each is not None]
-        arrays = [self._first.placed(getattr(batches, name)) for name in there]
+        arrays = [self._first.placed(each) for each in batches if each is not None]
 
-        def loss(theta: mx.array, *arrays: mx.array) -> mx.array:
-            batch = Rectangles(**{"target": None, **dict(zip(there, arrays, strict=True))})
-            return self._first.loss(theta, self._plan(batch))
+        def loss(theta: mx.array, *batch: mx.array) -> mx.array:
+            return self._first.loss(theta, self._plan(Rectangles(*batch)))
 
         def total(theta: mx.array) -> tuple[mx.array, mx.array]:
             losses = mx.vmap(loss)(theta, *arrays)

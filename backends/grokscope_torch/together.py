@@ -31,8 +31,7 @@ class TorchTogether:
             session.live_in(Moving(*(each[row] for each in self._moving)), self._steps[row])
 
     def step(self, batches: Sequence[Examples], optimizers: Sequence[Optimizer]) -> Sequence[StepOutcome]:
-        losses = self._losses(self._rectangle.filled(batches))
-        (gradients,) = torch.autograd.grad(losses.sum(), self._theta)
+        losses, gradients = self.gradients(*self.placed(batches))
         norms = torch.linalg.vector_norm(gradients, dim=1)
         for session in self._sessions:
             session.taken += 1
@@ -45,18 +44,20 @@ class TorchTogether:
             moved = torch.vmap(self._first.rule(optimizers[0]).moved)(self._moving, numbers, gradients)
             for mine, new in zip(self._moving, moved, strict=True):
                 mine.copy_(new)
-        return [StepOutcome(*each) for each in zip(losses.detach(), norms, strict=True)]
+        return [StepOutcome(*each) for each in zip(losses, norms, strict=True)]
 
-    def _losses(self, batches: Rectangles) -> Tensor:
-        """Of each session, [sessions]"""
-        there = [name for name, each in batches._asdict().items() if each is not None]
+    def placed(self, batches: Sequence[Examples]) -> list[Tensor]:
+        """One batch of each session on the device, as the parts of `Rectangles`."""
+        return [self._first.placed(each) for each in self._rectangle.filled(batches) if each is not None]
 
-        def loss(theta: Tensor, *arrays: Tensor) -> Tensor:
-            batch = Rectangles(**{"target": None, **dict(zip(there, arrays, strict=True))})
-            return self._first.loss(theta, self._plan(batch))
+    def gradients(self, *arrays: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss [sessions] and gradient [sessions, size] of each session where it stands. `arrays`: see `placed`."""
 
-        losses: Tensor = torch.vmap(loss)(self._theta, *(self._first.placed(getattr(batches, name)) for name in there))
-        return losses
+        def loss(theta: Tensor, *batch: Tensor) -> Tensor:
+            return self._first.loss(theta, self._plan(Rectangles(*batch)))
+
+        losses: Tensor = torch.vmap(loss)(self._theta, *arrays)
+        return losses.detach(), torch.autograd.grad(losses.sum(), self._theta)[0]
 
     def _asarray(self, values: Sequence[float]) -> Tensor:
         """[sessions]"""

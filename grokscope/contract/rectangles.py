@@ -28,7 +28,7 @@ class Rectangles(NamedTuple):
     """Classes at the columns that are read, 0 where there is no label, [runs, rows * columns]"""
     weights: Any
     """0 where there is no label; sum 1 for each run, [runs, rows * columns]"""
-    target: Any
+    target: Any = None
     """[runs, rows, target length]; None without a target"""
 
 
