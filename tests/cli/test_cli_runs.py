@@ -345,3 +345,33 @@ def test_what_is_damaged_in_a_log_is_said(nursery: Nursery, made_runs: Path, arg
     done = nursery.run(*arguments, folder=made_runs)
     where = "runs/made/events.jsonl is damaged (line 2: it is no JSON object)"
     assert (done.code, done.err) == (0, f"grokscope: {where}; the rest of it is read\n")
+
+
+# --- events, mv, rm ---------------------------------------------------------------------------------------------------
+
+
+def test_events_for_scripts(nursery: Nursery, made_runs: Path) -> None:
+    whole = nursery.run("events", "made", folder=made_runs).lines
+    assert [event["seq"] for event in whole] == list(range(len(made_events())))
+    assert nursery.run("events", "made", "--follow", folder=made_runs).lines == whole
+    some = nursery.run("events", "made", "--kinds=grokked,finished", "--since=10", folder=made_runs).lines
+    assert [event["event"] for event in some] == ["grokked", "finished"]
+    refused = nursery.run("events", "made", "--kinds=graduated", folder=made_runs)
+    assert (refused.code, refused.out) == (2, "")
+
+
+def test_a_run_is_renamed_and_removed(nursery: Nursery, made_runs: Path) -> None:
+    assert nursery.run("mv", "made", "kept", folder=made_runs) == Outcome(0, "runs/kept\n", "")
+    asked = nursery.run("rm", "kept", folder=made_runs)
+    assert (asked.code, "give --yes" in asked.err) == (2, True)
+    assert (made_runs / "runs/kept").exists()
+    assert nursery.run("rm", "kept", "--yes", folder=made_runs) == Outcome(0, "", "grokscope: removed runs/kept\n")
+    assert os.listdir(made_runs / "runs") == []
+
+
+def test_a_list_is_filtered_and_sorted(nursery: Nursery, made_runs: Path) -> None:
+    shutil.copytree(made_runs / "runs/made", made_runs / "runs/grid/cell")
+    found = nursery.run("ls", "modulus=11", "--sort=name", "--json", folder=made_runs).json
+    assert [run["path"] for run in found] == ["runs/grid/cell", "runs/made"]
+    assert "passes this filter" in nursery.run("ls", "modulus>11", folder=made_runs).err
+    assert "none of these runs has 'beauty'" in nursery.run("ls", "--sort=beauty", folder=made_runs).err
