@@ -221,11 +221,6 @@ class BackendConformance:
     def case(self, name: str) -> ModelCase:
         return CASES[name]
 
-    @pytest.fixture(params=BACKEND_OPTIMIZERS)
-    def optimizer(self, request: pytest.FixtureRequest, precision: Precision) -> Optimizer:
-        """One of every kind, which float32 noise does not move."""
-        return BACKEND_OPTIMIZERS[request.param]._replace(epsilon=NOISE_PROOF[precision])
-
     @pytest.fixture
     def opened(self, place: tuple[BackendSpec, str], precision: Precision) -> Opened:
         """`opened(case)`: a session at the case's parameters."""
@@ -424,10 +419,10 @@ class BackendConformance:
 
     @pytest.mark.parametrize("clip", [None, 0.05, 1e9], ids=["unclipped", "clipped", "never clipped"])
     def test_each_step_is_the_formula_applied_to_its_own_gradient(
-        self, opened: Opened, case: ModelCase, optimizer: Optimizer, tolerance: Tolerance, clip: float | None
+        self, opened: Opened, case: ModelCase, precision: Precision, tolerance: Tolerance, clip: float | None
     ) -> None:
         session = opened(case)
-        optimizer = optimizer._replace(clip=clip)
+        optimizer = BACKEND_OPTIMIZER._replace(clip=clip, epsilon=NOISE_PROOF[precision])
         for step in range(STEPS):
             batch = _prepared(session, case, case.batch("ab"[step % 2]))
             before = _doubled(session.state())
@@ -440,8 +435,9 @@ class BackendConformance:
             assert float(outcome.gradient_norm) == pytest.approx(float(norm), rel=tolerance.gradient)
             _assert_states_near(session.state(), expected, tolerance.step, gradient=tolerance.gradient)
 
-    def test_trajectory(self, opened: Opened, case: ModelCase, optimizer: Optimizer, tolerance: Tolerance) -> None:
+    def test_trajectory(self, opened: Opened, case: ModelCase, precision: Precision, tolerance: Tolerance) -> None:
         session = opened(case)
+        optimizer = BACKEND_OPTIMIZER._replace(epsilon=NOISE_PROOF[precision])
         zeros = np.zeros(case.parameters.size)
         expected = TrainingState(0, _theta(case), zeros, zeros)
         for step in range(STEPS):
@@ -493,35 +489,56 @@ class BackendConformance:
         session.step_along(session.asarray(delta), BACKEND_OPTIMIZER)
         _assert_states_near(session.state(), expected, tolerance.step, gradient=tolerance.gradient)
 
-    def test_restored_state_goes_on_to_the_same_bits(
-        self, opened: Opened, case: ModelCase, optimizer: Optimizer
-    ) -> None:
+    def test_restored_state_goes_on_to_the_same_bits(self, opened: Opened, case: ModelCase) -> None:
         first, second = opened(case), opened(case)
         batches = [_prepared(first, case, case.batch(name)) for name in "abab"]
         for batch in batches[:2]:
-            first.step(batch, optimizer)
+            first.step(batch, BACKEND_OPTIMIZER)
         middle = first.state()
         second.restore(middle)
         _assert_equal(second.state(), middle)
         if first.device != "cpu":
             return  # an accelerator may add in another order each time
         for batch in batches[2:]:
-            first.step(batch, optimizer)
-            second.step(batch, optimizer)
+            first.step(batch, BACKEND_OPTIMIZER)
+            second.step(batch, BACKEND_OPTIMIZER)
             _assert_equal(second.state(), first.state())
 
-    def test_the_same_step_twice_gives_the_same_bits(
-        self, opened: Opened, case: ModelCase, optimizer: Optimizer
-    ) -> None:
+    def test_the_same_step_twice_gives_the_same_bits(self, opened: Opened, case: ModelCase) -> None:
         if opened(case).device != "cpu":
             pytest.skip("an accelerator may add in another order each time")
         states = []
         for _ in range(2):
             session = opened(case)
             for name in "ab":
-                session.step(_prepared(session, case, case.batch(name)), optimizer)
+                session.step(_prepared(session, case, case.batch(name)), BACKEND_OPTIMIZER)
             states.append(session.state())
         _assert_equal(*states)
+
+    @pytest.mark.parametrize("kind", BACKEND_OPTIMIZERS)
+    def test_every_optimizer_is_its_formula(
+        self, opened: Opened, precision: Precision, tolerance: Tolerance, kind: str
+    ) -> None:
+        """Step by step from its own gradients, along a trajectory, and on from a state that was restored."""
+        case = CASES["encoder-decoder"]  # which has every kind of tensor
+        optimizer, where = BACKEND_OPTIMIZERS[kind]._replace(epsilon=NOISE_PROOF[precision]), layout(case.model)
+        session, other, zeros = opened(case), opened(case), np.zeros(case.parameters.size)
+        along = TrainingState(0, _theta(case), zeros, zeros)
+        for step in range(STEPS):
+            rows = case.batch("ab"[step % 2])
+            batch, before = _prepared(session, case, rows), session.state()
+            _, gradient = session.gradient(session.parameters, batch)
+            slope = session.tonumpy(gradient).astype(np.float64)
+            expected, _ = reference.optimized(_doubled(before), slope, optimizer, where)
+            session.step(batch, optimizer)
+            _assert_states_near(session.state(), expected, tolerance.step, gradient=tolerance.gradient)
+            _, slope = reference.loss_and_gradient(case.model, along.parameters, case.padded(rows))
+            along, _ = reference.optimized(along, slope, optimizer, where)
+            _assert_near(session.tonumpy(session.parameters), along.parameters, tolerance.trajectory)
+            if session.device == "cpu":
+                other.restore(before)
+                other.step(batch, optimizer)
+                _assert_equal(other.state(), session.state())
 
     def test_measuring_leaves_the_state_alone(self, opened: Opened, case: ModelCase) -> None:
         session = opened(case)
