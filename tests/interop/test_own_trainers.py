@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from own_made import events_of
+
+import grokscope
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -19,6 +20,7 @@ def test_an_example_is_probed(example: str, tmp_path: Path) -> None:
         capture_output=True, text=True, check=True, cwd=tmp_path,
     )  # fmt: skip
     assert shown.stdout.splitlines()[-1] == f"did not grok; recorded in {run}"
-    assert [event["step"] for event in events_of(run, "measured")] == [0, 10, 20]
-    assert events_of(run, "evaluated")
-    assert events_of(run)[-1]["status"] == "completed"
+    recorded = grokscope.open(run)
+    assert [event["step"] for event in recorded.events("measured")] == [0, 10, 20]
+    assert [*recorded.events("evaluated")]
+    assert next(recorded.events("finished"))["status"] == "completed"
