@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, Self
 
+from pydantic_core import to_json
+
 from grokscope.words.clean import clean, for_csv, for_html, for_markdown, json_text
 from grokscope.words.numbers import MISSING, Form, value_text
 
@@ -115,7 +117,7 @@ class Table:
     def csv(self) -> str:
         """Comma-separated values: numbers to the last digit, empty cells for missing values, `true` and `false`.
 
-        Columns are prepared one by one, so that columns of numbers, which may have millions of cells, need no work.
+        Columns are prepared one by one, because columns of numbers may have millions of cells.
         """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -174,10 +176,10 @@ def _spread(values: Sequence[TableCell], parts: int) -> Iterable[Sequence[TableC
 
 
 def _for_file(values: Sequence[TableCell]) -> Sequence[object]:
-    """A column as `csv.writer` has to get it. Numbers may stay, for it writes None as nothing; texts come often."""
+    """A column as `csv.writer` has to get it; texts come often."""
     kinds = set(map(type, values))
-    if kinds <= {int, float, NoneType} and all(map(math.isfinite, filter(None, values))):  # type: ignore[arg-type]
-        return values
+    if values and kinds <= {int, float, NoneType}:  # as JSON has them: a third of the time that `repr` takes
+        return to_json(values, inf_nan_mode="null")[1:-1].replace(b"null", b"").decode().split(",")
     if kinds <= {bool, str, NoneType}:
         texts = {value: for_csv(value) for value in set(values)}
         return [texts[value] for value in values]
