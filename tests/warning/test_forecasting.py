@@ -119,9 +119,16 @@ class TestStructure:
             assert reason(said)[1] is Refusal.NOT_YET
             assert said.not_before_step == math.ceil(EARLIEST * known.peers.usual_kappa / 2e-3)
 
-    def test_later_it_gives_way(self) -> None:
+    def test_later_it_speaks_beside_them(self) -> None:
         said = calibrate(bank(structure=True)).forecast(at_part(made("new", 7, structure=True)))
+        assert said.basis == "Fourier structure and losses"
+
+    def test_where_it_is_unlike_every_run_they_speak_alone(self) -> None:
+        run = at_part(made("new", 7, structure=True))
+        grown = replace(run, columns={**run.columns, "fourier_growth": 50 * run.columns["fourier_growth"]})
+        said = calibrate(bank(structure=True)).forecast(grown)
         assert said.basis == "elasticity and training loss"
+        assert (said.reaches.probability or 0) > 0.5
 
 
 class TestWhen:

@@ -2,7 +2,7 @@
 
 Each question has its own best answer, and each is refused by name where the bank has not earned one. Two free numbers
 carry the answers: the elasticity of the test loss and the training loss, compared with other runs at equal decay time.
-Before they say anything, the growth of Fourier structure in the embedding does, where a task has it.
+The growth of Fourier structure in the embedding, where a task has it, speaks before them, and then beside them.
 `examples/bank/README.md` says on which runs these were found, and on which the constants below were chosen.
 """
 
@@ -103,7 +103,7 @@ class Forecaster:
         else:
             generalizes, reaches = _consistent(moment.generalizes(), moment.reaches())
         when = moment.when(reaches, strange=named_in_words(strange.values()))
-        early = not strange and moment.evidence is None
+        early = not strange and not moment.evidence
         first = moment.first_step if early else None
         return Projection(step, tau, generalizes, reaches, when, first, moment.rivals(named_in_words(strange.values())))
 
@@ -127,11 +127,12 @@ class _Moment:
         return self._before(EARLIEST)
 
     @cached_property
-    def evidence(self) -> "Evidence | None":
-        """What whether can be told by at this moment; None where it is too early for all."""
-        if not self._before(EARLIEST):
-            return LOSSES
-        return STRUCTURE if self._has_structure and not self._before(EARLIEST_STRUCTURE) else None
+    def evidence(self) -> "tuple[Evidence, ...]":
+        """What whether can be told by at this moment, the best first; empty where it is too early for all."""
+        late = (LOSSES,) if not self._before(EARLIEST) else ()
+        if not self._has_structure or self._before(EARLIEST_STRUCTURE):
+            return late
+        return (BOTH, *late) if late else (STRUCTURE,)
 
     @property
     def first_step(self) -> int | None:
@@ -173,25 +174,33 @@ class _Moment:
         """`outcome` [n]: τ at which it came; infinite where it never did, NaN where nobody knows."""
         waiting = outcome > self.tau
         base = float(np.isfinite(outcome[waiting]).mean()) if waiting.any() else None
-        if self.evidence is None:
-            return Chance(None, self._not_yet(), base)
-        numbers = self.evidence.numbers(self._read)
+        why = self._not_yet()
+        for evidence in self.evidence:
+            found = self._told_by(evidence, waiting, outcome)
+            if isinstance(found, float):
+                return Chance(found, None, base, evidence.basis)
+            why = found
+        return Chance(None, why, base)
+
+    def _told_by(self, evidence: "Evidence", waiting: Mask, outcome: Floats) -> float | NoAnswer:
+        """A probability by one kind of evidence, or why there is none."""
+        numbers = evidence.numbers(self._read)
         known = waiting & np.isfinite(numbers).all(axis=1)
         came, x, groups = np.isfinite(outcome[known]), numbers[known], self.peers.configuration[known]
         few = min(int(came.sum()), int((~came).sum()))
         if few < FEWEST_OUTCOMES or len(np.unique(groups)) < FEWEST_GROUPS:
             detail = f"{int(came.sum())} of {len(came)} did, and a probability takes {FEWEST_OUTCOMES} of each kind"
-            return Chance(None, NoAnswer(Refusal.SMALL_BANK, detail), base)
-        own = self.evidence.numbers(self.asked.reading.numbers[None])[0]
+            return NoAnswer(Refusal.SMALL_BANK, detail)
+        own = evidence.numbers(self.asked.reading.numbers[None])[0]
         if not np.isfinite(own).all():
-            return Chance(None, _missing(self.asked.reading), base)
+            return _missing(self.asked.reading)
         if _beyond(own, x):
-            return Chance(None, NoAnswer(Refusal.OUTSIDE_BANK, "it behaves unlike every run there"), base)
+            return NoAnswer(Refusal.OUTSIDE_BANK, "it behaves unlike every run there")
         fits = logistic_fits(x, came.astype(float), groups)
         if not _earned(fits, x, came, groups):
-            return Chance(None, NoAnswer(Refusal.NOT_EARNED), base)
+            return NoAnswer(Refusal.NOT_EARNED)
         least = 1 / (len(np.unique(groups)) + 2)
-        return Chance(float(np.clip(_expit(fits.at(own)), least, 1 - least)), None, base, self.evidence.basis)
+        return float(np.clip(_expit(fits.at(own)), least, 1 - least))
 
     def _not_yet(self) -> NoAnswer:
         step = self.first_step or 0
@@ -327,6 +336,11 @@ class Evidence:
 
 LOSSES = Evidence(Law.ELASTICITY.basis, whether_numbers)
 STRUCTURE = Evidence("growth of Fourier structure", structure_numbers)
+BOTH = Evidence(
+    "Fourier structure and losses", lambda read: np.hstack([whether_numbers(read), structure_numbers(read)])
+)
+"""On 76 runs of nine operations and seven training fractions, each asked at 0.4 of the usual κ of runs that share
+neither with it, whether it generalizes: AUROC 0.99, of structure alone 0.98, of losses 0.92"""
 
 
 def when_numbers(read: Floats) -> Floats:
