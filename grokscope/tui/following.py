@@ -19,6 +19,8 @@ from grokscope.tui.trainer import trainer_output
 from grokscope.words.clean import clean
 from grokscope.words.numbers import count
 
+_MINDING_SECONDS = 2.0
+
 
 class Refreshed(Message):
     """A reader has a newer snapshot. It replaces an older message that still waits."""
@@ -48,6 +50,20 @@ class FollowingApp(App[None]):
         self._readers: dict[Path, Reader] = {}
         self._trainer, self._follow = trainer, follow
 
+    def on_mount(self) -> None:
+        self._minding = self.set_interval(_MINDING_SECONDS, self._mind_trainer)
+
+    def _mind_trainer(self) -> None:
+        """Say once that the trainer that was started here has ended with an error."""
+        code = self._trainer.poll() if self._trainer is not None else None
+        if code is None:
+            return
+        self._minding.pause()
+        if code and self.snapshot.view.events:
+            message = f"the trainer ended with code {code}: {self._last_error()}"
+            self.notify(message, severity="error", timeout=30, markup=False)
+        self.show()
+
     def on_unmount(self) -> None:
         for reader in self._readers.values():
             reader.close()
@@ -57,6 +73,7 @@ class FollowingApp(App[None]):
         before = self.run_directory
         if run.path != before.path:
             self._trainer = trainer
+            self._minding.resume()
         if before.path in self.overlays and run.path != before.path:
             self.overlays[before.path] = self.snapshot
         else:

@@ -654,6 +654,17 @@ async def test_waiting_for_a_run(tmp_path: Path, driven: Driven) -> None:
         assert app.screen.frame.view.step == 3000
 
 
+async def test_a_trainer_that_fails_is_heard(tmp_path: Path, driven: Driven) -> None:
+    """Also where the run had events before: a trainer that refuses to begin leaves them as they are."""
+    run = whole_run().write(tmp_path)
+    trainer_output(run).write_text("grokscope: there is a run called [red]made\n")
+    async with driven(run, trainer=Ended(2)) as (app, pilot):
+        app._mind_trainer()
+        await pilot.pause()
+        (heard,) = app._notifications
+        assert heard.message == "the trainer ended with code 2: grokscope: there is a run called [red]made"
+
+
 async def test_a_run_that_vanishes(tmp_path: Path, driven: Driven) -> None:
     run, _ = live(tmp_path)
     async with driven(run) as (app, pilot):
