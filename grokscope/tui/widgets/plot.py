@@ -28,6 +28,7 @@ _CROWDED = 3
 """Samples per column, on average, from which on a curve has a band"""
 _GLYPH_EVERY = 16
 _BELOW_FLOOR = -2
+_PLAIN = Style()
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class _Paint:
     ) -> None:
         self._canvas, self._rules = canvas, rules
         self._styles = {index: inks[curve.ink] for index, curve in enumerate(curves)} | {_BELOW_FLOOR: inks["muted"]}
-        self._shades = [inks.shade(curve.ink) for curve in curves]
+        self._shades = [Style(bgcolor=inks.shade(curve.ink).bgcolor) for curve in curves]
         self._grid = inks["grid"]
         self._ahead = Style(bgcolor=inks.shade("expected", 0.1).bgcolor)
         self._between = _columns_between(canvas.width, scale, ahead)
@@ -140,14 +141,16 @@ class _Paint:
         canvas = self._canvas
         upper, lower = int(canvas.shade[2 * y, x]), int(canvas.shade[2 * y + 1, x])
         glyph = canvas.glyph(y, x)
-        behind = self._ahead if x in self._between else Style()
-        covered = Style(bgcolor=self._shades[max(upper, lower)].color) if max(upper, lower) >= 0 else behind
+        behind = self._ahead if x in self._between else _PLAIN
+        shade = max(upper, lower)
+        covered = self._shades[shade] if shade >= 0 else behind
         if glyph != " ":
-            return Segment(glyph, self._styles[int(canvas.owner[y, x])] + covered)
+            style = self._styles[int(canvas.owner[y, x])]
+            return Segment(glyph, style if covered is _PLAIN else style + covered)
         if (upper < 0) != (lower < 0):
             return Segment("▀" if upper >= 0 else "▄", Style(color=covered.bgcolor) + behind)
         rule, style = self._rules.get(x, ("┈" if tick and upper < 0 else " ", self._grid))
-        return Segment(rule, style + covered)
+        return Segment(rule, style if covered is _PLAIN else style + covered)
 
 
 def _columns_between(width: int, scale: Scale, ahead: Expected | None) -> range:
