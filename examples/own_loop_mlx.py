@@ -1,4 +1,4 @@
-"""Probe a model of your own in a loop of your own: an MLP that learns addition modulo 31, in MLX.
+"""Probe a model of your own in a loop of your own: an MLP that learns addition modulo 59, in MLX.
 
 python examples/own_loop_mlx.py [STEPS] [RUN]      then, meanwhile or afterwards: grokscope watch RUN
 
@@ -14,7 +14,7 @@ import mlx.optimizers as optim
 
 import grokscope
 
-MODULUS = 31
+MODULUS = 59
 
 
 class Adder(nn.Module):
@@ -43,16 +43,16 @@ def main(steps: int, run: str) -> None:
     half = len(pairs) // 2
     train, test = (pairs[:half], sums[:half]), (pairs[half:], sums[half:])
     model = Adder()
-    optimizer = optim.AdamW(learning_rate=3e-3, weight_decay=1.0)
+    optimizer = optim.AdamW(learning_rate=3e-3, weight_decay=1.0, betas=[0.9, 0.98], bias_correction=True)
     gradients_of = nn.value_and_grad(model, loss)
 
     with grokscope.Probe(
-        model, loss, train, run=run, optimizer=optimizer, every=50, batch_size=128, steps=steps,
+        model, loss, train, run=run, optimizer=optimizer, every=50, batch_size=256, steps=steps,
         evaluate={"train": train, "test": test},
         task="modular", facts={"task.modulus": MODULUS, "task.operation": "add", "task.train_fraction": 0.5},
     ) as probe:  # fmt: skip
         for _ in range(steps):
-            rows = mx.random.randint(0, half, (128,))
+            rows = mx.random.randint(0, half, (256,))
             value, gradients = gradients_of(model, (train[0][rows], train[1][rows]))
             optimizer.update(model, gradients)
             mx.eval(model.parameters(), optimizer.state)
@@ -64,10 +64,13 @@ def main(steps: int, run: str) -> None:
     for found in recorded.detections():
         if found.step is not None:
             print(f"{found.kind} at step {found.step:,} by {found.rule}")
-    for said in recorded.events("forecast"):  # calibrated on the runs that grokscope ships, or refused by name
-        when = said["when"]
-        answer = f"groks at about step {when['grok_step']:,.0f}" if when["grok_step"] else f"none, {when['abstained']}"
-        print(f"forecast at step {said['step']:,}: {answer}")
+    for said in recorded.events("forecast"):  # from the runs that grokscope ships, or refused by name
+        when, whether = said["when"], said["generalizes"]
+        step = f"step {when['grok_step']:,.0f}" if when["grok_step"] else f"no step ({when['abstained']})"
+        chance = (
+            f"{whether['probability']:.0%}" if whether["abstained"] is None else f"no chance ({whether['abstained']})"
+        )
+        print(f"forecast at step {said['step']:,}: {step}, {chance}")
 
 
 if __name__ == "__main__":

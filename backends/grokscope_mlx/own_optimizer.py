@@ -5,6 +5,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.optimizers as optimizers
+import numpy as np
 
 _SETTINGS = {"wd": "weight_decay", "epsilon": "eps", "momentum": "momentum"}
 """Our names to those of an optimizer"""
@@ -29,7 +30,8 @@ class MLXOptimizer:
 
     @property
     def _lr(self) -> float:
-        return float(self._optimizer.learning_rate.item())
+        """As a person typed it: MLX keeps float32, in which 0.003 is 0.003000000026."""
+        return float(str(np.float32(self._optimizer.learning_rate.item())))
 
     def decay(self) -> float | None:
         """MLX adds the decay of AdamW and Lion to the step, and that of SGD to the gradient."""

@@ -211,3 +211,11 @@ def test_refused_in_a_sentence() -> None:
     model.freeze()
     with pytest.raises(grokscope.CannotProbe, match="nothing to measure"):
         grokscope.defect(model, loss, data, data)
+
+
+def test_the_learning_rate_is_the_one_that_was_typed(tmp_path: Path) -> None:
+    """MLX keeps it in float32, which is a little more than 0.003: outside of a bank whose largest is 0.003."""
+    model, data = seeded("smooth")
+    optimizer = optim.AdamW(learning_rate=3e-3)
+    grokscope.Probe(model, loss, data, run=tmp_path / "run", optimizer=optimizer, baseline_samples=1).finish()
+    assert events_of(tmp_path / "run", "started")[0]["config"]["optimizer"]["lr"] == 3e-3
