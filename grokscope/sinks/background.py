@@ -10,7 +10,7 @@ from grokscope.training.recorder import ListenerFailed
 
 MOST_WAITING = 10_000
 """Events that may wait for a slow listener"""
-LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.1
 """Time between two looks at whether to wait on"""
 
 
@@ -57,7 +57,7 @@ class Background:
         ending = threading.Thread(target=self._waiting.put, args=(None,), daemon=True)  # the queue may be full
         ending.start()
         while self._thread.is_alive() and time.monotonic() < until and not leave():
-            self._thread.join(min(LOOK_SECONDS, patience))
+            self._thread.join(min(_LOOK_SECONDS, patience))
         if self._thread.is_alive():
             self._fail(f"{self.name} has not taken the last events")
         return self._unsaid()
