@@ -33,6 +33,10 @@ NOT_TRIED = {"--timing", "--verify", "--tui", "--show-completion", "--install-co
 """Options that measure this machine, need a terminal, or change a shell"""
 
 
+ASKED_TO_GO = {"rm", "mv"}
+"""Commands after which a run may be elsewhere, or nowhere: no other command takes one away"""
+
+
 @dataclass(frozen=True)
 class Leaf:
     """A command, its options (name, choices, whether a value follows), and how many arguments it may take."""
@@ -125,4 +129,6 @@ def test_command_lines(inputs: int, tally: Tally, folder: Path) -> None:
         for path in (folder / "runs").iterdir():
             if path.name not in made:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if ASKED_TO_GO & set(line[:1]) and not (folder / "runs/made").exists():
+            write_made_run(folder / "runs" / "made")
         assert json.loads((folder / "runs/made/events.jsonl").read_text().splitlines()[-1])["event"] == "finished"
