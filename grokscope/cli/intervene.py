@@ -203,7 +203,7 @@ def _design(
 ) -> "Design":
     """The experiment that the flags describe. Raises `ConfigError`, `NoSuchPlugin`, `typer.BadParameter`."""
     from grokscope import registry
-    from grokscope.experiment.conditions import condition, doses_of, read_conditions, read_doses
+    from grokscope.experiment.conditions import condition_named, doses_of, read_conditions, read_doses
     from grokscope.experiment.design import PUBLISHED_START, Design
     from grokscope.settings.config import read_assignments, read_environment
     from grokscope.sweeps.grid import spelt_out
@@ -231,7 +231,7 @@ def _design(
         measure=measure,
     )
     steps = design.config().train.steps
-    treats = any(condition(name).kind is not None for name in names)
+    treats = any(condition_named(name).kind is not None for name in names)
     if treats and not isinstance(design.start, str) and design.start >= steps:
         raise typer.BadParameter(
             f"no run would be treated, because runs end at step {steps:,}; give a step before it, not {design.start:,}",
@@ -262,14 +262,14 @@ def _start(text: str) -> Any:
 
 
 def _conduct(design: "Design", runs: Path, jobs: int | None, quiet: bool) -> "list[Failure]":
-    from grokscope.cli.sweep import ended_by_signals
+    from grokscope.cli.sweep import stopped_by_signals
     from grokscope.cli.sweep_display import sweep_display
     from grokscope.experiment.conduct import conduct, sweep_to_show
     from grokscope.experiment.design import record_design
     from grokscope.sweeps.local import LocalEngine, cores
 
     design = record_design(design, runs)
-    with ended_by_signals() as received, sweep_display(sweep_to_show(design, runs), quiet=quiet) as show:
+    with stopped_by_signals() as received, sweep_display(sweep_to_show(design, runs), quiet=quiet) as show:
         try:
             return conduct(design, runs, LocalEngine(jobs or cores()), show, complain)
         except KeyboardInterrupt:

@@ -98,7 +98,7 @@ def _train(
     studies: "Sequence[Study]", budget: Literal["small", "paper"], runs: Path, jobs: int | None, quiet: bool
 ) -> "list[Failure]":
     """Train what is left, the studies with the fewest runs first."""
-    from grokscope.cli.sweep import ended_by_signals
+    from grokscope.cli.sweep import stopped_by_signals
     from grokscope.cli.sweep_display import sweep_display
     from grokscope.reproduce.studies import shown, study_cells, train
     from grokscope.sweeps.local import LocalEngine, cores
@@ -106,7 +106,7 @@ def _train(
 
     left = {study.name: len(left_to_do(study_cells(study, budget, runs))) for study in studies}
     engine, failures = LocalEngine(jobs or cores()), []
-    with ended_by_signals() as received:
+    with stopped_by_signals() as received:
         try:
             for study in sorted(studies, key=lambda study: left[study.name]):
                 if left[study.name]:

@@ -213,7 +213,7 @@ def run_replicas(
     from contextlib import redirect_stderr
 
     from grokscope.cli.exits import leave
-    from grokscope.cli.run import ended_by_signals as asked_by_signals
+    from grokscope.cli.run import ended_by_signals
     from grokscope.sweeps.commands import stderr_file
     from grokscope.sweeps.manifest import find_sweep, read_sweep
     from grokscope.sweeps.replicas import train_together
@@ -230,7 +230,7 @@ def run_replicas(
             codes.append(leave(problem))
 
     interruption = Interruption()
-    with asked_by_signals(interruption) as received:
+    with ended_by_signals(interruption) as received:
         train_together([planned[slug] for slug in dict.fromkeys(cells)], threads, interruption, failed)
     if received:
         raise typer.Exit(128 + received[0])
@@ -319,7 +319,7 @@ def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, js
     if name == "plan":
         engine.run(cells, lambda standing: None)
         return
-    with ended_by_signals() as received, sweep_display(planned, quiet=quiet) as show:
+    with stopped_by_signals() as received, sweep_display(planned, quiet=quiet) as show:
         states: dict[str, str] = {}
 
         def see(standing: Any) -> None:
@@ -361,7 +361,7 @@ def _leave(planned: "Sweep", standings: list[Any], failures: "list[Failure]") ->
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[list[int]]:
+def stopped_by_signals() -> Iterator[list[int]]:
     """SIGTERM and a closed terminal raise `KeyboardInterrupt`, as Ctrl-C does.
 
     Yields a list. After SIGTERM or SIGHUP it holds the exit code.

@@ -18,7 +18,7 @@ from grokscope.cli.exits import ExitCode
 from grokscope.cli.main import exit_code
 
 
-def main() -> None:
+def run_cells() -> None:
     """Run cells until stdin ends or a cell fails."""
     answers = os.dup(1)
     with open(os.devnull, "wb") as nowhere:
@@ -49,4 +49,4 @@ def _cell(arguments: list[str], stderr: str) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    run_cells()

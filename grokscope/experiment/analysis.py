@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, condition
+from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, condition_named
 from grokscope.experiment.effects import Effect, ReplicateNoise, Slope, dose_slope, effect, replicate_noise
 from grokscope.experiment.outcomes import Outcome
 from grokscope.experiment.survival import LogRank, SurvivalCurve, holm, kaplan_meier, log_rank, monotone_trend
@@ -80,7 +80,7 @@ class ArmResult:
         return {
             "condition": self.arm.condition,
             "dose": self.arm.dose,
-            "summary": "" if self.arm.is_baseline else condition(self.arm.condition).summary,
+            "summary": "" if self.arm.is_baseline else condition_named(self.arm.condition).summary,
             "runs": len(self.outcomes),
             "known": len(self.known),
             "never_treated": len(self.untreated),
@@ -245,11 +245,11 @@ def _pairs(arms: Collection[Arm]) -> Iterator[tuple[Arm, Arm]]:
     """Every arm with its control at the same dose, then every combination with each of its parts alone."""
     treated = [arm for arm in arms if not arm.is_baseline]
     for arm in treated:
-        parent = condition(arm.condition).control_of
+        parent = condition_named(arm.condition).control_of
         if parent is not None and Arm(parent, arm.dose) in arms:
             yield Arm(parent, arm.dose), arm
     for arm in treated:
-        alone = [Arm(part, condition(part).usual) for part in condition(arm.condition).parts]
+        alone = [Arm(part, condition_named(part).usual) for part in condition_named(arm.condition).parts]
         yield from ((arm, part) for part in alone if part in arms)
 
 

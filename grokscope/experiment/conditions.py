@@ -41,7 +41,7 @@ class Arm:
 
     @property
     def label(self) -> str:
-        fixed = self.dose is None or condition(self.condition).fixed
+        fixed = self.dose is None or condition_named(self.condition).fixed
         return self.condition if fixed else f"{self.condition} {self.dose:g}"
 
     @property
@@ -104,7 +104,7 @@ SETS: Mapping[str, tuple[str, ...]] = {
 """Names for several conditions; `all` uses every dose of their grids, the others the usual doses"""
 
 
-def condition(name: str) -> Condition:
+def condition_named(name: str) -> Condition:
     """The condition of this name; `ONE+OTHER` are two at a time, each at its usual dose. Raises `ConfigError`."""
     if name in CONDITIONS:
         return CONDITIONS[name]
@@ -119,7 +119,7 @@ def condition(name: str) -> Condition:
     return Condition("+".join(parts), f"{parts[0]} and {parts[1]}", kind, "", 1.0, (1.0,), fixed=True, parts=parts)
 
 
-def in_order(names: Iterable[str]) -> list[str]:
+def conditions_in_order(names: Iterable[str]) -> list[str]:
     """Names of conditions in the order of runs and tables, combinations last."""
     order = list(CONDITIONS)
     return sorted(names, key=lambda name: order.index(name) if name in CONDITIONS else len(order))
@@ -130,8 +130,8 @@ def read_conditions(text: str) -> list[str]:
     chosen: list[str] = []
     for word in filter(None, (part.strip() for part in text.split(","))):
         if word != BASELINE:
-            chosen += SETS[word] if word in SETS else (condition(word).name,)
-    return in_order(dict.fromkeys(chosen))
+            chosen += SETS[word] if word in SETS else (condition_named(word).name,)
+    return conditions_in_order(dict.fromkeys(chosen))
 
 
 def read_doses(texts: list[str]) -> dict[str, list[float]]:
@@ -155,7 +155,7 @@ def read_doses(texts: list[str]) -> dict[str, list[float]]:
 
 def doses_of(name: str, given: Mapping[str, list[float]], *, grid: bool) -> list[float]:
     """The doses of a condition: the given ones, else those of the condition it controls, else its grid or usual one."""
-    own = condition(name)
+    own = condition_named(name)
     parent = own.control_of
     doses = given.get(name) or (parent and given.get(parent)) or (own.grid if grid else (own.usual,))
     return [dose for dose in doses if possible(Arm(name, dose))]
@@ -175,10 +175,10 @@ def condition_settings(
     """
     if arm.is_baseline or arm.dose is None:
         return {}
-    own = condition(arm.condition)
+    own = condition_named(arm.condition)
     if own.parts:
         each = [
-            condition_settings(Arm(part, condition(part).usual), config, start=start, basis=basis,
+            condition_settings(Arm(part, condition_named(part).usual), config, start=start, basis=basis,
                                published=published, blocks=blocks)
             for part in own.parts
         ]  # fmt: skip

@@ -15,7 +15,14 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grokscope import registry
-from grokscope.experiment.conditions import BASELINE, Arm, condition, condition_settings, in_order, possible
+from grokscope.experiment.conditions import (
+    BASELINE,
+    Arm,
+    condition_named,
+    condition_settings,
+    conditions_in_order,
+    possible,
+)
 from grokscope.gate import Missing, Unreadable, read_toml
 from grokscope.runs.directory import NoSuchRun, check_name, find_manifest, folders_with, write_whole
 from grokscope.settings.config import ConfigError, RunConfig, resolve
@@ -49,7 +56,7 @@ class Design(BaseModel):
 
     def treatments(self) -> Iterator[Arm]:
         """Every arm except the baseline."""
-        for name in in_order(self.arms):
+        for name in conditions_in_order(self.arms):
             for dose in self.arms[name]:
                 if possible(Arm(name, dose)):
                     yield Arm(name, dose)
@@ -129,7 +136,7 @@ def start_of(design: Design, seed: int, grok_step: int | None) -> Start:
 def never_treated(design: Design, seed: int, start: Start) -> str | None:
     """A sentence that says why no intervention will act on a seed; None if interventions can act."""
     steps = design.config().train.steps
-    if start.step < steps or all(condition(arm.condition).kind is None for arm in design.treatments()):
+    if start.step < steps or all(condition_named(arm.condition).kind is None for arm in design.treatments()):
         return None
     return (
         f"seed {seed} is never treated: treatments start at step {start.step:,}, but its runs end at step {steps:,}; "
@@ -205,7 +212,7 @@ def _merged(before: Design, now: Design) -> Design:
             raise ConfigError(f"{before.name} was started with {key} {was!r}, not {wanted!r}; choose another --name")
     arms = {
         name: sorted({*before.arms.get(name, ()), *now.arms.get(name, ())})
-        for name in in_order({**before.arms, **now.arms})
+        for name in conditions_in_order({**before.arms, **now.arms})
     }
     seeds = [*before.seeds, *(seed for seed in now.seeds if seed not in before.seeds)]
     replicates = max(before.replicates, now.replicates)

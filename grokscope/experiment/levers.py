@@ -12,7 +12,7 @@ from typing import Any
 
 from grokscope.settings.config import RunConfig
 
-Settings = Callable[[RunConfig, float], Mapping[str, Any]]
+_ArmSettings = Callable[[RunConfig, float], Mapping[str, Any]]
 """The settings of a dose, by the configuration that is treated"""
 
 
@@ -42,7 +42,7 @@ class Condition:
     """Parameters beside dose and basis"""
     on_subspace: bool = True
     """Whether the intervention takes a basis"""
-    settings: Settings | None = None
+    settings: _ArmSettings | None = None
     """Of a condition that changes settings"""
     parts: tuple[str, ...] = ()
     """The two conditions that are combined, each at its usual dose"""
@@ -59,7 +59,7 @@ def _lever(name: str, summary: str, kind: str, parameter: str, *doses: float, **
     return Condition(name, summary, kind, parameter, *_usual(doses), on_subspace=False, fixed=fixed, **more)
 
 
-def _option(name: str, summary: str, settings: Settings, *doses: float, **more: Any) -> Condition:
+def _option(name: str, summary: str, settings: _ArmSettings, *doses: float, **more: Any) -> Condition:
     return Condition(name, summary, None, name, *_usual(doses), fixed=not doses, settings=settings, **more)
 
 

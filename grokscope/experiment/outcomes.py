@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from grokscope.experiment.conditions import Arm, condition
+from grokscope.experiment.conditions import Arm, condition_named
 from grokscope.experiment.design import Planned
 from grokscope.gate import Unreadable
 from grokscope.runs.log import Tail, decode
@@ -91,7 +91,7 @@ def _outcome(planned: Planned) -> Outcome:
     if standing.ended:
         finished = read_state(cell.directory).last["finished"]
     acted, strength = (True, None) if planned.arm.is_baseline else _acts(cell.directory.events)
-    if standing.ended and not acted and condition(planned.arm.condition).kind is not None:
+    if standing.ended and not acted and condition_named(planned.arm.condition).kind is not None:
         fate = "never treated"
     return Outcome(
         planned.arm,

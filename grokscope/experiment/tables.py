@@ -7,7 +7,7 @@ from typing import Any
 
 from grokscope.experiment.analysis import Analysis, ArmResult
 from grokscope.experiment.claims import JudgedClaim, ratio_in_words
-from grokscope.experiment.conditions import Arm, condition
+from grokscope.experiment.conditions import Arm, condition_named
 from grokscope.experiment.design import Design, Planned
 from grokscope.experiment.effects import Effect, Slope
 from grokscope.gate import writing
@@ -219,7 +219,7 @@ def markdown(design: Design, analysis: Analysis, tables: Sequence[Table]) -> str
         f"{experiment_headline(design, analysis)}. Treated from step: {design.start}. Settings beside the preset: "
         f"{settings}.",
         " ".join(remarks(analysis)),
-        "\n".join(f"- {name}: {condition(name).summary}" for name in named),
+        "\n".join(f"- {name}: {condition_named(name).summary}" for name in named),
         *(f"## {table.title}\n\n{table.markdown().rstrip()}" for table in tables),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

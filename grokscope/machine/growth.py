@@ -30,8 +30,8 @@ LENGTHS = (8, 16, 32, 64)
 """Of random sequences, so that no prefix is shared"""
 SHARES = (0.125, 0.25, 0.5, 1.0)
 """Of the training set"""
-LEAST_ROUNDS = 3
-CONFIDENCE = 0.95
+_LEAST_ROUNDS = 3
+_CONFIDENCE = 0.95
 
 MATHEMATICS = {
     "width": ("1 to 2", "1 to 2", "1 to 2"),
@@ -56,7 +56,7 @@ class Growth:
     """Slope of log(milliseconds) against log(size), by least squares"""
     low: float
     high: float
-    """Interval of the slope at `CONFIDENCE`, from the residuals (Student's t)"""
+    """Interval of the slope at `_CONFIDENCE`, from the residuals (Student's t)"""
     mathematics: str
     """The exponent that the arithmetic has"""
 
@@ -71,7 +71,7 @@ def growth(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) -
         (size, value): [[] for _ in problem.operations] for size, value, problem in problems
     }
     rounds, ends = 0, time.perf_counter() + seconds
-    while rounds <= LEAST_ROUNDS or time.perf_counter() < ends:
+    while rounds <= _LEAST_ROUNDS or time.perf_counter() < ends:
         for size, value, problem in problems:
             for operation, call in enumerate(problem.operations.values()):
                 milliseconds = problem.milliseconds(call, rounds)
@@ -179,6 +179,6 @@ def _fitted(operation: str, size: str, timings: dict[int, list[float]], mathemat
 
     sizes, medians = tuple(timings), tuple(float(np.median(each)) for each in timings.values())
     line = linregress(np.log(sizes), np.log(medians))
-    reach = float(t.ppf(0.5 + CONFIDENCE / 2, len(sizes) - 2) * line.stderr)
+    reach = float(t.ppf(0.5 + _CONFIDENCE / 2, len(sizes) - 2) * line.stderr)
     slope = float(line.slope)
     return Growth(operation, size, sizes, medians, slope, slope - reach, slope + reach, mathematics)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from grokscope.experiment.analysis import Analysis, ArmResult, analyse
 from grokscope.experiment.claims import JudgedClaim, judged
-from grokscope.experiment.conditions import condition
 from grokscope.experiment.conduct import all_outcomes
 from grokscope.experiment.design import read_design
 from grokscope.experiment.tables import (
@@ -45,7 +44,7 @@ def section(folder: Path, name: str) -> Section:
     return Section(f"experiment-{name}", f"Interventions: {name}", paragraphs, tuple(parts))
 
 
-def spectrum(folders: Mapping[str, Path]) -> Section:
+def spectrum_section(folders: Mapping[str, Path]) -> Section:
     """The section of several experiments, by name. Raises `NoSuchRun`, `ConfigError`."""
     analyses = {name: analyse(all_outcomes(read_design(folder), folder.parent)) for name, folder in folders.items()}
     return Section("spectrum", "Levers and tasks side by side", (), spectrum_parts(analyses))
@@ -126,7 +125,7 @@ def experiment_command(folder: Path) -> str:
     words += ["--seeds", ",".join(map(str, design.seeds)), "--replicates", str(design.replicates)]
     words += ["--conditions", ",".join(design.arms) or "baseline", "--start", str(design.start)]
     for name, doses in design.arms.items():
-        if doses and not condition(name).fixed:
+        if doses and not condition_named(name).fixed:
             words += ["--doses", f"{name}={','.join(f'{dose:g}' for dose in doses)}"]
     words += ["--published"] * design.published + ["--measure"] * design.measure
     for key, value in design.base.items():

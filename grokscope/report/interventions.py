@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.experiment.analysis import Analysis, ArmResult, curve
-from grokscope.experiment.conditions import condition
 from grokscope.experiment.effects import Effect
 from grokscope.report.style import (
     CYCLE,
@@ -92,7 +91,7 @@ def draw_dose_response(analysis: Analysis) -> "Figure | None":
     figure, axes = panels(len(groups), columns=columns)
     for group, place in zip(groups, axes, strict=True):
         _draw_noise(place, analysis, vertical=False)
-        parameter = condition(next(iter(group))).parameter
+        parameter = condition_named(next(iter(group))).parameter
         spread = _gap(group) * 0.06
         for index, (name, results) in enumerate(group.items()):
             _draw_doses(place, results, CYCLE[index], name, (index - (len(group) - 1) / 2) * spread)
@@ -133,7 +132,7 @@ def _groups(analysis: Analysis) -> list[dict[str, list[ArmResult]]]:
         if result.arm.is_baseline or result.arm.is_sham or result.effect is None:
             continue
         name = result.arm.condition
-        groups.setdefault(condition(name).control_of or name, {}).setdefault(name, []).append(result)
+        groups.setdefault(condition_named(name).control_of or name, {}).setdefault(name, []).append(result)
     return list(groups.values())
 
 

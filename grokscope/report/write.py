@@ -89,7 +89,7 @@ def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -
     for source in found:
         yield experiments.section(source.path, source.name)
     if len(found) > 1:
-        yield experiments.spectrum({source.name: source.path for source in found})
+        yield experiments.spectrum_section({source.name: source.path for source in found})
     if not found:
         nothing = LeftOut("Intervention results", "no source is the folder of an experiment (`grokscope intervene`)")
         yield Section("interventions", "Interventions", (), (nothing,))

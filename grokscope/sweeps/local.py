@@ -21,7 +21,7 @@ from grokscope.settings.config import variables_of
 from grokscope.sweeps.commands import failure_reason, group_arguments, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
-from grokscope.sweeps.replicas import grouped
+from grokscope.sweeps.replicas import batchable_groups
 from grokscope.sweeps.standing import CellStanding, OnChange, left_to_do, read_standing, runs_elsewhere
 
 _LOOK_SECONDS = 1.0
@@ -59,7 +59,7 @@ class LocalEngine:
 
     def run(self, cells: Sequence[Cell], on_change: OnChange) -> list[Failure]:
         planned = {cell.slug: read_standing(cell) for cell in cells}
-        waiting = deque([[cell] for cell in cells] if self.replicas == 1 else grouped(cells, self.replicas))
+        waiting = deque([[cell] for cell in cells] if self.replicas == 1 else batchable_groups(cells, self.replicas))
         working: list[_Worker] = []
         idle: list[_Worker] = []
         failures: list[Failure] = []

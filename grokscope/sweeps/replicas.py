@@ -44,7 +44,7 @@ def shared_settings(config: RunConfig) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key in keys or key.startswith(("model.", "backend."))}
 
 
-def grouped(cells: Iterable[Cell], most: int) -> list[list[Cell]]:
+def batchable_groups(cells: Iterable[Cell], most: int) -> list[list[Cell]]:
     """The cells in groups that can train as one, at most so many cells each. Groups and cells keep their order."""
     by_settings: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -63,7 +63,7 @@ def gain(cells: Sequence[Cell], most: int, threads: int) -> float | None:
 
     On a CPU the time is CPU time, so other programs do not change the answer. None without two cells of one shape.
     """
-    group = max(grouped(cells, most), key=len)[:_MEASURED]
+    group = max(batchable_groups(cells, most), key=len)[:_MEASURED]
     runs = [_Measured(cell, threads) for cell in group]
     alike = [run for run in runs if run.model == runs[0].model]
     if len(alike) < 2:

@@ -20,7 +20,7 @@ from grokscope.settings.config import ConfigError
 from grokscope.sweeps.commands import failure_reason, group_arguments, stderr_file
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
-from grokscope.sweeps.replicas import grouped
+from grokscope.sweeps.replicas import batchable_groups
 from grokscope.sweeps.standing import OnChange, read_standing
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class SlurmEngine:
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
         threads = self.parameters.get("cpus_per_task", 1)
-        groups = [[cell] for cell in cells] if self.replicas == 1 else grouped(cells, self.replicas)
+        groups = [[cell] for cell in cells] if self.replicas == 1 else batchable_groups(cells, self.replicas)
         works = []
         for group in groups:
             for cell in group:

@@ -42,7 +42,7 @@ COMPLEX_STEP = {np.dtype(np.float64): 1e-20, np.dtype(np.float32): 1e-10}
 
 
 @dataclass(frozen=True)
-class Rectangle:
+class PaddedRows:
     """One stream, padded at the end."""
 
     tokens: Ints
@@ -55,8 +55,8 @@ class Rectangle:
 class PaddedBatch:
     """A batch with nothing shared and nothing left out but labels that are none."""
 
-    source: Rectangle
-    target: Rectangle | None
+    source: PaddedRows
+    target: PaddedRows | None
     source_of_target: Ints | None
     """[target sequences]"""
     reads: Ints
@@ -74,11 +74,11 @@ def padded_examples(examples: Examples, model: ModelSpec) -> PaddedBatch:
         source = np.pad(source, ((0, 0), (0, model.context - source.shape[1])))
     target = None
     if examples.target is not None and examples.target_lengths is not None:
-        target = Rectangle(examples.target, examples.target_lengths)
+        target = PaddedRows(examples.target, examples.target_lengths)
     labels = examples.labels.ravel()
     reads = np.flatnonzero(labels != IGNORED)
     return PaddedBatch(
-        source=Rectangle(source, examples.source_lengths),
+        source=PaddedRows(source, examples.source_lengths),
         target=target,
         source_of_target=None if target is None else np.arange(len(examples)),
         reads=reads,
@@ -90,8 +90,8 @@ def padded_examples(examples: Examples, model: ModelSpec) -> PaddedBatch:
 def padded_batch(batch: Batch) -> PaddedBatch:
     """A packed batch, written out."""
 
-    def rectangle(stream: Stream) -> Rectangle:
-        return Rectangle(stream.tokens[stream.rectangle], stream.key_lengths)
+    def rectangle(stream: Stream) -> PaddedRows:
+        return PaddedRows(stream.tokens[stream.rectangle], stream.key_lengths)
 
     return PaddedBatch(
         source=rectangle(batch.source),
@@ -317,7 +317,7 @@ class ReferenceTransformer:
             return cosines(representations, self.tensors["head.weight"], self.model.cosine_scale)
         return self.linear("head", representations)
 
-    def decoded(self, source: Rectangle, target: Rectangle, source_of_target: Ints) -> Variable:
+    def decoded(self, source: PaddedRows, target: PaddedRows, source_of_target: Ints) -> Variable:
         memory = self.embedded("src_", source)
         for layer in range(self.model.layers):
             memory = self.encoder_layer(f"transformer.encoder.layers.{layer}", memory, source, causal=False)
@@ -336,12 +336,12 @@ class ReferenceTransformer:
             x = self.summed(x, self.fed_forward(prefix, self.norm(f"{prefix}.norm3", x)))
         return x if self.model.residual == "spherical" else self.norm("transformer.decoder.norm", x)
 
-    def encoder_layer(self, prefix: str, x: Variable, rectangle: Rectangle, *, causal: bool) -> Variable:
+    def encoder_layer(self, prefix: str, x: Variable, rectangle: PaddedRows, *, causal: bool) -> Variable:
         seen = visible(rectangle, causal)
         x = self.summed(x, self.attended(f"{prefix}.self_attn", self.norm(f"{prefix}.norm1", x), None, seen))
         return self.summed(x, self.fed_forward(prefix, self.norm(f"{prefix}.norm2", x)))
 
-    def embedded(self, side: str, rectangle: Rectangle) -> Variable:
+    def embedded(self, side: str, rectangle: PaddedRows) -> Variable:
         positions = np.broadcast_to(np.arange(rectangle.tokens.shape[1]), rectangle.tokens.shape)
         tokens = gather(self.tensors[f"{side}tok_emb.weight"], rectangle.tokens)
         return self.summed(tokens, gather(self.tensors[f"{side}pos_emb.weight"], positions))
@@ -366,7 +366,7 @@ class ReferenceTransformer:
         return layer_norm(x, self.tensors[f"{prefix}.weight"], self.tensors[f"{prefix}.bias"])
 
 
-def visible(rectangle: Rectangle, causal: bool) -> NDArray[np.bool_]:
+def visible(rectangle: PaddedRows, causal: bool) -> NDArray[np.bool_]:
     """Which key each query attends to, [sequences, queries, keys]. Queries beyond a sequence's end see what the last
     one sees: nobody reads them."""
     length = rectangle.tokens.shape[1]

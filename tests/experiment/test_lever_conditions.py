@@ -13,10 +13,10 @@ from grokscope.experiment.conditions import (
     CONDITIONS,
     SETS,
     Arm,
-    condition,
+    condition_named,
     condition_settings,
+    conditions_in_order,
     doses_of,
-    in_order,
     read_conditions,
 )
 from grokscope.experiment.design import Design, Planned, Start, baselines, treated
@@ -47,7 +47,7 @@ def changed(planned: Planned) -> dict[str, Any]:
 
 @pytest.mark.parametrize("planned", second(*LEVERS), ids=lambda planned: planned.arm.slug)
 def test_a_lever_changes_its_schedule_or_its_settings_alone(planned: Planned) -> None:
-    lever, found = condition(planned.arm.condition), changed(planned)
+    lever, found = condition_named(planned.arm.condition), changed(planned)
     if lever.kind is None:
         assert found
         assert all(key.startswith(("optimizer.", "model.")) for key in found)
@@ -120,7 +120,7 @@ def test_what_cannot_be_combined_is_refused(text: str, why: str) -> None:
 
 def test_combinations_stand_last_and_once() -> None:
     assert read_conditions("grokfast+clamp,project,clamp,grokfast+clamp") == ["project", "clamp", "grokfast+clamp"]
-    assert in_order(["a+b", "lr", "kick"]) == ["kick", "lr", "a+b"]
+    assert conditions_in_order(["a+b", "lr", "kick"]) == ["kick", "lr", "a+b"]
 
 
 def test_no_treatment_is_no_settings() -> None:

@@ -13,7 +13,7 @@ from sweeps_made import Planned
 from grokscope.contract.backends import BackendSpec
 from grokscope.settings.config import ConfigError
 from grokscope.sweeps import Cell, read_standing, replicas
-from grokscope.sweeps.replicas import check_backend, gain, grouped, train_together
+from grokscope.sweeps.replicas import batchable_groups, check_backend, gain, train_together
 from grokscope.training.interruption import Interruption
 
 TIMED = {"time", "seconds", "steps_per_second", "tokens_per_second", "seconds_left", "lead_seconds"}
@@ -62,7 +62,7 @@ def test_every_replica_records_what_it_records_alone(planned: Planned) -> None:
     """Also where others diverge or end sooner, and where an intervention acts on some."""
     pytest.importorskip("torch")
     cells = planned(AXES, FLOAT64).cells
-    assert [len(group) for group in grouped(cells, 64)] == [6]
+    assert [len(group) for group in batchable_groups(cells, 64)] == [6]
     assert trained(list(cells)) == []
     alone = planned(AXES, FLOAT64, name="alone").cells
     for cell, single in zip(cells, alone, strict=True):
@@ -104,9 +104,10 @@ def test_an_interrupted_group_goes_on_alone(nursery: Nursery, tmp_path: Path) ->
 
 def test_groups_share_what_makes_one_model(planned: Planned) -> None:
     cells = planned({"model.width": [8, 16], "train.batch_size": [4, 8], "train.seed": [1, 2, 3]}).cells
-    assert [[cell.config.train.seed for cell in group] for group in grouped(cells, 2)] == [[1, 2], [3]] * 4
+    assert [[cell.config.train.seed for cell in group] for group in batchable_groups(cells, 2)] == [[1, 2], [3]] * 4
     assert {
-        len({(cell.config.model, cell.config.train.batch_size) for cell in group}) for group in grouped(cells, 9)
+        len({(cell.config.model, cell.config.train.batch_size) for cell in group})
+        for group in batchable_groups(cells, 9)
     } == {1}
 
 

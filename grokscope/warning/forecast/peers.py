@@ -69,7 +69,7 @@ def trough_of(trajectory: Trajectory) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
+class Readings:
     """What one run was read at, wherever its training loss is on record."""
 
     taus: Floats
@@ -78,7 +78,7 @@ class Record:
     """Of `READ` [m, 4]; NaN where they are not on record"""
 
     @classmethod
-    def of(cls, run: Trajectory, clock: DecayClock) -> "Record":
+    def of(cls, run: Trajectory, clock: DecayClock) -> "Readings":
         rows = np.flatnonzero(np.isfinite(run.columns.get("train_loss", np.empty(0))))
         nowhere = np.full(run.columns["step"].shape, np.nan)
         numbers = np.column_stack([run.columns.get(name, nowhere)[rows] for name in READ])
@@ -97,7 +97,7 @@ class Peers:
 
     runs: Sequence[Trajectory]
     clocks: Sequence[DecayClock]
-    records: Sequence[Record]
+    readings: Sequence[Readings]
     kappa: Floats
     """τ of the grok step; infinite where the run never grokked within its budget"""
     passed: Floats
@@ -125,7 +125,7 @@ class Peers:
 
     def at(self, tau: float) -> Floats:
         """The numbers of `READ` as last recorded by τ, [n, 4]; NaN where they are not, or older than `STALE`."""
-        return np.array([record.at(tau) for record in self.records]).reshape(len(self), len(READ))
+        return np.array([each.at(tau) for each in self.readings]).reshape(len(self), len(READ))
 
     @cached_property
     def known(self) -> Known:
@@ -139,7 +139,7 @@ class Peers:
         return float(np.median(grokked)) if len(grokked) else math.nan
 
 
-_LISTS = ("runs", "clocks", "records")
+_LISTS = ("runs", "clocks", "readings")
 _ARRAYS = ("kappa", "passed", "horizon", "names", "configuration", "easy", "trough")
 
 
@@ -157,7 +157,7 @@ def peers_of(trajectories: Sequence[Trajectory]) -> Peers:
     return Peers(
         runs=runs,
         clocks=clocks,
-        records=[Record.of(run, clock) for run, clock in usable],
+        readings=[Readings.of(run, clock) for run, clock in usable],
         kappa=groks * rates,
         passed=np.array([passed_at(run) for run in runs]) * rates,
         horizon=np.array([float(run.budget) for run in runs]) * rates,
