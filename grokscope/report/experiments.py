@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from grokscope.experiment.analysis import Analysis, ArmResult, analyse
 from grokscope.experiment.claims import JudgedClaim, judged
+from grokscope.experiment.conditions import condition_named
 from grokscope.experiment.conduct import all_outcomes
 from grokscope.experiment.design import read_design
 from grokscope.experiment.tables import (

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.experiment.analysis import Analysis, ArmResult, curve
+from grokscope.experiment.conditions import condition_named
 from grokscope.experiment.effects import Effect
 from grokscope.report.style import (
     CYCLE,

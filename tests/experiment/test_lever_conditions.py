@@ -102,7 +102,7 @@ def test_a_lever_and_an_option_are_combined() -> None:
     found = changed(planned)
     assert found["model.attention"] == "uniform"
     assert checked(found["interventions.schedule"][0]).kind == "grokfast"
-    assert condition("uniform+grokfast").kind == "grokfast"
+    assert condition_named("uniform+grokfast").kind == "grokfast"
 
 
 @pytest.mark.parametrize(
