@@ -19,6 +19,9 @@ from grokscope_dyck.sequences import OPEN, draw, draw_longer, examples, prefixes
 TRAIN, TEST, LONGER = 0, 1, 2
 """Each set has its own stream, so that the size of one changes nothing in another."""
 
+MOST_PAIRS = 10_000
+"""In a longer sequence: drawing them takes memory and time before any model is there that could be too large."""
+
 
 class Options(BaseModel):
     """What can be chosen about Dyck-1."""
@@ -33,10 +36,13 @@ class Options(BaseModel):
         None, ge=2, description="rows of the model's position table; none: what the longest training sequence may need"
     )
     ood_size: int = Field(200, ge=0, description="longer sequences, the split `ood`; 0: no such split")
-    ood_min_pairs: int | None = Field(None, ge=2, description="fewest pairs in `ood`; none: max_pairs + 1")
+    ood_min_pairs: int | None = Field(
+        None, ge=2, le=MOST_PAIRS, description="fewest pairs in `ood`; none: max_pairs + 1"
+    )
     ood_max_pairs: int | None = Field(
         None,
         ge=2,
+        le=MOST_PAIRS,
         description="most pairs in `ood`; none: 2 max_pairs; what exceeds `context` is cut off, and sequences deeper "
         "than max_pairs within it are drawn again",
     )

@@ -12,6 +12,7 @@ from grokscope.contract.examples import Ints
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.streams import generator
 from grokscope.contract.tasks import TaskData, chance
+from grokscope.gate import read_bytes
 from grokscope_scan.encoding import ACTION_WORDS, COMMAND_WORDS, Pair, encode, parse
 from grokscope_scan.folder import split_in
 from grokscope_scan.official import SPLITS, Side, content, file_name
@@ -146,10 +147,7 @@ def _official(split: str, side: Side) -> File:
 
 
 def _own(path: Path) -> File:
-    try:
-        return _read(str(path), path.expanduser().read_bytes())
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    return _read(str(path), read_bytes(path.expanduser()))
 
 
 def _read(name: str, raw: bytes) -> File:

@@ -196,9 +196,9 @@ def test_a_malformed_line_is_named(line: str, complaint: str, tmp_path: Path) ->
 
 
 def test_unreadable_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"cannot read .*missing.txt: No such file"):
+    with pytest.raises(ValueError, match=r"there is no .*missing.txt"):
         load(train=tmp_path / "missing.txt")
-    with pytest.raises(ValueError, match="cannot read"):
+    with pytest.raises(ValueError, match="is a folder, not a file"):
         load(test=tmp_path)
     (tmp_path / "binary").write_bytes(b"\x1f\x8b\xff")
     with pytest.raises(ValueError, match="not a text file in UTF-8"):
@@ -306,3 +306,8 @@ def test_greedy_decoding_gets_the_same_sequences_right() -> None:
     forced = [next_words(command, list(actions)) == [*actions, EOS] for command, actions in pairs]
     assert free == forced
     assert 0 < sum(free) < len(pairs)
+
+
+def test_a_named_file_that_never_ends_is_refused() -> None:
+    with pytest.raises(ValueError, match="is a device, not a file"):
+        SPEC.load(SPEC.options(train="/dev/zero"), 0)

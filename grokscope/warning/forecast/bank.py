@@ -119,6 +119,8 @@ def bank_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None 
         files = tuple((file.resolve(), file.stat().st_mtime_ns) for file in tables_of(bank))
     except OSError as problem:
         return NoAnswer(Refusal.NO_BANK, f"cannot read the bank {bank}: {problem.strerror}")
+    except ValueError:
+        return NoAnswer(Refusal.NO_BANK, f"{str(bank)!r} cannot be the name of a bank")
     whole = _calibrated(task, str(bank), files)
     if facts is None or isinstance(whole, NoAnswer):
         return whole
