@@ -179,6 +179,7 @@ def _fitted(operation: str, size: str, timings: dict[int, list[float]], mathemat
 
     sizes, medians = tuple(timings), tuple(float(np.median(each)) for each in timings.values())
     line = linregress(np.log(sizes), np.log(medians))
-    reach = float(t.ppf(0.5 + _CONFIDENCE / 2, len(sizes) - 2) * line.stderr)
+    error = 0.0 if np.isnan(line.stderr) else line.stderr  # SciPy's where all medians are equal
+    reach = float(t.ppf(0.5 + _CONFIDENCE / 2, len(sizes) - 2) * error)
     slope = float(line.slope)
     return Growth(operation, size, sizes, medians, slope, slope - reach, slope + reach, mathematics)

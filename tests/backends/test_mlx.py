@@ -154,7 +154,7 @@ def _opened(case: ModelCase) -> Any:
 def test_few_shapes_change_no_number(case: ModelCase, mx: Any) -> None:
     session = _opened(case)
     batch = Packer(case.examples, case.model).batch(case.batch("a"))
-    exact, rounded = (on_device(forward_plan(batch, case.model, each), session._placed) for each in (EXACT, FEW_SHAPES))
+    exact, rounded = (on_device(forward_plan(batch, case.model, each), session.placed) for each in (EXACT, FEW_SHAPES))
     assert rounded.labels.size == 256
     expected_loss, expected = session.gradient(session.parameters, exact)
     loss, gradient = session.gradient(session.parameters, rounded)

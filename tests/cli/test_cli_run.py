@@ -62,6 +62,7 @@ def test_later_layers_win(nursery: Nursery, tmp_path: Path) -> None:
     assert nursery.run(*arguments, folder=tmp_path, variables=variables).code == 0
     config = tomllib.loads((tmp_path / "elsewhere/a/config.toml").read_text())
     assert config["optimizer"] | config["train"] | {"eval": config["evaluate"]["every"]} == {
+        "name": "adamw", "decay": "all", "momentum": 0.95, "warmup": 0, "schedule": "constant",
         "lr": 0.3, "wd": 0.2, "clip": 0.1, "stop_after_grok": 7, "eval": 50,
         "beta1": 0.9, "beta2": 0.98, "epsilon": 1e-8, "seed": 42, "steps": 2, "batch_size": 512, "replicate": 0,
     }  # fmt: skip

@@ -96,8 +96,10 @@ def test_from_start_to_crash(tmp_path: Path, terminal: Terminal) -> None:
         terminal.until(lambda screen: "● running" in screen)
 
         terminal.type("5")
-        terminal.until(lambda screen: "5 interventions" in screen)  # a hidden panel cannot be tabbed into
-        terminal.type("Tab", "Space")
+        terminal.until(lambda screen: "5 interventions" in screen)
+        terminal.type("Space")
+        terminal.until(lambda screen: "Switch clamp on in this run?" in screen)
+        terminal.type("y")
         terminal.until(lambda screen: re.search(r"clamp +● on", screen))
         terminal.type("Space")
         terminal.until(lambda screen: re.search(r"clamp +○ off", screen))

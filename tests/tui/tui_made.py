@@ -65,6 +65,7 @@ class Script:
             "intervention_parameters": {},
             "resumed_from": None,
             "imported": None,
+            "model": {},
         }
         return self.add("started", **({"step": 0} | fields | changes))
 
