@@ -15,6 +15,7 @@ import typer
 from grokscope.cli.completion import offered_runs
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, events_of
+from grokscope.cli.signals import on_signals
 from grokscope.cli.sinks import Followers, NotifyOption, SinkOption
 from grokscope.cli.training import (
     BackendOption,
@@ -302,19 +303,12 @@ def ended_by_signals(interruption: "Interruption") -> Iterator[list[int]]:
     """
     received: list[int] = []
 
-    def end(number: int, frame: object) -> None:
+    def end(number: int) -> None:
         received.append(signal.SIGINT if number == signal.SIGINT else signal.SIGTERM)
         interruption.ask()
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # `nohup` and `&` ignore signals on purpose
-            signal.signal(number, end)
-    try:
+    with on_signals(end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _train_and_watch(directory: "RunDirectory") -> int:

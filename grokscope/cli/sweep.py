@@ -11,6 +11,7 @@ import typer
 from grokscope.cli.command import DefaultsToRun, PlainHelpCommand
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+from grokscope.cli.signals import on_signals
 from grokscope.cli.training import (
     BackendOption,
     BatchSizeOption,
@@ -368,19 +369,12 @@ def stopped_by_signals() -> Iterator[list[int]]:
     """
     received: list[int] = []
 
-    def end(number: int, frame: object) -> None:
+    def end(number: int) -> None:
         received.append(ExitCode.TERMINATED)
         raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:  # `nohup` ignores SIGHUP on purpose
-            signal.signal(number, end)
-    try:
+    with on_signals(end, signal.SIGTERM, signal.SIGHUP):
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _say_command(cell: "Cell", command: list[str]) -> None:

@@ -17,6 +17,7 @@ from grokscope.contract.parameters import initial_parameters
 from grokscope.contract.streams import generator
 from grokscope.contract.tasks import TaskSpec
 from grokscope.geometry.commutator import bracket
+from grokscope.machine.bench import LEAST_ROUNDS
 from grokscope.settings.config import RunConfig
 from grokscope.training.evaluation import PreparedSplit
 from grokscope.training.launch import available_backend, loaded_data
@@ -30,7 +31,6 @@ LENGTHS = (8, 16, 32, 64)
 """Of random sequences, so that no prefix is shared"""
 SHARES = (0.125, 0.25, 0.5, 1.0)
 """Of the training set"""
-_LEAST_ROUNDS = 3
 _CONFIDENCE = 0.95
 
 MATHEMATICS = {
@@ -71,7 +71,7 @@ def growth(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) -
         (size, value): [[] for _ in problem.operations] for size, value, problem in problems
     }
     rounds, ends = 0, time.perf_counter() + seconds
-    while rounds <= _LEAST_ROUNDS or time.perf_counter() < ends:
+    while rounds <= LEAST_ROUNDS or time.perf_counter() < ends:
         for size, value, problem in problems:
             for operation, call in enumerate(problem.operations.values()):
                 milliseconds = problem.milliseconds(call, rounds)
