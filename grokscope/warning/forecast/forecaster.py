@@ -51,7 +51,8 @@ ELASTICITY_SCALE = 0.05
 """Where asinh(e / scale) turns from a line to a logarithm: 0.15 parts runs that grok from runs that do not"""
 FORGOTTEN = 0.9
 """Below this training accuracy a run has lost what it memorized: at lr 1e-2 some do, again and again, and what they
-come to is no matter of decay time. No run of the shipped tables fell below 0.91"""
+come to is no matter of decay time. In the shipped tables no run of modular arithmetic fell below 0.91. On Dyck one fell
+to 0.52, so that hardly any run is refused for it there"""
 BEYOND = 0.5
 """A run may lie outside of the bank's range of a number by this part of it"""
 
@@ -339,8 +340,9 @@ STRUCTURE = Evidence("growth of Fourier structure", structure_numbers)
 BOTH = Evidence(
     "Fourier structure and losses", lambda read: np.hstack([whether_numbers(read), structure_numbers(read)])
 )
-"""On 76 runs of nine operations and seven training fractions, each asked at 0.4 of the usual κ of runs that share
-neither with it, whether it generalizes: AUROC 0.99, of structure alone 0.98, of losses 0.92"""
+"""Whether runs generalize, asked at 0.4 of the usual κ of runs that share neither operation nor training fraction with
+them: AUROC 0.99 [0.96, 1.00] for the 59 of 70 that were answered (`grokscope forecast --backtest` on the tables
+`modular-fraction` and `modular-operation`, `--leave-out operation+fraction`)"""
 
 
 def when_numbers(read: Floats) -> Floats:
