@@ -22,9 +22,13 @@ _CHANCE_SHARE = 0.05
 """A null model that does as well in a larger share of its draws explains the finding"""
 
 
-def section(found: Sequence[tuple[str, Sequence[Run], Scoreboard, LeadTimeLaw]]) -> Section:
-    """`found`: for each task its untreated runs, their scoreboard, and the law of the onset."""
+def section(
+    found: Sequence[tuple[str, Sequence[Run], Scoreboard, LeadTimeLaw]], experiments: Sequence[Sentence] = ()
+) -> Section:
+    """The answer: about each task, from its untreated runs, their scoreboard and the law of the onset, and
+    the sentences about `experiments`."""
     sentences = [each for task, runs, board, law in found for each in _sentences(task, runs, board, law)]
+    sentences += experiments
     return Section("answer", "The answer", (), (ShortAnswer(tuple(sentences)),) if sentences else ())
 
 

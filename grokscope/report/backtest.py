@@ -124,7 +124,7 @@ def _draw_scores(axes: "Axes", tested: Backtest) -> None:
         axes.plot(at, [each.brier or 0 for each in mine], color=own.color, marker=own.marker, markersize=3.4,
                   label=QUESTION_WORDS[question])  # fmt: skip
         axes.plot(at, [each.base_brier or 0 for each in mine], color=own.color, linestyle=(0, (1, 1.6)), linewidth=0.9,
-                  label="its base rate")  # fmt: skip
+                  marker=own.marker, markersize=3.4, markerfacecolor="none", label="its base rate")  # fmt: skip
     axes.set_ylim(bottom=0)
     axes.set_ylabel("Brier score")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), ncols=2, borderaxespad=0.1, fontsize=5)

@@ -1,15 +1,17 @@
 """The causal experiment on the page: figures, effects, contrasts and published claims."""
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grokscope.experiment.analysis import Analysis, ArmResult, analyse
 from grokscope.experiment.claims import JudgedClaim, judged
-from grokscope.experiment.conditions import condition_named
+from grokscope.experiment.conditions import Arm, condition_named
 from grokscope.experiment.conduct import all_outcomes
-from grokscope.experiment.design import read_design
+from grokscope.experiment.design import Design, read_design
 from grokscope.experiment.tables import (
     claims_table,
     contrasts_table,
@@ -19,35 +21,75 @@ from grokscope.experiment.tables import (
     spectrum_table,
 )
 from grokscope.report.interventions import draw_dose_response, draw_effects, draw_survival
-from grokscope.report.parts import LeftOut, Part, Plate, Section
+from grokscope.report.parts import LeftOut, Part, Plate, Section, Sentence
 from grokscope.sweeps.commands import toml_of
+from grokscope.words.numbers import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def section(folder: Path, name: str) -> Section:
-    """The section of one experiment. `name`: its name in this report. Raises `NoSuchRun`, `ConfigError`."""
+@dataclass(frozen=True)
+class ReportedExperiment:
+    """An experiment, analysed once for all places of the page."""
+
+    name: str
+    """Its name in this report"""
+    design: Design
+    analysis: Analysis
+    claims: Sequence[JudgedClaim]
+
+    @property
+    def tried(self) -> list[JudgedClaim]:
+        return [each for each in self.claims if each.finding != "not tried"]
+
+
+def read_experiment(folder: Path, name: str) -> ReportedExperiment:
+    """Read and analyse the experiment of this folder. Raises `NoSuchRun`, `ConfigError`."""
     design = read_design(folder)
-    outcomes = all_outcomes(design, folder.parent)
-    analysis = analyse(outcomes)
+    analysis = analyse(all_outcomes(design, folder.parent))
+    return ReportedExperiment(name, design, analysis, judged(design.task, analysis))
+
+
+def sentence(experiment: ReportedExperiment) -> Sentence | None:
+    """How many published claims the experiment supports and refutes; None if it tried none."""
+    found = Counter(each.finding for each in experiment.tried)
+    if not found:
+        return None
+    return Sentence(
+        f"{experiment.name}: of {counted(found.total(), 'published claim')} that these runs tried, "
+        f"{found['supported']} are supported, {found['refuted']} refuted, {found['undecided']} undecided.",
+        f"effects-{experiment.name}",
+        _slug(experiment),
+    )
+
+
+def section(experiment: ReportedExperiment) -> Section:
+    """The section of one experiment. The verdict on a claim stands beside the figure of its condition."""
+    name, analysis = experiment.name, experiment.analysis
     paragraphs = (
-        f"{experiment_headline(design, analysis)}. A treated run has the split, initialization and batches of the "
-        "baseline of its seed. A control differs from its intervention only in the tested idea.",
+        f"{experiment_headline(experiment.design, analysis)}. A treated run has the split, initialization and batches "
+        "of the baseline of its seed. A control differs from its intervention only in the tested idea.",
         " ".join(remarks(analysis)),
     )
+    at_doses = tuple(claim_in_words(each) for each in experiment.tried if each.claim.dose is not None)
+    of_trends = tuple(claim_in_words(each) for each in experiment.tried if each.claim.dose is None)
     parts: list[Part] = [
-        _plate(f"effects-{name}", "Effects", EFFECTS, analysis, lambda: draw_effects({"": analysis})),
-        _plate(f"dose-{name}", "Dose and response", DOSES, analysis, lambda: draw_dose_response(analysis)),
+        _plate(f"effects-{name}", "Effects", EFFECTS, analysis, lambda: draw_effects({"": analysis}), at_doses),
+        _plate(f"dose-{name}", "Dose and response", DOSES, analysis, lambda: draw_dose_response(analysis), of_trends),
         _plate(f"survival-{name}", "Survival", SURVIVAL, analysis, lambda: draw_survival(analysis)),
-        *_tables(analysis, judged(design.task, analysis), name),
+        *_tables(analysis, experiment.claims, name),
     ]
-    return Section(f"experiment-{name}", f"Interventions: {name}", paragraphs, tuple(parts))
+    return Section(_slug(experiment), f"Interventions: {name}", paragraphs, tuple(parts))
 
 
-def spectrum_section(folders: Mapping[str, Path]) -> Section:
-    """The section of several experiments, by name. Raises `NoSuchRun`, `ConfigError`."""
-    analyses = {name: analyse(all_outcomes(read_design(folder), folder.parent)) for name, folder in folders.items()}
+def _slug(experiment: ReportedExperiment) -> str:
+    return f"experiment-{experiment.name}"
+
+
+def spectrum_section(experiments: Sequence[ReportedExperiment]) -> Section:
+    """The section of several experiments."""
+    analyses = {each.name: each.analysis for each in experiments}
     return Section("spectrum", "Levers and tasks side by side", (), spectrum_parts(analyses))
 
 
@@ -95,7 +137,12 @@ SURVIVAL = (
 
 
 def _plate(
-    slug: str, title: str, caption: str, analysis: Analysis, draw: "Callable[[], Figure | None]"
+    slug: str,
+    title: str,
+    caption: str,
+    analysis: Analysis,
+    draw: "Callable[[], Figure | None]",
+    findings: tuple[str, ...] = (),
 ) -> Plate | LeftOut:
     arms = [result for result in analysis.arms if result.known and not result.arm.is_baseline]
     doses: dict[str, set[float | None]] = {}
@@ -112,7 +159,14 @@ def _plate(
         assert figure is not None
         return figure
 
-    return Plate(slug, title, caption, f"{caption} {'; '.join(map(_effect_in_words, arms))}.", drawn)
+    return Plate(slug, title, caption, f"{caption} {'; '.join(map(_effect_in_words, arms))}.", drawn, findings)
+
+
+def claim_in_words(own: JudgedClaim) -> str:
+    """A published claim and its verdict, in a sentence."""
+    claim = own.claim
+    condition = claim.condition if claim.dose is None else Arm(claim.condition, claim.dose).label
+    return f"{condition}, “{claim.text}” (arXiv {claim.source}): {own.finding} ({own.numbers})."
 
 
 def _effect_in_words(result: ArmResult) -> str:

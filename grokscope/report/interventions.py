@@ -109,6 +109,7 @@ def draw_survival(analysis: Analysis) -> "Figure | None":
     names = list(dict.fromkeys(r.arm.condition for r in analysis.arms if r.known and not r.arm.is_baseline))
     if not names:
         return None
+    dashed = CYCLE[1:]  # the first look is a solid line, and so is the baseline
     columns = min(3, len(names))
     figure, axes = panels(len(names), columns=columns, sharex=True, sharey=True)
     for name, place in zip(names, axes, strict=True):
@@ -116,7 +117,7 @@ def draw_survival(analysis: Analysis) -> "Figure | None":
         _draw_curve(place, analysis.baseline, Look(INK, "-", width=1.8), "baseline")
         for index, result in enumerate(arms):
             dose = "" if result.arm.dose is None or result.arm.is_sham else f"{result.arm.dose:g}"
-            _draw_curve(place, result, CYCLE[index % len(CYCLE)], dose or name)
+            _draw_curve(place, result, dashed[index % len(dashed)], dose or name)
         place.set_title(name)
         place.set_ylim(-0.04, 1.04)
         place.legend()

@@ -1,10 +1,11 @@
 """The page: one HTML file without scripts and without links to resources, readable in light, dark and print."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from grokscope.report.methods import CITATIONS, SIGNALS
-from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, ShortAnswer
+from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, Sentence, ShortAnswer
 from grokscope.report.style import BACKGROUND, BLUE, FAINT, GREEN, GRID, INK, VERMILLION
 from grokscope.words.clean import for_html
 from grokscope.words.table import Table
@@ -28,7 +29,8 @@ h2 { font-size: 1.3rem; margin: 3rem 0 .5rem; padding-top: .6rem; border-top: 1p
 h3 { font-size: 1.05rem; margin: 2rem 0 .3rem; }
 p, li { max-width: 46rem; }
 a { color: inherit; }
-nav ul { columns: 2 16rem; padding-left: 1.2rem; }
+nav { margin-top: 2.5rem; }
+nav ul { columns: 2 14rem; padding-left: 1.2rem; }
 figure { margin: 1rem 0 2rem; }
 figure svg { display: block; width: 100%; height: auto; }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
@@ -48,6 +50,7 @@ details { margin: .8rem 0; }
 summary { cursor: pointer; }
 .answer { padding-left: 1.2rem; font-size: 1.05rem; }
 .answer li { margin: .5rem 0; }
+.findings { padding-left: 1.2rem; margin: .3rem 0; }
 @media (max-width: 40rem) {
   figure { overflow-x: auto; }
   figure svg { min-width: 38rem; }
@@ -70,9 +73,11 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def page(title: str, sections: Sequence[Section], drawings: Mapping[str, str], files: Files) -> str:
-    """The whole document. `drawings`: SVG of the figures, by slug."""
-    contents = "\n".join(f'<li><a href="#{_anchor(each)}">{for_html(each.title)}</a></li>' for each in sections)
-    body = "\n".join(_section(each, drawings, files) for each in sections)
+    """The whole document: the answer, the contents, all else. `drawings`: SVG of the figures, by slug."""
+    answers = [each for each in sections if any(isinstance(part, ShortAnswer) for part in each.parts)]
+    others = _with_answers([each for each in sections if each not in answers], answers)
+    contents = "\n".join(f'<li><a href="#{_anchor(each)}">{for_html(each.title)}</a></li>' for each in others)
+    answer, body = ("\n".join(_section(each, drawings, files) for each in half) for half in (answers, others))
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -87,16 +92,15 @@ def page(title: str, sections: Sequence[Section], drawings: Mapping[str, str], f
 </style>
 </head>
 <body>
-<header>
+<main>
 <h1>{for_html(title)}</h1>
+{answer}
 <nav aria-label="Contents"><ul>
 {contents}
 <li><a href="#section-left-out">Left out</a></li>
 <li><a href="#section-methods">Methods</a></li>
 <li><a href="#section-papers">Papers</a></li>
 </ul></nav>
-</header>
-<main>
 {body}
 {_left_out(sections)}
 {_methods()}
@@ -104,6 +108,25 @@ def page(title: str, sections: Sequence[Section], drawings: Mapping[str, str], f
 </body>
 </html>
 """
+
+
+def _with_answers(sections: Sequence[Section], answers: Sequence[Section]) -> list[Section]:
+    """The sections, where every sentence of the answer also stands beside its figure."""
+    said: dict[str, list[str]] = {}
+    for sentence in _sentences(answers):
+        said.setdefault(sentence.figure, []).append(sentence.text)
+
+    def told(part: Part) -> Part:
+        return replace(part, findings=(*said.get(part.slug, ()), *part.findings)) if isinstance(part, Plate) else part
+
+    return [replace(section, parts=tuple(map(told, section.parts))) for section in sections]
+
+
+def _sentences(answers: Sequence[Section]) -> Iterator[Sentence]:
+    for section in answers:
+        for part in section.parts:
+            if isinstance(part, ShortAnswer):
+                yield from part.sentences
 
 
 def _anchor(section: Section) -> str:
@@ -143,8 +166,10 @@ def _answer(answer: ShortAnswer, drawings: Mapping[str, str]) -> str:
 
 def _plate(plate: Plate, drawing: str, files: Sequence[str]) -> str:
     slug = for_html(plate.slug)
+    findings = "".join(f"<li>{for_html(text)}</li>\n" for text in plate.findings)
+    said = f'<ul class="findings">\n{findings}</ul>\n' if findings else ""
     return (
-        f'<h3 id="{slug}">{for_html(plate.title)}</h3>\n<figure aria-labelledby="{slug}">\n'
+        f'<h3 id="{slug}">{for_html(plate.title)}</h3>\n{said}<figure aria-labelledby="{slug}">\n'
         f"{inlined(drawing, plate.slug, plate.alt)}\n"
         f"<figcaption>{for_html(plate.caption)}{_beside(files)}</figcaption>\n</figure>"
     )

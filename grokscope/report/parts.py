@@ -22,6 +22,8 @@ class Plate:
     alt: str
     """Description of the figure with its numbers, for readers who cannot see it"""
     draw: "Callable[[], Figure]"
+    findings: tuple[str, ...] = ()
+    """What the figure decides, a sentence each, such as the verdict on a claim; they stand above it"""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,11 +199,15 @@ def panels(
 
 
 def look(name: str | int) -> Look:
-    """The look with this name, or of the category with this number. From the ninth category on, colours repeat."""
+    """The look with this name, or of the category with this number.
+
+    From the ninth category on, colour and dash come again with another marker: no pair of dash and marker repeats
+    before the 65th.
+    """
     if isinstance(name, str):
         return LOOKS.get(name, UNNAMED)
-    color, other = CYCLE[name % len(CYCLE)], CYCLE[(name + name // len(CYCLE)) % len(CYCLE)]
-    return Look(color.color, other.dash, other.marker, other.hatch)
+    own, shifted = CYCLE[name % len(CYCLE)], CYCLE[(name + name // len(CYCLE)) % len(CYCLE)]
+    return replace(own, marker=shifted.marker)
 
 
 def line(name: str | int, **changes: Any) -> dict[str, Any]:

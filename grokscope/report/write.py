@@ -77,7 +77,11 @@ def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -
     tasks = {task: [run for run in untreated if run.trajectory.task == task] for task in names}
     laws = {task: law.laws_of(mine) for task, mine in tasks.items()}
     boards = {task: scoreboard.board_of(mine) for task, mine in tasks.items()}
-    yield answer.section([(task, mine, boards[task], laws[task][0]) for task, mine in tasks.items()])
+    found = [experiments.read_experiment(each.path, each.name) for each in sources if each.kind == "experiment"]
+    yield answer.section(
+        [(task, mine, boards[task], laws[task][0]) for task, mine in tasks.items()],
+        list(filter(None, map(experiments.sentence, found))),
+    )
     yield methods.origin(sources)
     yield _all_runs(runs, tasks)
     for task, mine in tasks.items():
@@ -85,11 +89,9 @@ def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -
         yield phase.section(mine, task)
         yield scoreboard.section(boards[task], task)
         yield backtest.section(mine, task)
-    found = [source for source in sources if source.kind == "experiment"]
-    for source in found:
-        yield experiments.section(source.path, source.name)
+    yield from map(experiments.section, found)
     if len(found) > 1:
-        yield experiments.spectrum_section({source.name: source.path for source in found})
+        yield experiments.spectrum_section(found)
     if not found:
         nothing = LeftOut("Intervention results", "no source is the folder of an experiment (`grokscope intervene`)")
         yield Section("interventions", "Interventions", (), (nothing,))

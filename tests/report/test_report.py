@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from experiment_logs import write_experiment
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from report_made import BUDGET, made, sweep
-from report_read import SVG, Page, labels, root, rows
+from report_read import SVG, Page, groups_of_series, labels, root, rows
 
 from grokscope.report import overview
 from grokscope.report.curves import chosen_runs
@@ -46,6 +47,13 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> WrittenReport:
 @pytest.fixture(scope="module")
 def page(grid: WrittenReport) -> Page:
     return Page(grid.page)
+
+
+@pytest.fixture(scope="module")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> WrittenReport:
+    """A report of one experiment."""
+    folder = tmp_path_factory.mktemp("causal")
+    return write_report(read_sources([write_experiment(folder / "runs")]), folder / "out", most=1)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -383,6 +391,35 @@ def test_without_figures_the_answer_links_to_sections(tmp_path: Path) -> None:
     written = Page(report(tmp_path, sweep(OPERATIONS, RATES, seeds=1), formats=()).page)
     assert "Figure</a>" not in written.text
     assert {each["href"][1:] for each in written.all("a") if each["href"].startswith("#")} <= set(written.ids)
+
+
+def test_the_answer_stands_before_the_contents_and_beside_each_figure(grid: WrittenReport, page: Page) -> None:
+    answer, contents, rest = (page.text.index(each) for each in ('id="section-answer"', "<nav", 'id="section-origin"'))
+    assert answer < contents < rest
+    for text, figure in re.findall(r"<li>(.+?) <a href=\"#([\w-]+)\">Figure</a></li>", page.text):
+        beside = page.text[page.text.index(f'<h3 id="{figure}">') :]
+        assert f"<li>{text}</li>" in beside[: beside.index("<figure")]
+
+
+def test_the_verdict_on_a_claim_stands_beside_its_figure(causal: WrittenReport) -> None:
+    text = Page(causal.page).text
+    beside = text[text.index('<h3 id="effects-made">') :]
+    verdicts = re.findall(r"<li>(.+?)</li>", beside[: beside.index("<figure")])
+    assert any("project 0.5, “prevents grokking” (arXiv 2602.16967): refuted (1.50" in each for each in verdicts)
+    assert any("project 1, “prevents grokking” (arXiv 2602.16967): supported" in each for each in verdicts)
+    assert not any("kick" in each for each in verdicts)  # it waits, so there is no verdict
+    assert "made: of 4 published claims that these runs tried, 3 are supported" in text
+
+
+@pytest.mark.parametrize("which", ["grid", "causal"])
+def test_series_of_the_written_figures_are_told_apart_without_colour(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    written: WrittenReport = request.getfixturevalue(which)
+    groups = [each for file in written.files if file.suffix == ".svg" for each in groups_of_series(file)]
+    assert any(len(series) > 2 for _, series in groups)
+    for where, series in groups:
+        assert len(set(series)) == len(series), where
 
 
 @pytest.mark.parametrize("longer", ["", "composition_of_permutations_of_five"])
