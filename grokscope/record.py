@@ -178,7 +178,7 @@ class RecordedRun:
         return forecast_of(trajectory if at is None else trajectory.until(at), bank)[0]
 
     def plot(self) -> "Figure":
-        """Accuracies, the defect and every rule that fired, against the step. Needs Matplotlib (`grokscope[plot]`)."""
+        """Accuracies, the defect and every rule that fired, against the step. Needs Matplotlib (extra `plot`)."""
         from grokscope.report.curves import draw_run
         from grokscope.report.sources import Run
         from grokscope.warning.detection import detections

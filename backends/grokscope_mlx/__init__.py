@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grokscope.contract.arrays import FloatArray, Precision
-from grokscope.contract.backends import BackendSpec, Device, Session, Together, Unavailable
+from grokscope.contract.backends import BackendSpec, Device, Session, Together, Unavailable, how_to_install
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.own_models import Adoption, ModelMode, OwnLoss, OwnModel, OwnOptimizer
 from grokscope.contract.rectangles import Rectangle
 
-_INSTALL = "pip install 'grokscope[mlx]'"
+_INSTALL = how_to_install("mlx")
 
 
 def _check() -> None:

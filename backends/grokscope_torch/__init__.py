@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grokscope.contract.arrays import FloatArray, Precision
-from grokscope.contract.backends import BackendSpec, Device, PlainRun, Session, Together, Unavailable
+from grokscope.contract.backends import BackendSpec, Device, PlainRun, Session, Together, Unavailable, how_to_install
 from grokscope.contract.models import ModelSpec
 from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.own_models import Adoption, ModelMode, OwnLoss, OwnModel, OwnOptimizer
 from grokscope.contract.rectangles import Rectangle
 
-_INSTALL = "pip install 'grokscope[torch]'"
+_INSTALL = how_to_install("torch")
 
 
 def _check() -> None:

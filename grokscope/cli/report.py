@@ -38,7 +38,7 @@ def report(
     The page shows defect and accuracy against step with all detections; the lead-time law with its nulls; outcomes by
     learning rate; the scoreboard; a backtest of forecasts; and the results of an experiment. If the runs lack the data
     for a part, the page says why the part is missing. The page also lists the commands that made the runs, versions and
-    papers. The same runs always give the same files. Figures need Matplotlib: pip install 'grokscope[plot]'.
+    papers. The same runs always give the same files. Figures need Matplotlib (extra plot).
     """
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json

@@ -33,6 +33,11 @@ class Unavailable(Exception):
     """This machine lacks a backend, device or precision. The message says what to install or choose."""
 
 
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra of grokscope, from a clone and beside a wheel: no index has the package."""
+    return f"pip install '.[{extra}]' in a clone of grokscope, or 'grokscope[{extra}]' where its wheel is installed"
+
+
 class StepOutcome(NamedTuple):
     """The loss and the gradient norm of one optimizer step."""
 
@@ -185,7 +190,7 @@ class BackendSpec:
     name: str
     summary: str
     install: str
-    """The command that installs it: `pip install 'grokscope[torch]'`"""
+    """The command that installs it; for an extra of grokscope `how_to_install`"""
     devices: Callable[[], Sequence[Device]]
     """The devices of this machine, best first. Imports the framework. Raises `Unavailable` if the import fails."""
     open: "Callable[..., Session]"

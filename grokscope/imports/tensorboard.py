@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from grokscope.contract.backends import Unavailable
+from grokscope.contract.backends import Unavailable, how_to_install
 from grokscope.imports.sheets import Columns, Unimportable
 
 MARK = ".tfevents."
@@ -25,7 +25,7 @@ def sheets_of(file: Path, prefix: str = "") -> list[Columns]:
         from tensorboard.util.tensor_util import make_ndarray
     except ImportError:
         raise Unavailable(
-            f"{file.name} needs TensorBoard, which is not installed: pip install 'grokscope[tensorboard]'"
+            f"{file.name} needs TensorBoard, which is not installed: {how_to_install('tensorboard')}"
         ) from None
     events = reader.EventAccumulator(str(file), size_guidance={reader.SCALARS: 0, reader.TENSORS: 0})
     try:

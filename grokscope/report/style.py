@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.contract.backends import Unavailable
+from grokscope.contract.backends import Unavailable, how_to_install
 from grokscope.gate import writing
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise Unavailable("figures need Matplotlib: pip install 'grokscope[plot]'") from None
+        raise Unavailable(f"figures need Matplotlib: {how_to_install('plot')}") from None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from grokscope.contract.backends import Unavailable
+from grokscope.contract.backends import Unavailable, how_to_install
 from grokscope.sinks.numbers import Told, ToldRun, numbers_of, told_run
 
 ENDED_WELL = frozenset({"completed", "grokked", "stopped"})
@@ -45,7 +45,7 @@ class Tool:
     def check(self) -> None:
         """Raises `Unavailable` where the package is not installed."""
         if find_spec(self.package) is None:
-            raise Unavailable(f"{self.name} is not installed: pip install 'grokscope[{self.name}]'")
+            raise Unavailable(f"{self.name} is not installed: {how_to_install(self.name)}")
 
     def open(self, run: ToldRun, folder: Path | None = None) -> Sink:
         """Begin a run there. `folder`: for files, where the tracker keeps files of its own in a folder of ours."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.contract.backends import Unavailable
+from grokscope.contract.backends import Unavailable, how_to_install
 from grokscope.gate import Unreadable, read_text
 from grokscope.settings.config import ConfigError
 from grokscope.sweeps.commands import failure_reason, group_arguments, stderr_file
@@ -185,7 +185,7 @@ def _executor(folder: Path, parameters: Mapping[str, Any]) -> "SlurmExecutor":
     try:
         from submitit import SlurmExecutor
     except ImportError:
-        raise Unavailable("--engine slurm needs submitit: pip install 'grokscope[slurm]'") from None
+        raise Unavailable(f"--engine slurm needs submitit: {how_to_install('slurm')}") from None
     try:
         executor = SlurmExecutor(folder=folder.absolute(), max_num_timeout=REQUEUES)
     except RuntimeError:

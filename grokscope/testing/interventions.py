@@ -8,7 +8,7 @@
 
 The intervention acts on the NumPy reference, on a model of a few hundred parameters. The vectors of the reference offer
 the operations of `grokscope.contract.arrays.Vector` and no other: what passes here computes on every backend. Needs
-pytest: `pip install 'grokscope[test]'`.
+pytest (extra `test`).
 """
 
 import re

@@ -7,7 +7,7 @@
         spec = SPEC
 
 The signal looks at a short run of a model of a few hundred parameters on modular addition, on the NumPy reference and
-on every backend in `backends`. Costs are counted, not timed. Needs pytest: `pip install 'grokscope[test]'`.
+on every backend in `backends`. Costs are counted, not timed. Needs pytest (extra `test`).
 """
 
 import json

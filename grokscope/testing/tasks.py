@@ -6,7 +6,7 @@
     class TestMyTask(TaskConformance):
         spec = SPEC
 
-Needs pytest: `pip install 'grokscope[test]'`.
+Needs pytest (extra `test`).
 """
 
 import json

@@ -59,7 +59,7 @@ def available_backend(config: RunConfig) -> tuple[BackendSpec, str]:
             failed.append(f"{spec.name} failed ({type(problem).__name__}: {problem})")
         else:
             return spec, config.backend.device
-    install = [f"install one: {' or '.join(missing)}"] if missing else []
+    install = [f"install one: {'; or '.join(missing)}"] if missing else []
     raise Unavailable("; ".join(["no backend works here", *failed, *install]))
 
 

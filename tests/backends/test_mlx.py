@@ -62,7 +62,7 @@ except Unavailable as problem:
 """
     )
     said = _interpreter(source)
-    assert "pip install 'grokscope[mlx]'" in said
+    assert "pip install '.[mlx]'" in said
     assert "No module named 'mlx'" in said
     assert "Linux" not in said
 
@@ -82,7 +82,7 @@ except Unavailable as problem:
     )
     said = _interpreter(source)
     assert "on Linux `pip install mlx` alone brings no library" in said
-    assert "pip install 'grokscope[mlx]'" in said
+    assert "pip install '.[mlx]'" in said
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_backends_that_are_missing(tmp_path: Path) -> None:
     done = grokscope("backends", "--json", folder=tmp_path, variables=variables)
     assert done.code == 0
     assert not any(backend["available"] or backend["auto"] for backend in done.json)
-    assert all("pip install 'grokscope[" in backend["missing"] for backend in done.json)
+    assert all("pip install '.[" in backend["missing"] for backend in done.json)
     examined = grokscope("doctor", folder=tmp_path, variables=variables)
     assert examined.code == 6
     assert "pip install" in examined.out

@@ -63,9 +63,8 @@ def test_without_matplotlib(made_runs: Path, arguments: list[str]) -> None:
         assert (made_runs / "out" / "runs.csv").is_file()
     else:
         assert (done.returncode, done.stdout) == (6, "")
-        assert done.stderr.startswith(
-            "grokscope: figures need Matplotlib: pip install 'grokscope[plot]'; --format none "
-        )
+        assert done.stderr.startswith("grokscope: figures need Matplotlib: pip install '.[plot]' in a clone")
+        assert "--format none" in done.stderr
         assert done.stderr.count("\n") == 1
         assert not (made_runs / "out").exists()
 

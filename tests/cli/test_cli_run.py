@@ -249,7 +249,7 @@ def test_a_backend_that_is_not_installed(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')")
     done = grokscope(*tiny("modular"), folder=tmp_path, variables={"PYTHONPATH": str(tmp_path)})
     assert done.code == 6
-    assert "pip install 'grokscope[torch]'" in done.err
+    assert "pip install '.[torch]' in a clone" in done.err
 
 
 def test_names(nursery: Nursery, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ class TestTensorBoard:
 
         monkeypatch.setitem(__import__("sys").modules, "tensorboard.backend.event_processing", None)
         file = imports.file("events.out.tfevents.1.host", b"")
-        with pytest.raises(Unavailable, match=r"pip install 'grokscope\[tensorboard\]'"):
+        with pytest.raises(Unavailable, match=r"pip install '\.\[tensorboard\]'"):
             imports.take(file)
 
 
