@@ -112,6 +112,17 @@ class TestLead:
         assert lead.share == pytest.approx(1 - 0.4, abs=0.05)
         assert lead.steps == pytest.approx(0.6 * usual / 2e-3, rel=0.1)
 
+    def test_a_refusal_unsays_nothing(self) -> None:
+        """One run loses what it memorized half way to its rise, deeper than any other, and is refused from there."""
+        runs = list(bank(lrs=(1e-3, 2e-3, 3e-3)))
+        index = next(index for index, run in enumerate(runs) if run.grok_step is not None)
+        accuracies = runs[index].columns["train_accuracy"].copy()
+        accuracies[runs[index].columns["step"] >= 0.5 * (runs[index].grok_step or 0)] = 0.3
+        runs[index] = replace(runs[index], columns={**runs[index].columns, "train_accuracy": accuracies})
+        found = backtest(runs)
+        assert found.refusals["generalizes"]["outside-bank"] > 0
+        assert found.lead.foreseen == found.lead.came
+
     def test_what_is_not_on_record_is_not_foreseen(self) -> None:
         unread = [
             {name: column for name, column in run.columns.items() if name not in {"elasticity", "weight_norm"}}

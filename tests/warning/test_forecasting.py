@@ -101,7 +101,30 @@ class TestStructure:
         said = known.forecast(at_part(made("new", 7, elasticity=elasticity, structure=True), EARLIEST_STRUCTURE))
         assert ((said.reaches.probability or 0) > 0.5) is likely
         assert said.basis == "growth of Fourier structure"
-        assert said.when.law is (Law.CLOCK if likely else None)
+        assert said.when.law is (Law.STRUCTURE if likely else None)
+
+    @pytest.mark.parametrize("elasticity", [0.25, 0.4, 1.0])
+    def test_a_power_of_the_growth_is_found(self, elasticity: float) -> None:
+        """Where the training loss is the same for all, κ is a power of the logarithm of the growth."""
+        one_loss = [run for run in bank(structure=True, lrs=(1e-3, 2e-3, 3e-3)) if run.facts["task.operation"] == "add"]
+        run = made("new", 7, elasticity=elasticity, train_loss=TRAIN_LOSS["add"], structure=True)
+        known = calibrate(one_loss)
+        when = known.forecast(run.until(math.ceil(EARLIEST_STRUCTURE * known.peers.usual_kappa / 2e-3))).when
+        assert when.law is Law.STRUCTURE
+        assert when.grok_step == pytest.approx(kappa_of(elasticity, TRAIN_LOSS["add"]) / 2e-3, rel=0.06)
+
+    def test_at_an_lr_near_the_bank_it_speaks_alone_and_promises_no_interval(self) -> None:
+        said = calibrate(bank(structure=True)).forecast(at_part(made("new", 7, lr=6e-3, structure=True)))
+        assert reason(said) == (None, None, None)
+        assert said.basis == "growth of Fourier structure"
+        assert said.when.law is Law.STRUCTURE
+        assert said.when.no_interval == "no run of the bank had optimizer.lr 0.006 (the bank has 0.001 to 0.003)"
+
+    @pytest.mark.parametrize("lr", [1e-4, 0.1])
+    def test_at_an_lr_far_outside_it_is_silent(self, lr: float) -> None:
+        said = calibrate(bank(structure=True)).forecast(at_part(made("new", 7, lr=lr, structure=True)))
+        assert reason(said) == (Refusal.OUTSIDE_BANK, Refusal.OUTSIDE_BANK, None)
+        assert said.when.law is Law.CLOCK
 
     def test_not_before_its_time(self) -> None:
         known = calibrate(bank(structure=True))

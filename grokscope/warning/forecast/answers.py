@@ -10,13 +10,18 @@ from grokscope.warning.forecast.refusals import NoAnswer
 class Law(StrEnum):
     """What a grok step goes by."""
 
+    STRUCTURE = "structure"
     ELASTICITY = "elasticity"
     CLOCK = "lr·wd"
 
     @property
     def basis(self) -> str:
         """What an answer rests on, in four words."""
-        return {"elasticity": "elasticity and training loss", "lr·wd": "lr · wd alone"}[self.value]
+        return {
+            Law.STRUCTURE: "growth of Fourier structure",
+            Law.ELASTICITY: "elasticity and training loss",
+            Law.CLOCK: "lr · wd alone",
+        }[self]
 
 
 @dataclass(frozen=True)

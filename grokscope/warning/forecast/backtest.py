@@ -170,7 +170,7 @@ class Lead:
     came: int
     """Runs that came half way up, and were asked before"""
     foreseen: int
-    """Of these, runs for which the last answers before it were right"""
+    """Of these, runs of which the last answer before it was right; where no answer was given, none counts as unsaid"""
     steps: float | None
     """Median of the steps from the first of those answers to half way up"""
     share: float | None
@@ -415,9 +415,12 @@ def _lead(asked: Sequence[_Asked]) -> Lead:
 
 
 def _first_right(answers: Sequence[_Asked]) -> float | None:
-    """τ of the first answer from which all are right, of one run that came to it; None where the last is not."""
+    """τ of the first answer from which all are right, of one run that came to it; None where the last is not.
+
+    A refusal is no answer: it unsays nothing.
+    """
     right = None
-    for each in reversed(answers):
+    for each in reversed([each for each in answers if each.chance.probability is not None]):
         if (each.chance.probability or 0) < ALARM:
             break
         right = each.answer.tau

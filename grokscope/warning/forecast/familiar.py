@@ -45,6 +45,13 @@ def fact_in_words(key: str, value: Fact | None, known: Known) -> str:
     return f"{key} {_word(value)} ({'unset in the bank' if had == (None,) else f'the bank has {_range(had)}'})"
 
 
+def far_outside(known: Known, facts: Mapping[str, Fact], key: str, factor: float) -> bool:
+    """Whether a setting is outside of what the bank has by more than a factor, or is no number."""
+    value, had = facts.get(key), [each for each in known.get(key, ()) if isinstance(each, int | float) and each > 0]
+    inside = isinstance(value, int | float) and had and min(had) / factor <= value <= max(had) * factor
+    return not inside
+
+
 def is_complete(facts: Mapping[str, Fact]) -> bool:
     """Whether all settings of a run are on record."""
     return ORIGIN not in facts

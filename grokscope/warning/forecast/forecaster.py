@@ -2,12 +2,13 @@
 
 Each question has its own best answer, and each is refused by name where the bank has not earned one. Two free numbers
 carry the answers: the elasticity of the test loss and the training loss, compared with other runs at equal decay time.
-The growth of Fourier structure in the embedding, where a task has it, speaks before them, and then beside them.
+The growth of Fourier structure in the embedding, where a task has it, speaks before them, then beside them, and alone
+where lr or weight decay are new.
 `examples/bank/README.md` says on which runs these were found, and on which the constants below were chosen.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,6 +19,8 @@ from grokscope.contract.arrays import Floats
 from grokscope.warning.forecast.answers import Chance, Law, Projection, When, nothing
 from grokscope.warning.forecast.asked import RunSoFar, settled_before_looking
 from grokscope.warning.forecast.comparable import named_in_words, of_its_size, unfamiliar
+from grokscope.warning.forecast.evidence import BOTH, LOSSES, STRUCTURE, WHEN_NUMBERS, Evidence
+from grokscope.warning.forecast.familiar import far_outside
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
 from grokscope.warning.forecast.peers import Mask, Peers, peers_of
 from grokscope.warning.forecast.reading import DecayClock, Reading
@@ -38,17 +41,14 @@ FEWEST_OUTCOMES = 5
 """Runs that do, and runs that do not, each, for a probability"""
 FEWEST_GROKKED = 3
 """Runs that grok, for the clock"""
-FEWEST_FITTED = 20
-"""Runs that grok, for the regression: five a coefficient. With fewer it was worse than the clock where the training
-fraction was left out"""
+FEWEST_A_COEFFICIENT = 5
+"""Runs that grok, for a regression. With fewer it was worse than the clock where the training fraction was left out"""
 FEWEST_GROUPS = 3
 """Configurations of a fit: each is left out once"""
-SMALLEST_ELASTICITY = 0.01
-"""Elasticities below it have no logarithm of use"""
 CLOCK_FACTS = frozenset({"optimizer.lr", "optimizer.wd"})
-"""Outside of what the bank has in these, lr · wd alone still speaks"""
-ELASTICITY_SCALE = 0.05
-"""Where asinh(e / scale) turns from a line to a logarithm: 0.15 parts runs that grok from runs that do not"""
+"""Outside of what the bank has in these, structure and lr · wd alone still speak"""
+CLOCK_FACTOR = 4.0
+"""Outside by more than this, only lr · wd alone does"""
 FORGOTTEN = 0.9
 """Below this training accuracy a run has lost what it memorized: at lr 1e-2 some do, again and again, and what they
 come to is no matter of decay time. In the shipped tables no run of modular arithmetic fell below 0.91. On Dyck one fell
@@ -97,16 +97,11 @@ class Forecaster:
                 f"training accuracy fell to {percent(asked.trough)} after memorization, lower than in any run there"
             )
             return nothing(step, tau, NoAnswer(Refusal.OUTSIDE_BANK, forgotten))
-        moment = _Moment(peers, tau, asked)
-        if strange:
-            refused = Chance(refused=NoAnswer(Refusal.OUTSIDE_BANK, named_in_words(strange.values())))
-            generalizes = reaches = refused
-        else:
-            generalizes, reaches = _consistent(moment.generalizes(), moment.reaches())
-        when = moment.when(reaches, strange=named_in_words(strange.values()))
-        early = not strange and not moment.evidence
-        first = moment.first_step if early else None
-        return Projection(step, tau, generalizes, reaches, when, first, moment.rivals(named_in_words(strange.values())))
+        far = any(far_outside(peers.known, asked.facts, key, CLOCK_FACTOR) for key in strange)
+        moment = _Moment(peers, tau, asked, named_in_words(strange.values()), far)
+        generalizes, reaches = _consistent(moment.generalizes(), moment.reaches())
+        first = None if strange or moment.evidence else moment.first_step
+        return Projection(step, tau, generalizes, reaches, moment.when(reaches), first, moment.rivals())
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +111,10 @@ class _Moment:
     peers: Peers
     tau: float
     asked: RunSoFar
+    strange: str
+    """A learning rate or weight decay outside of the bank, in words; elasticity and training loss change with them"""
+    far: bool
+    """Whether it is outside by more than `CLOCK_FACTOR`, so that structure says nothing either"""
 
     @cached_property
     def _read(self) -> Floats:
@@ -123,17 +122,19 @@ class _Moment:
         return self.peers.at(self.tau)
 
     @property
-    def too_early(self) -> bool:
-        """Whether elasticity and training loss say nothing yet."""
-        return self._before(EARLIEST)
+    def _structure_speaks(self) -> bool:
+        return self._has_structure and not self.far and not self._before(EARLIEST_STRUCTURE)
+
+    @property
+    def _losses_speak(self) -> bool:
+        return not self.strange and not self._before(EARLIEST)
 
     @cached_property
-    def evidence(self) -> "tuple[Evidence, ...]":
-        """What whether can be told by at this moment, the best first; empty where it is too early for all."""
-        late = (LOSSES,) if not self._before(EARLIEST) else ()
-        if not self._has_structure or self._before(EARLIEST_STRUCTURE):
-            return late
-        return (BOTH, *late) if late else (STRUCTURE,)
+    def evidence(self) -> tuple[Evidence, ...]:
+        """What whether can be told by at this moment, the best first; empty where nothing speaks yet."""
+        if self._structure_speaks:
+            return (BOTH, LOSSES) if self._losses_speak else (STRUCTURE,)
+        return (LOSSES,) if self._losses_speak else ()
 
     @property
     def first_step(self) -> int | None:
@@ -168,14 +169,14 @@ class _Moment:
         horizon, budget = float(np.median(self.peers.horizon)), self._clock.tau(self.asked.budget)
         if found.probability is None or budget >= horizon:
             return found
-        dated = self._better or self._free
+        dated = self._dated_by()
         return found if dated is None else replace(found, probability=found.probability * dated.share(budget, horizon))
 
     def _chance(self, outcome: Floats) -> Chance:
         """`outcome` [n]: τ at which it came; infinite where it never did, NaN where nobody knows."""
         waiting = outcome > self.tau
         base = float(np.isfinite(outcome[waiting]).mean()) if waiting.any() else None
-        why = self._not_yet()
+        why = self._silent()
         for evidence in self.evidence:
             found = self._told_by(evidence, waiting, outcome)
             if isinstance(found, float):
@@ -183,7 +184,7 @@ class _Moment:
             why = found
         return Chance(None, why, base)
 
-    def _told_by(self, evidence: "Evidence", waiting: Mask, outcome: Floats) -> float | NoAnswer:
+    def _told_by(self, evidence: Evidence, waiting: Mask, outcome: Floats) -> float | NoAnswer:
         """A probability by one kind of evidence, or why there is none."""
         numbers = evidence.numbers(self._read)
         known = waiting & np.isfinite(numbers).all(axis=1)
@@ -203,63 +204,60 @@ class _Moment:
         least = 1 / (len(np.unique(groups)) + 2)
         return float(np.clip(_expit(fits.at(own)), least, 1 - least))
 
-    def _not_yet(self) -> NoAnswer:
+    def _silent(self) -> NoAnswer:
+        """Why nothing speaks."""
+        if self.strange:
+            return NoAnswer(Refusal.OUTSIDE_BANK, self.strange)
         step = self.first_step or 0
         past = ", which is past the budget" if step >= self.asked.budget else ""
         return NoAnswer(Refusal.NOT_YET, f"not before step {count(step)}{past}")
 
     # --- when ---
 
-    def when(self, reaches: Chance, strange: str) -> When:
+    def when(self, reaches: Chance) -> When:
         if reaches.probability is not None and reaches.probability < LIKELY:
             return When(refused=NoAnswer(Refusal.UNLIKELY))
-        dated = self._chosen(strange)
+        dated = self._dated_by()
         if dated is None:
             grokked = int(np.isfinite(self.peers.kappa).sum())
             return When(refused=NoAnswer(Refusal.SMALL_BANK, f"{grokked} grokked, and a date takes {FEWEST_GROKKED}"))
-        return self._said(dated, strange)
+        return self._said(dated)
 
-    def rivals(self, strange: str) -> dict[str, When]:
+    def rivals(self) -> dict[str, When]:
         """Grok steps by what is free."""
-        return {} if self._free is None else {Law.CLOCK.value: self._said(self._free, strange)}
+        return {} if self._free is None else {Law.CLOCK.value: self._said(self._free)}
 
-    def _said(self, dated: "_Dated", strange: str) -> When:
+    def _said(self, dated: "_Dated") -> When:
         now = self.asked.reading.step
         grok = max(math.exp(dated.said) / self._clock.rate, now)
         configurations = len(np.unique(dated.groups))
-        if strange:
-            return When(grok, no_interval=f"no run of the bank had {strange}", law=dated.law)
+        if self.strange:
+            return When(grok, no_interval=f"no run of the bank had {self.strange}", law=dated.law)
         if configurations < fewest_configurations():
             few = f"{configurations} of {fewest_configurations()} configurations that grokked"
             return When(grok, no_interval=f"too few runs in the bank: {few}", law=dated.law)
         low, high = (math.exp(end) / self._clock.rate for end in dated.ends())
         return When(grok, min(max(low, now), grok), max(high, grok), law=dated.law)
 
-    def _chosen(self, strange: str) -> "_Dated | None":
-        """The elasticity where it was nearer than the clock, on configurations left out; else the clock."""
-        if self._free is None or strange or self.too_early or self._better is None:
-            return self._free
-        better = self._better
-        return better if better.error_on(better.rows) < self._free.error_on(better.rows) else self._free
+    def _dated_by(self) -> "_Dated | None":
+        """The first law that speaks and was nearer than the clock, on configurations left out; else the clock."""
+        laws = [Law.STRUCTURE] * self._structure_speaks + [Law.ELASTICITY] * self._losses_speak
+        free = self._free
+        if free is None:
+            return None
+        dated = [each for law in laws if (each := self._dated(law)) is not None]
+        return next((each for each in dated if each.error_on(each.rows) < free.error_on(each.rows)), free)
 
     @cached_property
     def _free(self) -> "_Dated | None":
         return self._dated(Law.CLOCK)
 
-    @cached_property
-    def _better(self) -> "_Dated | None":
-        return self._dated(Law.ELASTICITY)
-
     def _dated(self, law: Law) -> "_Dated | None":
         """A law fitted to the runs that grok and had not by now; None where they are too few or the run lacks it."""
-        numbers = when_numbers(self._read)
-        own = when_numbers(self.asked.reading.numbers[None])[0]
-        rows = np.isfinite(self.peers.kappa) & (self.peers.kappa > self.tau)
-        if law is Law.CLOCK:
-            numbers, own = numbers[:, :0], own[:0]
-        rows &= np.isfinite(numbers).all(axis=1)
+        numbers, own = WHEN_NUMBERS[law](self._read), WHEN_NUMBERS[law](self.asked.reading.numbers[None])[0]
+        rows = np.isfinite(self.peers.kappa) & (self.peers.kappa > self.tau) & np.isfinite(numbers).all(axis=1)
         groups = self.peers.configuration[rows]
-        fewest = FEWEST_GROKKED if law is Law.CLOCK else FEWEST_FITTED
+        fewest = FEWEST_GROKKED if law is Law.CLOCK else FEWEST_A_COEFFICIENT * (1 + len(own))
         few = rows.sum() < fewest or (law is not Law.CLOCK and len(np.unique(groups)) < FEWEST_GROUPS)
         if few or not np.isfinite(own).all() or (law is not Law.CLOCK and _beyond(own, numbers[rows])):
             return None
@@ -311,45 +309,6 @@ def calibrate(trajectories: Sequence[Trajectory]) -> Forecaster:
     if not len(peers):
         raise ValueError("no run has weight decay, and has grokked or used up its budget untreated")
     return Forecaster(peers)
-
-
-def whether_numbers(read: Floats) -> Floats:
-    """asinh(e / 0.05) and log training loss, of `READ` [n, 4]. [n, 2]"""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.column_stack([np.arcsinh(read[:, 0] / ELASTICITY_SCALE), np.log(read[:, 1])])
-
-
-def structure_numbers(read: Floats) -> Floats:
-    """Log Fourier growth, of `READ` [n, 4]. [n, 1]"""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.log(read[:, 3:4])
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What whether is told by."""
-
-    basis: str
-    """In four words"""
-    numbers: Callable[[Floats], Floats]
-    """Of `READ` [n, 4], [n, m]"""
-
-
-LOSSES = Evidence(Law.ELASTICITY.basis, whether_numbers)
-STRUCTURE = Evidence("growth of Fourier structure", structure_numbers)
-BOTH = Evidence(
-    "Fourier structure and losses", lambda read: np.hstack([whether_numbers(read), structure_numbers(read)])
-)
-"""Whether runs generalize, asked at 0.4 of the usual κ of runs that share neither operation nor training fraction with
-them: AUROC 0.99 [0.96, 1.00] for the 59 of 70 that were answered (`grokscope forecast --backtest` on the tables
-`modular-fraction` and `modular-operation`, `--leave-out operation+fraction`)"""
-
-
-def when_numbers(read: Floats) -> Floats:
-    """log e, log training loss and the slope of log ‖θ‖², of `READ` [n, 4]. [n, 3]"""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        elasticity = np.where(np.isnan(read[:, 0]), np.nan, np.log(np.fmax(read[:, 0], SMALLEST_ELASTICITY)))
-        return np.column_stack([elasticity, np.log(read[:, 1]), read[:, 2]])
 
 
 def _consistent(generalizes: Chance, reaches: Chance) -> tuple[Chance, Chance]:
