@@ -37,8 +37,8 @@ def law(
     The fit is the published one: least squares on logarithms, over the runs whose onset preceded grokking. Null models
     stand beside the fit: onsets permuted among the runs, one onset for all runs, the earliest onset that the cadence of
     measuring allows. So do the influence of single runs, and the fit that predicts: onset against grok step. Runs that
-    fired late, never fired or never grokked are counted. Runs with interventions are left out. The scoreboard follows:
-    every rule and every signal, on the same runs.
+    fired late, never fired or never grokked are counted. Runs with interventions are left out. Two tables follow: a
+    verdict on each published claim about warning, and the scoreboard of every rule and every signal.
 
     With --published, the fits of arXiv 2602.16967 are recomputed from its own tables.
     """
@@ -82,6 +82,7 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
 
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json, say_table, say_wrapped
+    from grokscope.reproduce.on_any_runs import judged_on, warning_claims_table
     from grokscope.warning.detection import rule_numbers
     from grokscope.warning.law import grouped, split_treated, treated_remark
     from grokscope.warning.law import lead_time_law as fit
@@ -102,12 +103,14 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
         raise typer.BadParameter(f"no run has a setting {by!r}; they have: {', '.join(_facts(trajectories))}")
     laws = {value: fit(group, onset) for value, group in groups.items()}
     board = scoreboard(trajectories, at_steps=at)
+    verdicts = judged_on(trajectories, onset)
     if json:
         fitted = [{"group": value, **each.to_json()} if by else each.to_json() for value, each in laws.items()]
         left_out = {"runs": [run.name for run in treated], "why": remark}
         lost = {run.name: asdict(relapse) for run in trajectories if (relapse := relapse_of(run)) is not None}
         said = {"rule": onset, "by": by, "left_out": left_out, "relapses": lost}
-        say_json({**said, "laws": fitted, "scoreboard": board.to_json()})
+        claims = [verdict.to_dict() for verdict in verdicts]
+        say_json({**said, "laws": fitted, "claims": claims, "scoreboard": board.to_json()})
         return
     for sentence in filter(None, (remark, relapses)):
         say_wrapped(sentence)
@@ -116,6 +119,8 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
         say(f"{by} {value}, rule {onset}" if by else f"rule {onset}")
         _say_law(each, None)
         say("")
+    say_table(warning_claims_table(verdicts))
+    say("")
     say_wrapped(f"scoreboard: {scoreboard_headline(board)}")
     for table in scoreboard_tables(board):
         say("")

@@ -31,6 +31,18 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
     """One row per claim."""
     columns = (
         Column("claim", code=True),
+        *verdict_columns(),
+        Column("sentence", detail=True),
+        Column("source", detail=True),
+        Column("runs from", detail=True),
+    )
+    rows = tuple((each.claim.id, *verdict_row(each), *_details(each)) for each in verdicts)
+    return Table("verdicts", "Published claims", columns, rows, verdict_notes())
+
+
+def verdict_columns() -> tuple[Column, ...]:
+    """Of `verdict_row`."""
+    return (
         Column("verdict"),
         Column("ours", estimate(_short), parts=_INTERVAL),
         Column("null", _null_in_words, parts=("null", "null, low", "null, high")),
@@ -38,19 +50,29 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
         Column("runs", rank=2),
         Column("published", rank=3),
         Column("what the runs say, and what would decide", rank=4),
-        Column("sentence", detail=True),
-        Column("source", detail=True),
-        Column("runs from", detail=True),
     )
-    return Table(
-        "verdicts",
-        "Published claims",
-        columns,
-        tuple(map(_row, verdicts)),
-        (
-            "ours: the estimate with its 95 % interval. null: the same statistic where the claim says nothing.",
-            "n: configurations, or seeds of one configuration, that the interval is over.",
-        ),
+
+
+def verdict_row(verdict: Verdict) -> tuple[TableCell, ...]:
+    """What is known of a claim, in the order of `verdict_columns`."""
+    found = verdict.estimate
+    said = "; ".join(filter(None, (verdict.numbers, verdict.remark)))
+    return (
+        verdict.finding,
+        None if found is None else (found.value, found.low, found.high),
+        None if found is None else (found.null, found.null_low, found.null_high),
+        None if found is None else found.clusters,
+        None if found is None else found.runs,
+        verdict.claim.published,
+        said or None,
+    )
+
+
+def verdict_notes() -> tuple[str, ...]:
+    """How to read these columns."""
+    return (
+        "ours: the estimate with its 95 % interval. null: the same statistic where the claim says nothing.",
+        "n: configurations, or seeds of one configuration, that the interval is over.",
     )
 
 
@@ -181,22 +203,8 @@ def verdicts_page(verdicts: Sequence[Verdict], evidence: Mapping[str, StudyEvide
     return "\n\n".join(parts) + "\n"
 
 
-def _row(verdict: Verdict) -> tuple[TableCell, ...]:
-    claim, found = verdict.claim, verdict.estimate
-    said = "; ".join(filter(None, (verdict.numbers, verdict.remark)))
-    return (
-        claim.id,
-        verdict.finding,
-        None if found is None else (found.value, found.low, found.high),
-        None if found is None else (found.null, found.null_low, found.null_high),
-        None if found is None else found.clusters,
-        None if found is None else found.runs,
-        claim.published,
-        said or None,
-        claim.sentence,
-        claim.source,
-        verdict.basis,
-    )
+def _details(verdict: Verdict) -> tuple[TableCell, ...]:
+    return verdict.claim.sentence, verdict.claim.source, verdict.basis
 
 
 def _cells(found: Estimate) -> tuple[TableCell, TableCell]:

@@ -94,6 +94,7 @@ def test_the_law_and_the_scoreboard_of_runs(nursery: Nursery, folder: Path) -> N
     assert_narrow(shown)
     for fact in (
         "13 runs: 8 led", "4 false alarms, 0 quiet, 1 unfinished", "unfinished: run-12",
+        "Published claims about warning, on these runs", "onset precedes grokking in (nearly) every run",
         "scoreboard: 8 runs grokked", "4 never did", "weight norm halved",
         "No run recorded:", "AUROC for “will grok”", "norm separation",
     ):  # fmt: skip
@@ -108,6 +109,9 @@ def test_the_law_of_runs_for_scripts(nursery: Nursery, folder: Path) -> None:
     assert (found["rule"], law["rule"]) == ("memorized", "memorized")
     assert law["counts"]["led"] == 8
     assert (law["counts"]["runs"], law["counts"]["false_alarms"], law["counts"]["unfinished"]) == (13, 4, 1)
+    verdicts = {each["sentence"]: each["finding"] for each in found["claims"]}
+    assert len(verdicts) == 5
+    assert verdicts["onset hardly ever fires where nothing groks"] == "refuted", "memorization fires in all"
     board = found["scoreboard"]
     assert (board["grokking"], board["controls"], board["unfinished"]) == (8, 4, 1)
     assert {row["horizon"]["step"] for row in board["aurocs"]} == {100, 200, None}
