@@ -2,16 +2,18 @@
 
 A line that passes holds an event of a known kind with every field that the schema asks for, each of its type; a kind
 that is not known yet has its envelope at least. So a reader may index what `grokscope.events` requires. What the schema
-does not know is kept, as JSON with finite numbers. The check costs less than `json.loads` alone (2.4 µs for a `trained`
-event, 5.5 µs there): parsing and checking are one pass in pydantic's core.
+does not know is kept, as JSON with finite numbers. Parsing and checking are one pass: in msgspec for a line of a kind
+that recurs and holds what the schema says and nothing else, in pydantic's core for every other line. The quick pass
+refuses what it is not sure of, so that it decides speed alone: 2.1 µs for a `trained` event, where the other takes 4.2.
 """
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import SchemaValidator, from_json, to_jsonable_python
@@ -85,6 +87,86 @@ def event_of(line: bytes) -> dict[str, Any]:
     except ValidationError as problem:
         raise OddLine(_words(problem)) from None
     return _complete(newer)
+
+
+# --- the quick pass ---------------------------------------------------------------------------------------------------
+
+_KEY = b'"event":"'
+_LETTERS = 4
+"""Of a kind that recurs, which tell it from the others"""
+_BATCH = 500
+"""Lines that are decoded at once: their events stay in the processor's cache"""
+
+
+def events_on(lines: Sequence[bytes]) -> Iterator[dict[str, Any] | OddLine]:
+    """What `event_of` says of each line, an event or what is wrong, in half the time where kinds recur."""
+    for start in range(0, len(lines), _BATCH):
+        batch = lines[start : start + _BATCH]
+        known = _quickly(batch)
+        for line, event in zip(batch, known, strict=True):
+            if event is not None:
+                yield event
+                continue
+            try:
+                yield event_of(line)
+            except OddLine as odd:
+                yield odd
+
+
+def _quickly(lines: Sequence[bytes]) -> list[dict[str, Any] | None]:
+    """The events of lines that hold a kind that recurs, by today's schema, and nothing beyond; None for all others."""
+    decoders = _decoders()
+    found: list[Any] = []
+    for line in lines:
+        start = line.find(_KEY) + len(_KEY)
+        decode = decoders.get(line[start : start + _LETTERS])
+        try:
+            found.append(None if decode is None or len(line) > LONGEST_LINE else decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found.append(None)
+    if not _times().isinstance_python([each.time for each in found if each is not None]):
+        return [None] * len(lines)
+    told: list[dict[str, Any] | None] = msgspec.to_builtins(found)
+    return told
+
+
+@cache
+def _decoders() -> Mapping[bytes, Callable[[bytes], Any]]:
+    structs = {kind: _struct(_kinds()[kind], kind) for kind in events.RECURRING}
+    return {kind.encode()[:_LETTERS]: msgspec.json.Decoder(struct).decode for kind, struct in structs.items()}
+
+
+@cache
+def _times() -> SchemaValidator:
+    return _validator(list[Annotated[str, Field(pattern=_TIME)]])
+
+
+def _struct(model: type[BaseModel], kind: str | None = None) -> type[msgspec.Struct]:
+    """The fields of a model, in the order of `_table`, and no others."""
+    fields: dict[str, Any] = {
+        name: (_plain(field.annotation, _WHOLE, _struct), field.is_required())
+        for name, field in model.model_fields.items()
+    }
+    if kind is not None:
+        version, own = Literal[events.SCHEMA_VERSION], Literal[kind]
+        told = {"v": version, "seq": _COUNT, "time": str, "event": own, "step": _COUNT}
+        fields = dict.fromkeys(events.HEAD) | fields | {name: (each, True) for name, each in told.items()}
+    return msgspec.defstruct(
+        model.__name__,
+        [
+            (name, each) if needed else (name, each | msgspec.UnsetType, msgspec.UNSET)
+            for name, (each, needed) in fields.items()
+        ],
+        forbid_unknown_fields=True,
+        kw_only=True,
+        gc=False,
+    )
+
+
+_WHOLE = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_COUNT = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+# --- the careful pass -------------------------------------------------------------------------------------------------
 
 
 def _complete(event: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +245,9 @@ def _known() -> SchemaValidator:
 @cache
 def _envelope() -> SchemaValidator:
     """Of an event of any kind."""
-    return _validator(_typed_dict("Envelope", {"event": Required[str], **_place(needs_step=False)}))
+    return _validator(
+        _typed_dict("Envelope", {"v": NotRequired[Whole], "event": Required[str], **_place(needs_step=False)})
+    )
 
 
 def _validator(annotation: Any) -> SchemaValidator:
@@ -215,18 +299,18 @@ def _typed_dict(name: str, fields: Mapping[str, Any], others: Any = Json) -> Any
     return made
 
 
-def _plain(annotation: Any) -> Any:
-    """An annotation with typed dictionaries for models, and bounded whole numbers."""
+def _plain(annotation: Any, whole: Any = Whole, part: Callable[[type[BaseModel]], Any] = _table) -> Any:
+    """An annotation with `whole` for whole numbers, which are bounded, and `part` of each model within."""
     if annotation is int:
-        return Whole
+        return whole
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _table(annotation)
+        return part(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (None, Literal):
         return annotation
     if origin is Annotated:
-        return Annotated[(_plain(arguments[0]), *arguments[1:])]
-    inner = tuple(map(_plain, arguments))
+        return Annotated[(_plain(arguments[0], whole, part), *arguments[1:])]
+    inner = tuple(_plain(each, whole, part) for each in arguments)
     return Union[inner] if origin in (Union, types.UnionType) else origin[inner]  # noqa: UP007
 
 

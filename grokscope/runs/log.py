@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from grokscope.events import Event, Finished, Started, to_line
 from grokscope.gate import Unreadable, open_regular
-from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
+from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of, events_on
 from grokscope.words.numbers import counted
 
 LOOK_SECONDS = 0.5
@@ -162,12 +162,10 @@ def read(file: Path, odd: OddLines | None = None) -> Iterator[dict[str, Any]]:
         lines, truncated = tail.lines()
         if truncated or not lines:  # where it is truncated, a trainer goes on with the run from an earlier step
             return
-        for line in lines:
+        for event in events_on(lines):
             number += 1
-            try:
-                event = event_of(line)
-            except OddLine as problem:
-                odd.add(number, str(problem))
+            if isinstance(event, OddLine):
+                odd.add(number, str(event))
                 unknown += 1
                 continue
             missing = event["seq"] - expected

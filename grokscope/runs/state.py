@@ -231,7 +231,10 @@ def _read_newest(log: BinaryIO, last: dict[str, dict[str, Any]], *, listed: bool
     """
     problem = ""
     passed_over: set[bytes] = set()
+    told: tuple[bytes, ...] = ()
     for line in _backwards(log):
+        if line[:_HEAD_BYTES].partition(b'"event":')[2].startswith(told):  # most lines, and sooner than by `_KIND`
+            continue
         found = _KIND.search(line, 0, _HEAD_BYTES)
         if found is not None and found[1] in passed_over:
             continue
@@ -244,6 +247,7 @@ def _read_newest(log: BinaryIO, last: dict[str, dict[str, Any]], *, listed: bool
         passed_over |= {event["event"].encode()}
         if listed:
             passed_over |= _NOT_LISTED | ({b"trained"} if "finished" in last else set())
+        told = tuple(b'"%s"' % kind for kind in passed_over)
         if listed and _is_told(log, last):
             break
     return problem

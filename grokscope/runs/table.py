@@ -5,9 +5,10 @@ Columns are dotted paths into the events. What lies inside an event keeps its pa
 everything of events other than the four that recur. Lists (the samples behind a median) are left out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from grokscope.events import RECURRING, event_schema
@@ -22,24 +23,49 @@ def wide_table(events: Iterable[Mapping[str, Any]], kinds: Iterable[str] = RECUR
     A cell that a step does not have is None. Where one kind has a step twice, the later one counts.
     """
     wanted = frozenset(kinds)
-    columns: dict[str, None] = {"step": None}
-    rows: dict[int, dict[str, TableCell]] = {}
+    columns: dict[str, int] = {"step": 0}
+    places: dict[tuple[str, ...], slice | list[int]] = {}
+    rows: dict[int, list[_Cells]] = {}
     for event in events:
         if event["event"] in wanted and (step := event.get("step")) is not None:
-            cells = event_cells(event)
-            if not cells.keys() <= columns.keys():
-                columns.update(dict.fromkeys(cells))
-            cells["step"] = step
+            cells = _cells(event, event["event"], is_event=True)
+            for names, _ in cells:
+                if names not in places:
+                    places[names] = _place(names, columns)
             if step in rows:
-                rows[step].update(cells)
+                rows[step] += cells
             else:
                 rows[step] = cells
     return Table(
         "events",
         "Events",
         tuple(map(Column, columns)),
-        tuple(tuple(map(rows[step].get, columns)) for step in sorted(rows)),
+        tuple(_row(step, rows[step], places, len(columns)) for step in sorted(rows)),
     )
+
+
+def _place(names: tuple[str, ...], columns: dict[str, int]) -> slice | list[int]:
+    """Where neighbouring cells stand in a row; new columns are added."""
+    for name in names:
+        columns.setdefault(name, len(columns))
+    found = [columns[name] for name in names]
+    together = list(range(found[0], found[0] + len(found)))
+    return slice(found[0], found[0] + len(found)) if found == together else found
+
+
+def _row(
+    step: int, cells: list["_Cells"], places: Mapping[tuple[str, ...], slice | list[int]], width: int
+) -> tuple[TableCell, ...]:
+    row: list[TableCell] = [None] * width
+    row[0] = step
+    for names, values in cells:
+        place = places[names]
+        if isinstance(place, slice):
+            row[place] = values
+        else:
+            for index, value in zip(place, values, strict=True):
+                row[index] = value
+    return tuple(row)
 
 
 def known_kinds() -> list[str]:
@@ -49,24 +75,29 @@ def known_kinds() -> list[str]:
 
 def event_cells(event: Mapping[str, Any]) -> dict[str, TableCell]:
     """One event's cells by column."""
-    return _cells(event, event["event"], is_event=True)
+    cells = _cells(event, event["event"], is_event=True)
+    return {name: value for names, values in cells for name, value in zip(names, values, strict=True)}
 
 
-def _cells(values: Mapping[str, Any], above: str, *, is_event: bool = False) -> dict[str, TableCell]:
-    cells: dict[str, TableCell] = {}
+_Cells = tuple[tuple[str, ...], tuple[TableCell, ...]]
+"""Neighbouring cells: the names of their columns, and their values"""
+
+
+def _cells(values: Mapping[str, Any], above: str, *, is_event: bool = False) -> list[_Cells]:
+    cells: list[_Cells] = []
     for piece in _pieces(tuple(values), tuple(map(type, values.values())), above, is_event):
         if isinstance(piece, _Within):
-            cells.update(_cells(values[piece.name], piece.above))
+            cells += _cells(values[piece.name], piece.above)
         else:
-            cells.update(zip(piece.columns, map(values.__getitem__, piece.names), strict=True))
+            cells.append((piece.columns, piece.read(values)))
     return cells
 
 
 class _Plain(NamedTuple):
     """Neighbouring values that are cells."""
 
-    names: tuple[str, ...]
     columns: tuple[str, ...]
+    read: Callable[[Mapping[str, Any]], tuple[TableCell, ...]]
 
 
 class _Within(NamedTuple):
@@ -86,6 +117,12 @@ def _pieces(names: tuple[str, ...], types: tuple[type, ...], above: str, is_even
         if holds_cells:
             bare = is_event and above in RECURRING
             pieces += [_Within(name, name if bare else f"{above}.{name}") for name in members]
-        else:
-            pieces.append(_Plain(tuple(members), tuple(f"{above}.{name}" for name in members)))
+        elif members:
+            pieces.append(_Plain(tuple(f"{above}.{name}" for name in members), _reader(members)))
     return pieces
+
+
+def _reader(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[TableCell, ...]]:
+    """The values of these names, always as a tuple."""
+    read = itemgetter(*names)
+    return read if len(names) > 1 else lambda values: (read(values),)

@@ -138,12 +138,11 @@ class Clock:
 
     def see(self, event: Mapping[str, Any]) -> None:
         """The next event."""
-        stamp = event.get("time")
-        if event["event"] == "started" or self._began is None:
-            began = _timestamp(stamp)
+        if self._began is None or event["event"] == "started":
+            began = _timestamp(event.get("time"))
             if began is not None:
                 self._before, self._began = self.seconds or self._before, began
-        self._newest = stamp
+        self._newest = event.get("time")
 
     @property
     def seconds(self) -> float | None:

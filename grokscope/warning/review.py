@@ -71,8 +71,10 @@ class Review:
             self._detections = Detections(rules_of_run(event), event["metric"])
         self._detections.see(event)
         self.time.see(event)
-        self.treatments.see(event)
-        if event["event"] == "measured":
+        kind = event["event"]
+        if kind == "intervened":
+            self.treatments.see(event)
+        elif kind == "measured":
             self.defects.append(event["defect"]["median"])
 
     @property

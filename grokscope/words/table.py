@@ -19,6 +19,8 @@ from grokscope.words.numbers import MISSING, Form, value_text
 
 TableCell = str | int | float | bool | tuple[Any, ...] | None
 COLUMN_GAP = "  "
+_AT_ONCE = 1000
+"""Rows that are turned into columns at once: a table may have millions"""
 
 
 @dataclass(frozen=True)
@@ -115,18 +117,17 @@ class Table:
         return sum(max(0, widths[index] - (self.columns[index].narrowest or widths[index])) for index in cuttable)
 
     def csv(self) -> str:
-        """Comma-separated values: numbers to the last digit, empty cells for missing values, `true` and `false`.
-
-        Columns are prepared one by one, because columns of numbers may have millions of cells.
-        """
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(for_csv(name) for column in self.columns for name in column.parts or (column.heading,))
-        cells: list[Sequence[object]] = []
-        for column, values in zip(self.columns, self._by_column(), strict=True):
-            cells += map(_for_file, _spread(values, len(column.parts)) if column.parts else [values])
-        writer.writerows(zip(*cells, strict=True))
-        return out.getvalue()
+        """Comma-separated values: numbers to the last digit, empty cells for missing values, `true` and `false`."""
+        names = [name for column in self.columns for name in column.parts or (column.heading,)]
+        lines = [",".join(map(_csv_cell, names))]
+        for start in range(0, len(self.rows), _AT_ONCE):
+            cells: list[Sequence[str]] = []
+            by_column = zip(*self.rows[start : start + _AT_ONCE], strict=True)
+            for column, values in zip(self.columns, by_column, strict=True):
+                cells += map(_for_file, _spread(values, len(column.parts)) if column.parts else [values])
+            lines += map(",".join, zip(*cells, strict=True))
+        empty = '""' if len(names) == 1 else ""  # a line without anything would be no row
+        return "".join(f"{line or empty}\n" for line in lines)
 
     def json(self) -> str:
         """A JSON array with one line per row; each row is an object with every column."""
@@ -175,15 +176,26 @@ def _spread(values: Sequence[TableCell], parts: int) -> Iterable[Sequence[TableC
     return zip(*rows, strict=True) if rows else [()] * parts
 
 
-def _for_file(values: Sequence[TableCell]) -> Sequence[object]:
-    """A column as `csv.writer` has to get it; texts come often."""
+def _for_file(values: Sequence[TableCell]) -> Sequence[str]:
+    """A column as it stands between the commas of a file."""
+    if values.count(None) == len(values):
+        return [""] * len(values)
     kinds = set(map(type, values))
-    if values and kinds <= {int, float, NoneType}:  # as JSON has them: a third of the time that `repr` takes
+    if kinds <= {int, float, NoneType}:  # as JSON has them: a third of the time that `repr` takes
         return to_json(values, inf_nan_mode="null")[1:-1].replace(b"null", b"").decode().split(",")
     if kinds <= {bool, str, NoneType}:
-        texts = {value: for_csv(value) for value in set(values)}
+        texts = {value: _csv_cell(value) for value in set(values)}
         return [texts[value] for value in values]
-    return ["" if _missing(value) else for_csv(value) for value in values]
+    return list(map(_csv_cell, values))
+
+
+def _csv_cell(value: TableCell) -> str:
+    """One cell, in quotes where it needs them."""
+    if _missing(value):
+        return ""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow((for_csv(value), 0))
+    return out.getvalue()[: -len(",0")]
 
 
 def _html_row(texts: Sequence[str], kinds: Sequence[str], code: Sequence[bool]) -> str:

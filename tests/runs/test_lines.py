@@ -1,6 +1,7 @@
 """One line of a log: what passes may be indexed, what does not is named."""
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope import events
-from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
+from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of, events_on
 from grokscope.words.fields import section
 
 KINDS = sorted(events.event_schema()["discriminator"]["mapping"])
@@ -97,6 +98,8 @@ def test_what_the_schema_does_not_know_is_kept() -> None:
     event = whole("dreamt", 3, of=["sheep", {"electric": True}]) | {"v": 99}
     assert event_of(line_of(event)) == event
     assert event_of(line_of(whole("warned", own={"a": [1]})))["own"] == {"a": [1]}
+    with pytest.raises(OddLine, match="v: input should be a valid integer"):
+        event_of(line_of(event | {"v": "new"}))
 
 
 @pytest.mark.parametrize(
@@ -132,6 +135,64 @@ def test_a_line_that_passes_has_what_the_schema_requires(kind: str, changes: dic
 def test_any_line_is_an_event_or_odd(line: bytes) -> None:
     with suppress(OddLine):
         assert isinstance(event_of(line)["event"], str)
+
+
+NUMBERS = ["1", "-0", "1.0", "1e0", "-5", "9" * 30, "9" * 400, "1e999", "NaN", "true", "null", '"1"', str(2**63), "01"]
+TEXTS = [
+    '"\\ud800"',
+    '"\xff"',
+    '"\\u0061"',
+    '"2026-02-30T00:00:00Z"',
+    '"2026-11-23T12:00:00.5+01:00"',
+    '"a\n"',
+    '"',
+    "{}",
+]
+MORE = [
+    '"own":[1]',
+    '"loss":0.5',
+    '"step":"x"',
+    '"flags":{"loss":"nan"}',
+    '"flags":null',
+    '"command":"a"',
+    '"s\\u0065q":7',
+    "}",
+]
+
+
+@st.composite
+def nearly_sound(draw: st.DrawFn) -> bytes:
+    """A line of a kind that recurs, as we write it, with a few changes."""
+    event = whole(draw(st.sampled_from(events.RECURRING)), draw(st.integers(0, 9)), v=events.SCHEMA_VERSION)
+    text = json.dumps(event, separators=(",", ":"))
+    for _ in range(draw(st.integers(0, 2))):
+        cells = list(re.finditer(r'(?<=[:\[])("[^"]*"|[-0-9.e]+|true|false|null)(?=[,}\]])', text))
+        cell = draw(st.sampled_from(cells))
+        text = text[: cell.start()] + draw(st.sampled_from(NUMBERS + TEXTS)) + text[cell.end() :]
+    if draw(st.booleans()):
+        text = text[:-1] + "," + draw(st.sampled_from(MORE)) + "}"
+    line = text.encode("latin-1")
+    at = draw(st.integers(0, len(line)))
+    return draw(
+        st.sampled_from([line, line, line, line[:at], line[:at] + b" " + line[at:], line[:at] + line[at + 1 :]])
+    )
+
+
+def outcome(found: dict[str, Any] | OddLine) -> str:
+    return str(found) if isinstance(found, OddLine) else json.dumps(found)
+
+
+def carefully(line: bytes) -> dict[str, Any] | OddLine:
+    try:
+        return event_of(line)
+    except OddLine as odd:
+        return odd
+
+
+@given(st.lists(nearly_sound(), max_size=4))
+def test_many_lines_are_read_as_each_of_them(lines: list[bytes]) -> None:
+    """To the order of the fields, the kind of each number, and the words for what is wrong."""
+    assert list(map(outcome, events_on(lines))) == [outcome(carefully(line)) for line in lines]
 
 
 @pytest.mark.parametrize("version", [1, events.SCHEMA_VERSION])
