@@ -37,7 +37,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "grokscope control latest intervene noise on --set epsilon=0.1",
         "grokscope control latest stop",
     ),
-    "watch": ("grokscope watch", "grokscope watch --demo", "grokscope watch latest --export-svg run.svg --size 120x40"),
+    "watch": (
+        "grokscope watch",
+        "grokscope watch --demo",
+        "grokscope watch my-sweep",
+        "grokscope watch latest --export-svg run.svg --size 120x40",
+    ),
     "ls": ("grokscope ls", "grokscope ls 'lr<1e-3' state=finished --sort test -r", "grokscope ls my-sweep"),
     "show": ("grokscope show latest",),
     "pca": ("grokscope pca latest --blocks all",),

@@ -15,7 +15,7 @@ def watch(
         str | None,
         typer.Argument(
             metavar="[RUN]",
-            help="A run's name, a unique prefix, a path, or `latest` (the default).",
+            help="A run's name, a unique prefix, a path, or `latest` (the default); or a sweep's name.",
             autocompletion=offered_runs,
         ),
     ] = None,
@@ -33,23 +33,27 @@ def watch(
 ) -> None:
     """Watch a run in the terminal: live, finished or crashed.
 
-    Closing the TUI does not stop the training.
+    A sweep opens as a grid of its runs. Closing the TUI does not stop the training.
     """
-    from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run
+    from grokscope.runs.directory import NoSuchRun, RunDirectory, find_group, find_run, runs_in
     from grokscope.runs.state import read_state
     from grokscope.tui.demo import DEMO
 
     if demo and run is not None:
         raise typer.BadParameter("--demo replays its own recording; leave out the run", param_hint="RUN")
-    directory = RunDirectory(DEMO) if demo else find_run(run or "latest", runs)
+    sweep = None if run in {None, "latest"} else find_group(str(run), runs)
+    if sweep is not None and (replay or at is not None):
+        raise typer.BadParameter("a replay is of one run; name a run of the sweep", param_hint="RUN")
+    wanted = run or "latest" if sweep is None else str(runs_in(sweep)[0].path)
+    directory = RunDirectory(DEMO) if demo else find_run(wanted, runs)
     state = read_state(directory, listed=True)
-    if state.condition == "unreadable":
+    if sweep is None and state.condition == "unreadable":
         raise NoSuchRun(state.problem)
     if export_svg is not None:
         from grokscope.tui.picture import write_picture
 
         try:
-            write_picture(directory, export_svg, size, theme, at)
+            write_picture(directory, export_svg, size, theme, at, sweep)
         except ValueError as wrong:
             raise typer.BadParameter(str(wrong)) from None
         return
@@ -57,4 +61,6 @@ def watch(
         raise typer.BadParameter("the TUI needs a terminal; use `grokscope show` instead", param_hint="stdout")
     from grokscope.tui.app import open_app as open_tui
 
-    open_tui(directory.path, theme=theme, ascii_mode=ascii_mode, replaying=demo or replay, at=at, pick=pick)
+    open_tui(
+        directory.path, theme=theme, ascii_mode=ascii_mode, replaying=demo or replay, at=at, pick=pick, sweep=sweep
+    )

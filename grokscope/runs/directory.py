@@ -128,6 +128,14 @@ def find_run(wanted: str, folder: Path) -> RunDirectory:
     raise NoSuchRun(f"no run in {folder} is called {wanted!r}; `grokscope ls` lists them")
 
 
+def find_group(wanted: str, folder: Path) -> Path | None:
+    """The folder of runs at a path, or of this name in `folder`, such as a sweep; None for a run, and for nothing."""
+    for place in (Path(wanted), folder / wanted):
+        if _written(place) is None and runs_in(place):
+            return place
+    return None
+
+
 def _latest(folder: Path) -> RunDirectory:
     """The run last written to, in a sweep or not; what cannot be opened is not asked for by that word."""
     logs = _logs_in(folder)

@@ -59,6 +59,7 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("stop", "X", "Stop…", "Stop the run, after a question", "watch", _RUN, True),
     KeyAction("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
     KeyAction("grid", "g", "All charts", "All quantities as a grid of charts, with a filter", "watch", _VIEW),
+    KeyAction("trainer", "o", "Trainer", "What the trainer uses and what it printed", "watch", _VIEW),
     KeyAction("log_scale", "l,y", "Log", "Logarithmic or linear axis of values", "watch chart grid", _VIEW),
     KeyAction("log_steps", "x", "Log steps", "Logarithmic or linear axis of steps", "watch chart grid", _VIEW),
     KeyAction("runs", "r", "Runs", "Choose a run, or up to six runs to overlay", "watch chart", _VIEW, True),
@@ -201,6 +202,7 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("signal_open", "enter", "Open", "Show the signal on the full chart", "signals", _VIEW, True, run="open"),
     KeyAction("signal_pin", "P", "Pin", "Keep the signal at the top, or no longer", "signals", _VIEW, True, run="pin"),
     KeyAction("record", "i", "Record", "The events as the log holds them", "events", _VIEW, True, run="record"),
+    KeyAction("trainer_close", "escape,q,o", "Close", "Return to the panels", "trainer", _VIEW, run="leave"),
     KeyAction("record_close", "escape,q,i", "Close", "Return to the event log", "record", _VIEW, run="leave"),
     KeyAction("record_next", "right_square_bracket,right", "Next", "The next event", "record", _VIEW, run="turn(1)"),
     KeyAction(
@@ -230,7 +232,7 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     ),
     KeyAction("runs_down", "j", "Down", "Next run", "runs", _VIEW, run="move(1)"),
     KeyAction("runs_up", "k", "Up", "Previous run", "runs", _VIEW, run="move(-1)"),
-    KeyAction("sweep_close", "escape,q", "Back", "Return to the list of runs", "sweep", _VIEW, True, run="close"),
+    KeyAction("sweep_close", "escape,q", "Back", "Return to the screen before", "sweep", _VIEW, True, run="close"),
     KeyAction("sweep_open", "enter", "Open", "Watch the run under the cursor", "sweep", _VIEW, True, run="open"),
     KeyAction(
         "sweep_overlay",

@@ -57,11 +57,12 @@ class GrokscopeApp(ControllingApp):
         replaying: bool = False,
         at: int | None = None,
         pick: bool = False,
+        sweep: Path | None = None,
         follow: bool = True,
     ) -> None:
         super().__init__(run, trainer=trainer, follow=follow)
         self.settings = read_settings() if settings is None else settings
-        self._replay_at_once, self._pick, self._at = replaying, pick, at
+        self._replay_at_once, self._pick, self._at, self._sweep = replaying, pick, at, sweep
         self._ascii_filter = Ascii()
         self._ticker: Timer | None = None
         for known in themes.THEMES:
@@ -99,6 +100,10 @@ class GrokscopeApp(ControllingApp):
         self.open_run(self.run_directory)
         if self._pick:
             self.action_runs()
+        if self._sweep is not None:
+            from grokscope.tui.screens.sweep import SweepScreen
+
+            self.push_screen(SweepScreen(self._sweep))
 
     def _tick(self) -> None:
         """Advance a playing replay."""
@@ -184,6 +189,11 @@ class GrokscopeApp(ControllingApp):
 
         self.push_screen(ChartScreen(curve))
         self.show()
+
+    def action_trainer(self) -> None:
+        from grokscope.tui.screens.trainer import TrainerScreen
+
+        self.push_screen(TrainerScreen(self.run_directory, self.snapshot.view.started))
 
     def action_grid(self) -> None:
         from grokscope.tui.screens.grid import GridScreen
@@ -271,12 +281,14 @@ def open_app(
     replaying: bool = False,
     at: int | None = None,
     pick: bool = False,
+    sweep: Path | None = None,
 ) -> None:
     """Show a run in this terminal until the user closes the TUI. The run continues afterwards.
 
     `run_directory` may still be empty. `trainer`: the process that `start_trainer` started for this run, if any; its
     last error is shown if it ends before its first event. `replaying`: start a replay at the start of the run. `at`:
-    start a replay, stopped at this step.
+    start a replay, stopped at this step. `pick`: show the list of runs first. `sweep`: show the grid of this folder of
+    runs first.
     """
     settings = read_settings()
     if ascii_mode:
@@ -289,4 +301,5 @@ def open_app(
         replaying=replaying,
         at=at,
         pick=pick,
+        sweep=sweep,
     ).run()

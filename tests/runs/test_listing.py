@@ -9,7 +9,7 @@ from events_made import write_log
 
 from grokscope.gate import Unreadable
 from grokscope.runs import directory as directories
-from grokscope.runs.directory import NoSuchRun, RunDirectory, find_run, groups_in, runs_in
+from grokscope.runs.directory import NoSuchRun, RunDirectory, find_group, find_run, groups_in, runs_in
 from grokscope.runs.listing import Group, asked_for, runs_and_groups, runs_table, sorted_runs
 from grokscope.words.table import Table
 
@@ -60,6 +60,14 @@ def test_a_sweep_is_no_run(runs: Path) -> None:
     with pytest.raises(NoSuchRun, match="'sweep' is a folder of runs: name one of them, as sweep/b"):
         find_run("sweep", runs)
     assert find_run("sweep/a", runs).name == "a"
+
+
+def test_a_folder_of_runs_is_found_by_name_and_path(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(runs)
+    assert find_group("sweep/", Path("elsewhere")) == Path("sweep")
+    assert find_group("sweep", runs / "old" / "..") == Path("sweep")
+    for other in ("old", "empty", "nothing", "notes.txt"):
+        assert find_group(other, runs) is None, other
 
 
 @pytest.mark.parametrize(

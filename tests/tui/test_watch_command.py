@@ -45,6 +45,18 @@ def test_a_size_that_is_none(tmp_path: Path) -> None:
     assert not Path("a.svg").exists()
 
 
+def test_a_sweep_is_its_grid(tmp_path: Path) -> None:
+    for name in ("cell-1", "cell-2"):
+        whole_run(name).write(tmp_path / "runs" / "grid")
+    done = CliRunner().invoke(APP, ["grid", "--export-svg", "a.svg", "--size", "80x24"])
+    assert done.exit_code == 0, done.output
+    words = re.sub("<[^>]*>", " ", html.unescape(Path("a.svg").read_text())).replace("\xa0", " ")
+    assert "grid: 2 runs, 2 grokked" in words
+    refused = CliRunner().invoke(APP, ["grid/", "--at", "100", "--export-svg", "b.svg"])
+    assert refused.exit_code == 2
+    assert "name a run of the sweep" in refused.output
+
+
 def test_no_such_run(tmp_path: Path) -> None:
     assert isinstance(CliRunner().invoke(APP, ["nothing"]).exception, NoSuchRun)
 

@@ -21,6 +21,7 @@ _SCREENS = {
     "record": "An event of the log",
     "chart": "The full chart",
     "grid": "All charts",
+    "trainer": "The trainer",
     "runs": "The runs",
     "sweep": "The grid of a sweep",
     "everywhere": "Everywhere",

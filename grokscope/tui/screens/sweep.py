@@ -18,7 +18,7 @@ from grokscope.tui.widgets.cell_grid import CellGrid, glyph_of
 from grokscope.words.clean import clean
 
 _REFRESH_SECONDS = 5.0
-_LEGEND = " ★ grokked, darker: earlier  ☆ lost it  · did not  ● running  ○ waiting  ✗ crashed"
+_LEGEND = " ★ grokked (darker: earlier) ☆ lost it · did not ● running ○ waiting ✗ crashed"
 
 
 class SweepScreen(Screen[None]):
@@ -42,6 +42,8 @@ class SweepScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self._show(self._known)
+        if not self._known:
+            self.look()
         self.set_interval(_REFRESH_SECONDS, self.look)
 
     @work(thread=True, exclusive=True)

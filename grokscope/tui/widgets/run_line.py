@@ -35,9 +35,9 @@ class RunLine(Drawn):
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
         frame = self.frame
         first = between(self._who(inks), self._how_far(inks, width), width)
-        second = between(
-            strip((" " + heading(frame), inks["muted"])), progress(frame, max(10, width // 5), inks), width
-        )
+        about = " " + heading(frame)
+        bar = max(10, min(width // 5, width - len(about) - 8))  # the settings come first, and ` 100% ` follows the bar
+        second = between(strip((about, inks["muted"])), progress(frame, bar, inks), width)
         return [first, second][:height]
 
     def _who(self, inks: Inks) -> Strip:
