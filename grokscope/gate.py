@@ -47,6 +47,12 @@ def writing(file: Path) -> Iterator[None]:
         raise OSError(problem.errno, problem.strerror, str(file)) from problem
 
 
+def write_file(file: Path, content: str | bytes) -> None:
+    """Write a file that a person named, a text as UTF-8 with the line ends that it has. Raises as `writing`."""
+    with writing(file):
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 _RECORDS = (".jsonl", ".toml", ".safetensors")
 """What a run cannot be shown or resumed without: its log, its configuration, its checkpoints and snapshots"""
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grokscope import gate
 from grokscope.gate import (
     Missing,
     Unreadable,
@@ -19,6 +21,7 @@ from grokscope.gate import (
     read_json,
     read_text,
     read_toml,
+    write_file,
     writing,
 )
 
@@ -131,11 +134,27 @@ def test_what_a_run_has_on_record_is_not_written_over(tmp_path: Path, record: st
 def test_other_files_are_written_anew(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_text("{}")
     for name in ("table.csv", "new.jsonl"):
-        with writing(tmp_path / name):
-            (tmp_path / name).write_text("first")
-    with writing(tmp_path / "table.csv"):
-        (tmp_path / "table.csv").write_text("second")
-    assert (tmp_path / "table.csv").read_text() == "second"
+        write_file(tmp_path / name, "first")
+    write_file(tmp_path / "table.csv", "é\r\n")
+    assert (tmp_path / "table.csv").read_bytes() == b"\xc3\xa9\r\n"
+
+
+OWN = ("gate.py", "sweeps/local.py", "sweeps/slurm.py")
+"""That write without the gate: itself, and sweeps into the folders of their own cells"""
+
+
+def test_no_other_module_writes_a_file_that_a_person_may_name() -> None:
+    folder = Path(gate.__file__).parent
+    modules = [*folder.rglob("*.py"), *folder.parent.glob("tasks/*/*.py")]
+    names = {str(module.relative_to(folder.parent)).removeprefix("grokscope/"): module for module in modules}
+    lines = {
+        f"{name}: {line.strip()}"
+        for name, module in names.items()
+        if name not in OWN and not name.startswith("testing/")
+        for line in module.read_text().splitlines()
+        if re.search(r"\.write_(text|bytes)\(", line) and ">>>" not in line
+    }
+    assert not lines
 
 
 def test_a_full_disk_names_the_file(tmp_path: Path) -> None:

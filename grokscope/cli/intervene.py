@@ -176,10 +176,11 @@ def spectrum(
     }
     table = spectrum_table(experiments)
     if output is not None:
+        from grokscope.gate import write_file
         from grokscope.report.interventions import write_spectrum
 
         output.mkdir(parents=True, exist_ok=True)
-        (output / "spectrum.md").write_text(table.markdown(), encoding="utf-8")
+        write_file(output / "spectrum.md", table.markdown())
         _drawn(lambda: write_spectrum(experiments, output))
     if json:
         say_json({name: analysis.to_dict() for name, analysis in experiments.items()})

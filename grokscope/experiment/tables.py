@@ -10,7 +10,7 @@ from grokscope.experiment.claims import JudgedClaim, ratio_in_words
 from grokscope.experiment.conditions import Arm, condition_named
 from grokscope.experiment.design import Design, Planned
 from grokscope.experiment.effects import Effect, Slope
-from grokscope.gate import writing
+from grokscope.gate import write_file
 from grokscope.sweeps.standing import CellStanding
 from grokscope.words.durations import duration
 from grokscope.words.numbers import (
@@ -202,11 +202,9 @@ def write_tables(design: Design, analysis: Analysis, claims: Sequence[JudgedClai
     for table in (Table.of_records("runs", "Runs", outcomes), *tables):
         if table.rows:
             written.append(folder / f"{table.slug}.csv")
-            with writing(written[-1]):
-                written[-1].write_text(table.csv(), encoding="utf-8", newline="")
+            write_file(written[-1], table.csv())
     page = folder / "results.md"
-    with writing(page):
-        page.write_text(markdown(design, analysis, tables), encoding="utf-8")
+    write_file(page, markdown(design, analysis, tables))
     return [*written, page]
 
 

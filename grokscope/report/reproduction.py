@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from grokscope.gate import write_file
 from grokscope.report.parts import LeftOut, Part, Section
 from grokscope.report.write import write_sections
 from grokscope.reproduce.claims import all_studies
@@ -22,7 +23,7 @@ def write_reproduction(
     """
     written = write_sections("Published claims, tested", [section(verdicts, evidence)], folder, ())
     results = folder / RESULTS
-    results.write_text(verdicts_page(verdicts, evidence, command), encoding="utf-8")
+    write_file(results, verdicts_page(verdicts, evidence, command))
     runs = [write_evidence(each, folder) for each in evidence.values() if each.own]
     return [written.page, results, *written.files, *runs]
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.contract.backends import Unavailable, how_to_install
-from grokscope.gate import writing
+from grokscope.gate import write_file, writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -333,13 +333,11 @@ def png(figure: "Figure", dpi: int = PNG_DPI) -> bytes:
 
 def write_figure(figure: "Figure", path: Path) -> None:
     """Write a figure in the format of the suffix: svg, png, or another format of Matplotlib. Raises `OSError`."""
-    with writing(path):
-        match path.suffix:
-            case ".svg":
-                path.write_text(svg(figure), encoding="utf-8")
-            case ".png":
-                path.write_bytes(png(figure))
-            case ".pdf":
-                figure.savefig(path, metadata={"CreationDate": None})
-            case _:
-                figure.savefig(path)
+    match path.suffix:
+        case ".svg":
+            write_file(path, svg(figure))
+        case ".png":
+            write_file(path, png(figure))
+        case suffix:
+            with writing(path):
+                figure.savefig(path, metadata={"CreationDate": None} if suffix == ".pdf" else None)

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grokscope.gate import writing
+from grokscope.gate import write_file
 from grokscope.report import answer, backtest, curves, experiments, law, methods, overview, phase, scoreboard
 from grokscope.report.page import Files, page
 from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, ShortAnswer
@@ -62,7 +62,7 @@ def write_sections(
                 drawings[part.slug], files["plate", part.slug] = _drawn(part, folder, formats)
             elif isinstance(part, Table | Listing):
                 files["table", part.slug] = _written(part, folder)
-    _write(folder / PAGE, page(title, sections, drawings, files).encode())
+    write_file(folder / PAGE, page(title, sections, drawings, files))
     left_out = [part for section in sections for part in section.parts if isinstance(part, LeftOut)]
     return WrittenReport(
         folder / PAGE, tuple(folder / name for names in files.values() for name in names), tuple(left_out)
@@ -151,19 +151,14 @@ def _drawn(plate: Plate, folder: Path, formats: Sequence[str]) -> tuple[str, lis
     figure.set_layout_engine("none")  # the layout is done; another format must not repeat it
     for suffix in formats:
         data = text.encode() if suffix == "svg" else png(figure)
-        _write(folder / f"{plate.slug}.{suffix}", data)
+        write_file(folder / f"{plate.slug}.{suffix}", data)
     return text, [f"{plate.slug}.{suffix}" for suffix in formats]
 
 
 def _written(part: Table | Listing, folder: Path) -> list[str]:
     if isinstance(part, Listing):
-        _write(folder / part.slug, part.text.encode())
+        write_file(folder / part.slug, part.text)
         return [part.slug]
     for suffix, text in (("csv", part.csv()), ("md", f"### {part.title}\n\n{part.markdown()}")):
-        _write(folder / f"{part.slug}.{suffix}", text.encode())
+        write_file(folder / f"{part.slug}.{suffix}", text)
     return [f"{part.slug}.csv", f"{part.slug}.md"]
-
-
-def _write(file: Path, data: bytes) -> None:
-    with writing(file):
-        file.write_bytes(data)

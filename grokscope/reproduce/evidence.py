@@ -8,6 +8,7 @@ from pathlib import Path
 
 from grokscope.experiment.conditions import Arm
 from grokscope.experiment.outcomes import Fate, Outcome
+from grokscope.gate import write_file
 from grokscope.warning.law import Case, case_of
 from grokscope.warning.tables import write_table
 from grokscope.warning.trajectory import Fact, Trajectory
@@ -60,7 +61,7 @@ def write_evidence(evidence: StudyEvidence, folder: Path) -> Path:
         return file
     file = folder / f"{evidence.study}.csv"
     over = [outcome.to_dict() for outcome in evidence.outcomes if outcome.over]
-    file.write_text(Table.of_records("runs", "Runs", over).csv(), encoding="utf-8", newline="")
+    write_file(file, Table.of_records("runs", "Runs", over).csv())
     return file
 
 

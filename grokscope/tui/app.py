@@ -14,6 +14,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.timer import Timer
 
+from grokscope.gate import write_file
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command
 from grokscope.tui import themes
@@ -247,7 +248,7 @@ class GrokscopeApp(ControllingApp):
 
     def action_save_svg(self) -> None:
         file = free_name(Path.cwd(), clean(self.run_directory.name, 60), ".svg")
-        self._saved(file, lambda: file.write_text(self.export_screenshot(title="grokscope"), encoding="utf-8"))
+        self._saved(file, lambda: write_file(file, self.export_screenshot(title="grokscope")))
 
     def action_save_csv(self) -> None:
         file = free_name(Path.cwd(), clean(self.run_directory.name, 60), ".csv")

@@ -3,6 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
+from grokscope.gate import write_file
 from grokscope.tui.view import View
 from grokscope.words.table import Column, Table
 
@@ -19,7 +20,7 @@ def write_csv(view: View, file: Path) -> int:
         for row in series.rows:
             table.setdefault(row[0], {}).update(zip(columns, row[1:], strict=False))
     rows = tuple((int(step), *map(table[step].get, names)) for step in sorted(table))
-    file.write_text(Table("curves", "Curves", tuple(map(Column, ("step", *names))), rows).csv(), encoding="utf-8")
+    write_file(file, Table("curves", "Curves", tuple(map(Column, ("step", *names))), rows).csv())
     return len(rows)
 
 

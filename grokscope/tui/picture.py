@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from grokscope.gate import writing
+from grokscope.gate import write_file
 from grokscope.runs.directory import RunDirectory
 from grokscope.tui.app import GrokscopeApp
 from grokscope.tui.settings import Settings
@@ -44,5 +44,4 @@ def write_picture(
     if not (sign and width.isdigit() and height.isdigit() and 1 <= int(width) <= 500 and 1 <= int(height) <= 200):
         raise ValueError(f"{size!r} is not a size; give columns x lines, such as 160x45")
     text = picture(run, int(width), int(height), theme=theme, at=at, sweep=sweep)
-    with writing(file):
-        file.write_text(text, encoding="utf-8")
+    write_file(file, text)

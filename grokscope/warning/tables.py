@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from grokscope.contract.signals import read_descriptions
-from grokscope.gate import writing
+from grokscope.gate import write_file
 from grokscope.runs.directory import NoSuchRun
 from grokscope.settings.values import problem_in_words
 from grokscope.warning.trajectory import Trajectory
@@ -93,8 +93,7 @@ def write_table(path: Path, trajectories: Iterable[Trajectory]) -> str:
     digest = hashlib.sha256(body).hexdigest()
     head = json.dumps({"format": TABLE_FORMAT, "v": VERSION, "runs": len(lines), "sha256": digest}).encode() + b"\n"
     data = head + body
-    with writing(path):
-        path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    write_file(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     return digest
 
 

@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal, get_args
 
+from grokscope.gate import write_file
+
 Split = Literal["simple", "length", "addprim_jump", "addprim_turn_left"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
@@ -50,6 +52,6 @@ def export(split: str, folder: Path) -> list[Path]:
     written = []
     for side in get_args(Side):
         path = folder / file_name(known, side)
-        path.write_bytes(content(path.name))
+        write_file(path, content(path.name))
         written.append(path)
     return written
