@@ -52,17 +52,33 @@ def arm(moment: dict[str, Any]) -> None:
     sys.setprofile(watch)
 
 
-def arm_import(module: str, number: int) -> None:
-    """A signal as soon as `module` begins to be imported."""
-    sent = False
+def arm_import(moment: str, number: int, *, swallowed: bool) -> None:
+    """A signal as soon as the module `moment` begins to be imported, or the import of that number, from 1.
+
+    `swallowed`: where Python swallows the exception that it raises, as it does in callbacks of its own imports.
+    """
+    imports, sent = 0, False
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal sent
-        if event == "import" and arguments[0] == module and not sent:
+        nonlocal imports, sent
+        if event != "import" or sent:
+            return
+        imports += 1
+        if moment in (arguments[0], str(imports)):
             sent = True
-            os.kill(os.getpid(), number)
+            if swallowed:
+                _Gone().number = number
+            else:
+                os.kill(os.getpid(), number)
 
     sys.addaudithook(hook)
+
+
+class _Gone:
+    number: int
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
 
 
 def _at_exit(tell: Callable[[], object]) -> None:
@@ -73,11 +89,11 @@ def _at_exit(tell: Callable[[], object]) -> None:
     atexit.register(told)
 
 
-if __name__ == "__main__":  # `python cli_moments.py MODULE SIGNAL ARGUMENTS…`: grokscope, hit while it imports
-    module, number, *arguments = sys.argv[1:]
+if __name__ == "__main__":  # `python cli_moments.py MOMENT SIGNAL raised|swallowed ARGUMENTS…`: hit while it imports
+    moment, number, how, *arguments = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    arm_import(module, int(number))
-    sys.argv = ["grokscope", *arguments]
-    from grokscope.cli.main import main
+    from grokscope.__main__ import main
 
+    arm_import(moment, int(number), swallowed=how == "swallowed")
+    sys.argv = ["grokscope", *arguments]
     main()

@@ -38,9 +38,11 @@ def born() -> dict[str, Any]:
                 os._exit(0)
             *requests, waiting = (waiting + data).split(b"\n")
             for request in map(json.loads, requests):
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the child can answer it
                 process = os.fork()
                 if process == 0:
                     return request
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
                 _tell(born=process)
         _tell_of_deaths()
     os._exit(0)  # whoever ran the tests was killed
@@ -75,11 +77,12 @@ def live(request: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"], resource.RLIM_INFINITY))
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = ["grokscope", *request["arguments"]]
-    from grokscope.cli.main import main
+    from grokscope.__main__ import main
 
     if request["moment"]:
         cli_moments.arm(request["moment"])
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         main()
     except SystemExit as end:
         sys.stdout.flush()

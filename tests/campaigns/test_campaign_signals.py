@@ -155,15 +155,42 @@ def test_while_paused(nursery: Nursery, tmp_path: Path, tally: Tally, number: si
     assert_left_in_order(tmp_path, noted(tally, process.wait()), number)
 
 
-@pytest.mark.campaign
-@pytest.mark.parametrize("module", ["pydantic", "numpy", "torch", "grokscope_torch.session"])
-@pytest.mark.parametrize("number", NUMBERS)
-def test_while_it_imports(tmp_path: Path, tally: Tally, module: str, number: signal.Signals) -> None:
-    """In a process of its own, before anything is there that could be kept."""
-    command = [sys.executable, cli_moments.__file__, module, str(int(number)), *RUN, "--name=a"]
+MODULES = ("typer", "pydantic", "numpy", "torch", "grokscope_torch.session")
+HOWS = ("raised", "swallowed")
+
+
+def hit_while_importing(folder: Path, tally: Tally, moment: str, number: int, how: str) -> Outcome:
+    """A process of its own that gets a signal before anything is there that could be kept."""
+    command = [sys.executable, cli_moments.__file__, moment, str(number), how, *RUN, "--name=a"]
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=tmp_path, env=environment(), timeout=PATIENCE, check=False
+        command, capture_output=True, text=True, cwd=folder, env=environment(), timeout=PATIENCE, check=False
     )
     outcome = noted(tally, Outcome(done.returncode, done.stdout, done.stderr))
-    assert outcome.code in {CODES[number], -number}, outcome
-    assert not (tmp_path / "runs").exists()
+    assert not (folder / "runs").exists()
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("module", "how"),
+    [
+        pytest.param(module, how, marks=() if (module, how) == ("numpy", "swallowed") else pytest.mark.campaign)
+        for module in MODULES
+        for how in HOWS
+    ],
+)
+def test_an_interrupt_while_it_imports(tmp_path: Path, tally: Tally, module: str, how: str) -> None:
+    assert hit_while_importing(tmp_path, tally, module, signal.SIGINT, how).code == 130
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("module", MODULES)
+def test_terminated_while_it_imports(tmp_path: Path, tally: Tally, module: str) -> None:
+    assert hit_while_importing(tmp_path, tally, module, signal.SIGTERM, "raised").code in {143, -signal.SIGTERM}
+
+
+@pytest.mark.parametrize("every", [pytest.param(20, marks=[pytest.mark.campaign, pytest.mark.timeout(0)])])
+def test_an_interrupt_at_every_moment_of_the_start(tmp_path: Path, tally: Tally, every: int) -> None:
+    """Raised and swallowed by turns, at each so-many-th import up to the framework's."""
+    for at in range(1, 1500, every):
+        outcome = hit_while_importing(tmp_path, tally, str(at), signal.SIGINT, HOWS[at // every % 2])
+        assert outcome.code == 130, at
