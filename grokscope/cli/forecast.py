@@ -265,7 +265,10 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, signals:
     from grokscope.warning.tables import TABLE_SUFFIXES, write_table
 
     if other or not wanted or output is None:
-        raise typer.BadParameter("--build-bank takes runs and -o FILE, and nothing else")
+        raise typer.BadParameter(
+            "--build-bank takes runs and -o FILE, and nothing else: `grokscope forecast RUNS... --build-bank -o "
+            f"FILE{TABLE_SUFFIXES[-1]}`"
+        )
     if not output.name.endswith(TABLE_SUFFIXES):
         raise typer.BadParameter(
             f"a bank is named {' or '.join(f'*{suffix}' for suffix in TABLE_SUFFIXES)}", param_hint="-o"

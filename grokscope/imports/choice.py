@@ -23,6 +23,9 @@ _SPLITS: Mapping[str, tuple[str, ...]] = {
 """Names that say which split a column is of, and not what it holds"""
 
 
+_TOGETHER = "; files of one signal each are joined if one command gets them all"
+
+
 class Lacking(Unimportable):
     """A table lacks a needed or named column. The table is an error if it is the only one; otherwise it is left out."""
 
@@ -78,7 +81,8 @@ def choose(sheets: Sequence[Sheet], recipe: Recipe) -> Choice:
     signals = {ours: _signal(ours, free, recipe, choice.remarks) for ours in known_signals() if ours != "step"}
     facts = {**recipe.fact_columns, **dict(_facts(free, recipe, choice.remarks))}
     if not signals[NEEDED]:
-        raise Lacking(_which(NEEDED, names))
+        alone = len(sheets) == 1 and len(names) == 2  # TensorBoard and others write one file a signal
+        raise Lacking(_which(NEEDED, names) + (_TOGETHER if alone else ""))
     for sheet in sheets:
         mine = {ours: column for ours, theirs in signals.items() if (column := _found(sheet, theirs, sheets))}
         settings = {key: column for key, theirs in facts.items() if (column := _found(sheet, theirs, sheets))}

@@ -162,6 +162,10 @@ class TestTensorBoard:
         assert imports.names() == ["exp_7"]
         assert is_usual(run)
 
+    def test_a_scalar_alone_waits_for_the_others(self, imports: Imports) -> None:
+        with pytest.raises(Unimportable, match="joined if one command gets them all"):
+            imports.take(imports.file("train_accuracy.csv", scalar(TRAIN)))
+
     def test_scalars_that_are_called_by_their_file(self, imports: Imports) -> None:
         files = [imports.file(f"{name}.csv", scalar(values)) for name, values in (("train", TRAIN), ("test", TEST))]
         with pytest.raises(Unimportable, match="test and train hold the accuracy, give --column test_accuracy=test"):
