@@ -40,7 +40,7 @@ _KEY = b'"event":"'
 _KINDS = {kind.encode()[:6]: kind for kind in REGULAR}
 _NO_STEP = -1
 
-WINDOWS, WINDOW_BYTES = 48, 1 << 16
+WINDOWS, WINDOW_BYTES = 48, 1 << 15
 """Places of a long log that a preview reads, and bytes per place"""
 
 
