@@ -1,6 +1,7 @@
-"""A recorded real run: modular addition, lr 1.5e-3, wd 1, that memorizes, shows its onset, and groks.
+"""A recorded real run: modular addition modulo 59, lr 2e-3, wd 1, that memorizes, shows its onset, and groks.
 
-Recorded by grokscope itself; only the run's name, host and process are replaced.
+Recorded by `grokscope run modular --config grokscope/tui/demo/config.toml --name demo`; only host and process are
+replaced.
 """
 
 from pathlib import Path
