@@ -71,7 +71,7 @@ def test_the_demo_takes_no_run(tmp_path: Path) -> None:
 def test_the_demo_is_a_real_run_of_nobodys_machine() -> None:
     view = read_whole(RunDirectory(DEMO)).view
     assert read_whole(RunDirectory(DEMO)).state is RunLook.FINISHED
-    assert [found.name for found in view.detected] == ["memorized", "onset", "grokked"]
+    assert [found.name for found in view.detected] == ["memorized", "onset", "turned", "grokked"]
     assert view.started["host"] == "demo"
     assert not view.problems
     assert (DEMO / "events.jsonl").stat().st_size < 300_000
