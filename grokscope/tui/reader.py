@@ -25,8 +25,8 @@ CALM_SECONDS = 1.0
 of a core, and 7 % with half this pause."""
 READ_BYTES = 1 << 22
 GLANCE_BYTES = 1 << 22
-"""A longer log is shown as a preview before it is read. Of 54,000 records (12 MB) the first curve then takes four fifths
-of the processor time that it takes after all of them"""
+"""A longer log is shown as a preview before it is read. The first curve of 54,000 records (12 MB) then takes four
+fifths of the processor time that it takes without a preview"""
 
 
 class TrainerProcess(Protocol):
