@@ -341,7 +341,7 @@ class Paced(Notice):
 
     event: Literal["paced"] = "paced"
     every: int = Field(description="steps between records from here on")
-    overhead: float = Field(description="time of the probe over that of the loop itself, since the loop's first step")
+    overhead: float = Field(description="time of the probe, from its constructor on, over that of the loop itself")
 
 
 class Finished(Event):

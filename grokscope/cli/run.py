@@ -16,7 +16,7 @@ from grokscope.cli.completion import offered_runs
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, events_of
 from grokscope.cli.signals import on_signals
-from grokscope.cli.sinks import Followers, NotifyOption, SinkOption
+from grokscope.cli.sinks import NotifyOption, SinkOption, followers_of, following
 from grokscope.cli.training import (
     BackendOption,
     BatchSizeOption,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from grokscope.contract.tasks import TaskSpec
     from grokscope.runs.directory import RunDirectory
     from grokscope.settings.config import RunConfig
+    from grokscope.sinks.following import Followers
     from grokscope.training.interruption import Interruption
     from grokscope.training.recorder import Listener
 
@@ -127,7 +128,7 @@ def run(
         raise typer.BadParameter("a new run has no events to discard; give --resume RUN", param_hint="--discard-events")
     if go_on and name is None:
         raise typer.BadParameter("needs the run's --name", param_hint="--continue")
-    followers = Followers(sink or [], notify)
+    followers = followers_of(sink or [], notify)
     directory, spec, settings, options = _planned(task, preset, config, setting or [], flags, runs, name, resume)
     begun = resume is not None
     if go_on:
@@ -206,7 +207,7 @@ def _train(
     json: bool,
     quiet: bool,
     fail_on: str | None,
-    followers: Followers,
+    followers: "Followers | None",
 ) -> int:
     from grokscope.cli.output import say
     from grokscope.training.interruption import Interrupted, Interruption
@@ -217,12 +218,12 @@ def _train(
     with (
         ended_by_signals(interruption) as received,
         _display(quiet=quiet) as show,
-        followers.following(directory, received, quiet=quiet) as following,
+        following(followers, directory, received, quiet=quiet) as listeners,
     ):
         try:
             with launched(
                 directory, settings, spec, options, resume=resume, discard_events=discard_events,
-                listeners=[show, *printers, *following], interruption=interruption,
+                listeners=[show, *printers, *listeners], interruption=interruption,
             ) as trainer:  # fmt: skip
                 status = trainer.run()
         except Interrupted:

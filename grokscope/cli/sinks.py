@@ -15,11 +15,9 @@ from grokscope.cli.exits import complain
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
     from grokscope.sinks.background import Background
-    from grokscope.sinks.tools import Tool
+    from grokscope.sinks.following import Followers
 
 _PANEL = "Telling others"
-CLOSE_SECONDS = 120.0
-"""Time that a tool may take at the end of a run for what it has not taken yet"""
 
 
 class ToolChoice(StrEnum):
@@ -48,65 +46,48 @@ NotifyOption = Annotated[
 ]
 
 
-class Followers:
-    """The tools and the command that follow a run."""
+def followers_of(sinks: Sequence[ToolChoice], notify: str | None) -> "Followers | None":
+    """The tools and the command that follow a run, where any were asked for; else nothing of them is imported.
 
-    def __init__(self, sinks: Sequence[ToolChoice], notify: str | None) -> None:
-        """Raises `Unavailable` for a tool that is not installed, `typer.BadParameter` for what is no command."""
-        self._tools: tuple[Tool, ...] = ()
-        self._command: list[str] | None = None
-        if sinks:
-            from grokscope.sinks.tools import TOOLS
+    Raises `Unavailable` for a tool that is not installed, `typer.BadParameter` for what is no command.
+    """
+    if not sinks and notify is None:
+        return None
+    from grokscope.sinks.following import Followers
+    from grokscope.sinks.notify import BadCommand
 
-            self._tools = tuple(TOOLS[name] for name in dict.fromkeys(sinks))
-            for tool in self._tools:
-                tool.check()
-        if notify is not None:
-            from grokscope.sinks.notify import BadCommand, parsed_command
+    try:
+        return Followers(sinks, notify)
+    except BadCommand as problem:
+        raise typer.BadParameter(str(problem), param_hint="--notify") from None
 
+
+@contextmanager
+def following(
+    followers: "Followers | None", directory: "RunDirectory", received: Sequence[int], *, quiet: bool
+) -> "Iterator[list[Background]]":
+    """Yields listeners for a recorder, and waits at the end until they have taken everything, or until one more signal
+    is `received`.
+
+    Meanwhile whatever a tool prints goes to stderr, or nowhere if `quiet`: stdout carries data only.
+    """
+    if followers is None:
+        yield []
+        return
+    with ExitStack() as stack:
+        if followers.tools:
+            out = stack.enter_context(Path(os.devnull).open("w")) if quiet else sys.stderr
+            stack.enter_context(redirect_stdout(out))
+        before = len(received)
+
+        def leave() -> bool:
+            return len(received) > before
+
+        with followers.following(directory.path, complain, leave) as listeners:
             try:
-                self._command = parsed_command(notify)
-            except BadCommand as problem:
-                raise typer.BadParameter(str(problem), param_hint="--notify") from None
-
-    @contextmanager
-    def following(
-        self, directory: "RunDirectory", received: Sequence[int], *, quiet: bool
-    ) -> "Iterator[list[Background]]":
-        """Yields listeners for a recorder; waits at the end until they have taken everything, for `CLOSE_SECONDS` at
-        most, and no longer than until one more signal is `received`.
-
-        Meanwhile whatever a tool prints goes to stderr, or nowhere if `quiet`: stdout carries data only.
-        """
-        with ExitStack() as stack:
-            listeners: list[Background] = []
-            if self._tools:
-                out = stack.enter_context(Path(os.devnull).open("w")) if quiet else sys.stderr
-                stack.enter_context(redirect_stdout(out))
-            try:
-                listeners += self._told_tools(directory)
-                listeners += self._notified(directory)
                 yield listeners
             finally:
                 before = len(received)
-                for listener in listeners:
-                    if (problem := listener.close(CLOSE_SECONDS, lambda: len(received) > before)) is not None:
-                        complain(problem)
-
-    def _told_tools(self, directory: "RunDirectory") -> "Iterator[Background]":
-        for tool in self._tools:
-            from grokscope.sinks.background import Background
-            from grokscope.sinks.tools import ToldTool
-
-            told = ToldTool(tool, directory.path)
-            yield Background(tool.name, told.tell, told.close)
-
-    def _notified(self, directory: "RunDirectory") -> "Iterator[Background]":
-        if self._command is not None:
-            from grokscope.sinks.background import Background
-            from grokscope.sinks.notify import Notifier
-
-            yield Background("--notify", Notifier(self._command, directory.path), stubborn=True)
 
 
 def export_to(directory: "RunDirectory", name: ToolChoice, folder: Path | None) -> None:

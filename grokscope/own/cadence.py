@@ -8,14 +8,23 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+MOMENT = 1e-4
+"""Seconds that counting a step takes at most: what passes beyond them, other processes have had"""
 EASY = 0.8
 """Part of the share that records at half the distance may need before it is halved: costs vary"""
 
 
-class Cadence:
-    """The distance of records, and what they have cost. Time counts from the first step of the loop."""
+def clock_of(device: str) -> Callable[[], float]:
+    """Seconds for a share of a loop's time: on a CPU those that this process has computed, in all its threads, which
+    hold on a busy machine too; on an accelerator those of the clock on the wall, for it computes in nobody's threads.
+    """
+    return time.process_time if device == "cpu" else time.perf_counter
 
-    def __init__(self, every: int, share: float | None, clock: Callable[[], float] = time.perf_counter) -> None:
+
+class Cadence:
+    """The distance of records, and what they have cost: what comes before the loop's first step is paid back too."""
+
+    def __init__(self, every: int, share: float | None, clock: Callable[[], float]) -> None:
         """`every`: steps between records, at least. `share`: of the loop's own time that the probe may take on top;
         None: whatever it takes."""
         self.every = every
@@ -25,6 +34,7 @@ class Cadence:
         self._clock = clock
         self._probing = 0.0
         self._looping = 0.0
+        self._aside = 0.0
         self._steps = 0
         self._cost = 0.0
         self._left: float | None = None
@@ -43,19 +53,26 @@ class Cadence:
     def _spent(self) -> float:
         return self._probing + (0.0 if self._began is None else self._clock() - self._began)
 
-    def begin(self, cost: float) -> None:
-        """The loop begins; a record is expected to take `cost` seconds."""
-        self._cost, self._left = cost, self._clock()
+    def begin(self, part: float) -> None:
+        """The loop begins; a record is expected to take a `part` of what the first one has."""
+        self._cost *= part
 
     @contextmanager
     def probing(self) -> Iterator[None]:
         """The time that passes inside is the probe's, what passed since the last time is the loop's."""
         self._began = self._clock()
-        self._looping += 0.0 if self._left is None else self._began - self._left
+        self._probing += self._aside
+        self._looping += 0.0 if self._left is None else self._began - self._left - self._aside
+        self._aside = 0.0
         try:
             yield
         finally:
             self._probing, self._began, self._left = self._spent(), None, self._clock()
+
+    def passed_by(self, seconds: float) -> None:
+        """A step was counted outside of `probing`, in so many seconds on the wall: the clock of CPU time asks the
+        kernel, which would cost more than it measures."""
+        self._aside += min(seconds, MOMENT)
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -91,30 +108,26 @@ class Cadence:
         self._steps += 1
 
     def due(self, step: int) -> bool:
-        """Whether a record is due at a step; where it would cost too much, the distance grows instead."""
+        """Whether a record is due at a step: one that is not affordable yet is left out, and the distance grows where
+        the next ones would not be either."""
         if step % self.every:
             return False
         if self.affordable():
             return True
-        self.every *= 2
-        while self._looping and not self._affordable_in(self.every - step % self.every):
+        while self._looping and not self._kept_up(self.every, 1.0):
             self.every *= 2
         return False
 
     def affordable(self) -> bool:
         """Whether one more record keeps within the share now."""
-        return self._affordable_in(0)
+        return self._share is None or self._spent() + self._cost <= self._share * self._looping
 
     def recorded(self) -> None:
         """A record was made: the distance shrinks again where that is easy."""
-        share, per_step = self._share, self._looping / max(1, self._steps)
-        while share is not None and self.every > self._least and self._spent() <= share * self._looping:
-            if self._cost > EASY * share * per_step * (self.every // 2):
-                return
+        while self._share is not None and self.every > self._least and self._kept_up(self.every // 2, EASY):
             self.every //= 2
 
-    def _affordable_in(self, steps: int) -> bool:
-        if self._share is None:
-            return True
-        ahead = self._looping * (1 + steps / max(1, self._steps))
-        return self._spent() + self._cost <= self._share * ahead
+    def _kept_up(self, every: int, part: float) -> bool:
+        """Whether records at a distance need no more than a part of what the share of the steps between them is."""
+        share = 0.0 if self._share is None else self._share
+        return self._cost <= part * share * every * self._looping / max(1, self._steps)

@@ -3,11 +3,13 @@
 import os
 import platform
 import socket
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from grokscope.contract.parameters import Layout
 from grokscope.contract.signals import NotOffered, SignalDescription
 from grokscope.events import Criterion, Rule, Started
 from grokscope.gate import Unreadable
+from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.options import Judgement
 from grokscope.runs.checkpoints import remove_ahead
 from grokscope.runs.directory import BadRunName, RunDirectory, check_name, new_name, remove_drafts
@@ -25,8 +28,11 @@ from grokscope.runs.heartbeat import Heartbeat
 from grokscope.runs.log import EventLog, RunBusy
 from grokscope.runs.resumption import events_until
 from grokscope.runs.snapshots import read_snapshot, snapshot_file
-from grokscope.training.recorder import Recorder
+from grokscope.training.recorder import Listener, ListenerFailed, Recorder
 from grokscope.warning.detection import MEMORIZATION_RULE
+
+if TYPE_CHECKING:
+    from grokscope.sinks.following import Followers
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ def run_directory_of(run: str | os.PathLike[str] | None, task: str) -> RunDirect
     return RunDirectory(folder / path if len(path.parts) == 1 else path)
 
 
-def opened_run(directory: RunDirectory, started: Started, resume_at: int | None) -> OpenedRun:
+def opened_run(
+    directory: RunDirectory, started: Started, resume_at: int | None, followers: "Followers | None"
+) -> OpenedRun:
     """Write the first event, behind what the log holds up to step `resume_at`. Raises `CannotProbe`."""
     there = directory.events.exists() and directory.events.stat().st_size > 0
     if there and resume_at is None:
@@ -72,8 +80,26 @@ def opened_run(directory: RunDirectory, started: Started, resume_at: int | None)
         for folder in (directory.path, directory.snapshots):
             remove_drafts(folder)
         stack.enter_context(Heartbeat(directory.heartbeat))
-        return OpenedRun(Recorder(directory, log, started), stack.pop_all())
+        listeners: list[Listener] = []
+        if followers is not None:
+            following = stack.enter_context(followers.following(directory.path, _warn))
+            listeners += [partial(_heard, each) for each in following]
+        return OpenedRun(Recorder(directory, log, started, listeners), stack.pop_all())
     raise AssertionError
+
+
+def _heard(listener: Listener, event: Mapping[str, Any]) -> None:
+    """Tell a listener; its failure is said to who runs the loop too. Raises `ListenerFailed`."""
+    try:
+        listener(event)
+    except ListenerFailed as problem:
+        _warn(str(problem))
+        raise
+
+
+def _warn(problem: str) -> None:
+    """A tracker or a command has failed, which is no business of the loop's."""
+    warnings.warn(f"{problem}; training goes on", ProbeWarning, stacklevel=2)
 
 
 def started_of_loop(

@@ -3,13 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from grokscope.contract.backends import Unavailable
 from grokscope.contract.own_models import CannotProbe, OwnModel
 from grokscope.contract.signals import Subject
 from grokscope.settings.config import ConfigError
 from grokscope.settings.signals import MEASURING, BadSignal, asked_signals
 from grokscope.training.observation import OpenSignal, opened_signals
+
+if TYPE_CHECKING:
+    from grokscope.sinks.following import Followers
 
 OWN_TASK = "own"
 """The task of a loop of which nobody says what it learns"""
@@ -48,6 +52,8 @@ class ProbeOptions:
     task: str = OWN_TASK
     facts: Mapping[str, int | float | str] = field(default_factory=dict)
     bank: str = ""
+    sinks: Sequence[str] = ()
+    notify: str | None = None
 
     def __post_init__(self) -> None:
         """Raises `CannotProbe`."""
@@ -74,6 +80,25 @@ class ProbeOptions:
         except (BadSignal, ConfigError) as problem:
             raise CannotProbe(str(problem)) from None
         return [each for each in opened if each.spec.cost != "evaluation"]
+
+    def followers(self) -> "Followers | None":
+        """Who is told of the run while it goes on; nothing of them is imported where there are none.
+
+        To be asked inside of `OwnModel.looking`: imports may draw from Python's random stream. Raises `CannotProbe`.
+        """
+        if not self.sinks and self.notify is None:
+            return None
+        from grokscope.sinks.following import Followers
+        from grokscope.sinks.notify import BadCommand
+        from grokscope.sinks.tools import SinkFailed
+
+        try:
+            followers = Followers(self.sinks, self.notify)
+            for tool in followers.tools:
+                tool.load()
+            return followers
+        except (Unavailable, BadCommand, SinkFailed) as problem:
+            raise CannotProbe(str(problem)) from None
 
     def config(self, batch_size: int | None, optimizer: Mapping[str, float | str]) -> dict[str, Any]:
         """As the first event of the run has it: the sections that our own runs have, as far as they are known."""

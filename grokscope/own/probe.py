@@ -7,8 +7,9 @@ fails before training begins, in a sentence, or not at all: what fails later is 
 import atexit
 import math
 import os
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -16,16 +17,17 @@ from typing import Any, Literal, Self
 from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import StepOutcome
 from grokscope.contract.own_models import CannotProbe, ModelMode, OwnLoss
-from grokscope.contract.signals import Number
 from grokscope.contract.streams import generator
-from grokscope.events import Diverged, Evaluated, Event, Paced, Trained
+from grokscope.events import Diverged, Evaluated, Paced, Trained
 from grokscope.own.adoption import adopted_model, adopted_optimizer
 from grokscope.own.batches import batch_source
-from grokscope.own.cadence import Cadence
+from grokscope.own.cadence import Cadence, clock_of
+from grokscope.own.decay import DecayTime
 from grokscope.own.evaluation import evaluations
 from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.opening import opened_run, parameters_at_start, run_directory_of, started_of_loop
 from grokscope.own.options import OWN_TASK, Judgement, ProbeOptions
+from grokscope.own.records import Records
 from grokscope.own.reports import as_number, scores_by_split
 from grokscope.own.trial import tried
 from grokscope.own.vantage import OwnObserver, ProbedRun
@@ -82,6 +84,8 @@ class Probe:
         facts: Mapping[str, int | float | str] | None = None,
         bank: str | os.PathLike[str] = "",
         resume_at: int | None = None,
+        sinks: Sequence[str] = (),
+        notify: str | None = None,
         on_error: Literal["warn", "raise"] = "warn",
     ) -> None:
         """Try a measurement, open the run directory, and record where training begins.
@@ -94,9 +98,10 @@ class Probe:
         - `optimizer`: whose steps are counted in the block (PyTorch), and whose lr and weight decay are read.
         - `every`: steps between records. `samples`, `baseline_samples`: pairs of batches of a measurement, and of the
           one at step 0.
-        - `max_overhead`: the part of the loop's own time, since its first step, that the probe may take on top. Records
-          come every so many steps times a power of two, as their cost asks for; rules that want several records in a
-          row count the steps that those would take. Without it the distance is fixed, and events repeat exactly.
+        - `max_overhead`: the part of the loop's own time that the probe may take on top, from its constructor on; CPU
+          time where the model is on a CPU. Records come every so many steps times a power of two, as their cost asks
+          for; rules that want several records in a row count the steps that those would take. Without it the distance
+          is fixed, and events repeat exactly.
         - `evaluate`: splits by name, each a DataLoader, data set or tensors, or a function of the model that returns
           the metric or a mapping of scores (`loss`, `accuracy`, …). They are scored in evaluation mode.
         - `signals`: what is looked at beside what every run records, each as NAME[:parameter=value,…].
@@ -109,6 +114,9 @@ class Probe:
         - `snapshot_every`: steps between snapshots of the parameters; 0: none but those asked for.
         - `blocks`: measure shares of the commutator by kind of parameter too.
         - `resume_at`: the step at which the loop goes on, from a checkpoint of its own; the run's log is cut to it.
+        - `sinks`: trackers that are told the numbers too (`tensorboard`, `wandb`, `trackio`, `mlflow`). `notify`: a
+          command that is run on onset, turned, grokked, regressed, diverged and finished, with the event as JSON on its
+          standard input. What fails there is one warning.
         - `on_error`: `raise` lets a probe that fails take the loop down.
 
         Raises `CannotProbe`, a `ValueError`, before training begins; warns (`ProbeWarning`) where the loss is random.
@@ -118,7 +126,7 @@ class Probe:
             every=every, samples=samples, max_overhead=max_overhead, baseline_samples=baseline_samples,
             signals=tuple(signals), judged=judged, seed=seed, steps=steps,
             snapshot_every=snapshot_every, blocks=blocks, task=task, facts=facts or {},
-            bank=str(bank),
+            bank=str(bank), sinks=tuple(sinks), notify=notify,
         )  # fmt: skip
         self._model = adopted_model(model, loss, mode=mode, upcast=upcast)
         self._optimizer = None if optimizer is None else adopted_optimizer(optimizer)
@@ -130,30 +138,36 @@ class Probe:
         self._probed = ProbedRun(
             model=self._model, source=batch_source(batches, self._model, batch_size), seed=seed, pairs=samples,
             baseline_pairs=baseline_samples, snapshots=self.directory.snapshots, snapshot_every=snapshot_every,
-            facts=facts or {}, start=self._start_parameters, decay_time=lambda: self._decay_time,
+            facts=facts or {}, start=self._start_parameters, decay_time=lambda: self._decay.time,
         )  # fmt: skip
-        self._cadence = Cadence(every, max_overhead)
+        self._cadence = Cadence(every, max_overhead, clock_of(self._model.device))
         self._on_error = on_error
-        self._decay_time: Number = 0.0 if self._decay() is not None else None
+        self._decay = DecayTime(self._optimizer)
         self._outcome: StepOutcome | None = None
         self._recorded: int | None = resume_at or None
         self._diverged = self._off = False
         self._unhook: Callable[[], None] | None = None
         self._start: FloatArray | None = None
-        remarks = self._tried()
-        self._open(resume_at)
-        for remark in remarks:
-            warnings.warn(remark, ProbeWarning, stacklevel=2)
-        self._recorder.warn(self.steps_taken, remarks)
+        with self._cadence.probing():
+            remarks = self._tried()
+            self._open(resume_at)
+            for remark in remarks:
+                warnings.warn(remark, ProbeWarning, stacklevel=2)
+            self._recorder.warn(self.steps_taken, remarks)
+            if not resume_at:
+                self._record_start()
+
+    def _record_start(self) -> None:
+        """Where training begins. More pairs are measured there than later, which is known of what a record costs."""
+        self._start = self._records.parameters()
         seconds: dict[str, float] = {}
-        if not resume_at:
-            self._start = self._parameters()
-            self._recorder.listeners.append(partial(_take_seconds, seconds))
-            self._safely(self._record)
-            self._recorder.listeners.pop()
-        self._cadence.begin(
-            seconds.get("measured", 0.0) * samples / baseline_samples + seconds.get("evaluated", 0.0)
-        )  # fmt: skip
+        self._recorder.listeners.append(partial(_take_seconds, seconds))
+        self._safely(self._record)
+        self._recorder.listeners.pop()
+        measured, evaluated = seconds.get("measured", 0.0), seconds.get("evaluated", 0.0)
+        if measured:
+            later = measured * self._options.samples / self._options.baseline_samples
+            self._cadence.begin((later + evaluated) / (measured + evaluated))
 
     def _tried(self) -> Sequence[str]:
         """What a person should know before training begins. Raises `CannotProbe`."""
@@ -171,14 +185,17 @@ class Probe:
         settings = {} if self._optimizer is None else self._optimizer.settings()
         config = options.config(self._probed.source.batch_size, settings)
         started = started_of_loop(self._model, config, options.judged, descriptions(opened), resume_at)
-        run = opened_run(self.directory, started, resume_at)
+        with self._model.looking():
+            followers = options.followers()
+        run = opened_run(self.directory, started, resume_at, followers)
         self._recorder, self._closing, self._process = run.recorder, run.closing, os.getpid()
         self._recorder.control.impossible |= {"stop": _NO_STOP, "intervene": _NO_LEVERS}
-        self._observer = OwnObserver(opened, options.judged.metric, self._probed, blocks=options.blocks)
+        observer = OwnObserver(opened, options.judged.metric, self._probed, blocks=options.blocks)
         for event in self._recorder.earlier():
-            self._observer.see(event)
-        self._recorder.listeners.append(self._observer.see)
-        self._decay_time = self._decay_time_so_far()
+            observer.see(event)
+        self._recorder.listeners.append(observer.see)
+        self._records = Records(self._model, self._recorder, observer, self._splits, options.snapshot_every)
+        self._decay.go_on(self.steps_taken, *observer.series("decay_time"))
         atexit.register(self._left)
 
     # --- the loop's side --------------------------------------------------------------------------------------------
@@ -191,11 +208,15 @@ class Probe:
         are read where they are recorded alone. Where the block counts the optimizer's steps, nothing is counted here.
         """
         self._recorder.control.impossible.pop("stop", None)
+        began, counts = time.perf_counter(), self._unhook is None
+        if counts:
+            self._count()
+        if not scores and self._nothing_due():
+            self._cadence.passed_by(time.perf_counter() - began)
+            return not self._recorder.control.stopped
         with self._cadence.probing():
-            if self._unhook is None:
-                self._count()
             self._safely(lambda: self._tell(loss, gradient_norm, scores))
-            if self._unhook is None:
+            if counts:
                 self._between()
         return not self._recorder.control.stopped
 
@@ -230,7 +251,9 @@ class Probe:
         if not self._off:
             if status is None:
                 self._safely(self._record_if_new)
-            self._safely(lambda: self._recorder.finish(self.steps_taken, status or self._ended(), self._parameters()))
+            self._safely(
+                lambda: self._recorder.finish(self.steps_taken, status or self._ended(), self._records.parameters())
+            )
         self._off = True
         self._closing.close()
 
@@ -246,30 +269,44 @@ class Probe:
             self.finish(None if enough else "interrupted")
 
     def _hooked(self) -> None:
-        with self._cadence.probing():
-            self._count()
-            self._between()
+        began = time.perf_counter()
+        self._count()
+        if self._nothing_due():
+            self._cadence.passed_by(time.perf_counter() - began)
+        else:
+            with self._cadence.probing():
+                self._between()
 
     def _count(self) -> None:
         self.steps_taken += 1
         self._cadence.stepped()
-        self._decay_time = self._decayed()
+        self._decay.stepped()
+
+    def _nothing_due(self) -> bool:
+        """Whether this step is one of the many at which nothing is done, which must cost next to nothing."""
+        step, snapshot_every = self.steps_taken, self._options.snapshot_every
+        recording = step % self._options.every == 0 or (snapshot_every and step % snapshot_every == 0)
+        return self._off or (not recording and self._recorder.control.idle)
 
     def _between(self) -> None:
         """What is due between two steps of the loop."""
-        if not self._off and self._due():
+        if self._off:
+            return
+        step, snapshot_every = self.steps_taken, self._options.snapshot_every
+        if step % self._cadence.every == 0 and self._due():
             self._safely(self._record)
             before = self._cadence.every
             self._cadence.recorded()
             self._say_pace(before)
-        elif not self._off and self._options.snapshot_every and self.steps_taken % self._options.snapshot_every == 0:
-            self._safely(lambda: self._look(self._snapshotted()))
-        self._safely(self._obey)
+        elif snapshot_every and step % snapshot_every == 0:
+            self._safely(lambda: self._records.snapshot(step, self._outcome))
+        if not self._off:
+            self._safely(self._obey)
 
     def _due(self) -> bool:
         """Whether a record is due. Where time counts, a device finishes the loop's steps first."""
         before = self._cadence.every
-        if self._cadence.limited and self.steps_taken % before == 0:
+        if self._cadence.limited:
             with self._cadence.catching_up():
                 self._model.synchronize()
         due = self._cadence.due(self.steps_taken)
@@ -293,39 +330,10 @@ class Probe:
         """Everything that is due at this step."""
         self._recorded = self.steps_taken
         with self._cadence.recording():
-            self._look(self._events())
+            self._records.all(self.steps_taken, self._outcome)
         forecast = self._recorder.forecast.changed(None)
         if forecast is not None:
             self._recorder.emit(forecast)
-
-    def _look(self, events: Iterator[Event]) -> None:
-        """Record what is seen, without a trace in the loop."""
-        with self._model.looking():
-            try:
-                for event in events:
-                    self._recorder.emit(event)
-            finally:
-                self._observer.forget()
-
-    def _events(self) -> Iterator[Event]:
-        step, outcome, observer = self.steps_taken, self._outcome, self._observer
-        yield from observer.measured(step, outcome)
-        if self._splits:
-            yield self._evaluated()
-        yield from observer.looked_at(step, outcome)
-        if self._options.snapshot_every and step % self._options.snapshot_every == 0:
-            yield from self._snapshotted()
-        yield from observer.recorded(step, outcome)
-
-    def _evaluated(self) -> Evaluated:
-        began = self._recorder.seconds
-        scores: dict[str, Any] = {split: evaluation() for split, evaluation in self._splits.items()}
-        return Evaluated(step=self.steps_taken, seconds=self._recorder.seconds - began, **scores)
-
-    def _snapshotted(self) -> Iterator[Event]:
-        vector = self._model.tonumpy(self._model.theta)
-        yield self._recorder.snapshot(self.steps_taken, self._model.layout, vector)
-        yield from self._observer.snapshotted(self.steps_taken, self._outcome)
 
     def _tell(self, loss: Any, gradient_norm: Any, scores: Mapping[str, Any]) -> None:
         """Record what the loop says of itself: scores whenever they come, the loss where a record is due."""
@@ -355,40 +363,15 @@ class Probe:
         )
 
     def _obey(self) -> None:
-        """What somebody asks of the run: pausing waits here."""
-        if self._off:
-            return
         with self._cadence.waiting():
-            for letter in self._recorder.control.commands(self.steps_taken):
-                vector = self._parameters()
-                answer = self._recorder.snapshot(self.steps_taken, self._model.layout, vector, "control")
-                self._recorder.emit(answer.model_copy(update={"command": letter.name}))
+            self._records.obey(self.steps_taken)
 
     # --- what is known ----------------------------------------------------------------------------------------------
-
-    def _parameters(self) -> FloatArray:
-        with self._model.looking():
-            return self._model.tonumpy(self._model.theta)
 
     def _start_parameters(self) -> FloatArray:
         if self._start is None:
             self._start = parameters_at_start(self.directory, self._model.layout)
         return self._start
-
-    def _decay(self) -> Number:
-        return None if self._optimizer is None else self._optimizer.decay()
-
-    def _decayed(self) -> Number:
-        share = self._decay()
-        return None if share is None or self._decay_time is None else self._decay_time + share
-
-    def _decay_time_so_far(self) -> Number:
-        """Of a run that goes on: what stands in its log, and as much a step as now from there on."""
-        steps, values = self._observer.series("decay_time")
-        share = self._decay()
-        if share is None or not len(steps):
-            return None if share is None else share * self.steps_taken
-        return float(values[-1]) + share * (self.steps_taken - int(steps[-1]))
 
     # --- when something fails ---------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ class Notifier:
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as problem:
-            raise RuntimeError(f"the command of --notify cannot be run: {problem.strerror}") from None
+            raise RuntimeError(f"the notify command cannot be run: {problem.strerror}") from None
         self._wait(process, json.dumps(event, allow_nan=False).encode() + b"\n")
 
     def _wait(self, process: subprocess.Popen[bytes], text: bytes) -> None:
@@ -74,8 +74,8 @@ class Notifier:
             with suppress(ProcessLookupError):  # it may have ended just now
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            raise RuntimeError(f"the command of --notify took more than {self._limit:g} s, and was ended") from None
+            raise RuntimeError(f"the notify command took more than {self._limit:g} s, and was ended") from None
         if process.returncode:
             last = errors.decode("utf-8", "replace").strip().splitlines()[-1:]
             said = f": {clean(last[0], 200)}" if last else ""
-            raise RuntimeError(f"the command of --notify ended with {process.returncode}{said}")
+            raise RuntimeError(f"the notify command ended with {process.returncode}{said}")

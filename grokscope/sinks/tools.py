@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from grokscope.contract.backends import Unavailable, how_to_install
@@ -47,9 +48,19 @@ class Tool:
         if find_spec(self.package) is None:
             raise Unavailable(f"{self.name} is not installed: {how_to_install(self.name)}")
 
+    def load(self) -> None:
+        """Import the package. Raises `SinkFailed`."""
+        try:
+            self._module()
+        except Exception as problem:  # somebody else's package
+            raise SinkFailed(f"{self.name} cannot be imported: {problem}") from problem
+
+    def _module(self) -> ModuleType:
+        return import_module(f"grokscope.sinks.{self.name}")
+
     def open(self, run: ToldRun, folder: Path | None = None) -> Sink:
         """Begin a run there. `folder`: for files, where the tracker keeps files of its own in a folder of ours."""
-        opened: Callable[[ToldRun, Path | None], Sink] = import_module(f"grokscope.sinks.{self.name}").opened_sink
+        opened: Callable[[ToldRun, Path | None], Sink] = self._module().opened_sink
         return opened(run, folder)
 
 

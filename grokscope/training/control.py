@@ -45,6 +45,11 @@ class Control:
         """Commands whose answer will come later: `stop`, `step`"""
         self._stale = list(inbox.letters())
 
+    @property
+    def idle(self) -> bool:
+        """Whether `commands` would do nothing now: the inbox was read a moment ago, and no steps are counted."""
+        return not self._steps and not self.paused and time.monotonic() - self._read < INBOX_POLL_SECONDS
+
     def refuse_stale(self, step: int, answered: Collection[str]) -> None:
         """Refuse what was there before this process came, but for the commands `answered` in the log."""
         for letter in self._stale:

@@ -196,3 +196,54 @@ def test_a_tool_that_fails_is_one_warning(tmp_path: Path) -> None:
     assert refused.code == 6
     assert refused.err.startswith("grokscope: mlflow failed: ")
     assert "Traceback" not in refused.err
+
+
+PROBED = """
+import hashlib, random, sys, grokscope, torch
+sinks = sys.argv[2:]
+torch.manual_seed(0)
+random.seed(0)
+model = torch.nn.Linear(4, 2)
+optimizer = torch.optim.AdamW(model.parameters())
+data = torch.randn(32, 4), torch.randint(2, (32,))
+def loss(model, batch):
+    return torch.nn.functional.cross_entropy(model(batch[0]), batch[1])
+asked = dict(optimizer=optimizer, every=2, samples=2, baseline_samples=2, batch_size=8, evaluate={"test": data})
+with grokscope.Probe(model, loss, data, run=sys.argv[1], sinks=sinks, **asked):
+    for _ in range(6):
+        optimizer.zero_grad()
+        loss(model, data).backward()
+        optimizer.step()
+state = [model.weight.tolist(), torch.get_rng_state().tolist(), random.getstate()]
+print(hashlib.sha256(repr(state).encode()).hexdigest())
+"""
+
+
+def test_a_loop_of_somebody_s_own_tells_all(tmp_path: Path) -> None:
+    """They hold what its log holds, and the loop's parameters and random streams are those of a loop without them."""
+    for package in ("tensorboard", "trackio", "mlflow", "wandb", "torch"):
+        pytest.importorskip(package)
+    variables = {
+        "HOME": str(tmp_path), "TRACKIO_DIR": str(tmp_path / "kept"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}", "WANDB_MODE": "offline",
+    }  # fmt: skip
+    digests = []
+    for arguments in (["runs/alone"], ["runs/told", "tensorboard", "trackio", "mlflow", "wandb"]):
+        done = subprocess.run(
+            [sys.executable, "-c", PROBED, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path,
+            env=environment(variables),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "ProbeWarning" not in done.stderr
+        digests.append(done.stdout.splitlines()[-1])
+    assert len(set(digests)) == 1
+    events = [json.loads(line) for line in (tmp_path / "runs" / "told" / "events.jsonl").read_text().splitlines()]
+    logged = {event["step"]: event["defect"]["median"] for event in events if event["event"] == "measured"}
+    assert sorted(logged) == [0, 2, 4, 6]
+    for told in (
+        in_tensorboard(tmp_path / "runs" / "told" / "tensorboard"),
+        in_trackio(tmp_path, variables, "told"),
+        in_mlflow(tmp_path, variables, "told")["told"],
+        wandb_history(in_wandb(tmp_path)),
+    ):
+        assert told[DEFECT] == pytest.approx(logged, rel=1e-6)

@@ -1,5 +1,6 @@
 """A probe disturbs nothing: with it and without it a loop comes to the same bits, whatever is trained and however."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -105,13 +106,16 @@ def test_a_compiled_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_whose_passes_are_traced_ahead_of_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_a_model_whose_passes_are_traced_ahead_of_time(backend: str, tmp_path: Path) -> None:
     """As every compiler behind `torch.compile` has them: the backward pass is a graph of its own too."""
+    if backend == "inductor" and not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        pytest.skip("the default backend of torch.compile needs a C++ compiler, and there is none")
 
     def trained(run: Path | None) -> str:
         model, data = seeded(KINDS["MLP"])
         torch._dynamo.reset()
-        compiled: Any = torch.compile(model, backend="aot_eager")
+        compiled: Any = torch.compile(model, backend=backend)
         return train(compiled, data, cross_entropy, 3, run and probing(KINDS["MLP"], compiled, data, run, every=1))
 
     assert trained(tmp_path / "run") == trained(None)

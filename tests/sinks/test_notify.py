@@ -79,7 +79,7 @@ def test_a_command_that_fails_does_not_end_a_run(tmp_path: Path) -> None:
     asked = tiny("modular", "--steps=20", "--runs=.")
     outcome = grokscope(*asked, "--name=told", "--notify=false", folder=tmp_path)
     assert (outcome.code, outcome.out) == (0, "told\n")
-    assert outcome.err.count("--notify ended with 1") == 1
+    assert outcome.err.count("the notify command ended with 1") == 1
     refused = grokscope(*asked, "--name=other", "--notify=no-such-command-at-all", folder=tmp_path)
     assert refused.code == 2
     assert not (tmp_path / "other").exists()
