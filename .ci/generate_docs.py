@@ -22,6 +22,8 @@ from grokscope.cli.main import COMMANDS, app
 from grokscope.events import event_schema
 from grokscope.settings.config import FLAGS, RunConfig
 from grokscope.tui.actions import KEY_ACTIONS, printed
+from grokscope.warning.tables import read_table
+from grokscope.words.numbers import number
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
@@ -279,6 +281,23 @@ def _aurocs(bank: str, names: Sequence[str]) -> str:
     )
 
 
+ESTIMATED, ESTIMATED_AT = "seed42-wd1-lr0.001", (0, 100, 200, 300, 500, 1000, 2000, 3000)
+"""A run of the bank of Dyck that recorded both estimators, and the steps shown of it"""
+
+
+def estimators() -> str:
+    """The exact defect, the published finite difference, and its rounding floor, of one run."""
+    [run] = [each for each in read_table(ROOT / BANKS / "dyck.jsonl.gz") if each.name == ESTIMATED]
+    at = [list(run.columns["step"]).index(step) for step in ESTIMATED_AT]
+    shown = {
+        "`defect`, exact": "defect",
+        "`finite_difference_defect`, as published": "finite_difference_defect",
+        "its rounding floor, as recorded with it": "finite_difference_floor",
+    }
+    rows = ((words, *(number(run.columns[name][index]) for index in at)) for words, name in shown.items())
+    return table(("step", *(f"{step:,}" for step in ESTIMATED_AT)), rows)
+
+
 SPLITS = ("configuration", "operation", "fraction", "lr", "seed")
 
 
@@ -381,6 +400,7 @@ SLOW = (
     "aurocs-fraction",
     "backtest",
     "findings",
+    "estimators",
 )
 """Parts that take seconds, because they are computed from shipped runs"""
 PARTS: Mapping[str, Callable[[], str]] = {
@@ -388,6 +408,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     for part in (
         commands, exit_codes, settings, events, keys, signals, interventions,
         published, scoreboard_modular, scoreboard_dyck, aurocs_modular, aurocs_fraction, backtest, findings, effects,
+        estimators,
     )
 }  # fmt: skip
 

@@ -47,37 +47,6 @@ def test_ci_runs_the_test_command_of_readme() -> None:
     assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text()
 
 
-def unfilled(text: str) -> list[str]:
-    """The announced tables that are missing, have no rows, or have a row that says neither a number nor `never`."""
-    found = re.findall(r"<!-- numbers: (\w+) -->\n+((?:\|.*\n)*)", text)
-    rows = {name: table.splitlines()[2:] for name, table in found}
-    said = re.compile(r"\|[^|]*\|.*(\d|never)")
-    return [name for name, body in rows.items() if not body or not all(map(said.match, body))]
-
-
-@pytest.mark.parametrize("page", ["results", "machines"])
-def test_numbers_are_filled_in(page: str) -> None:
-    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    assert "<!-- numbers: " in text
-    assert unfilled(text) == []
-
-
-@pytest.mark.parametrize(
-    ("table", "filled"),
-    [
-        ("| a | b |\n|---|---|\n| seed 1 | 3 |\n", True),
-        ("| a | b |\n|---|---|\n| seed 1 | 3 |\n| seed 2 | … |\n", False),
-        ("| a | b |\n|---|---|\n| seed 1 | |\n", False),
-        ("| a | b |\n|---|---|\n", False),
-        ("The numbers come later: 1 | 2.\n", False),
-        ("", False),
-    ],
-)
-def test_what_is_not_filled_in_is_found(table: str, filled: bool) -> None:
-    text = f"<!-- numbers: before -->\n\n| a | b |\n|---|---|\n| c | 1 |\n\n<!-- numbers: here -->\n\n{table}\nMore.\n"
-    assert unfilled(text) == ([] if filled else ["here"])
-
-
 def test_own_landscape_measures_a_defect() -> None:
     pytest.importorskip("torch")
     shown = subprocess.run(
