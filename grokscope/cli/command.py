@@ -42,7 +42,7 @@ class PlainHelpCommand(TyperCommand):
                 sections.setdefault(title, []).append((term, record[1].replace("  [required]", "")))
         for title, records in sections.items():
             with formatter.section(title):
-                formatter.write_dl(records)
+                formatter.write_dl(records, col_max=min(30, formatter.width // 2 - 8))
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         write_examples(ctx, formatter)
@@ -66,7 +66,7 @@ class PlainHelpGroup(TyperGroup):
             sections.setdefault(title, []).append((name, command.get_short_help_str(limit=100)))
         for title, records in sections.items():
             with formatter.section(title):
-                formatter.write_dl(records)
+                formatter.write_dl(records, col_max=min(30, formatter.width // 2 - 8))
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         write_examples(ctx, formatter)

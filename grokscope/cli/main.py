@@ -1,6 +1,7 @@
 """`grokscope`: all commands, and the one place where errors become sentences and exit codes."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -33,6 +34,10 @@ _ClickException: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
 
+_COLUMNS = shutil.get_terminal_size().columns
+_NARROW = 52
+"""Click writes no help narrower than 50 columns, unless it is told the width"""
+
 app = typer.Typer(
     name="grokscope",
     cls=PlainHelpGroup,
@@ -40,7 +45,10 @@ app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "terminal_width": _COLUMNS if _COLUMNS < _NARROW else None,
+    },
 )
 
 

@@ -31,9 +31,13 @@ class ToolChoice(StrEnum):
 
 SinkOption = Annotated[
     list[ToolChoice] | None,
-    typer.Option("--sink", help="Send the numbers to this tool too, while training; repeatable.",
-                 rich_help_panel=_PANEL),
-]  # fmt: skip
+    typer.Option(
+        "--sink",
+        metavar="|".join(each.value for each in ToolChoice),
+        help="Send the numbers to this tool too, while training; repeatable.",
+        rich_help_panel=_PANEL,
+    ),
+]
 NotifyOption = Annotated[
     str | None,
     typer.Option(

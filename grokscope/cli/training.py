@@ -20,7 +20,9 @@ PrecisionOption = Annotated[str | None, typer.Option(help="float32 or float64.",
 PresetOption = Annotated[
     str | None,
     typer.Option(
-        help="paper (the author's values) or quick (the whole story in minutes).", autocompletion=offered_presets
+        help="paper (the author's values) or quick (the whole story in minutes); of modular also small, whose grok "
+        "step can be forecast.",
+        autocompletion=offered_presets,
     ),
 ]
 SettingOption = Annotated[

@@ -50,6 +50,14 @@ def test_help_comes_at_once(tmp_path: Path, argument: str) -> None:
     assert len(others) < 20
 
 
+def test_help_fits_a_narrow_window(tmp_path: Path) -> None:
+    for command in ([], ["run"], ["ls"]):
+        done = grokscope(*command, "--help", folder=tmp_path, variables={"COLUMNS": "40"})
+        assert done.code == 0
+        wide = [line for line in done.out.splitlines() if len(line) > 40]
+        assert [line for line in wide if not re.match(r"  (grokscope |--\S+ \S+$)", line)] == [], "more than one term"
+
+
 def test_the_list_of_commands_is_grouped_and_whole_at_80_columns(tmp_path: Path) -> None:
     done = grokscope("--help", folder=tmp_path, variables={"COLUMNS": "80"})
     listed = re.findall(r"^  ([a-z]+) +([A-Z].*)$", done.out, flags=re.MULTILINE)
