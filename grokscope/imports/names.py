@@ -29,6 +29,8 @@ _FACTS: Mapping[str, str] = {
     **dict.fromkeys(("bs", "batch size"), "train.batch_size"),
     **dict.fromkeys(("max steps", "total steps"), "train.steps"),
 }
+_LIGHTNING_LR = re.compile(r"lr-[A-Z][A-Za-z]*")
+"""The rate as Lightning's monitor names it, after the class of the optimizer"""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -56,5 +58,7 @@ def usual_signal(name: str) -> str | None:
 
 def usual_fact(name: str) -> str | None:
     """The dotted key of the setting that usually has this name. None for an unknown name."""
+    if _LIGHTNING_LR.fullmatch(name):
+        return "optimizer.lr"
     words = words_of(name)
     return _FACTS.get(" ".join(words[1:] if words[:1] == ["train"] else words))

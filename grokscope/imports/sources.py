@@ -7,7 +7,7 @@ from pathlib import Path
 
 from grokscope.imports import documents, tensorboard
 from grokscope.imports.delimited import Delimited, opened
-from grokscope.imports.names import SPLITS
+from grokscope.imports.names import SPLITS, usual_fact, usual_signal
 from grokscope.imports.sheets import Fragment, Renamed, Sheet, Unimportable
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
@@ -24,6 +24,8 @@ _DOWNLOADED = re.compile(r"run-(?P<run>.*)-tag-(?P<tag>.+)")
 """The name of a file with an exported scalar"""
 _CHART = re.compile(r"(?P<run>.+) - (?P<metric>.+?)(?P<bound>__MIN|__MAX)?")
 """A column of a chart exported by Weights & Biases"""
+_NO_RUN = frozenset({"", "epoch", "time", "wall time", "_runtime", "_timestamp"})
+"""Columns that are no run where each of the others is one"""
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 
 
@@ -133,7 +135,7 @@ def _read(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragm
     sheet = Delimited(file)
     if set(sheet.names) == _SCALAR:
         return _scalar(found, sheet)
-    if chart := _chart(sheet):
+    if chart := _chart(sheet) or _column_a_run(sheet, stem_of(file)):
         sheet.whole = True
         return ("chart", found.folder), found.parts, chart
     return ("file", file), found.parts, [Fragment(sheet)]
@@ -177,6 +179,18 @@ def _chart(sheet: Delimited) -> list[Fragment]:
     if not runs or len(steps) != 1:
         return []
     return [Fragment(Renamed(sheet, {steps[0]: steps[0], **metrics}), run) for run, metrics in runs.items()]
+
+
+def _column_a_run(sheet: Delimited, named: str) -> list[Fragment]:
+    """The runs of a file that is named after one signal, as `val_acc.csv`: beside the step each column is a run."""
+    if usual_signal(named) in {None, "step"}:
+        return []
+    runs = [name for name in sheet.names if usual_signal(name) != "step"]
+    known = any(usual_signal(name) or usual_fact(name) or name.lower() in _NO_RUN for name in runs)
+    if known or len(runs) < 2 or len(sheet.names) - len(runs) != 1:
+        return []
+    [step] = set(sheet.names) - set(runs)
+    return [Fragment(Renamed(sheet, {step: step, named: run}), run) for run in runs]
 
 
 def _without_earlier_checkpoints(found: Sequence[Found], left_out: list[str]) -> list[Found]:

@@ -119,6 +119,21 @@ class TestFolders:
             imports.take(imports.runs / "a" / "events.jsonl")
 
 
+class TestAColumnARun:
+    def test_a_file_of_one_signal(self, imports: Imports) -> None:
+        file = imports.file("val_acc.csv", csv("step,seed 0,seed 1", STEPS, TEST, CONTROL))
+        runs = imports.take(file)
+        assert imports.names() == ["val_acc/seed-0", "val_acc/seed-1"]
+        assert [column(run, "test_accuracy") for run in runs] == [TEST, CONTROL]
+
+    @pytest.mark.parametrize(
+        ("name", "head"), [("val_acc", "step,lr,seed"), ("val_acc", "step,a,epoch"), ("x", "step,a,b")]
+    )
+    def test_columns_that_need_not_be_runs(self, imports: Imports, name: str, head: str) -> None:
+        with pytest.raises(Unimportable, match="no column is known as test_accuracy"):
+            imports.take(imports.file(f"{name}.csv", csv(head, STEPS, TEST, CONTROL)))
+
+
 class TestWeightsAndBiases:
     def chart(self, metric: str = "val/acc") -> str:
         columns = [f"{run} - {metric}{end}" for run in ("sun-3", "a - b") for end in ("", "__MIN", "__MAX")]

@@ -200,6 +200,11 @@ class TestFacts:
         assert kept == {"optimizer.lr": 1e-3, "optimizer.wd": 1, "train.batch_size": 512, "train.seed": 7}
         assert run.facts["origin"] == "import"
 
+    @pytest.mark.parametrize("name", ["lr", "learning_rate", "lr-AdamW", "lr-Muon", "train/lr"])
+    def test_a_rate_by_its_usual_names(self, imports: Imports, name: str) -> None:
+        run = imports.one("r.csv", csv(f"step,test_acc,{name}", STEPS, TEST, [2e-3] * 10))
+        assert run.facts["optimizer.lr"] == 2e-3
+
     def test_settings_beside_a_history(self, imports: Imports) -> None:
         document = {"name": "x", "args": {"lr": 2e-3, "weight_decay": 0.5, "betas": [0.9, 0.98]}, "history": RECORDS}
         facts = imports.one("r.json", json.dumps(document)).facts

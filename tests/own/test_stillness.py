@@ -106,6 +106,7 @@ def test_a_compiled_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # inductor itself uses what PyTorch deprecates
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 def test_a_model_whose_passes_are_traced_ahead_of_time(backend: str, tmp_path: Path) -> None:
     """As every compiler behind `torch.compile` has them: the backward pass is a graph of its own too."""
