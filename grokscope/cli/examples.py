@@ -29,6 +29,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "intervene spectrum": ("grokscope intervene spectrum intervene-modular-small intervene-dyck-paper",),
     "reproduce": (
         "grokscope reproduce --judge",
+        "grokscope reproduce dyck --judge",
         "grokscope reproduce grokfast-sooner --dry-run",
         "grokscope reproduce --budget small -o verdicts",
     ),

@@ -22,7 +22,7 @@ def reproduce(
         list[str] | None,
         typer.Argument(
             metavar="[CLAIM]...",
-            help="Claims by identifier; default: all. --dry-run lists them.",
+            help="Claims by identifier, or all with a word in it (dyck); default: all. --judge lists them.",
             autocompletion=offered_claims,
         ),
     ] = None,
@@ -73,18 +73,24 @@ def reproduce(
 
 
 def _chosen(wanted: Sequence[str]) -> "list[PublishedClaim]":
-    """The claims with these identifiers; all claims without one. Raises `typer.BadParameter`."""
+    """The claims with these identifiers, or with one of these words in them, such as a task; all claims without any.
+
+    Raises `typer.BadParameter`.
+    """
     from difflib import get_close_matches
 
     from grokscope.reproduce.claims import all_claims
 
     known = all_claims()
+    found: list[str] = []
     for name in wanted:
-        if name not in known:
+        matching = [name] if name in known else [each for each in known if name in each.split("-")]
+        found += matching
+        if not matching:
             nearest = get_close_matches(name, known, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else "`grokscope reproduce --dry-run` lists the claims"
+            hint = f"did you mean {nearest[0]}?" if nearest else "`grokscope reproduce --judge` lists the claims"
             raise typer.BadParameter(f"there is no claim {name!r}; {hint}", param_hint="CLAIM")
-    return [known[name] for name in dict.fromkeys(wanted or known)]
+    return [known[name] for name in dict.fromkeys(found or known)]
 
 
 def _studies(chosen: "Sequence[PublishedClaim]") -> "list[Study]":

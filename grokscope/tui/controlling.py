@@ -71,7 +71,7 @@ class ControllingApp(FollowingApp):
 
         name = clean(self.run_directory.name, 50)
         what_follows = "The run ends with a checkpoint; `grokscope run --resume` continues the run."
-        if self.snapshot.view.started.get("origin") == "own loop":
+        if self.snapshot.view.is_own_loop:
             what_follows = "The loop that trains it is told so, where it asks its probe."
         self.push_screen(Confirm(f"Stop {name}?", what_follows), answered)
 
@@ -129,6 +129,6 @@ class ControllingApp(FollowingApp):
 def _cost(view: View) -> str:
     """What the first intervention costs a run."""
     costs = "Its forecast ends here: no run of the bank was intervened in."
-    if view.started.get("origin") == "own loop":
+    if view.is_own_loop:
         return costs
     return f"{costs} The state before it is kept: `u` trains on from there without it, in a new run."

@@ -37,6 +37,13 @@ def expected(view: View) -> Expected | None:
     )
 
 
+def no_forecast(view: View) -> str:
+    """Why a run has no forecast yet. A probe makes none without the number of steps that a forecast is about."""
+    if section(view.config, "forecast").get("enabled") is not False:
+        return "no forecast yet"
+    return "no forecast: give the probe steps=…" if view.is_own_loop else "no forecast: forecast.enabled is false"
+
+
 def headline(view: View) -> list[tuple[str, str]]:
     """Whether and when the run groks, in pieces with their inks, the most important first."""
     grokked, onset, lost = (view.detection(name) for name in ("grokked", "onset", "regressed"))
@@ -52,6 +59,6 @@ def headline(view: View) -> list[tuple[str, str]]:
         outcome = state_in_words("finished", view.phase_reason or None)
         return [(outcome, "strong"), (f"{count(view.step)} steps", "plain")]
     if not view.forecasts:
-        return [("no forecast yet", "muted")] if view.started else []
+        return [(no_forecast(view), "muted")] if view.started else []
     first, *others = forecast_headline(view.forecasts[-1], view.step)
     return [(first, "strong"), *((piece, "plain") for piece in others)]

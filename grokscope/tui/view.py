@@ -160,6 +160,11 @@ class View:
         return config if isinstance(config, Mapping) else NOTHING
 
     @property
+    def is_own_loop(self) -> bool:
+        """Whether a probe in somebody's own loop records the run."""
+        return self.started.get("origin") == "own loop"
+
+    @property
     def metric(self) -> str:
         """The name of the score that the run uses as its accuracy."""
         return str(self.started.get("metric", "accuracy"))

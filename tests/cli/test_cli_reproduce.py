@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -37,6 +38,14 @@ def test_a_plan_trains_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
     told = grokscope("reproduce", "invariance", "--dry-run", folder=tmp_path)
     assert told.out.startswith("1 claim, budget small: 6 of 6 runs are left to do\n")
+
+
+def test_a_word_of_identifiers_is_all_of_them(tmp_path: Path) -> None:
+    told = grokscope("reproduce", "dyck", "alpha-scan", "--dry-run", folder=tmp_path)
+    assert told.code == 0
+    assert re.match(r"1\d claims, budget small", told.out)
+    assert "effects-dyck" in told.out
+    assert "effects-modular" not in told.out
 
 
 def test_an_unknown_claim_is_a_usage_error_that_names_the_nearest(tmp_path: Path) -> None:

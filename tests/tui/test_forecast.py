@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tui_made import Driven, Script, whole_run
+from tui_made import Driven, Script, config, whole_run
 
 from grokscope.runs.upgrade import upgraded
 from grokscope.tui.expected import Expected, expected, headline
@@ -15,7 +15,7 @@ from grokscope.tui.frame import Frame
 from grokscope.tui.replay import as_known_at
 from grokscope.tui.view import View
 from grokscope.tui.widgets.answer import AnswerLine
-from grokscope.tui.widgets.chart import DefectChart
+from grokscope.tui.widgets.chart import AccuracyChart, DefectChart
 from grokscope.tui.widgets.forecast import ForecastPanel, lines
 from grokscope.words.forecasts import forecast_answers
 
@@ -128,6 +128,18 @@ def test_after_grokking_what_was_found_comes_first() -> None:
     shown = said(reduce(fold, script.events, View())).splitlines()
     assert shown[0] == "memorized 400"
     assert shown[-3:] == ["groks yes, it has", "when already grokked", "generalizes yes, it has"]
+
+
+async def test_a_probe_that_was_told_little_says_what_it_lacks(tmp_path: Path, driven: Driven) -> None:
+    script = Script()
+    script.started(origin="own loop", config=config() | {"forecast": {"enabled": False}})
+    script.trained(10)
+    async with driven(script.write(tmp_path), (160, 45)) as (app, _pilot):
+        accuracy = app.screen.query_one(AccuracyChart)
+        said_there = " ".join(accuracy.render_line(y).text.strip() for y in range(3))
+        assert "nothing evaluated yet: give the probe evaluate={…}" in said_there
+        assert one_line(app.snapshot.view) == "no forecast: give the probe steps=…"
+        assert "no forecast: give the probe steps=…" in said(app.snapshot.view)
 
 
 def test_a_forecast_of_0_1_0_is_read() -> None:

@@ -31,6 +31,10 @@ class Chart(Drawn, can_focus=True):
         """Title and subtitle of the panel."""
         raise NotImplementedError
 
+    def nothing(self, view: View) -> str:
+        """Why there is no curve yet."""
+        return "nothing measured yet"
+
     def watch_frame(self, old: Frame, new: Frame) -> None:
         self.entitle(*self.headline(new))
         if self._drawn_from(old) != self._drawn_from(new):
@@ -45,7 +49,7 @@ class Chart(Drawn, can_focus=True):
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
         curves = [curve for curve in self.curves(self.frame.view) if len(curve.series)]
         if not curves:
-            reason = self.frame.waiting or "nothing measured yet"
+            reason = self.frame.waiting or self.nothing(self.frame.view)
             return [Strip([Segment(f" {line}", inks["muted"])]) for line in wrap(reason, width - 2)]
         pointers = Pointers(marks_of(self.frame.view), expected(self.frame.view))
         return plot(width, height, curves, self.scale(self.frame, curves), pointers, inks)
@@ -86,7 +90,15 @@ def split_curves(view: View, measure: str) -> list[Curve]:
     ]
 
 
-class AccuracyChart(Chart):
+class SplitChart(Chart):
+    """A chart of both splits."""
+
+    def nothing(self, view: View) -> str:
+        how = ": give the probe evaluate={…}, or tell step() the numbers" if view.is_own_loop else ""
+        return f"nothing evaluated yet{how}"
+
+
+class AccuracyChart(SplitChart):
     """Accuracy of both splits, from 0 to 1, by the metric of the run."""
 
     def curves(self, view: View) -> list[Curve]:
@@ -99,7 +111,7 @@ class AccuracyChart(Chart):
         return "2 accuracy", _pair(frame.view, frame.view.metric)
 
 
-class LossChart(Chart):
+class LossChart(SplitChart):
     """Loss of both splits."""
 
     def curves(self, view: View) -> list[Curve]:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.style import Style
 from textual.strip import Strip
 
+from grokscope.tui.expected import no_forecast
 from grokscope.tui.frame import Frame
 from grokscope.tui.view import SHOWN_DETECTIONS, Transition, View
 from grokscope.tui.widgets.base import Drawn, Inks, strip
@@ -49,7 +50,7 @@ class ForecastPanel(Drawn, can_focus=True):
 def lines(view: View) -> Iterator[PanelLine]:
     """The lines of the panel, the most important first: until the run groks, the forecast before the detections."""
     newest = view.forecasts[-1] if view.forecasts else None
-    expected, detected = list(_expected(newest, view.step, over=view.phase == "finished")), list(_detected(view))
+    expected, detected = list(_expected(view, newest)), list(_detected(view))
     beside = [line for line in expected if line[0] in _BESIDE]
     expected = [line for line in expected if line[0] not in _BESIDE]
     past = newest is None or view.detection("grokked") is not None
@@ -64,12 +65,12 @@ _INKS = {"no forecast": "muted", "no interval": "muted", "rests on": "muted", "r
 """Inks of labels; all other labels are answers, in the ink `strong`"""
 
 
-def _expected(newest: EventRecord | None, now: int, over: bool) -> Iterator[PanelLine]:
+def _expected(view: View, newest: EventRecord | None) -> Iterator[PanelLine]:
     if newest is None:
-        if not over:
-            yield "", "no forecast yet", "muted"
+        if view.phase != "finished":
+            yield "", no_forecast(view), "muted"
         return
-    for label, text in sorted(forecast_answers(newest, now, brief=True), key=_place):
+    for label, text in sorted(forecast_answers(newest, view.step, brief=True), key=_place):
         if label in {"no forecast", "no interval"}:
             yield "", f"{label}: {text}", "muted"
         else:
