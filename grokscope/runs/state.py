@@ -35,7 +35,7 @@ LOST_SECONDS = 60.0
 DETECTED = ("memorized", "onset", "grokked", "regressed")
 """What `RunState.detected_step` knows."""
 
-_NOT_LISTED = frozenset({b"observed", b"forecast", b"intervened", b"snapshot", b"checkpoint", b"warned", b"fired"})
+_NOT_LISTED = (b'"observed"', b'"forecast"', b'"intervened"', b'"snapshot"', b'"checkpoint"', b'"warned"', b'"fired"')
 """Kinds of which a list of runs says nothing"""
 _BULKY = frozenset({"signals", "intervention_parameters", "criteria", "versions", "facts"})
 """What a list does not keep of an event: thousands of `started` would fill memory, and the garbage collector's day"""
@@ -230,24 +230,24 @@ def _read_newest(log: BinaryIO, last: dict[str, dict[str, Any]], *, listed: bool
     Of a list, a kind that it needs not is kept where nothing is newer.
     """
     problem = ""
-    passed_over: set[bytes] = set()
-    told: tuple[bytes, ...] = ()
+    passed_over: tuple[bytes, ...] = ()
     for line in _backwards(log):
-        if line[:_HEAD_BYTES].partition(b'"event":')[2].startswith(told):  # most lines, and sooner than by `_KIND`
+        if line[:_HEAD_BYTES].partition(b'"event":')[2].startswith(passed_over):  # as most lines are, and soon
             continue
         found = _KIND.search(line, 0, _HEAD_BYTES)
-        if found is not None and found[1] in passed_over:
+        if found is not None and b'"%s"' % found[1] in passed_over:
             continue
         try:
             event = event_of(line)
         except OddLine as odd:
             problem = str(odd)
             continue
+        if listed and not last:
+            passed_over = _NOT_LISTED
         last.setdefault(event["event"], _short(event) if listed else event)
-        passed_over |= {event["event"].encode()}
-        if listed:
-            passed_over |= _NOT_LISTED | ({b"trained"} if "finished" in last else set())
-        told = tuple(b'"%s"' % kind for kind in passed_over)
+        passed_over = (*passed_over, b'"%s"' % event["event"].encode())
+        if listed and event["event"] == "finished":
+            passed_over = (*passed_over, b'"trained"')
         if listed and _is_told(log, last):
             break
     return problem

@@ -5,10 +5,12 @@ fold, so that all are told the same. It takes events as the log has them (what i
 by name.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Literal
+from functools import wraps
+from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -222,7 +224,30 @@ def rule_numbers(trajectories: Iterable[Trajectory] = ()) -> dict[str, str]:
     return {each.key: each.number for each in rules_of_table(trajectories)}
 
 
-def detections(trajectory: Trajectory) -> dict[str, Detected | None]:
+_Result = TypeVar("_Result")
+
+
+def _once_a_run(function: Callable[[Trajectory], _Result]) -> Callable[[Trajectory], _Result]:
+    """A function of a run that is computed once for each: tables, claims and scores ask again for every rule."""
+    known: WeakKeyDictionary[Trajectory, _Result] = WeakKeyDictionary()
+
+    @wraps(function)
+    def result(trajectory: Trajectory) -> _Result:
+        if trajectory not in known:
+            known[trajectory] = function(trajectory)
+        return known[trajectory]
+
+    return result
+
+
+@_once_a_run
+def own_rule_numbers(trajectory: Trajectory) -> Mapping[str, str]:
+    """`rule_numbers` of one run."""
+    return rule_numbers([trajectory])
+
+
+@_once_a_run
+def detections(trajectory: Trajectory) -> Mapping[str, Detected | None]:
     """What every rule says of a run, recomputed from its columns; None where it never fired, or had nothing to look at.
 
     `grokked` is as the run has it.

@@ -15,7 +15,7 @@ import numpy as np
 from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import names_of
 from grokscope.warning.configuration import configuration_of
-from grokscope.warning.detection import described, detections, rule_numbers
+from grokscope.warning.detection import described, detections, own_rule_numbers, rule_numbers
 from grokscope.warning.fits import (
     DRAWS,
     CensoredPowerLaw,
@@ -167,7 +167,7 @@ def law_of(cases: Sequence[Case], rule: str, draws: int = DRAWS, seed: int = 0) 
 def case_of(trajectory: Trajectory, rule: str, found: Mapping[str, Detected | None] | None = None) -> Case:
     """One run under one rule. `found`: its detections, where they are known already."""
     detected = (detections(trajectory) if found is None else found).get(rule)
-    steps, _ = trajectory.signal(rule_numbers([trajectory]).get(rule, rule))
+    steps, _ = trajectory.signal(own_rule_numbers(trajectory).get(rule, rule))
     return Case(
         name=trajectory.name,
         configuration=configuration_of(trajectory),
