@@ -15,8 +15,13 @@ _SHARDED = ("DistributedDataParallel", "FullyShardedDataParallel", "FSDPModule",
 
 
 def check_module(module: nn.Module) -> None:
-    """Raises `CannotProbe` for a model that is spread over processes."""
+    """Raises `CannotProbe` for a model that is spread over processes, or that lives outside of Python."""
     for each in module.modules():
+        if isinstance(each, torch.jit.ScriptModule):
+            raise CannotProbe(
+                "the model is compiled by torch.jit, where a probe can put nothing back as it was: give it the module "
+                "that was scripted or traced"
+            )
         wrapper = next((kind.__name__ for kind in type(each).__mro__ if kind.__name__ in _SHARDED), None)
         if wrapper is not None:
             raise CannotProbe(

@@ -27,6 +27,8 @@ def tried(model: OwnModel, batch_a: Any, batch_b: Any) -> list[str]:
     except Exception as problem:  # the user's own code: whatever it raises, training has not begun
         what = f"{type(problem).__name__}: {first_line(problem)}"
         raise CannotProbe(f"loss(model, batch) failed on a batch of the probe's own: {what}") from problem
+    if not math.isfinite(first):
+        raise CannotProbe(f"loss(model, batch) is {first} before training begins: nothing can be measured of it")
     if abs(first - again) > SAME * max(abs(first), abs(again)):
         raise CannotProbe(
             f"loss(model, batch) is {first:.6g} the first time and {again:.6g} the second, for one batch and equal "

@@ -1,6 +1,7 @@
 """A loop of somebody's own leaves a run like any other: written, read, controlled, and gone on with."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -403,6 +404,12 @@ def checkpointed() -> nn.Module:
     return Checkpointed()
 
 
+def scripted() -> nn.Module:
+    with pytest.warns(DeprecationWarning, match=r"torch\.jit"):
+        model: nn.Module = torch.jit.trace(perceptron(), vectors()[0])
+    return model
+
+
 def autocast(model: nn.Module, batch: Any) -> torch.Tensor:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         return cross_entropy(model, batch)
@@ -427,6 +434,8 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "no function": (perceptron, generated, None, "draws from a generator of its own"),
     "complex": (lambda: nn.Linear(6, 5, dtype=torch.complex64), cross_entropy, None, "is complex64"),
     "lazy": (lambda: nn.LazyLinear(5), cross_entropy, None, "run one batch through the model first"),
+    "scripted": (scripted, cross_entropy, None, "the model is compiled by torch.jit"),
+    "no number": (perceptron, lambda m, b: cross_entropy(m, b) * math.nan, None, "is nan before training begins"),
     "its loss fails": (perceptron, lambda m, b: m(b), None, "failed on a batch of the probe's own: TypeError"),
     "no module": (lambda: 3, cross_entropy, None, "a int is no model of"),
     "no loss": (perceptron, 3, None, "loss= is a function"),
