@@ -15,6 +15,9 @@ from grokscope.tui.widgets.marks import marks_of
 from grokscope.tui.widgets.plot import Curve, Pointers, plot, step_scale
 from grokscope.words.numbers import number, percent
 
+_FRAME = 2
+"""Cells of a border that a title leaves free"""
+
 
 class Chart(Drawn, can_focus=True):
     """A chart panel. Subclasses choose the curves and the scale."""
@@ -39,6 +42,10 @@ class Chart(Drawn, can_focus=True):
         self.entitle(*self.headline(new))
         if self._drawn_from(old) != self._drawn_from(new):
             self.redraw()
+
+    def on_resize(self) -> None:
+        self.entitle(*self.headline(self.frame))
+        self.redraw()
 
     def _drawn_from(self, frame: Frame) -> tuple[object, ...]:
         """Everything that the picture depends on. The chart is drawn again only if it changes."""
@@ -108,7 +115,7 @@ class AccuracyChart(SplitChart):
         return step_scale(frame, curves, -0.02, 1.02, log=False)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
-        return "2 accuracy", _pair(frame.view, frame.view.metric)
+        return "2 accuracy", _pair(frame.view, frame.view.metric, self.size.width)
 
 
 class LossChart(SplitChart):
@@ -123,11 +130,20 @@ class LossChart(SplitChart):
         return step_scale(frame, curves, bottom, top, frame.log_scale)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
-        return "loss", _pair(frame.view, "loss")
+        return "loss", _pair(frame.view, "loss", self.size.width)
 
 
-def _pair(view: View, measure: str) -> str:
-    """The newest values of both splits, with the glyphs and inks of their curves; the text is also the legend."""
+def _pair(view: View, measure: str, width: int) -> str:
+    """The newest values of both splits, with the glyphs and inks of their curves; the text is also the legend.
+
+    `width`: cells of the panel. Names stand where all fits; the glyphs say the same.
+    """
     form = number if measure == "loss" else percent
     curves = [curve for curve in split_curves(view, measure) if len(curve.series)]
-    return "  ".join(f"[${curve.ink}]{curve.glyph} {curve.name} {form(curve.series.last)}[/]" for curve in curves)
+    values = [form(curve.series.last) for curve in curves]
+    needed = sum(len(f"  {curve.glyph} {curve.name} {value}") for curve, value in zip(curves, values, strict=True))
+    names = [f" {curve.name}" if needed + _FRAME <= width else "" for curve in curves]
+    return "  ".join(
+        f"[${curve.ink}]{curve.glyph}{name} {value}[/]"
+        for curve, name, value in zip(curves, names, values, strict=True)
+    )
