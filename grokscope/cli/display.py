@@ -157,7 +157,8 @@ class PlainLines:
 
 
 def sparkline(values: list[float], width: int) -> str:
-    """All `values` (positive) on a log scale in at most `width` cells. A cell shows the largest of its values."""
+    """All positive `values` on a log scale in at most `width` cells. A cell shows the largest of its values."""
+    values = [value for value in values if value > 0]
     if not values:
         return ""
     cells = min(width, len(values))

@@ -33,7 +33,7 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     findings, spent = review.findings, review.time.spent
     treatments = review.treatments.found
     if not json:
-        _say_all(state, findings, spent, [defect for defect in review.defects if defect], treatments)
+        _say_all(state, findings, spent, [defect for defect in review.defects if defect and defect > 0], treatments)
         return
     say_json(
         {

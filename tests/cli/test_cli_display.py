@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from grokscope.cli.display import NewestEvents
+from grokscope.cli.display import NewestEvents, sparkline
 from grokscope.cli.sweep_display import grid_lines
 from grokscope.events import (
     ChanceSaid,
@@ -108,3 +108,9 @@ def test_the_last_axis_of_a_sweep_goes_across(axes: dict[str, list[object]], sai
     sweep = plan({"name": "s", "task": "modular", "axes": axes}, Path("runs"))
     standings = {cell.slug: CellStanding(cell, "missing") for cell in sweep.cells}
     assert [line.plain.rstrip() for line in grid_lines(sweep, standings, 80, ascii_only=True)] == said
+
+
+def test_a_sparkline_is_of_positive_values() -> None:
+    """A log that somebody else wrote may hold any defect."""
+    assert sparkline([-1.0, 1.0, 0.0, 100.0], 60) == sparkline([1.0, 100.0], 60)
+    assert sparkline([-1.0], 60) == ""

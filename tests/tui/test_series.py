@@ -69,6 +69,8 @@ def test_limits() -> None:
     assert 0.5 < low < 1 < 100 < high < 200
     low, high = limits(np.array([3.0, 3.0]), False)
     assert low < 3 < high
+    for log in (False, True):
+        assert limits(np.array([1.0, 100.0, 1e308, -1e308]), log) == limits(np.array([1.0, 100.0]), log)
 
 
 def test_a_line_of_dots() -> None:
