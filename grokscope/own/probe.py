@@ -225,6 +225,11 @@ class Probe:
         with self._cadence.probing():
             self._safely(lambda: self._tell(loss, gradient_norm, scores))
 
+    @property
+    def overhead(self) -> float:
+        """The probe's time, from its constructor on, as a part of the loop's own so far; see `max_overhead`."""
+        return self._cadence.overhead
+
     def __enter__(self) -> Self:
         """Count the optimizer's steps, where the framework tells of them; else the loop calls `step`."""
         if self._optimizer is not None:
@@ -249,13 +254,15 @@ class Probe:
                 warnings.warn(_NO_STEPS, ProbeWarning, stacklevel=2)
         atexit.unregister(self._left)
         if not self._off:
-            if status is None:
-                self._safely(self._record_if_new)
-            self._safely(
-                lambda: self._recorder.finish(self.steps_taken, status or self._ended(), self._records.parameters())
-            )
+            with self._cadence.probing():
+                self._safely(lambda: self._end(status))
         self._off = True
         self._closing.close()
+
+    def _end(self, status: Status | None) -> None:
+        if status is None:
+            self._safely(self._record_if_new)
+        self._recorder.finish(self.steps_taken, status or self._ended(), self._records.parameters())
 
     def _ended(self) -> Status:
         if self._diverged:
