@@ -5,7 +5,7 @@ import sys
 from grokscope.cli.signals import interrupted, note_interrupts
 
 
-def main() -> None:
+def start() -> None:
     """Load the command line and run it. Exits with one of `grokscope.cli.exits.ExitCode`."""
     note_interrupts()
     try:
@@ -22,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start()

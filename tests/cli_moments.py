@@ -92,8 +92,8 @@ def _at_exit(tell: Callable[[], object]) -> None:
 if __name__ == "__main__":  # `python cli_moments.py MOMENT SIGNAL raised|swallowed ARGUMENTS…`: hit while it imports
     moment, number, how, *arguments = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    from grokscope.__main__ import main
+    from grokscope.__main__ import start
 
     arm_import(moment, int(number), swallowed=how == "swallowed")
     sys.argv = ["grokscope", *arguments]
-    main()
+    start()

@@ -77,13 +77,16 @@ def live(request: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"], resource.RLIM_INFINITY))
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = ["grokscope", *request["arguments"]]
-    from grokscope.__main__ import main
+    from grokscope.__main__ import start
 
     if request["moment"]:
         cli_moments.arm(request["moment"])
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        main()
+    except KeyboardInterrupt:  # it came before there was a command line
+        os._exit(130)
+    try:
+        start()
     except SystemExit as end:
         sys.stdout.flush()
         if request["moment"]:

@@ -14,7 +14,7 @@ _DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 BLOCKS = " ▁▂▃▄▅▆▇█"
 SHADES = " ░▒▓█"
 
-LARGEST = 1e300
+LARGEST_DRAWN = 1e300
 """Of values that are drawn: margins and marks of an axis stay within a float"""
 
 
@@ -54,7 +54,7 @@ class Scale:
     def up(self, values: Floats) -> Floats:
         """Positions of values, from 0 (bottom edge) to 1; NaN for a value that cannot be drawn. [n] -> [n]."""
         low, high = self.bottom, self.top
-        values = np.where(np.abs(values) < LARGEST, values, np.nan)
+        values = np.where(np.abs(values) < LARGEST_DRAWN, values, np.nan)
         if self.log:
             values = np.log10(np.where(values > 0, values, np.nan))
             low, high = np.log10(low), np.log10(high)
@@ -63,8 +63,8 @@ class Scale:
 
 
 def limits(values: Floats, log: bool, floor: float | None = None) -> tuple[float, float]:
-    """Bottom and top of an axis that shows all `values` below `LARGEST` with a margin; positive for a log axis."""
-    drawn = values[(np.abs(values) < LARGEST) & ((values > 0) | (not log))]
+    """Bottom and top of an axis that shows all values below `LARGEST_DRAWN` with a margin; positive for a log axis."""
+    drawn = values[(np.abs(values) < LARGEST_DRAWN) & ((values > 0) | (not log))]
     if not len(drawn):
         return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = float(drawn.min()), float(drawn.max())
