@@ -1,7 +1,7 @@
 """The operations of `grokscope.contract.transformer` in PyTorch.
 
-Everything here can be differentiated twice: attention is made of plain matrix products, because fused kernels have no
-double backward (pytorch/pytorch#116350).
+Everything here but `fused_attention` can be differentiated twice: there attention is made of plain matrix products,
+because fused kernels have no double backward (pytorch/pytorch#116350).
 """
 
 from collections.abc import Sequence
@@ -66,3 +66,9 @@ def softplus(x: Tensor) -> Tensor:
 
 def pick(x: Tensor, columns: Tensor) -> Tensor:
     return x.gather(1, columns[:, None])[:, 0]
+
+
+def fused_attention(query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> Tensor:
+    """For evaluations: a half to a quarter of the time of the products, where blocks have more than a few keys."""
+    seen = None if hidden is None else ~hidden
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)

@@ -34,6 +34,9 @@ class TorchSession(TorchVectors):
         self._layout = layout(model)
         self._model = model
         self._transformer = Transformer(model, operations)
+        # on a GPU the fused kernels may round products to TF32, and predictions are to be those of the trained model
+        fused = operations.fused_attention if self._where.type == "cpu" else None
+        self._predictor = Transformer(model, operations, fused)
         self.precision = precision
         self._check(parameters)
         self._rules: dict[tuple[OptimizerName, Decaying], UpdateRule] = {}
@@ -88,7 +91,7 @@ class TorchSession(TorchVectors):
 
     def predict(self, theta: Tensor, batch: ForwardPlan, *, details: bool = False) -> Prediction:
         with torch.inference_mode():
-            losses, logits, representations = self._transformer.forward(theta, batch)
+            losses, logits, representations = self._predictor.forward(theta, batch)
             prediction = Prediction(self.tonumpy(losses), logits.argmax(dim=1).cpu().numpy())
             if not details:
                 return prediction

@@ -4,7 +4,7 @@ A backend names the operations (`Operations`); it can differentiate each of them
 and on which rows stands here and in `plans`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod, sqrt
 from typing import Any, NamedTuple, Protocol
 
@@ -81,12 +81,19 @@ class ForwardPass(NamedTuple):
     """What the read-out is applied to; of each *row* that is read, [rows, width]: `take` those of a read"""
 
 
+SoftmaxAttention = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""Queries [blocks, heads, queries, head width], keys and values [blocks, heads, keys, head width], and what is hidden
+[blocks, 1, queries, keys] or None -> what is read [blocks, heads, queries, head width]. Queries are not scaled yet"""
+
+
 class Transformer:
     """One pre-norm transformer on one backend; holds no parameters."""
 
-    def __init__(self, model: ModelSpec, operations: Operations) -> None:
+    def __init__(self, model: ModelSpec, operations: Operations, fused: SoftmaxAttention | None = None) -> None:
+        """`fused`: the backend's own attention, for passes that nobody differentiates."""
         self.model = model
         self.operations = operations
+        self._attention = fused or self._composed
         self._pieces = _pieces(model)
 
     def forward(self, theta: Tensor, plan: ForwardPlan) -> ForwardPass:
@@ -178,18 +185,22 @@ class Transformer:
         [blocks, queries, heads, head width]"""
         operations, blocks = self.operations, attention.blocks
         heads, head_width = self.model.heads, self.model.head_width
-        query = operations.reshape(query / sqrt(head_width), (blocks, -1, heads, head_width))
+        query = operations.reshape(query, (blocks, -1, heads, head_width))
         key_value = operations.reshape(key_value, (blocks, -1, 2, heads, head_width))
         key, value = operations.unstack(key_value, 2)
         if key.shape[1] <= FEW_KEYS and attention.hidden is None:
-            scores = operations.sum(query[:, :, None] * key[:, None], -1)
+            scores = operations.sum((query / sqrt(head_width))[:, :, None] * key[:, None], -1)
             shares = operations.softmax(scores, 2)
             return operations.sum(shares[..., None] * value[:, None], 2)
-        scores = operations.matmul(operations.permute(query, (0, 2, 1, 3)), operations.permute(key, (0, 2, 3, 1)))
-        if attention.hidden is not None:
-            scores = operations.hide(scores, attention.hidden)
-        mixed = operations.matmul(operations.softmax(scores, -1), operations.permute(value, (0, 2, 1, 3)))
-        return operations.permute(mixed, (0, 2, 1, 3))
+        query, key, value = (operations.permute(each, (0, 2, 1, 3)) for each in (query, key, value))
+        return operations.permute(self._attention(query, key, value, attention.hidden), (0, 2, 1, 3))
+
+    def _composed(self, query: Tensor, key: Tensor, value: Tensor, hidden: Tensor | None) -> Tensor:
+        operations = self.operations
+        scores = operations.matmul(query / sqrt(self.model.head_width), operations.permute(key, (0, 1, 3, 2)))
+        if hidden is not None:
+            scores = operations.hide(scores, hidden)
+        return operations.matmul(operations.softmax(scores, -1), value)
 
     def _linear(self, weights: dict[str, Tensor], name: str, x: Tensor) -> Tensor:
         return self.operations.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
