@@ -51,6 +51,16 @@ def test_budgets_that_separate_outcomes_in_decay_time_alone() -> None:
     assert giveaway(bank()) is None
 
 
+def test_one_budget_in_decay_time_says_nothing_whatever_it_is_in_steps() -> None:
+    def run(lr: float, grok_step: int | None, tau: float = 12.0) -> Trajectory:
+        facts = {"optimizer.lr": lr, "optimizer.wd": 1.0}
+        return made(f"lr{lr}", grok_step=grok_step, budget=round(tau / lr), every=round(tau / lr), facts=facts)
+
+    slow, fast = [run(lr, 1000) for lr in (5e-4, 7e-4, 1e-3)], [run(lr, None) for lr in (3e-3, 5e-3, 7e-3)]
+    assert giveaway([*slow, *fast]) is None
+    assert giveaway([*slow, *(run(lr, None, tau=6) for lr in (3e-3, 5e-3, 7e-3))]) is not None
+
+
 def test_a_backtest_on_them_is_refused() -> None:
     leaking = [
         run if run.grok_step is None else replace(run.until(run.grok_step + 300), budget=run.grok_step + 300)

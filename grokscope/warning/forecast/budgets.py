@@ -16,24 +16,30 @@ from grokscope.words.numbers import Form, count, fixed
 SEPARATED = 0.9
 """Share of pairs of a run that grokked and one that did not in which the same of the two has the larger budget, from
 which on budgets tell them apart; equal budgets count half"""
+ALIKE = 1.01
+"""Decay times of budgets that differ by no more are one budget, rounded to steps"""
 
 
 def giveaway(runs: Sequence[Trajectory]) -> str | None:
     """What the budgets of finished runs say of their outcome, and what to do; None where they say little.
 
-    Budgets are compared in steps, and in decay time where all runs have that: a forecast compares runs there.
+    Budgets are compared in steps, and in decay time where all runs have that: a forecast compares runs there. One
+    budget in decay time says nothing but lr · wd, whatever it is in steps.
     """
     grokked = np.array([run.grok_step is not None for run in runs], dtype=bool)
     steps = np.array([float(run.budget) for run in runs])
     rates = np.array([_rate(run) for run in runs])
+    taus = steps * rates
+    timed = len(runs) > 0 and bool((rates > 0).all())
+    if timed and taus.max() <= ALIKE * taus.min():
+        return None
     remedy = "train them with one train.steps"
     if any(ORIGIN in run.facts for run in runs):
         remedy = f"import them again with --budget {steps.max(initial=0):.0f} --force"
     if _separate(steps, grokked):
         said = f"{_range(steps[grokked], count)} steps, the others {_range(steps[~grokked], count)}"
         return f"budgets give the outcome away: runs that grokked were allowed {said}; {remedy}"
-    taus = steps * rates
-    if (rates > 0).all() and _separate(taus, grokked):
+    if timed and _separate(taus, grokked):
         said = f"{_range(taus[grokked], fixed(1))}, the others {_range(taus[~grokked], fixed(1))}"
         return (
             f"budgets give the outcome away: runs that grokked were allowed a decay time lr · wd · step of {said}; "
