@@ -14,7 +14,7 @@ EASY = 0.8
 """Part of the share that records at half the distance may need before it is halved: costs vary"""
 
 
-def clock_of(device: str) -> Callable[[], float]:
+def clock_on(device: str) -> Callable[[], float]:
     """Seconds for a share of a loop's time: on a CPU those that this process has computed, in all its threads, which
     hold on a busy machine too; on an accelerator those of the clock on the wall, for it computes in nobody's threads.
     """

@@ -7,7 +7,7 @@ from grokscope.contract.own_models import OwnOptimizer
 from grokscope.contract.signals import Number
 
 
-class DecayTime:
+class LoopDecay:
     """The sum of lr · wd over the steps of a loop, as its optimizer has them at each."""
 
     def __init__(self, optimizer: OwnOptimizer | None) -> None:

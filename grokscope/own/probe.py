@@ -21,13 +21,13 @@ from grokscope.contract.streams import generator
 from grokscope.events import Diverged, Evaluated, Paced, Trained
 from grokscope.own.adoption import adopted_model, adopted_optimizer
 from grokscope.own.batches import batch_source
-from grokscope.own.cadence import Cadence, clock_of
-from grokscope.own.decay import DecayTime
+from grokscope.own.cadence import Cadence, clock_on
+from grokscope.own.decay import LoopDecay
 from grokscope.own.evaluation import evaluations
 from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.opening import opened_run, parameters_at_start, run_directory_of, started_of_loop
 from grokscope.own.options import OWN_TASK, Judgement, ProbeOptions
-from grokscope.own.records import Records
+from grokscope.own.records import ProbeRecords
 from grokscope.own.reports import as_number, scores_by_split
 from grokscope.own.trial import tried
 from grokscope.own.vantage import OwnObserver, ProbedRun
@@ -140,9 +140,9 @@ class Probe:
             baseline_pairs=baseline_samples, snapshots=self.directory.snapshots, snapshot_every=snapshot_every,
             facts=facts or {}, start=self._start_parameters, decay_time=lambda: self._decay.time,
         )  # fmt: skip
-        self._cadence = Cadence(every, max_overhead, clock_of(self._model.device))
+        self._cadence = Cadence(every, max_overhead, clock_on(self._model.device))
         self._on_error = on_error
-        self._decay = DecayTime(self._optimizer)
+        self._decay = LoopDecay(self._optimizer)
         self._outcome: StepOutcome | None = None
         self._recorded: int | None = resume_at or None
         self._diverged = self._off = False
@@ -194,7 +194,7 @@ class Probe:
         for event in self._recorder.earlier():
             observer.see(event)
         self._recorder.listeners.append(observer.see)
-        self._records = Records(self._model, self._recorder, observer, self._splits, options.snapshot_every)
+        self._records = ProbeRecords(self._model, self._recorder, observer, self._splits, options.snapshot_every)
         self._decay.go_on(self.steps_taken, *observer.series("decay_time"))
         atexit.register(self._left)
 

@@ -12,7 +12,7 @@ from grokscope.own.vantage import OwnObserver
 from grokscope.training.recorder import Recorder
 
 
-class Records:
+class ProbeRecords:
     """Everything that is looked at, in one recorder."""
 
     def __init__(
