@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,9 +121,9 @@ class TestStructure:
         assert said.when.law is Law.STRUCTURE
         assert said.when.no_interval == "no run of the bank had optimizer.lr 0.006 (the bank has 0.001 to 0.003)"
 
-    @pytest.mark.parametrize("lr", [1e-4, 0.1])
-    def test_at_an_lr_far_outside_it_is_silent(self, lr: float) -> None:
-        said = calibrate(bank(structure=True)).forecast(at_part(made("new", 7, lr=lr, structure=True)))
+    @pytest.mark.parametrize("outside", [{"lr": 1e-4}, {"lr": 0.1}, {"wd": 2.0}], ids=str)
+    def test_at_an_lr_far_outside_or_another_wd_it_is_silent(self, outside: dict[str, Any]) -> None:
+        said = calibrate(bank(structure=True)).forecast(at_part(made("new", 7, structure=True, **outside)))
         assert reason(said) == (Refusal.OUTSIDE_BANK, Refusal.OUTSIDE_BANK, None)
         assert said.when.law is Law.CLOCK
 
