@@ -48,7 +48,9 @@ def main(steps: int, run: str) -> None:
     with grokscope.Probe(
         model, loss, train, run=run, optimizer=optimizer, every=50, batch_size=256, steps=steps,
         evaluate={"train": train, "test": test},
-        task="modular", facts={"task.modulus": MODULUS, "task.operation": "add", "task.train_fraction": 0.5},
+        task="modular", facts={
+            "task.modulus": MODULUS, "task.operation": "add", "task.train_fraction": 0.5, "model.width": 64,
+        },
     ):  # fmt: skip
         for _ in range(steps):  # from here on it is your loop, as it was
             rows = torch.randint(half, (256,))

@@ -26,6 +26,7 @@ from grokscope.warning.forecast.peers import Mask, Peers, peers_of
 from grokscope.warning.forecast.reading import DecayClock, Reading
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.forecast.regression import Fits, linear_fits, logistic_fits
+from grokscope.warning.predictors import LR, WD
 from grokscope.warning.trajectory import Trajectory
 from grokscope.words.numbers import count, percent
 
@@ -45,8 +46,7 @@ FEWEST_A_COEFFICIENT = 5
 """Runs that grok, for a regression. With fewer it was worse than the clock where the training fraction was left out"""
 FEWEST_GROUPS = 3
 """Configurations of a fit: each is left out once"""
-LR = "optimizer.lr"
-CLOCK_FACTS = frozenset({LR, "optimizer.wd"})
+CLOCK_FACTS = frozenset({LR, WD})
 """Outside of what the bank has in these, lr · wd alone still speaks"""
 LR_FACTOR = 4.0
 """Outside by no more than this in lr, structure speaks too. Not so in wd: at three times the weight decay of the bank
