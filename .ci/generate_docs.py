@@ -188,7 +188,7 @@ def published() -> str:
     constant = [{null["which"]: null["fit"]["exponent"] for null in each["nulls"]["constant"]} for each in fits]
     rows: list[tuple[str, Iterable[str]]] = [
         ("α, recomputed from the printed tables", (f"{each['fit']['exponent']:.3f}" for each in fits)),
-        ("onsets dealt to the runs at random: mean α [95 %]", (_interval(each["exponents"]) for each in nulls)),
+        ("onsets dealt to the runs at random: mean α [95 %]", (_interval(each["exponents"], "mean") for each in nulls)),
         ("random onsets with α as large or larger", (f"{each['at_least_observed']:.0%}" for each in nulls)),
         ("one onset for all runs, the median: α", (f"{each['median']:.3f}" for each in constant)),
         (
@@ -208,8 +208,8 @@ def _of(law: Mapping[str, Any]) -> Any:
     return law["prediction"]
 
 
-def _interval(estimate: Mapping[str, float]) -> str:
-    return f"{estimate['mean']:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+def _interval(estimate: Mapping[str, float], middle: str = "value") -> str:
+    return f"{estimate[middle]:.2f} [{estimate['low']:.2f}, {estimate['high']:.2f}]"
 
 
 def scoreboard_modular() -> str:
@@ -271,7 +271,7 @@ def _aurocs(bank: str, names: Sequence[str]) -> str:
         where = f"step {step:,}" if step is not None else f"τ = {tau:g}" if tau is not None else None
         if where and (each["auroc"] or {}).get("value") is not None:
             score = each["auroc"]
-            cell = f"{score['value']:.2f} [{score['low']:.2f}, {score['high']:.2f}]"
+            cell = _interval(score)
             found.setdefault(each["signal"], {})[where] = cell
     columns = list(dict.fromkeys(where for cells in found.values() for where in cells))
     words = {name: about["words"] for name, about in board["signals"].items()} | {"lr·wd": "lr · wd (settings alone)"}
@@ -312,7 +312,7 @@ def backtest() -> str:
         rows.append(
             (
                 ", ".join(tested["splits"]),
-                f"{auroc['value']:.2f} [{auroc['low']:.2f}, {auroc['high']:.2f}]" if auroc else "",
+                _interval(auroc) if auroc else "",
                 f"{chance['answered']}/{chance['asked']}",
                 "" if chance["brier"] is None else f"{chance['brier']:.3f} ({chance['base_brier']:.3f})",
                 "" if date["error"] is None else f"{date['error']:.1%}",
@@ -342,7 +342,7 @@ def held_back() -> str:
             (
                 f"{chance['part']}",
                 f"{chance['answered']} of {chance['asked']}",
-                f"{auroc['value']:.2f} [{auroc['low']:.2f}, {auroc['high']:.2f}]",
+                _interval(auroc),
                 f"{chance['brier']:.3f} ({chance['base_brier']:.3f})",
                 f"{chance['false_alarms']} of {chance['answered'] - came}",
                 f"{chance['misses']} of {came}",
@@ -407,8 +407,8 @@ def findings() -> str:
         (
             "Can grokking be forecast?",
             f"On modular arithmetic in part. At 0.4 of the usual κ, {chance['answered']} of {chance['asked']} runs of "
-            f"configurations that were held back are answered: AUROC {chance['auroc']['value']:.2f} "
-            f"[{chance['auroc']['low']:.2f}, {chance['auroc']['high']:.2f}], {chance['false_alarms']} false alarms, "
+            f"configurations that were held back are answered: AUROC {_interval(chance['auroc'])}, "
+            f"{chance['false_alarms']} false alarms, "
             f"{chance['misses']} misses. The grok step is off by {date['error']:.0%}, that of lr · wd alone by "
             f"{date['clock_error']:.0%}.",
             "[results](docs/results.md#what-a-forecast-is-worth)",

@@ -36,7 +36,9 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
         Column("source", detail=True),
         Column("runs from", detail=True),
     )
-    rows = tuple((each.claim.id, *verdict_row(each), *_details(each)) for each in verdicts)
+    rows = tuple(
+        (each.claim.id, *verdict_row(each), each.claim.sentence, each.claim.source, each.basis) for each in verdicts
+    )
     return Table("verdicts", "Published claims", columns, rows, verdict_notes())
 
 
@@ -201,10 +203,6 @@ def verdicts_page(verdicts: Sequence[Verdict], evidence: Mapping[str, StudyEvide
         "\n".join(studies),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _details(verdict: Verdict) -> tuple[TableCell, ...]:
-    return verdict.claim.sentence, verdict.claim.source, verdict.basis
 
 
 def _cells(found: Estimate) -> tuple[TableCell, TableCell]:

@@ -159,14 +159,30 @@ def test_wandb(made: Path) -> None:
     assert config["task.modulus"] == 11
 
 
-def test_all_while_training(tmp_path: Path) -> None:
-    """The run is the same with them, and they hold what its log holds."""
+def all_trackers_in(folder: Path) -> dict[str, str]:
+    """Where every tracker keeps its things below `folder`; skips where one is missing."""
     for package in ("tensorboard", "trackio", "mlflow", "wandb", "torch"):
         pytest.importorskip(package)
-    variables = {
-        "HOME": str(tmp_path), "TRACKIO_DIR": str(tmp_path / "kept"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}", "WANDB_MODE": "offline",
+    return {
+        "HOME": str(folder), "TRACKIO_DIR": str(folder / "kept"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}", "WANDB_MODE": "offline",
     }  # fmt: skip
+
+
+def check_told(folder: Path, run: Path, variables: dict[str, str], logged: dict[int, float]) -> None:
+    """All trackers hold the defects that the log of the run `told` holds."""
+    for told in (
+        in_tensorboard(run / "tensorboard"),
+        in_trackio(folder, variables, "told"),
+        in_mlflow(folder, variables, "told")["told"],
+        wandb_history(in_wandb(folder)),
+    ):
+        assert told[DEFECT] == pytest.approx(logged, rel=1e-6)
+
+
+def test_all_while_training(tmp_path: Path) -> None:
+    """The run is the same with them, and they hold what its log holds."""
+    variables = all_trackers_in(tmp_path)
     sinks = [f"--sink={name}" for name in ("tensorboard", "trackio", "mlflow", "wandb")]
     asked = tiny("modular", "--steps=40", "--runs=.", "--json")
     outcome = grokscope(*asked, "--name=told", *sinks, folder=tmp_path, variables=variables)
@@ -174,13 +190,7 @@ def test_all_while_training(tmp_path: Path) -> None:
     alone = grokscope(*asked, "--name=alone", folder=tmp_path)
     assert outcome.lines[-1]["parameters_digest"] == alone.lines[-1]["parameters_digest"]
     logged = {e["step"]: e["defect"]["median"] for e in outcome.lines if e["event"] == "measured"}
-    for told in (
-        in_tensorboard(tmp_path / "told" / "tensorboard"),
-        in_trackio(tmp_path, variables, "told"),
-        in_mlflow(tmp_path, variables, "told")["told"],
-        wandb_history(in_wandb(tmp_path)),
-    ):
-        assert told[DEFECT] == pytest.approx(logged, rel=1e-6)
+    check_told(tmp_path, tmp_path / "told", variables, logged)
 
 
 def test_a_tool_that_fails_is_one_warning(tmp_path: Path) -> None:
@@ -221,12 +231,7 @@ print(hashlib.sha256(repr(state).encode()).hexdigest())
 
 def test_a_loop_of_somebody_s_own_tells_all(tmp_path: Path) -> None:
     """They hold what its log holds, and the loop's parameters and random streams are those of a loop without them."""
-    for package in ("tensorboard", "trackio", "mlflow", "wandb", "torch"):
-        pytest.importorskip(package)
-    variables = {
-        "HOME": str(tmp_path), "TRACKIO_DIR": str(tmp_path / "kept"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}", "WANDB_MODE": "offline",
-    }  # fmt: skip
+    variables = all_trackers_in(tmp_path)
     digests = []
     for arguments in (["runs/alone"], ["runs/told", "tensorboard", "trackio", "mlflow", "wandb"]):
         done = subprocess.run(
@@ -240,10 +245,4 @@ def test_a_loop_of_somebody_s_own_tells_all(tmp_path: Path) -> None:
     events = [json.loads(line) for line in (tmp_path / "runs" / "told" / "events.jsonl").read_text().splitlines()]
     logged = {event["step"]: event["defect"]["median"] for event in events if event["event"] == "measured"}
     assert sorted(logged) == [0, 2, 4, 6]
-    for told in (
-        in_tensorboard(tmp_path / "runs" / "told" / "tensorboard"),
-        in_trackio(tmp_path, variables, "told"),
-        in_mlflow(tmp_path, variables, "told")["told"],
-        wandb_history(in_wandb(tmp_path)),
-    ):
-        assert told[DEFECT] == pytest.approx(logged, rel=1e-6)
+    check_told(tmp_path, tmp_path / "runs" / "told", variables, logged)

@@ -51,15 +51,13 @@ them: AUROC 0.99 [0.96, 1.00] for the 59 of 70 that were answered (`grokscope fo
 def elasticity_dates(read: Floats) -> Floats:
     """log e, log training loss and the slope of log ‖θ‖², of `READ` [n, 4]. [n, 3]"""
     with np.errstate(invalid="ignore", divide="ignore"):
-        elasticity = np.where(np.isnan(read[:, 0]), np.nan, np.log(np.fmax(read[:, 0], SMALLEST_ELASTICITY)))
+        elasticity = np.log(np.maximum(read[:, 0], SMALLEST_ELASTICITY))
         return np.column_stack([elasticity, np.log(read[:, 1]), read[:, 2]])
 
 
 def structure_dates(read: Floats) -> Floats:
     """log log Fourier growth, of `READ` [n, 4]: κ is about a power of how far structure has grown. [n, 1]"""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        growth = np.log(read[:, 3:4])
-        return np.where(np.isnan(growth), np.nan, np.log(np.fmax(growth, SMALLEST_GROWTH)))
+    return np.asarray(np.log(np.maximum(structure_numbers(read), SMALLEST_GROWTH)))
 
 
 def no_numbers(read: Floats) -> Floats:

@@ -171,7 +171,7 @@ class _Moment:
         horizon, budget = float(np.median(self.peers.horizon)), self._clock.tau(self.asked.budget)
         if found.probability is None or budget >= horizon:
             return found
-        dated = self._dated_by()
+        dated = self._dated_by
         return found if dated is None else replace(found, probability=found.probability * dated.share(budget, horizon))
 
     def _chance(self, outcome: Floats) -> Chance:
@@ -219,7 +219,7 @@ class _Moment:
     def when(self, reaches: Chance) -> When:
         if reaches.probability is not None and reaches.probability < LIKELY:
             return When(refused=NoAnswer(Refusal.UNLIKELY))
-        dated = self._dated_by()
+        dated = self._dated_by
         if dated is None:
             grokked = int(np.isfinite(self.peers.kappa).sum())
             return When(refused=NoAnswer(Refusal.SMALL_BANK, f"{grokked} grokked, and a date takes {FEWEST_GROKKED}"))
@@ -241,13 +241,14 @@ class _Moment:
         low, high = (math.exp(end) / self._clock.rate for end in dated.ends())
         return When(grok, min(max(low, now), grok), max(high, grok), law=dated.law)
 
+    @cached_property
     def _dated_by(self) -> "_Dated | None":
         """The first law that speaks and was nearer than the clock, on configurations left out; else the clock."""
         laws = [Law.STRUCTURE] * self._structure_speaks + [Law.ELASTICITY] * self._losses_speak
         free = self._free
         if free is None:
             return None
-        dated = [each for law in laws if (each := self._dated(law)) is not None]
+        dated = (each for law in laws if (each := self._dated(law)) is not None)
         return next((each for each in dated if each.error_on(each.rows) < free.error_on(each.rows)), free)
 
     @cached_property
