@@ -252,6 +252,14 @@ class TestRefusals:
         near = forecaster().forecast(replace(run, facts={**run.facts, "model.width": 72}))
         assert near.reaches == forecaster().forecast(run).reaches
 
+    def test_an_unset_size_is_that_of_the_task(self) -> None:
+        run = at_part(made("new", 7))
+        unset = {key: value for key, value in run.facts.items() if key != "model.width"}
+        as_ever = forecaster().forecast(replace(run, facts={**unset, "data.model.width": 64}))
+        assert as_ever.reaches == forecaster().forecast(run).reaches
+        other = forecaster().forecast(replace(run, facts={**unset, "data.model.width": 128}))
+        assert other.reaches.refused == NoAnswer(Refusal.OUTSIDE_BANK, "model.width 128 (the bank has 64)")
+
     def test_a_new_operation_is_welcome(self) -> None:
         run = at_part(made("new", 7))
         renamed = replace(run, facts={**run.facts, "task.operation": "x2_y2"})

@@ -21,8 +21,7 @@ def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | NoAnswer:
     near = np.array([all(_near(run.facts, facts, key) for key in asked) for run in peers.runs], dtype=bool)
     if not near.any():
         far = [key for key in asked if not any(_near(run.facts, facts, key) for run in peers.runs)]
-        alien = {key: facts.get(key, facts.get(f"data.{key}")) for key in far}  # unset: the task's own size
-        named = [fact_in_words(key, value, peers.known) for key, value in alien.items()]
+        named = [fact_in_words(key, _size(facts, key), peers.known) for key in far]
         return NoAnswer(Refusal.OUTSIDE_BANK, named_in_words(named) or "it has no run of this size")
     found = peers if near.all() else peers.where(near)
     sizes: dict[tuple[Fact | None, ...], list[float]] = {}
@@ -49,7 +48,12 @@ def unfamiliar(peers: Peers, facts: Mapping[str, Fact]) -> dict[str, str]:
 def _near(one: Mapping[str, Fact], other: Mapping[str, Fact], key: str) -> bool:
     """Whether two runs may be of one size; what a foreign run does not state may be anything."""
     unknown = any(key not in facts and not is_complete(facts) for facts in (one, other))
-    return unknown or comparable_size(one.get(key), other.get(key))
+    return unknown or comparable_size(_size(one, key), _size(other, key))
+
+
+def _size(facts: Mapping[str, Fact], key: str) -> Fact | None:
+    """A size as it was set, or where it is unset, as the task has it."""
+    return facts.get(key, facts.get(f"data.{key}"))
 
 
 def named_in_words(settings: Iterable[str]) -> str:
