@@ -6,7 +6,6 @@ file that has not been touched for `STALE_SECONDS` belongs to a trainer that is 
 
 import json
 import os
-import socket
 import threading
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from grokscope.gate import Unreadable, read_json
 from grokscope.runs.directory import write_whole
+from grokscope.runs.process import this_process
 
 BEAT_SECONDS = 1.0
 STALE_SECONDS = 10.0
@@ -30,7 +30,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> "Heartbeat":
-        write_whole(self.file, json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+        write_whole(self.file, json.dumps(this_process()))
         self._thread.start()
         return self
 
@@ -49,7 +49,7 @@ class Heartbeat:
 
 
 def process_of(file: Path) -> dict[str, Any] | None:
-    """Whose heartbeat it is, as `process` and `host`; None where the file does not say. Of a resumed run it knows
+    """Whose heartbeat it is, as `this_process` names it; None where the file does not say. Of a resumed run it knows
     before the log does."""
     try:
         found = read_json(file, _LARGEST)

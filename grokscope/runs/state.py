@@ -7,8 +7,6 @@ understood has a state too, with the problem in a sentence: it must not keep oth
 
 import os
 import re
-import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +18,7 @@ from grokscope.gate import Missing, Unreadable, open_regular
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.heartbeat import STALE_SECONDS, age_seconds, process_of
 from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of
+from grokscope.runs.process import process_lives
 from grokscope.words.fields import section
 from grokscope.words.names import state_in_words
 from grokscope.words.numbers import count
@@ -75,38 +74,7 @@ def condition(phase: Phase, signs: Signs) -> RunCondition:
 
 def signs_of(directory: RunDirectory, trainer: Mapping[str, Any]) -> Signs:
     """Signs of life now. `trainer` names the process where no heartbeat does: a `started` event does."""
-    silence = age_seconds(directory.heartbeat)
-    return Signs(silence, process_lives(process_of(directory.heartbeat) or trainer, silence))
-
-
-def process_lives(trainer: Mapping[str, Any], silence: float | None = None) -> bool | None:
-    """Whether the process that `trainer` names (`process`, `host`) is there; None where it runs on another machine.
-
-    Both the heartbeat and a `started` event name it. A process of that number that is younger than the last heartbeat,
-    `silence` seconds ago, is another one.
-    """
-    process = trainer.get("process")
-    if trainer.get("host") != socket.gethostname() or not isinstance(process, int) or process <= 0:
-        return None
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return None
-    if silence is None or silence <= STALE_SECONDS:
-        return True
-    age = _age_of_process(process)
-    return age is None or age >= silence
-
-
-def _age_of_process(process: int) -> float | None:
-    """Seconds since a process began; None where the system does not say: it has no /proc."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError, AttributeError):
-        return None
+    return Signs(age_seconds(directory.heartbeat), process_lives(process_of(directory.heartbeat) or trainer))
 
 
 @dataclass(frozen=True)

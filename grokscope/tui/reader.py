@@ -14,7 +14,8 @@ from grokscope.gate import Missing, Unreadable
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.heartbeat import last_beat, process_of
 from grokscope.runs.log import Tail
-from grokscope.runs.state import Signs, process_lives
+from grokscope.runs.process import process_lives
+from grokscope.runs.state import Signs
 from grokscope.tui.bulk_fold import Discontinued, Folder, preview
 from grokscope.tui.run_look import RunLook, state
 from grokscope.tui.view import View
@@ -83,7 +84,7 @@ class Reader:
         """Read the new lines, publish the snapshot if it has changed, and return it."""
         broken = self._read()
         silence = self._silence()
-        signs = Signs(silence, self._alive(self._snapshot.view, silence))
+        signs = Signs(silence, self._alive(self._snapshot.view))
         self._set(replace(self._snapshot, state=broken or state(self._snapshot.view, signs)))
         return self._snapshot
 
@@ -168,10 +169,10 @@ class Reader:
         seen = now - self._beat[1]
         return seen if age < 0 else min(age, seen)
 
-    def _alive(self, view: View, silence: float | None) -> bool | None:
+    def _alive(self, view: View) -> bool | None:
         if self._trainer is not None and self._trainer.poll() is not None:
             return False
-        return process_lives(process_of(self.run.heartbeat) or view.started, silence)
+        return process_lives(process_of(self.run.heartbeat) or view.started)
 
 
 def _only_longer(before: ReadSoFar | None, now: ReadSoFar | None) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grokscope.contract.memory import bytes_in_words, free_bytes
+from grokscope.runs.process import process_lives
 from grokscope.words.clean import clean
 from grokscope.words.numbers import counted
 
@@ -23,7 +24,8 @@ def vitals_in_words(trainer: Mapping[str, Any]) -> list[str]:
     device = clean(trainer.get("device", ""), 30) or "unknown"
     if host != socket.gethostname():
         return [f"process {process} on {host or 'an unknown machine'}, device {device}: not this machine"]
-    return [f"process {process}, device {device}: {_used(process)}", f"this machine: {', '.join(_machine())}"]
+    used = "it has ended" if process_lives(trainer) is False else _used(process)
+    return [f"process {process}, device {device}: {used}", f"this machine: {', '.join(_machine())}"]
 
 
 def _used(process: object) -> str:

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from cli_process import Nursery, assert_whole, read_log, tiny, until_logged
 
+from grokscope.runs.directory import RunDirectory
+from grokscope.tui.reader import read_whole
+from grokscope.tui.run_look import RunLook
+
 ENDLESS = ("--steps=1000000", "--set=checkpoint.every=20", "--name=a", "--quiet")
 
 
@@ -44,6 +48,24 @@ def test_an_interrupt_before_the_first_step(nursery: Nursery, tmp_path: Path) ->
         done = process.wait()
         assert done.code in {130, -signal.SIGINT}
         assert "Traceback" not in done.err
+
+
+def test_a_killed_trainer_is_gone_for_every_command(nursery: Nursery, tmp_path: Path) -> None:
+    """At once, also where its parent has not asked how it ended: here the sweep stands still."""
+    arguments = ["sweep", *tiny()[1:], "--axis=seed=1", "--name=s", "--steps=100000"]
+    sweep = nursery.start(*arguments, folder=tmp_path)
+    cell = tmp_path / "runs/s/seed1"
+    trainer = until_logged(cell, "started")["process"]
+    until_logged(cell, "trained")
+    sweep.signal(signal.SIGSTOP)
+    assert nursery.run("ls", "--json", folder=tmp_path).json[0]["states"] == {"running": 1}
+    os.kill(trainer, signal.SIGKILL)
+    assert nursery.run("show", "s/seed1", folder=tmp_path).out.startswith("seed1: crashed, ")
+    assert nursery.run("show", "latest", "--json", folder=tmp_path).json["state"] == "crashed"
+    assert nursery.run("sweep", "status", "s", "--json", folder=tmp_path).json["states"] == {"crashed": 1}
+    assert nursery.run("ls", "--json", folder=tmp_path).json[0]["states"] == {"crashed": 1}
+    assert read_whole(RunDirectory(cell)).state is RunLook.CRASHED
+    sweep.kill()
 
 
 def test_numbers_survive_a_kill(nursery: Nursery, tmp_path: Path) -> None:

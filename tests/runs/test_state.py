@@ -4,8 +4,6 @@ import io
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,6 @@ from grokscope.runs.state import (
     _backwards,
     bytes_in,
     condition,
-    process_lives,
     read_state,
     summary,
 )
@@ -57,24 +54,6 @@ NOBODY = 2**22 + 1
 )
 def test_condition(phase: Phase, silence: float | None, lives: bool | None, expected: RunCondition) -> None:
     assert condition(phase, Signs(silence, lives)) == expected
-
-
-def test_whose_process() -> None:
-    here = socket.gethostname()
-    assert process_lives({"host": here, "process": os.getpid()}) is True
-    assert process_lives({"host": here, "process": NOBODY}) is False
-    assert process_lives({"host": "elsewhere", "process": NOBODY}) is None
-    assert process_lives({"host": here, "process": -1}) is None
-    assert process_lives({}) is None
-
-
-def test_a_process_that_is_younger_than_the_last_heartbeat_is_another_one() -> None:
-    """Numbers of processes are given away again."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as young:
-        trainer = {"host": socket.gethostname(), "process": young.pid}
-        assert process_lives(trainer, 3600.0) is (not Path("/proc").exists())
-        assert process_lives(trainer, 5.0) is True
-        young.communicate(b"\n")
 
 
 def write(folder: Path, *events: dict[str, Any], torn: bytes = b"") -> RunDirectory:

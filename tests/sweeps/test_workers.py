@@ -12,7 +12,7 @@ import pytest
 from cli_process import PATIENCE, Nursery, environment, read_log, tiny, until_logged
 from sweeps_made import Planned
 
-from grokscope.runs.state import process_lives
+from grokscope.runs.process import process_lives
 from grokscope.sweeps import CellStanding, read_standing, run_local
 from grokscope.sweeps.commands import cell_arguments
 

@@ -11,7 +11,7 @@ import pytest
 from tui_made import Script, whole_run
 
 from grokscope.runs.directory import RunDirectory
-from grokscope.runs.state import Signs, process_lives
+from grokscope.runs.state import Signs
 from grokscope.tui import reader as reading
 from grokscope.tui.reader import Reader, ReadSoFar, read_whole
 from grokscope.tui.run_look import RunLook, state
@@ -124,11 +124,6 @@ def test_a_file_servers_clock_may_be_off(tmp_path: Path) -> None:
 
 
 def test_a_process_of_this_machine_that_is_dead(tmp_path: Path) -> None:
-    here = {"host": socket.gethostname(), "process": os.getpid()}
-    assert process_lives(here) is True
-    assert process_lives({**here, "host": "elsewhere"}) is None
-    assert process_lives({**here, "process": 2**22 + 12345}) is False
-    assert process_lives({**here, "process": "x"}) is None
     run = whole_run(finish=False, host=socket.gethostname(), process=2**22 + 12345).write(tmp_path)
     beat(run)
     assert read_whole(run).state is RunLook.CRASHED
