@@ -58,9 +58,9 @@ def offered_interventions(ctx: typer.Context, incomplete: str) -> Iterable[str]:
 
 @_offered
 def offered_claims(ctx: typer.Context, incomplete: str) -> Iterable[str]:
-    from grokscope.reproduce.claims import all_claims
+    from grokscope.reproduce.claims import all_claims, all_studies
 
-    return all_claims()
+    return [*all_claims(), *all_studies()]
 
 
 @_offered

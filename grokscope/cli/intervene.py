@@ -28,8 +28,9 @@ from grokscope.cli.training import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from grokscope.experiment.analysis import Analysis
     from grokscope.experiment.design import Design
     from grokscope.sweeps.engine import Failure
 
@@ -152,40 +153,67 @@ def results(
 
 @intervene.command(cls=PlainHelpCommand)
 def spectrum(
-    wanted: Annotated[list[str], typer.Argument(metavar="EXPERIMENT…", help=f"Several of: {EXPERIMENT_HELP.lower()}")],
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXPERIMENT…]", help=f"Several of: {EXPERIMENT_HELP.lower()}")
+    ] = None,
     *,
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="Also the runs that ship with grokscope, one column a task.")
+    ] = False,
     runs: RunsFolder = DEFAULT_RUNS,
     output: Output = None,
     json: AsJson = False,
 ) -> None:
     """Compare several experiments, one column each.
 
-    Which task is more sensitive to an intervention? The table has the ratios of grok steps to those of the baselines.
+    Which task is more sensitive to which lever? The table has the ratios of grok steps to those of the baselines.
+    --shipped needs no runs: it shows what all levers and interventions did in the runs that ship with grokscope.
     """
-    from grokscope.cli.output import say_json, say_table
-    from grokscope.experiment.analysis import analyse
-    from grokscope.experiment.conduct import all_outcomes
-    from grokscope.experiment.design import find_experiment, read_design
+    from grokscope.cli.output import say, say_json, say_table
     from grokscope.experiment.tables import spectrum_table
-    from grokscope.runs.directory import distinct_names
+    from grokscope.reproduce.spectrum import levers_table
 
-    folders = list(dict.fromkeys(find_experiment(each, runs).resolve() for each in wanted))
-    experiments = {
-        name: analyse(all_outcomes(read_design(folder), folder.parent))
-        for name, folder in zip(distinct_names(folders), folders, strict=True)
-    }
-    table = spectrum_table(experiments)
+    if not wanted and not shipped:
+        raise typer.BadParameter("name experiments, or give --shipped", param_hint="EXPERIMENT")
+    compared = _compared(wanted or [], runs) | (_shipped_spectrum() if shipped else {})
+    tables = [spectrum_table(compared), levers_table(compared)]
     if output is not None:
         from grokscope.gate import write_file
         from grokscope.report.interventions import write_spectrum
 
         output.mkdir(parents=True, exist_ok=True)
-        write_file(output / "spectrum.md", table.markdown())
-        _drawn(lambda: write_spectrum(experiments, output))
+        for table in tables:
+            write_file(output / f"{table.slug}.md", table.markdown())
+            write_file(output / f"{table.slug}.csv", table.csv())
+        _drawn(lambda: write_spectrum(compared, output))
     if json:
-        say_json({name: analysis.to_dict() for name, analysis in experiments.items()})
+        say_json({name: analysis.to_dict() for name, analysis in compared.items()})
         return
-    say_table(table)
+    for table in tables:
+        say_table(table)
+        say("")
+
+
+def _compared(wanted: "Sequence[str]", runs: Path) -> "dict[str, Analysis]":
+    from grokscope.experiment.analysis import analyse
+    from grokscope.experiment.conduct import all_outcomes
+    from grokscope.experiment.design import find_experiment, read_design
+    from grokscope.runs.directory import distinct_names
+
+    folders = list(dict.fromkeys(find_experiment(each, runs).resolve() for each in wanted))
+    return {
+        name: analyse(all_outcomes(read_design(folder), folder.parent))
+        for name, folder in zip(distinct_names(folders), folders, strict=True)
+    }
+
+
+def _shipped_spectrum() -> "dict[str, Analysis]":
+    from grokscope.reproduce.claims import all_studies
+    from grokscope.reproduce.spectrum import spectrum_of
+    from grokscope.reproduce.studies import shipped_evidence
+
+    studies = all_studies().values()
+    return spectrum_of({study.name: shipped_evidence(study) for study in studies if study.has_baseline})
 
 
 def _design(

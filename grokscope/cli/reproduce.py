@@ -22,7 +22,7 @@ def reproduce(
         list[str] | None,
         typer.Argument(
             metavar="[CLAIM]...",
-            help="Claims by identifier, or all with a word in it (dyck); default: all. --judge lists them.",
+            help="Claims by identifier, all with a word in it (dyck), or of a study; default: all. --judge lists them.",
             autocompletion=offered_claims,
         ),
     ] = None,
@@ -56,10 +56,9 @@ def reproduce(
     """
     from grokscope.reproduce.studies import evidence_of
 
-    chosen = _chosen(claims or [])
+    chosen, studies = _asked(claims or [])
     if output is not None and output.exists() and not output.is_dir():
         raise typer.BadParameter(f"{output} is a file; give a folder", param_hint="-o")
-    studies = _studies(chosen)
     if dry_run:
         _say_plan(chosen, studies, budget, runs, json)
         return
@@ -72,32 +71,29 @@ def reproduce(
         raise typer.Exit(ExitCode.FAULT)
 
 
-def _chosen(wanted: Sequence[str]) -> "list[PublishedClaim]":
-    """The claims with these identifiers, or with one of these words in them, such as a task; all claims without any.
+def _asked(wanted: Sequence[str]) -> "tuple[list[PublishedClaim], list[Study]]":
+    """The claims that were asked for, and the studies that test them. A study by name brings all its claims.
 
-    Raises `typer.BadParameter`.
+    Each of `wanted` is a claim, a study, or a word of claims' identifiers, such as a task; without any, everything is
+    asked for. Raises `typer.BadParameter`.
     """
     from difflib import get_close_matches
 
-    from grokscope.reproduce.claims import all_claims
+    from grokscope.reproduce.claims import all_claims, all_studies
 
-    known = all_claims()
+    known, studies = all_claims(), all_studies()
     found: list[str] = []
     for name in wanted:
-        matching = [name] if name in known else [each for each in known if name in each.split("-")]
+        of_study = [each.id for each in known.values() if each.study == name]
+        matching = [name] if name in known else of_study or [each for each in known if name in each.split("-")]
         found += matching
-        if not matching:
-            nearest = get_close_matches(name, known, n=1)
+        if not matching and name not in studies:
+            nearest = get_close_matches(name, [*known, *studies], n=1)
             hint = f"did you mean {nearest[0]}?" if nearest else "`grokscope reproduce --judge` lists the claims"
             raise typer.BadParameter(f"there is no claim {name!r}; {hint}", param_hint="CLAIM")
-    return [known[name] for name in dict.fromkeys(found or known)]
-
-
-def _studies(chosen: "Sequence[PublishedClaim]") -> "list[Study]":
-    from grokscope.reproduce.claims import all_studies
-
-    tested = {claim.study for claim in chosen if not claim.needs}
-    return [study for name, study in all_studies().items() if name in tested]
+    chosen = [known[name] for name in dict.fromkeys(found)] if wanted else list(known.values())
+    needed = {claim.study for claim in chosen if not claim.needs} | {*(wanted or studies)}
+    return chosen, [study for name, study in studies.items() if name in needed]
 
 
 def _train(
@@ -159,9 +155,14 @@ def _say_verdicts(
 
     verdicts = judged_all(chosen, evidence)
     if output is not None:
+        from grokscope.contract.backends import Unavailable
         from grokscope.report.reproduction import write_reproduction
 
-        write_reproduction(verdicts, evidence, output, _command(budget))
+        try:
+            write_reproduction(verdicts, evidence, output, _command(budget))
+        except Unavailable as problem:  # without Matplotlib: the tables need no figure
+            complain(str(problem))
+            write_reproduction(verdicts, evidence, output, _command(budget), formats=())
     if json:
         say_json({"budget": budget, "verdicts": [verdict.to_dict() for verdict in verdicts]})
         return

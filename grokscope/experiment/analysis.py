@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grokscope.experiment.conditions import BASELINE, CONDITIONS, Arm, condition_named
+from grokscope.experiment.conditions import BASELINE, CONDITIONS, CONTROLS, Arm, condition_named
 from grokscope.experiment.effects import Effect, ReplicateNoise, Slope, dose_slope, effect, replicate_noise
 from grokscope.experiment.outcomes import Outcome
 from grokscope.experiment.survival import LogRank, SurvivalCurve, holm, kaplan_meier, log_rank, monotone_trend
@@ -80,7 +80,7 @@ class ArmResult:
         return {
             "condition": self.arm.condition,
             "dose": self.arm.dose,
-            "summary": "" if self.arm.is_baseline else condition_named(self.arm.condition).summary,
+            "summary": self.arm.summary,
             "runs": len(self.outcomes),
             "known": len(self.known),
             "never_treated": len(self.untreated),
@@ -187,17 +187,21 @@ class Analysis:
         }
 
 
-def analyse(outcomes: Iterable[Outcome]) -> Analysis:
-    """The analysis of the outcomes. Missing outcomes are allowed."""
+def analyse(
+    outcomes: Iterable[Outcome], noise: ReplicateNoise | None = None, controls: Sequence[tuple[str, str]] = CONTROLS
+) -> Analysis:
+    """The analysis of the outcomes. Missing outcomes are allowed.
+
+    `noise`: default: that of these baselines. `controls`: each condition with each of its controls.
+    """
     by_arm: dict[Arm, list[Outcome]] = {Arm(BASELINE): []}
     for outcome in outcomes:
         by_arm.setdefault(outcome.arm, []).append(outcome)
-    baselines = by_arm[Arm(BASELINE)]
-    noise = replicate_noise(baselines)
+    noise = noise or replicate_noise(by_arm[Arm(BASELINE)])
     return Analysis(
         noise,
         tuple(_arm_results(by_arm, noise)),
-        tuple(_contrasts(by_arm, noise)),
+        tuple(_contrasts(by_arm, noise, controls)),
         tuple(_responses(by_arm, noise)),
         _log_rank([*by_arm.values()]),
     )
@@ -231,9 +235,11 @@ def _arm_results(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> lis
     return results
 
 
-def _contrasts(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> list[Contrast]:
+def _contrasts(
+    by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise, controls: Sequence[tuple[str, str]]
+) -> list[Contrast]:
     found = []
-    for arm, control in _pairs(by_arm):
+    for arm, control in _pairs(by_arm, controls):
         difference = effect(by_arm[arm], by_arm[control], noise)
         if difference is not None:
             found.append((arm, control, difference))
@@ -241,15 +247,15 @@ def _contrasts(by_arm: dict[Arm, list[Outcome]], noise: ReplicateNoise) -> list[
     return [Contrast(*each, p) for each, p in zip(found, corrected, strict=True)]
 
 
-def _pairs(arms: Collection[Arm]) -> Iterator[tuple[Arm, Arm]]:
-    """Every arm with its control at the same dose, then every combination with each of its parts alone."""
+def _pairs(arms: Collection[Arm], controls: Sequence[tuple[str, str]]) -> Iterator[tuple[Arm, Arm]]:
+    """Every arm with its controls at the same dose, then every combination with each of its parts alone."""
     treated = [arm for arm in arms if not arm.is_baseline]
     for arm in treated:
-        parent = condition_named(arm.condition).control_of
-        if parent is not None and Arm(parent, arm.dose) in arms:
-            yield Arm(parent, arm.dose), arm
+        beside = [Arm(control, arm.dose) for condition, control in controls if condition == arm.condition]
+        yield from ((arm, control) for control in beside if control in arms)
     for arm in treated:
-        alone = [Arm(part, condition_named(part).usual) for part in condition_named(arm.condition).parts]
+        parts = arm.condition.split("+")
+        alone = [Arm(part, condition_named(part).usual) for part in parts if len(parts) > 1]
         yield from ((arm, part) for part in alone if part in arms)
 
 

@@ -21,7 +21,7 @@ Some conditions were not published, because the published doses are too weak to 
 applied to Adam's update, where Adam cannot undo it; `kick-large` is a longer kick; `penalty` is a true penalty.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,12 @@ class Arm:
     @property
     def is_baseline(self) -> bool:
         return self.condition == BASELINE
+
+    @property
+    def summary(self) -> str:
+        """The condition in words; empty for the baseline, and for an arm of a sweep that is no condition."""
+        named = self.condition in CONDITIONS or "+" in self.condition
+        return condition_named(self.condition).summary if named else ""
 
     @property
     def is_sham(self) -> bool:
@@ -95,6 +101,9 @@ _PUBLISHED: tuple[Condition, ...] = (
 
 CONDITIONS: Mapping[str, Condition] = {each.name: each for each in (*_PUBLISHED, *LEVERS)}
 """All conditions but combinations, in the order of runs and tables"""
+
+CONTROLS: Sequence[tuple[str, str]] = [(each.control_of, name) for name, each in CONDITIONS.items() if each.control_of]
+"""Each condition with each of its controls"""
 
 SETS: Mapping[str, tuple[str, ...]] = {
     "core": ("kick", "noise", "project", "penalty-published", "sham", "project-random", "project-past"),

@@ -90,12 +90,12 @@ def _slug(experiment: ReportedExperiment) -> str:
 def spectrum_section(experiments: Sequence[ReportedExperiment]) -> Section:
     """The section of several experiments."""
     analyses = {each.name: each.analysis for each in experiments}
-    return Section("spectrum", "Levers and tasks side by side", (), spectrum_parts(analyses))
+    parts = (spectrum_figure(analyses), spectrum_table(analyses))
+    return Section("spectrum", "Levers and tasks side by side", (), parts)
 
 
-def spectrum_parts(analyses: Mapping[str, Analysis]) -> tuple[Part, ...]:
-    """One figure and one table: what every lever did in every experiment."""
-    table = spectrum_table(analyses)
+def spectrum_figure(analyses: Mapping[str, Analysis]) -> Part:
+    """One figure: what every lever did in every experiment."""
     effects = [
         f"{name}, {_effect_in_words(result)}"
         for name, analysis in analyses.items()
@@ -103,14 +103,14 @@ def spectrum_parts(analyses: Mapping[str, Analysis]) -> tuple[Part, ...]:
         if result.effect is not None and result.known
     ]
     if not effects:
-        return LeftOut("Spectrum", "no treated run has ended yet"), table
+        return LeftOut("Spectrum", "no treated run has ended yet")
 
     def drawn() -> "Figure":
         figure = draw_effects(analyses)
         assert figure is not None
         return figure
 
-    return Plate("spectrum", "Spectrum", SPECTRUM, f"{SPECTRUM} {'; '.join(effects)}.", drawn), table
+    return Plate("spectrum", "Spectrum", SPECTRUM, f"{SPECTRUM} {'; '.join(effects)}.", drawn)
 
 
 def _tables(analysis: Analysis, claims: Sequence[JudgedClaim], name: str) -> list[Part]:

@@ -60,14 +60,15 @@ def write_spectrum(experiments: Mapping[str, Analysis], folder: Path, formats: S
 
 
 def draw_effects(experiments: Mapping[str, Analysis]) -> "Figure | None":
-    """Ratio of grok steps of every arm to the baseline, with its interval; one panel per experiment."""
+    """Ratio of grok steps of every arm to the baseline, with its interval; one panel per experiment, on one scale."""
     labels = list(
         dict.fromkeys(result.arm.label for each in experiments.values() for result in each.arms if result.effect)
     )
     if not labels:
         return None
+    several = len(experiments) > 1
     figure, axes = panels(
-        len(experiments), height=0.75 + EFFECT_INCHES * len(labels), columns=len(experiments), sharey=True, sharex=False
+        len(experiments), height=0.75 + EFFECT_INCHES * len(labels), columns=len(experiments), sharey=True, sharex=True
     )
     for (name, analysis), place in zip(experiments.items(), axes, strict=True):
         _draw_noise(place, analysis, vertical=True)
@@ -76,9 +77,10 @@ def draw_effects(experiments: Mapping[str, Analysis]) -> "Figure | None":
                 _draw_effect(place, labels.index(result.arm.label), result.effect)
         place.set_yticks(range(len(labels)), labels)
         place.set_ylim(len(labels) - 0.4, -0.6)
-        place.grid(visible=False, axis="y")
+        place.grid(visible=several, axis="y", linewidth=0.3)
         place.tick_params(axis="y", length=0)
         place.set_title(name)
+    for place in axes:
         _ratio_axis(place.xaxis)
     return figure
 
@@ -168,14 +170,16 @@ def _draw_doses(axes: "Axes", results: Sequence[ArmResult], look: Look, name: st
 def _draw_effect(axes: "Axes", row: int, effect: Effect) -> None:
     """Seeds as rings, the mean with its interval; a bound is an arrow to its open side."""
     color = {1: CYCLE[1].color, -1: CYCLE[0].color}.get(effect.direction, INK)
+    if effect.ratio is None:
+        words = "undecided" if effect.grokked or effect.reference_grokked else "neither groks"
+        axes.annotate(words, (1, row), fontsize=5.5, color=FAINT, va="center", ha="center",
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
+        return
     for _, low, high in effect.by_seed:
         value = low if math.isfinite(low) else high
         if math.isfinite(value):
             axes.plot(math.exp(value), row, "o", color=FAINT, markerfacecolor="none", markersize=2.6,
                       markeredgewidth=0.6)  # fmt: skip
-    if effect.ratio is None:
-        axes.annotate("neither groks", (1, row), fontsize=5.5, color=FAINT, va="center", ha="center")
-        return
     marker = {"at least": ">", "at most": "<"}.get(effect.kind, {1: "s", -1: "D"}.get(effect.direction, "o"))
     axes.plot([end or effect.ratio for end in effect.interval], [row, row], color=color, linewidth=1.2)
     axes.plot(effect.ratio, row, marker, color=color, markersize=4)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from grokscope.experiment.claims import CLAIMS, NO_EFFECT_MARGIN, Claim
+from grokscope.experiment.conditions import BASELINE
 from grokscope.reproduce.statistics import STATISTICS
 from grokscope.reproduce.verdict import DecisionRule
 
@@ -63,7 +64,9 @@ class Study(_Data):
     base: dict[str, Any] = {}
     """Settings of all runs, by dotted key"""
     arms: dict[str, dict[str, Any]] = {}
-    """Settings of each arm of a sweep"""
+    """Settings of each arm of a sweep; the arm `baseline`, where there is one, is the reference of the others"""
+    controls: dict[str, str] = {}
+    """Control of an arm, beside those that conditions have"""
     conditions: dict[str, list[float]] = {}
     """Doses of each condition of an experiment"""
     replicates: int = 0
@@ -76,6 +79,16 @@ class Study(_Data):
         if sum(map(bool, (self.bank, self.table, self.arms, self.conditions))) != 1:
             raise ValueError(f"{self.name} has exactly one of bank, table, arms, conditions")
         return self
+
+    @property
+    def setting(self) -> str:
+        """What its runs learn: the task, or the operation if the study chooses one."""
+        return str(self.base.get("task.operation", self.task))
+
+    @property
+    def has_baseline(self) -> bool:
+        """Whether its treated runs have a baseline, so that they have effects."""
+        return bool(self.conditions) or BASELINE in self.arms
 
     @property
     def ships(self) -> bool:

@@ -41,7 +41,11 @@ class StudyEvidence:
 
     def arm(self, name: str) -> list[Outcome]:
         """The runs of one arm of a sweep, as outcomes."""
-        return [_outcome(run, name) for run in self.trajectories if _over(run) and arm_of(run) == name]
+        return [each for each in self.all_outcomes() if each.arm.condition == name]
+
+    def all_outcomes(self) -> list[Outcome]:
+        """The outcomes of an experiment, or the runs of all arms of a sweep as outcomes."""
+        return list(self.outcomes) or [_outcome(run, arm_of(run)) for run in self.trajectories if _over(run)]
 
     def cases(self, rule: str, where: Mapping[str, Fact] = {}) -> list[Case]:
         """Every run under one detection rule. The rows of a published table have their own rule."""

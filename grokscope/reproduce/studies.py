@@ -71,7 +71,7 @@ def evidence_of(study: Study, budget: Budget, runs: Path, skipped: Skipped = ign
     own = _own_evidence(study, folder, skipped)
     if not own.empty or budget != "small":
         return own
-    return _shipped_evidence(study)
+    return shipped_evidence(study)
 
 
 def shipped_results(study: Study) -> Path:
@@ -94,7 +94,8 @@ def _own_evidence(study: Study, folder: Path, skipped: Skipped) -> StudyEvidence
         return nothing
 
 
-def _shipped_evidence(study: Study) -> StudyEvidence:
+def shipped_evidence(study: Study) -> StudyEvidence:
+    """The runs of a study that ship with grokscope; empty if none do."""
     file = shipped_results(study)
     if not file.exists():
         return StudyEvidence(study.name, "no runs")

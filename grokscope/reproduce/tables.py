@@ -5,9 +5,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from grokscope.experiment.tables import spectrum_table
 from grokscope.reproduce.claims import Budget, PublishedClaim, Study, all_studies, claims_of
 from grokscope.reproduce.evidence import StudyEvidence
 from grokscope.reproduce.judging import Verdict
+from grokscope.reproduce.spectrum import levers_table, spectrum_of
 from grokscope.reproduce.statistics import PhaseName, concentration, in_phase
 from grokscope.reproduce.studies import folder_name, study_cells
 from grokscope.reproduce.verdict import Estimate
@@ -182,13 +184,13 @@ def verdicts_headline(verdicts: Sequence[Verdict]) -> str:
 
 
 def all_tables(verdicts: Sequence[Verdict], evidence: Mapping[str, StudyEvidence]) -> Iterator[Table]:
-    """Every table that is not empty: verdicts, PC1, phases, rules."""
-    yield verdicts_table(verdicts)
-    others = [pc1_table(evidence)]
+    """Every table that is not empty: verdicts, effects of levers and interventions, PC1, phases, rules."""
+    spectrum = spectrum_of(evidence)
+    tables = [verdicts_table(verdicts), levers_table(spectrum), spectrum_table(spectrum), pc1_table(evidence)]
     if "decay-modular" in evidence:
-        others.append(phases_table(evidence["decay-modular"]))
-    yield from (table for table in others if table.rows)
-    yield decisions_table(verdicts)
+        tables.append(phases_table(evidence["decay-modular"]))
+    tables.append(decisions_table(verdicts))
+    yield from (table for table in tables if table.rows)
 
 
 def verdicts_page(verdicts: Sequence[Verdict], evidence: Mapping[str, StudyEvidence], command: str) -> str:

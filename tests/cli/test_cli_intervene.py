@@ -127,6 +127,22 @@ def test_experiments_side_by_side(nursery: Nursery, made: Path) -> None:
     assert [told[name]["noise"]["degrees"] for name in ("one", "two")] == [6, 6]
 
 
+def test_what_ships_side_by_side_needs_no_runs(nursery: Nursery, tmp_path: Path) -> None:
+    done = nursery.run("intervene", "spectrum", "--shipped", "-o", "out", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[1].split() == ["condition", "modular", "dyck", "s5", "scan"]
+    assert {"spectrum.md", "spectrum.csv", "levers.md", "levers.csv"} <= {
+        file.name for file in (tmp_path / "out").iterdir()
+    }
+    assert not (tmp_path / "runs").exists()
+
+
+def test_own_experiments_stand_beside_what_ships(nursery: Nursery, made: Path) -> None:
+    told = nursery.run("intervene", "spectrum", "latest", "--shipped", "--json", folder=made)
+    assert told.code == 0, told.err
+    assert list(told.json) == ["made", "modular", "dyck", "s5", "scan"]
+
+
 def test_experiments_of_one_name_in_two_folders_are_two(nursery: Nursery, made: Path) -> None:
     shutil.copytree(made / "runs" / "made", made / "others" / "made")
     done = nursery.run("intervene", "spectrum", "made", "runs/made", "others/made", folder=made)
@@ -147,6 +163,7 @@ def test_experiments_of_one_name_in_two_folders_are_two(nursery: Nursery, made: 
         (["modular", "--seeds=a"], 2, "whole numbers"),
         (["modular", "--set=optimizer.rate=1"], 2, "no setting 'optimizer.rate'"),
         (["chess"], 2, "chess"),
+        (["spectrum"], 2, "name experiments, or give --shipped"),
         (["results", "nothing"], 3, "no experiments in runs"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

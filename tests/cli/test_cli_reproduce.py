@@ -48,6 +48,14 @@ def test_a_word_of_identifiers_is_all_of_them(tmp_path: Path) -> None:
     assert "effects-modular" not in told.out
 
 
+def test_a_study_by_name_is_all_its_claims_also_without_any(tmp_path: Path) -> None:
+    told = grokscope("reproduce", "levers-dyck", "levers-s5", "--dry-run", "--json", folder=tmp_path).json
+    assert [(each["study"], each["claims"]) for each in told["studies"]] == [
+        ("levers-dyck", []),
+        ("levers-s5", ["spherical-residual-s5"]),
+    ]
+
+
 def test_an_unknown_claim_is_a_usage_error_that_names_the_nearest(tmp_path: Path) -> None:
     done = grokscope("reproduce", "grokfast-soner", folder=tmp_path)
     assert (done.code, done.out) == (2, "")
