@@ -48,6 +48,8 @@ class AtBudget(_Data):
     preset: str
     base: dict[str, Any] = {}
     """Settings of all runs, beside those of the study"""
+    hours: float | None = None
+    """Hours of one core for all runs of the study, as measured; None: not measured"""
 
 
 class Study(_Data):
@@ -55,8 +57,8 @@ class Study(_Data):
 
     name: str
     summary: str
-    bank: str = ""
-    """A bank that ships with grokscope"""
+    banks: tuple[str, ...] = ()
+    """Banks that ship with grokscope"""
     table: str = ""
     """A published table that ships with grokscope"""
     task: str = ""
@@ -76,14 +78,21 @@ class Study(_Data):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if sum(map(bool, (self.bank, self.table, self.arms, self.conditions))) != 1:
-            raise ValueError(f"{self.name} has exactly one of bank, table, arms, conditions")
+        if sum(map(bool, (self.banks, self.table, self.arms, self.conditions))) != 1:
+            raise ValueError(f"{self.name} has exactly one of banks, table, arms, conditions")
         return self
 
     @property
     def setting(self) -> str:
         """What its runs learn: the task, or the operation if the study chooses one."""
         return str(self.base.get("task.operation", self.task))
+
+    @property
+    def size(self) -> int:
+        """Number of its runs."""
+        treated = len(self.arms) + sum(map(len, self.conditions.values()))
+        baselines = 1 + self.replicates if self.conditions else 0
+        return len(self.seeds) * (treated + baselines)
 
     @property
     def has_baseline(self) -> bool:
@@ -93,7 +102,7 @@ class Study(_Data):
     @property
     def ships(self) -> bool:
         """Whether the runs ship with grokscope, so that nothing is ever trained."""
-        return bool(self.bank or self.table)
+        return bool(self.banks or self.table)
 
     def at(self, budget: Budget) -> AtBudget | None:
         """What differs at a budget; None if the study is not run at it."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from grokscope.contract.arrays import Floats
-from grokscope.reproduce.verdict import Estimate
+from grokscope.reproduce.verdict import Estimate, share_interval
 
 
 def mean_over_clusters(values: Sequence[float], clusters: Sequence[str], null: float) -> Estimate | None:
@@ -39,15 +39,11 @@ def share_over_clusters(hits: Sequence[bool], clusters: Sequence[str], null: flo
 
     A cluster counts as the share of its runs, so that the number of successes may be a fraction.
     """
-    from scipy.special import betaincinv
-
     means = cluster_means([float(hit) for hit in hits], clusters)
     if len(means) == 0:
         return None
     n, k = len(means), float(means.sum())
-    low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, 0.025))
-    high = 1.0 if k == n else float(betaincinv(k + 1, n - k, 0.975))
-    return Estimate(k / n, low, high, null, n, len(hits))
+    return Estimate(k / n, *share_interval(k, n), null, n, len(hits), share=True)
 
 
 def cluster_means(values: Sequence[float], clusters: Sequence[str]) -> Floats:

@@ -9,14 +9,13 @@ from grokscope.experiment.claims import NO_EFFECT_MARGIN, Claim, ClaimFinding
 from grokscope.experiment.claims import judged as judged_by_experiment
 from grokscope.experiment.conditions import Arm
 from grokscope.reproduce.claims import INTERVENTION, PublishedClaim
+from grokscope.reproduce.deciding import not_run, seeds_decide, what_decides, without_ratio
 from grokscope.reproduce.evidence import StudyEvidence
 from grokscope.reproduce.statistics import STATISTICS
 from grokscope.reproduce.verdict import (
     LEVEL_Z,
-    MOST_CLUSTERS,
     DecisionRule,
     Estimate,
-    clusters_needed,
     falls_short,
     finding,
     null_does_too,
@@ -82,35 +81,25 @@ def judge(claim: PublishedClaim, evidence: StudyEvidence) -> Verdict:
     if claim.needs:
         return Verdict(claim, "undecided", None, "", "–", f"not testable by this version: it lacks {claim.needs}")
     if evidence.empty:
-        return Verdict(claim, "undecided", None, "", evidence.basis, "not run yet")
+        return Verdict(claim, "undecided", None, "", evidence.basis, not_run(claim))
     if claim.statistic == INTERVENTION:
         assert claim.intervention is not None
         return _by_experiment(claim, claim.intervention, evidence)
     assert claim.rule is not None
     estimate = STATISTICS[claim.statistic](evidence, **claim.options)
     found = finding(claim.rule, estimate)
-    return Verdict(claim, found, estimate, "", evidence.basis, _remark(claim, estimate, found))
+    return Verdict(claim, found, estimate, "", evidence.basis, _remark(claim, evidence, estimate, found))
 
 
-def _remark(claim: PublishedClaim, estimate: Estimate | None, found: ClaimFinding) -> str:
+def _remark(claim: PublishedClaim, evidence: StudyEvidence, estimate: Estimate | None, found: ClaimFinding) -> str:
     assert claim.rule is not None
     if estimate is None:
-        return "too few runs with the numbers that it needs"
+        return without_ratio(claim, evidence)
     if found == "supported" and null_does_too(claim.rule, estimate):
         return "so does the null, so that the claim says nothing"
     if found == "supported" and falls_short(claim.rule, estimate):
         return f"the direction holds, but the published size ({claim.published}) is not reached"
-    return _what_decides(claim.rule, estimate) if found == "undecided" else ""
-
-
-def _what_decides(rule: DecisionRule, estimate: Estimate) -> str:
-    """How many clusters would decide, or why no number of them is known."""
-    needed = clusters_needed(rule, estimate)
-    if needed is not None:
-        return f"about {needed} seeds or configurations would decide"
-    if estimate.low is None or estimate.high is None:
-        return "one seed, or runs that did not grok, leave the interval open: more seeds and a longer budget"
-    return f"the estimate is so near the bound that more than {MOST_CLUSTERS:,} seeds would be needed"
+    return what_decides(claim.rule, estimate, claim, evidence) if found == "undecided" else ""
 
 
 # --- interventions, which their experiment judges ---------------------------------------------------------------------
@@ -122,9 +111,9 @@ def _by_experiment(claim: PublishedClaim, about: Claim, evidence: StudyEvidence)
     own = next(each for each in judged_by_experiment(about.task, analysis) if each.claim == about)
     estimate = _ratio(about, analysis) if about.dose is not None else _trend(about, analysis)
     if own.finding == "not tried" or estimate is None:
-        return Verdict(claim, "undecided", None, "", evidence.basis, "not run yet")
+        return Verdict(claim, "undecided", None, "", evidence.basis, not_run(claim))
     rule = _DIRECTIONS.get(about.says)
-    undecided = "more seeds would decide" if rule is None else _what_decides(rule, estimate)
+    undecided = seeds_decide(about) if rule is None else what_decides(rule, estimate, claim, evidence)
     remark = undecided if own.finding == "undecided" else ""
     return Verdict(claim, own.finding, estimate, own.numbers, evidence.basis, remark)
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from grokscope.experiment.conditions import BASELINE
 from grokscope.experiment.effects import effect, replicate_noise
 from grokscope.geometry.trajectory import random_walk_share
 from grokscope.reproduce.estimates import mean_over_clusters, ratio_over_clusters, share_over_clusters
@@ -155,10 +156,14 @@ def phase_median(run: Trajectory, number: str, phase: PhaseName) -> float | None
 def grok_ratio(evidence: StudyEvidence, arm: str, against: str) -> Estimate | None:
     """Grok step of one arm over that of another, paired by seed. A run that did not grok gives a bound. Null: 1.
 
-    The interval is Student's over seeds; for a bound, it comes from the noise between runs of one seed.
+    The interval is Student's over seeds; for a bound, it comes from the noise between runs of one
+    seed, of the other arm or, if none of it grokked, of the baseline.
     """
     treated, reference = evidence.arm(arm), evidence.arm(against)
-    found = effect(treated, reference, replicate_noise(reference))
+    noise = next(
+        (known for each in (reference, evidence.arm(BASELINE)) if (known := replicate_noise(each)).known), None
+    )
+    found = effect(treated, reference, noise or replicate_noise(reference))
     if found is None or found.ratio is None:
         return None
     low, high = found.over_seeds or found.interval

@@ -22,6 +22,7 @@ from grokscope.warning.lookup import read_trajectories
 from grokscope.warning.published import published
 from grokscope.warning.recorded import with_recorded
 from grokscope.warning.trajectory import Skipped, ignore_skipped
+from grokscope.words.numbers import listed
 
 THREADS = {"backend.threads": 1}
 """A run uses one thread, because the number of threads changes its bits"""
@@ -65,8 +66,9 @@ def evidence_of(study: Study, budget: Budget, runs: Path, skipped: Skipped = ign
     if study.table:
         table = next(each for each in published() if each.task == study.table)
         return StudyEvidence(study.name, table.source, table=table.cases)
-    if study.bank:
-        return _of_trajectories(study, f"the shipped bank {study.bank}", SHIPPED / f"{study.bank}.jsonl.gz")
+    if study.banks:
+        basis = f"the shipped {'bank' if len(study.banks) == 1 else 'banks'} {listed(study.banks)}"
+        return _of_trajectories(study, basis, *(SHIPPED / f"{bank}.jsonl.gz" for bank in study.banks))
     folder = runs / folder_name(study, budget)
     own = _own_evidence(study, folder, skipped)
     if not own.empty or budget != "small":
@@ -89,7 +91,7 @@ def _own_evidence(study: Study, folder: Path, skipped: Skipped) -> StudyEvidence
         design = read_design(folder)
         return StudyEvidence(study.name, str(folder), outcomes=tuple(all_outcomes(design, folder.parent)), own=True)
     try:
-        return replace(_of_trajectories(study, str(folder), folder, skipped), own=True)
+        return replace(_of_trajectories(study, str(folder), folder, skipped=skipped), own=True)
     except NoSuchRun:
         return nothing
 
@@ -104,10 +106,10 @@ def shipped_evidence(study: Study) -> StudyEvidence:
     return _of_trajectories(study, "shipped results", file)
 
 
-def _of_trajectories(study: Study, basis: str, place: Path, skipped: Skipped = ignore_skipped) -> StudyEvidence:
+def _of_trajectories(study: Study, basis: str, *places: Path, skipped: Skipped = ignore_skipped) -> StudyEvidence:
     """With the signals that the record alone gives."""
-    found = tuple(map(with_recorded, read_trajectories(place, skipped)))
-    return StudyEvidence(study.name, basis, trajectories=found)
+    found = [with_recorded(run) for place in places for run in read_trajectories(place, skipped)]
+    return StudyEvidence(study.name, basis, trajectories=tuple(found))
 
 
 def _sweep(study: Study, budget: Budget, runs: Path) -> Sweep:

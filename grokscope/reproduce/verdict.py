@@ -5,7 +5,7 @@ a supported claim, the verdict says so, because then the claim holds, but says n
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -38,6 +38,8 @@ class Estimate:
     null_high: float | None = None
     ratio: bool = False
     """Whether the statistic is a ratio, so that its interval is symmetric in the logarithm"""
+    share: bool = False
+    """Whether the statistic is a share of clusters, so that its interval is that of `share_interval`"""
 
 
 class DecisionRule(BaseModel):
@@ -119,8 +121,11 @@ def clusters_needed(rule: DecisionRule, estimate: Estimate) -> int | None:
     """Clusters at which the present estimate and spread would decide with 80 % power; None if no number helps.
 
     The standard error falls with the square root of the number of clusters, and has to become the distance to the
-    nearest bound over the sum of both normal quantiles.
+    nearest bound over the sum of both normal quantiles. For a share, it is the number of clusters at which the same
+    share would decide.
     """
+    if estimate.share:
+        return next((n for n in range(estimate.clusters + 1, MOST_CLUSTERS) if _share_decides(rule, estimate, n)), None)
     if estimate.low is None or estimate.high is None or (estimate.ratio and estimate.low <= 0):
         return None
     scale = math.log if estimate.ratio else float
@@ -134,6 +139,20 @@ def clusters_needed(rule: DecisionRule, estimate: Estimate) -> int | None:
     error = half / _student(estimate.clusters - 1)
     needed = math.ceil(estimate.clusters * ((LEVEL_Z + POWER_Z) * error / distance) ** 2)
     return max(needed, estimate.clusters + 1) if needed <= MOST_CLUSTERS else None
+
+
+def share_interval(hits: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of Clopper and Pearson of `hits` / `n`. `hits` may be a fraction."""
+    from scipy.special import betaincinv
+
+    low = 0.0 if hits == 0 else float(betaincinv(hits, n - hits + 1, 0.025))
+    high = 1.0 if hits == n else float(betaincinv(hits + 1, n - hits, 0.975))
+    return low, high
+
+
+def _share_decides(rule: DecisionRule, estimate: Estimate, n: int) -> bool:
+    low, high = share_interval(estimate.value * n, n)
+    return finding(rule, replace(estimate, low=low, high=high, clusters=n)) != "undecided"
 
 
 def _interval(estimate: Estimate) -> tuple[float, float]:

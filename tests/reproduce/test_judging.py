@@ -1,5 +1,6 @@
 """Verdicts, and that the table in the documentation is what the shipped results say."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,9 @@ def test_an_undecided_claim_says_how_many_seeds_would_decide() -> None:
     claim = all_claims()["grokfast-beyond-lr"]
     verdict = judge(claim, levers(0.5, 1.2, 0.6, 0.9, against="larger-lr"))
     assert verdict.finding == "undecided"
-    assert verdict.remark.startswith("about ")
-    assert verdict.remark.endswith(" seeds or configurations would decide")
+    assert re.fullmatch(
+        r"about \d+ seeds would decide, here are 4; \d+ seeds more take about [\d.]+ core hours", verdict.remark
+    )
 
 
 def test_no_effect_is_supported_refuted_and_undecided() -> None:
@@ -75,8 +77,39 @@ def test_what_cannot_be_tested_is_undecided_and_says_why() -> None:
 
 def test_without_runs_a_claim_is_undecided() -> None:
     verdict = judge(SOONER, StudyEvidence("levers-modular", "no runs"))
-    assert (verdict.finding, verdict.estimate, verdict.remark) == ("undecided", None, "not run yet")
-    assert judge(all_claims()["modular-kick-10"], outcomes("noise", 0.1, 1.0, 1.0)).remark == "not run yet"
+    assert (verdict.finding, verdict.estimate) == ("undecided", None)
+    assert verdict.remark.startswith("not run yet: grokscope reproduce grokfast-sooner trains ")
+    assert judge(all_claims()["modular-kick-10"], outcomes("noise", 0.1, 1.0, 1.0)).remark.startswith("not run yet: ")
+    paper = judge(all_claims()["slow-regime"], StudyEvidence("slow-modular", "no runs"))
+    assert "grokscope reproduce slow-regime --budget paper trains 4 runs, about 56 core hours" in paper.remark
+
+
+def test_runs_that_do_not_grok_are_counted_in_what_would_decide() -> None:
+    claim = all_claims()["temperature-sooner"]
+    runs = [
+        made_run(f"{claim.options[key]}-seed{seed}", None, seed=seed) for key in ("arm", "against") for seed in (1, 2)
+    ]
+    verdict = judge(claim, StudyEvidence("levers-modular", "made", trajectories=tuple(runs)))
+    assert (verdict.finding, verdict.estimate) == ("undecided", None)
+    assert "clamp-long-temperature grokked in 0 of 2 runs, clamp-long in 0 of 2" in verdict.remark
+    assert "--budget paper" in verdict.remark
+
+
+def test_a_bound_against_an_arm_that_never_groks_decides() -> None:
+    """Its noise is that of the baseline, because an arm without a grok step has none."""
+    claim = all_claims()["clamp-shorter-sooner"]
+    steps = {"clamp-short": 100, "clamp-long": None, "baseline": 500}
+    runs = [made_run(f"{arm}-seed{seed}", step, seed=seed) for arm, step in steps.items() for seed in (1, 2, 3)]
+    verdict = judge(claim, StudyEvidence("levers-modular", "made", trajectories=tuple(runs)))
+    assert verdict.finding == "supported"
+    assert verdict.estimate is not None
+    assert verdict.estimate.low is None
+
+
+def test_printed_tables_have_no_more_rows(tmp_path: Path) -> None:
+    claim = all_claims()["alpha-scan-table"]
+    verdict = judge(claim, evidence_of(all_studies()[claim.study], "small", tmp_path))
+    assert "the printed table has no more rows" in verdict.remark
 
 
 @pytest.mark.parametrize("made", [levers(0.5, 0.6), outcomes("noise", 0.1, 1.0, 0.9)], ids=["runs", "outcomes"])

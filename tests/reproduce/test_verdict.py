@@ -124,3 +124,11 @@ class TestIntervals:
     def test_no_value_is_no_estimate(self) -> None:
         assert mean_over_clusters([], [], 0.0) is None
         assert share_over_clusters([], [], 0.0) is None
+
+
+def test_a_share_needs_as_many_clusters_as_its_own_interval_says() -> None:
+    """0 of 5: Clopper and Pearson's upper end is 1 − 0.025^(1/5) = 0.522; of 6: 0.459. 1 of 1 over 0.9: 0.025^(1/n)."""
+    none = Estimate(0.0, 0.0, 0.708, 0.0, 3, 3, share=True)
+    assert clusters_needed(DecisionRule(above=0.5), none) == 6
+    every = Estimate(1.0, 0.292, 1.0, 1.0, 3, 3, share=True)
+    assert clusters_needed(DecisionRule(above=0.9), every) == 36
