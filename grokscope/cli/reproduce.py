@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -36,6 +36,10 @@ def reproduce(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the studies and their runs that are left to do; run nothing.")
     ] = False,
+    timing: Annotated[
+        bool,
+        typer.Option("--timing/--no-timing", help="For the hours of --dry-run: time a step of each kind of run."),
+    ] = True,
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: one per core.")] = None,
     output: Annotated[
         Path | None,
@@ -55,12 +59,13 @@ def reproduce(
     training, because the shipped banks or the published tables decide them.
     """
     from grokscope.reproduce.studies import evidence_of
+    from grokscope.sweeps.local import cores
 
     chosen, studies = _asked(claims or [])
     if output is not None and output.exists() and not output.is_dir():
         raise typer.BadParameter(f"{output} is a file; give a folder", param_hint="-o")
     if dry_run:
-        _say_plan(chosen, studies, budget, runs, json)
+        _say_plan(chosen, studies, budget, runs, (jobs or cores()) if timing else None, json)
         return
     failures = [] if judge else _train(studies, budget, runs, jobs, quiet)
     evidence = {study.name: evidence_of(study, budget, runs, complain) for study in studies}
@@ -125,21 +130,51 @@ def _say_plan(
     studies: "Sequence[Study]",
     budget: Literal["small", "paper"],
     runs: Path,
+    jobs: int | None,
     json: bool,
 ) -> None:
-    from grokscope.cli.output import say, say_json, say_table
+    """List the studies. Of the runs that are left, list the hours with `jobs` runs at a time; None: no hours."""
+    from grokscope.cli.output import say, say_json, say_table, say_wrapped
     from grokscope.reproduce.tables import plan_table, planned_studies
     from grokscope.words.numbers import counted
 
     planned = planned_studies(chosen, studies, budget, runs)
+    basis = None if jobs is None else _time(studies, planned, budget, runs, jobs)
+    known = [study["hours"] for study in planned if study["left"] and study["hours"] is not None]
     if json:
         untestable = [{"claim": claim.id, "needs": claim.needs} for claim in chosen if claim.needs]
-        say_json({"budget": budget, "studies": planned, "not_testable": untestable})
+        say_json({"budget": budget, "studies": planned, "hours_basis": basis, "not_testable": untestable})
         return
     left, whole = (sum(study[key] for study in planned) for key in ("left", "runs"))
     say(f"{counted(len(chosen), 'claim')}, budget {budget}: {left} of {whole} runs are left to do")
     say("")
     say_table(plan_table(planned), titled=False)
+    if known:
+        say_wrapped(f"at most {sum(known):.1f} hours if the runs go one after the other, {basis}")
+
+
+def _time(
+    studies: "Sequence[Study]",
+    planned: "Sequence[dict[str, Any]]",
+    budget: Literal["small", "paper"],
+    runs: Path,
+    jobs: int,
+) -> str | None:
+    """Write the hours of the runs that are left into the planned studies; None where a run could not be timed.
+
+    Returns how the hours were measured, None if nothing was timed.
+    """
+    from grokscope.cli.hours import expected_hours
+    from grokscope.reproduce.studies import study_cells
+    from grokscope.sweeps.standing import left_to_do
+
+    left = [left_to_do(study_cells(study, budget, runs)) for study in studies]
+    hours, basis = expected_hours([cell for cells in left for cell in cells], jobs)
+    rest = iter(hours)
+    for study, cells in zip(planned, left, strict=True):
+        of_study = [next(rest) for _ in cells]
+        study["hours"] = None if None in of_study else sum(each for each in of_study if each is not None)
+    return basis
 
 
 def _say_verdicts(

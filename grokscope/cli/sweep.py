@@ -407,12 +407,13 @@ def _say_cells(planned: "Sweep", json: bool) -> None:
 
 def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
     """List the cells and their hours. The hours assume that a cell uses its whole budget; grokking ends it earlier."""
+    from grokscope.cli.hours import expected_hours
     from grokscope.cli.output import say, say_json, say_table
     from grokscope.sweeps.standing import read_standing
     from grokscope.sweeps.tables import states_in_words, sweep_plan_table
 
     standings = [read_standing(cell) for cell in planned.cells]
-    hours, basis = _expected_hours(planned, jobs) if timing else ([None] * len(standings), None)
+    hours, basis = expected_hours(planned.cells, jobs) if timing else ([None] * len(standings), None)
     known = [each for each in hours if each is not None]
     summary = {
         **_summary(planned, standings),
@@ -431,36 +432,6 @@ def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
     say_table(sweep_plan_table(standings, hours), titled=False)
     if known:
         say(f"at most {sum(known):.1f} hours if the cells run one after the other, {basis}")
-
-
-def _expected_hours(planned: "Sweep", jobs: int) -> tuple[list[float | None], str | None]:
-    """Hours of each cell, None for a cell that cannot be timed on this machine; and how the hours were measured."""
-    from grokscope import registry
-    from grokscope.contract.backends import Unavailable
-    from grokscope.machine.estimate import Stopwatch
-    from grokscope.registry import NoSuchPlugin
-    from grokscope.sweeps.local import LocalEngine
-    from grokscope.words.numbers import counted
-
-    threads = LocalEngine(jobs).threads
-    watch = Stopwatch(threads)
-    hours: list[float | None] = []
-    problems: dict[str, str] = {}
-    for cell in planned.cells:
-        try:
-            hours.append(watch.seconds(cell.config, registry.get("tasks", cell.task)) / 3600)
-        except (Unavailable, NoSuchPlugin, ValueError) as problem:
-            hours.append(None)
-            problems.setdefault(str(problem), cell.slug)
-    for reason, first in problems.items():
-        complain(f"{first} and similar cells could not be timed: {reason}")
-    kinds = len(watch.speeds)
-    if not kinds:
-        return hours, None
-    return hours, (
-        f"by a short timing of {counted(kinds, 'kind')} of cells on {counted(threads, 'thread')}; other programs on "
-        "this machine make the estimate longer, and signals other than the defect are not included"
-    )
 
 
 def _read_sweeps(folders: "Iterator[Path]") -> "list[Sweep]":

@@ -14,7 +14,7 @@ from grokscope.reproduce.statistics import PhaseName, concentration, in_phase
 from grokscope.reproduce.studies import folder_name, study_cells
 from grokscope.reproduce.verdict import Estimate
 from grokscope.sweeps.standing import left_to_do
-from grokscope.words.numbers import bracketed, counted, estimate, listed, number, percent
+from grokscope.words.numbers import bracketed, counted, estimate, fixed, listed, number, percent
 from grokscope.words.table import Column, Table, TableCell
 
 PHASES: Mapping[str, float] = {
@@ -147,7 +147,10 @@ def phases_table(study: StudyEvidence) -> Table:
 def planned_studies(
     chosen: Sequence[PublishedClaim], studies: Sequence[Study], budget: Budget, runs: Path
 ) -> list[dict[str, Any]]:
-    """Each study with its claims, its runs, and how many of them are left to do. Raises `ConfigError`."""
+    """Each study with its claims, its runs, and how many of them are left to do. The caller may set `hours`.
+
+    Raises `ConfigError`.
+    """
     return [
         {
             "study": study.name,
@@ -155,6 +158,7 @@ def planned_studies(
             "folder": None if study.at(budget) is None else str(runs / folder_name(study, budget)),
             "runs": len(cells),
             "left": len(left_to_do(cells)),
+            "hours": None,
             "claims": [claim.id for claim in claims_of(study.name, chosen)],
         }
         for study in studies
@@ -167,9 +171,17 @@ def plan_table(planned: Sequence[Mapping[str, Any]]) -> Table:
     return Table(
         "plan",
         "Studies",
-        (Column("study", code=True), Column("left"), Column("runs"), Column("claims"), Column("summary", rank=1)),
+        (
+            Column("study", code=True),
+            Column("left"),
+            Column("runs"),
+            Column("hours", fixed(1)),
+            Column("claims"),
+            Column("summary", rank=1, narrowest=20),
+        ),
         tuple(
-            (each["study"], each["left"], each["runs"], ", ".join(each["claims"]), each["summary"]) for each in planned
+            (each["study"], each["left"], each["runs"], each["hours"], len(each["claims"]), each["summary"])
+            for each in planned
         ),
     )
 
