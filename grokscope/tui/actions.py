@@ -62,6 +62,24 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("trainer", "o", "Trainer", "What the trainer uses and what it printed", "watch", _VIEW),
     KeyAction("log_scale", "l,y", "Log", "Logarithmic or linear axis of values", "watch chart grid", _VIEW),
     KeyAction("log_steps", "x", "Log steps", "Logarithmic or linear axis of steps", "watch chart grid", _VIEW),
+    KeyAction(
+        "guide_back",
+        "shift+left,H",
+        "Guide back",
+        "Set the guide, or move it back: all charts show their values at its step",
+        "watch grid",
+        _VIEW,
+        run="app.guide(-1)",
+    ),
+    KeyAction(
+        "guide_forward",
+        "shift+right,L",
+        "Guide forward",
+        "Set the guide, or move it forward; a click on a chart sets it, and esc removes it",
+        "watch grid",
+        _VIEW,
+        run="app.guide(1)",
+    ),
     KeyAction("runs", "r", "Runs", "Choose a run, or up to six runs to overlay", "watch chart", _VIEW, True),
     KeyAction(
         "zoom",
@@ -72,6 +90,27 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
         _VIEW,
         run="zoom",
     ),
+    KeyAction(
+        "grow",
+        "plus,equals_sign",
+        "Larger",
+        "Make the focused panel larger; the mouse drags the lines between panels",
+        "watch",
+        _VIEW,
+        run="grow(1)",
+    ),
+    KeyAction("shrink", "minus", "Smaller", "Make the focused panel smaller", "watch", _VIEW, run="grow(-1)"),
+    KeyAction(
+        "side_narrower",
+        "greater_than_sign",
+        "Right",
+        "Move the line between charts and side panels to the right",
+        "watch",
+        _VIEW,
+        run="widen(1)",
+    ),
+    KeyAction("side_wider", "less_than_sign", "Left", "Move this line to the left", "watch", _VIEW, run="widen(-1)"),
+    KeyAction("reset_sizes", "0", "Sizes", "All panels at their first sizes", "watch", _VIEW, run="reset_sizes"),
     KeyAction("filter_events", "slash", "Filter", "Filter the event log", "watch", _VIEW, run="filter_events"),
     KeyAction("next_panel", "tab,j,down", "Next", "Focus the next panel", "watch", _VIEW, run="app.focus_next"),
     KeyAction(
@@ -275,7 +314,8 @@ def unknown_names(keymap: Mapping[str, str]) -> list[str]:
 
 _PRINTED = {
     "question_mark": "?", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]", "comma": ",",
-    "full_stop": ".", "plus": "+", "minus": "-", "equals_sign": "=", "escape": "esc", "left": "←", "right": "→",
+    "full_stop": ".", "less_than_sign": "<", "greater_than_sign": ">", "shift+left": "shift+←",
+    "shift+right": "shift+→", "plus": "+", "minus": "-", "equals_sign": "=", "escape": "esc", "left": "←", "right": "→",
     "up": "↑", "down": "↓",
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import ClassVar
 
+import numpy as np
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import BindingType
@@ -22,7 +23,7 @@ from grokscope.tui.actions import actions_of, bindings, printed
 from grokscope.tui.ascii import Ascii
 from grokscope.tui.controlling import ControllingApp
 from grokscope.tui.export import free_name, write_csv
-from grokscope.tui.messages import ChartOpened, RunOpened, RunOverlaid
+from grokscope.tui.messages import ChartOpened, GuideMoved, RunOpened, RunOverlaid
 from grokscope.tui.reader import TrainerProcess
 from grokscope.tui.replay import Player, fitting_speed
 from grokscope.tui.run_look import RunLook
@@ -117,6 +118,8 @@ class GrokscopeApp(ControllingApp):
                 self._ticker.resume()
             else:
                 self._ticker.pause()
+        if player is not None and self.guide is not None and self.guide > player.step(self.snapshot.view):
+            self.guide = None
         self.show()
 
     def watch_ascii_mode(self) -> None:
@@ -177,6 +180,22 @@ class GrokscopeApp(ControllingApp):
 
     def action_log_steps(self) -> None:
         self.log_steps = not self.log_steps
+
+    def action_guide(self, by: int) -> None:
+        """Move the guide by samples, a hundredth of them at a time; without a guide, set it at the newest sample."""
+        frame = self.frame()
+        steps = frame.guided
+        if not len(steps):
+            self.notify("nothing is measured yet, so there are no values to guide to", severity="warning")
+        elif frame.guide is None:
+            self.guide = float(steps[-1])
+        else:
+            place = int(np.searchsorted(steps, frame.guide)) + by * max(1, len(steps) // 100)
+            self.guide = float(steps[min(max(place, 0), len(steps) - 1)])
+
+    @on(GuideMoved)
+    def _guide_moved(self, moved: GuideMoved) -> None:
+        self.guide = moved.step
 
     def action_chart(self) -> None:
         self._show_chart("defect")

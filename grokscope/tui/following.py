@@ -41,6 +41,8 @@ class FollowingApp(App[None]):
     requests: reactive[Requests] = reactive(Requests)
     log_scale: reactive[bool] = reactive(True)
     log_steps: reactive[bool] = reactive(False)
+    guide: reactive[float | None] = reactive[float | None](None)
+    """The step whose values all charts show; None: the newest values"""
 
     def __init__(self, run: RunDirectory, *, trainer: TrainerProcess | None, follow: bool) -> None:
         super().__init__()
@@ -80,7 +82,7 @@ class FollowingApp(App[None]):
             self._close(before)
         self._close(run)
         self.run_directory = run
-        self.snapshot, self.player, self.requests = ReadSoFar(), None, Requests()
+        self.snapshot, self.player, self.requests, self.guide = ReadSoFar(), None, Requests(), None
         self._read(run, self._trainer)
         self.show()
 
@@ -169,6 +171,7 @@ class FollowingApp(App[None]):
             waiting=self._waiting(),
             log_scale=self.log_scale,
             log_steps=self.log_steps,
+            guide=self.guide,
         )
 
     def show(self) -> None:
@@ -196,6 +199,9 @@ class FollowingApp(App[None]):
         self.show()
 
     def watch_log_steps(self) -> None:
+        self.show()
+
+    def watch_guide(self) -> None:
         self.show()
 
     def watch_requests(self) -> None:

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from grokscope.settings.values import setting
 from grokscope.tui.control import Requests
 from grokscope.tui.expected import expected
 from grokscope.tui.replay import Player
 from grokscope.tui.run_look import RunLook
+from grokscope.tui.series import Rows, Series
 from grokscope.tui.view import View
+from grokscope.words.numbers import count
 
 MOST_AHEAD = 10.0
 """Times the present step that a chart shows at most: a forecast far ahead must not press the curves together"""
@@ -39,12 +43,28 @@ class Frame:
     log_scale: bool = True
     """Whether values have a logarithmic axis"""
     log_steps: bool = False
+    guide: float | None = None
+    """The step whose values the charts show; None: the values are the newest"""
 
     @property
     def total(self) -> int | None:
         """The step budget; None if the configuration has none."""
         steps = setting(self.whole.config, "train.steps", setting(self.whole.config, "steps"))
         return steps if isinstance(steps, int) and steps > 0 else None
+
+    def shown(self, series: Series) -> tuple[float, ...] | None:
+        """The sample whose value a chart shows: the one at the guide, else the newest; None for an empty series."""
+        return series.at(np.inf if self.guide is None else self.guide)
+
+    @property
+    def when(self) -> str:
+        """` at 1,200` for a title whose values are those at the guide; empty for the newest values."""
+        return "" if self.guide is None else f" at {count(self.guide)}"
+
+    @property
+    def guided(self) -> Rows:
+        """The steps at which the guide can stand: those of evaluations and measurements, [n]."""
+        return np.unique(np.concatenate([self.view.curve(name).steps for name in _SLOW]))
 
     @property
     def reached(self) -> float:

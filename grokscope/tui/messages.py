@@ -21,6 +21,14 @@ class RunOverlaid(Message):
         self.run = run
 
 
+class GuideMoved(Message):
+    """The user wants all charts to show the values at this step; None: the newest values."""
+
+    def __init__(self, step: float | None) -> None:
+        super().__init__()
+        self.step = step
+
+
 class ChartOpened(Message):
     """The user wants to see this curve on the full chart."""
 

@@ -14,12 +14,13 @@ from textual.widgets import Footer, Static
 from grokscope.tui.actions import bindings
 from grokscope.tui.expected import expected
 from grokscope.tui.frame import Frame
+from grokscope.tui.messages import GuideMoved
 from grokscope.tui.quantities import curves_of, has_log_axis, quantities, value_limits
 from grokscope.tui.raster import Scale
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.widgets.full_chart import FullChart, Picture
 from grokscope.tui.widgets.marks import EVENT_GLYPHS, MARK_COLOURS, Mark, marks_of
-from grokscope.tui.widgets.plot import Curve, Pointers, first_step
+from grokscope.tui.widgets.plot import Curve, Pointers, first_step, nearest_sample
 from grokscope.tui.widgets.signals import signal_of
 from grokscope.tui.widgets.transport import Transport
 from grokscope.words.clean import clean
@@ -32,8 +33,6 @@ class ChartScreen(RunScreen):
 
     at: reactive[int] = reactive(0)
     """Index of the quantity"""
-    at_step: reactive[float | None] = reactive[float | None](None)
-    """Step of the cursor; None: the newest sample"""
     window: reactive[tuple[float, float] | None] = reactive[tuple[float, float] | None](None)
     banded: reactive[bool] = reactive(True)
 
@@ -57,15 +56,10 @@ class ChartScreen(RunScreen):
 
     def watch_frame(self, old: Frame, new: Frame) -> None:
         if old.name != new.name:
-            self.window = self.at_step = None
-        if self.at_step is not None and new.player and self.at_step > new.present:
-            self.at_step = None
+            self.window = None
         self._draw()
 
     def watch_at(self) -> None:
-        self._draw()
-
-    def watch_at_step(self) -> None:
         self._draw()
 
     def watch_window(self) -> None:
@@ -73,6 +67,14 @@ class ChartScreen(RunScreen):
 
     def watch_banded(self) -> None:
         self._draw()
+
+    @property
+    def at_step(self) -> float | None:
+        """Step of the cursor, which is the guide of all charts; None: the newest sample."""
+        return self.frame.guide
+
+    def _point(self, step: float | None) -> None:
+        self.post_message(GuideMoved(step))
 
     @property
     def quantity(self) -> str:
@@ -178,17 +180,17 @@ class ChartScreen(RunScreen):
         if not len(steps):
             return
         if self.at_step is None:
-            self.at_step = float(steps[-1] if by < 0 else steps[0])
+            self._point(float(steps[-1] if by < 0 else steps[0]))
             return
         index = int(np.searchsorted(steps, self.at_step)) + by
-        self.at_step = float(steps[min(max(index, 0), len(steps) - 1)])
+        self._point(float(steps[min(max(index, 0), len(steps) - 1)]))
 
     def action_mark(self, by: int) -> None:
         steps = [mark.step for mark in self._marks()]
         here = self.at_step if self.at_step is not None else (-1.0 if by > 0 else float("inf"))
         beyond = [step for step in steps if (step > here if by > 0 else step < here)]
         if beyond:
-            self.at_step = beyond[0] if by > 0 else beyond[-1]
+            self._point(beyond[0] if by > 0 else beyond[-1])
 
     def action_band(self) -> None:
         self.banded = not self.banded
@@ -197,7 +199,8 @@ class ChartScreen(RunScreen):
         """Show `factor` times as many steps around the cursor; 0: all steps."""
         whole = self._whole_window(self._lines())
         if factor == 0:
-            self.window, self.at_step = None, None
+            self.window = None
+            self._point(None)
             return
         left, right = self.window or whole
         middle = self.at_step if self.at_step is not None else (left + right) / 2
@@ -208,17 +211,16 @@ class ChartScreen(RunScreen):
     def action_close(self) -> None:
         """Remove the cursor; without a cursor, close the screen."""
         if self.at_step is not None:
-            self.at_step = None
+            self._point(None)
         else:
             self.dismiss()
 
     def on_click(self, event: events.Click) -> None:
         chart = self.query_one(FullChart)
         if chart.region.contains(event.screen_x, event.screen_y):
-            steps = self._samples()
-            wanted = chart.step_at(event.screen_x - chart.region.x)
-            if len(steps):
-                self.at_step = float(steps[int(np.abs(steps - wanted).argmin())])
+            lines = self._lines()
+            if lines:
+                self._point(nearest_sample(lines[:1], chart.step_at(event.screen_x - chart.region.x)))
 
     def on_mouse_scroll_down(self) -> None:
         self.action_zoom(1.5)

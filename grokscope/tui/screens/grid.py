@@ -10,7 +10,7 @@ from textual.widgets import Footer, Input, Static
 
 from grokscope.tui.actions import bindings
 from grokscope.tui.frame import Frame
-from grokscope.tui.messages import ChartOpened
+from grokscope.tui.messages import ChartOpened, GuideMoved
 from grokscope.tui.quantities import quantities
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.widgets.chart_grid import ChartGrid
@@ -46,7 +46,8 @@ class GridScreen(RunScreen):
         grid = self.query_one(ChartGrid)
         page, pages = grid.page
         name, state = clean(self.frame.name, 60), self.frame.state
-        about = f"  page {page} of {pages} · {len(grid.titles)} charts · {name} · {state.glyph} {state.word}"
+        charts = f"{len(grid.titles)} charts{self.frame.when}"
+        about = f"  page {page} of {pages} · {charts} · {name} · {state.glyph} {state.word}"
         self.query_one("#heading", Static).update(
             Content.assemble((" all", "bold $primary"), (about, "$foreground 65%"))
         )
@@ -76,8 +77,10 @@ class GridScreen(RunScreen):
         self.query_one("#filter").focus()
 
     def action_close(self) -> None:
-        """Leave the filter; outside of the filter, close the screen."""
+        """Leave the filter; outside of the filter, remove the guide; without a guide, close the screen."""
         if self.query_one("#filter").has_focus:
             self.query_one(ChartGrid).focus()
+        elif self.frame.guide is not None:
+            self.post_message(GuideMoved(None))
         else:
             self.dismiss()

@@ -11,6 +11,7 @@ from textual.widgets import Footer, Input
 
 from grokscope.tui.actions import bindings
 from grokscope.tui.frame import Frame
+from grokscope.tui.messages import GuideMoved
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.widgets.answer import AnswerLine
 from grokscope.tui.widgets.base import ShowsFrame
@@ -18,6 +19,7 @@ from grokscope.tui.widgets.chart import AccuracyChart, Chart, DefectChart, LossC
 from grokscope.tui.widgets.event_log import EventLogPanel
 from grokscope.tui.widgets.forecast import ForecastPanel
 from grokscope.tui.widgets.notices import Notices
+from grokscope.tui.widgets.panes import Panes
 from grokscope.tui.widgets.run_line import RunLine
 from grokscope.tui.widgets.signals import SignalsPanel
 from grokscope.tui.widgets.transport import Transport
@@ -56,10 +58,13 @@ class WatchScreen(RunScreen):
     HORIZONTAL_BREAKPOINTS = _WIDTHS
     VERTICAL_BREAKPOINTS = _HEIGHTS
 
+    _spacious = False
+    """Whether the side panels stand beside all charts"""
+
     def compose(self) -> ComposeResult:
         yield RunLine()
         yield AnswerLine()
-        with Container(id="body"):
+        with Panes(id="body"):
             yield DefectChart(id="defect")
             with Container(id="curves"):
                 yield AccuracyChart(id="accuracy")
@@ -85,8 +90,11 @@ class WatchScreen(RunScreen):
     def on_resize(self, event: events.Resize) -> None:
         """Place the side panels: beside the charts if there is room, else beside the signals in the last row."""
         spacious = event.size.width >= _WIDE and event.size.height >= _TALL
-        body, side = self.query_one("#body"), self.query_one("#side")
+        body, side = self.query_one(Panes), self.query_one("#side")
         body.move_child(side, after=self.query_one("#defect" if spacious else "#signals"))
+        if spacious != self._spacious:
+            self._spacious = spacious
+            body.reset()
 
     def action_panel(self, name: str) -> None:
         """Focus a panel. If only one side panel fits on the screen, this panel becomes the visible one."""
@@ -96,6 +104,20 @@ class WatchScreen(RunScreen):
         panel = self.query_one(_PANELS[name])
         rows = [row for row in panel.query(TreatmentRow) if not row.disabled]
         (rows[0].query_one(Toggle) if rows else panel).focus()
+
+    def action_grow(self, times: int) -> None:
+        """Make the focused panel larger or smaller."""
+        panels = [*self.query(ShowsFrame)]
+        focused = next((panel for panel in panels if panel.has_focus or panel.has_focus_within), None)
+        if focused is not None:
+            self.query_one(Panes).grow(focused, times)
+
+    def action_widen(self, times: int) -> None:
+        """Move the line between the charts and the side panels."""
+        self.query_one(Panes).widen(times)
+
+    def action_reset_sizes(self) -> None:
+        self.query_one(Panes).reset()
 
     def action_zoom(self) -> None:
         """Show the focused panel on the whole screen, or all panels again."""
@@ -120,7 +142,7 @@ class WatchScreen(RunScreen):
         self.query_one(EventLogPanel).focus()
 
     def key_escape(self) -> None:
-        """Close the filter, or leave the enlarged panel."""
+        """Close the filter, leave the enlarged panel, or remove the guide."""
         entry = self.query_one("#event-filter", Input)
         if entry.has_class("-open"):
             entry.value = ""
@@ -128,3 +150,5 @@ class WatchScreen(RunScreen):
             self.query_one(EventLogPanel).focus()
         elif self.maximized is not None:
             self.minimize()
+        else:
+            self.post_message(GuideMoved(None))

@@ -4,15 +4,17 @@ from textwrap import wrap
 
 import numpy as np
 from rich.segment import Segment
+from textual import events
 from textual.strip import Strip
 
 from grokscope.tui.expected import expected
 from grokscope.tui.frame import Frame
+from grokscope.tui.messages import GuideMoved
 from grokscope.tui.raster import Scale, limits
 from grokscope.tui.view import View
 from grokscope.tui.widgets.base import Drawn, Inks
 from grokscope.tui.widgets.marks import marks_of
-from grokscope.tui.widgets.plot import Curve, Pointers, plot, step_scale
+from grokscope.tui.widgets.plot import Curve, Pointers, nearest_sample, plot, step_at, step_scale
 from grokscope.words.numbers import number, percent
 
 _FRAME = 2
@@ -50,15 +52,30 @@ class Chart(Drawn, can_focus=True):
     def _drawn_from(self, frame: Frame) -> tuple[object, ...]:
         """Everything that the picture depends on. The chart is drawn again only if it changes."""
         seen = tuple((id(curve.series), len(curve.series)) for curve in self.curves(frame.view))
-        axes = (frame.horizon, frame.log_scale, frame.log_steps)
+        axes = (frame.horizon, frame.log_scale, frame.log_steps, frame.guide)
         return (*seen, frame.waiting, *axes, marks_of(frame.view), expected(frame.view))
 
+    def on_mouse_down(self, event: events.MouseEvent) -> None:
+        """A click sets the guide of all charts; with the button held, the guide follows the mouse."""
+        curves, place = self._drawn_curves, event.get_content_offset(self)
+        if curves and place is not None:
+            step = step_at(place.x, self.content_size.width, self.scale(self.frame, curves))
+            self.post_message(GuideMoved(nearest_sample(curves, step)))
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if event.button:
+            self.on_mouse_down(event)
+
+    @property
+    def _drawn_curves(self) -> list[Curve]:
+        return [curve for curve in self.curves(self.frame.view) if len(curve.series)]
+
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
-        curves = [curve for curve in self.curves(self.frame.view) if len(curve.series)]
+        curves = self._drawn_curves
         if not curves:
             reason = self.frame.waiting or self.nothing(self.frame.view)
             return [Strip([Segment(f" {line}", inks["muted"])]) for line in wrap(reason, width - 2)]
-        pointers = Pointers(marks_of(self.frame.view), expected(self.frame.view))
+        pointers = Pointers(marks_of(self.frame.view), expected(self.frame.view), self.frame.guide)
         return plot(width, height, curves, self.scale(self.frame, curves), pointers, inks)
 
 
@@ -75,11 +92,11 @@ class DefectChart(Chart):
         return step_scale(frame, curves, bottom, top, frame.log_scale)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
-        rows = frame.view.curve("defect").rows
-        title = "1 commutator defect"
-        if not len(rows):
+        row = frame.shown(frame.view.curve("defect"))
+        title = f"1 commutator defect{frame.when}"
+        if row is None:
             return title, ""
-        _, median, p25, p75, floor, below = rows[-1]
+        _, median, p25, p75, floor, below = row
         value = f"{number(median)} \\[{number(p25)}, {number(p75)}]"
         latest = frame.view.latest.get("measured", {})
         how = {"exact": "exact", "finite-difference": "finite difference"}.get(str(latest.get("estimator")), "")
@@ -115,7 +132,7 @@ class AccuracyChart(SplitChart):
         return step_scale(frame, curves, -0.02, 1.02, log=False)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
-        return "2 accuracy", _pair(frame.view, frame.view.metric, self.size.width)
+        return f"2 accuracy{frame.when}", _pair(frame, frame.view.metric, self.size.width)
 
 
 class LossChart(SplitChart):
@@ -130,17 +147,20 @@ class LossChart(SplitChart):
         return step_scale(frame, curves, bottom, top, frame.log_scale)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
-        return "loss", _pair(frame.view, "loss", self.size.width)
+        return f"loss{frame.when}", _pair(frame, "loss", self.size.width)
 
 
-def _pair(view: View, measure: str, width: int) -> str:
-    """The newest values of both splits, with the glyphs and inks of their curves; the text is also the legend.
+def _pair(frame: Frame, measure: str, width: int) -> str:
+    """The values of both splits, with the glyphs and inks of their curves; the text is also the legend.
 
     `width`: cells of the panel. Names stand where all fits; the glyphs say the same.
     """
     form = number if measure == "loss" else percent
-    curves = [curve for curve in split_curves(view, measure) if len(curve.series)]
-    values = [form(curve.series.last) for curve in curves]
+    curves, values = [], []
+    for curve in split_curves(frame.view, measure):
+        if (row := frame.shown(curve.series)) is not None:
+            curves.append(curve)
+            values.append(form(row[1]))
     needed = sum(len(f"  {curve.glyph} {curve.name} {value}") for curve, value in zip(curves, values, strict=True))
     names = [f" {curve.name}" if needed + _FRAME <= width else "" for curve in curves]
     return "  ".join(

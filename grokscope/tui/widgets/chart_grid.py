@@ -7,10 +7,12 @@ from textual.strip import Strip
 
 from grokscope.tui.expected import expected
 from grokscope.tui.frame import Frame
+from grokscope.tui.messages import GuideMoved
 from grokscope.tui.quantities import curves_of, has_log_axis, quantities, value_limits
+from grokscope.tui.raster import Scale
 from grokscope.tui.widgets.base import Drawn, Inks, strip
 from grokscope.tui.widgets.marks import marks_of
-from grokscope.tui.widgets.plot import Pointers, plot, step_scale
+from grokscope.tui.widgets.plot import Curve, Pointers, nearest_sample, plot, step_at, step_scale
 from grokscope.words.clean import clean
 from grokscope.words.numbers import number
 
@@ -99,30 +101,39 @@ class ChartGrid(Drawn, can_focus=True):
         return lines
 
     def _cell(self, name: str, chosen: bool, width: int, height: int, inks: Inks) -> list[Strip]:
-        """A title with the newest values, and the chart."""
+        """A title with the values, and the chart."""
+        frame = self.frame
+        curves, scale = self._content(name)
+        shown = ((curve.glyph, frame.shown(curve.series)) for curve in curves)
+        values = "  ".join(f"{glyph} {number(row[1])}".strip() for glyph, row in shown if row is not None)
+        cursor = ("▸" if chosen else " ", inks["warn"])
+        head = strip(cursor, (f"{clean(name, 26)}  ", inks["strong"]), (values, inks["plain"]))
+        pointers = Pointers(marks_of(frame.view), expected(frame.view), frame.guide)
+        drawn = plot(width - 1, height - 1, curves, scale, pointers, inks)
+        return [line.adjust_cell_length(width) for line in (head, *drawn)]
+
+    def _content(self, name: str) -> tuple[list[Curve], Scale]:
+        """The curves of a quantity, and the scale that shows them all."""
         frame = self.frame
         names = quantities(frame.whole)[name]
         curves = [curve for curve in curves_of(frame.view, names) if len(curve.series)]
         log = has_log_axis(frame, names)
         scale = step_scale(frame, curves, 0.0, 1.0, log)
-        bottom, top = value_limits(curves, scale.left, scale.right, log)
-        scale = step_scale(frame, curves, bottom, top, log)
-        values = "  ".join(f"{curve.glyph} {number(curve.series.last)}".strip() for curve in curves)
-        cursor = ("▸" if chosen else " ", inks["warn"])
-        head = strip(cursor, (f"{clean(name, 26)}  ", inks["strong"]), (values, inks["plain"]))
-        pointers = Pointers(marks_of(frame.view), expected(frame.view))
-        drawn = plot(width - 1, height - 1, curves, scale, pointers, inks)
-        return [line.adjust_cell_length(width) for line in (head, *drawn)]
+        return curves, step_scale(frame, curves, *value_limits(curves, scale.left, scale.right, log), log)
 
     def on_click(self, event: events.Click) -> None:
-        """A click moves the cursor; a click on the chart under the cursor opens it."""
+        """A click moves the cursor, and the guide of all charts; a click on the chart under the cursor opens it."""
         (across, down), (width, height) = self.shape, self.content_size
-        column, row = event.x // max(1, width // across), event.y // max(1, height // down)
+        wide = max(1, width // across)
+        column, row = event.x // wide, event.y // max(1, height // down)
         place = self.at // (across * down) * across * down + row * across + column
+        if column >= across or place >= len(self.titles):
+            return
+        curves, scale = self._content(self.titles[place])
+        self.post_message(GuideMoved(nearest_sample(curves, step_at(event.x % wide, wide - 1, scale))))
         if place == self.at:
             self.post_message(self.Chosen())
-        elif column < across and place < len(self.titles):
-            self.at = place
+        self.at = place
 
     def on_mouse_scroll_down(self) -> None:
         self.turn(1)
@@ -134,5 +145,5 @@ class ChartGrid(Drawn, can_focus=True):
 def _drawn_from(frame: Frame) -> tuple[object, ...]:
     """Everything that the charts depend on. The steps of the batches change all the time, and are on no axis."""
     curves = tuple((name, id(curve), len(curve)) for name, curve in frame.view.series.items() if "trained." not in name)
-    axes = (frame.horizon, frame.log_scale, frame.log_steps)
+    axes = (frame.horizon, frame.log_scale, frame.log_steps, frame.guide)
     return (*curves, *axes, marks_of(frame.view), expected(frame.view))

@@ -9,7 +9,7 @@ from textual.strip import Strip
 
 from grokscope.tui.raster import Scale
 from grokscope.tui.widgets.base import Drawn, Inks
-from grokscope.tui.widgets.plot import Curve, Pointers, gutter_of, plot
+from grokscope.tui.widgets.plot import Curve, Pointers, plot, step_at
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,4 @@ class FullChart(Drawn):
 
     def step_at(self, x: int) -> float:
         """The step at column `x` of this widget."""
-        gutter = gutter_of(self.content_size.width)
-        across = (x - gutter) / max(1, self.content_size.width - gutter - 1)
-        return self.picture.scale.step(min(1.0, max(0.0, across)))
+        return step_at(x, self.content_size.width, self.picture.scale)

@@ -61,6 +61,18 @@ def gutter_of(width: int) -> int:
     return _GUTTER if width >= _LEAST_WITH_GUTTER else 0
 
 
+def step_at(column: int, width: int, scale: Scale) -> float:
+    """The step at a column of a chart of `width` columns."""
+    gutter = gutter_of(width)
+    return scale.step(min(1.0, max(0.0, (column - gutter) / max(1, width - gutter - 1))))
+
+
+def nearest_sample(curves: Sequence[Curve], step: float) -> float:
+    """The step of the sample nearest to `step`, of curves that have samples."""
+    steps = np.concatenate([curve.series.steps for curve in curves])
+    return float(steps[int(np.abs(steps - step).argmin())])
+
+
 def plot(width: int, height: int, curves: Sequence[Curve], scale: Scale, pointers: Pointers, inks: Inks) -> list[Strip]:
     """Curves, with labels at the left, and the step axis below; labels and axis only if there is room."""
     gutter = gutter_of(width)
@@ -76,7 +88,7 @@ def plot(width: int, height: int, curves: Sequence[Curve], scale: Scale, pointer
         label = f"{ticks[y]:>{gutter - 1}} " if gutter and y in ticks else " " * gutter
         lines.append(Strip([Segment(label, inks["axis"]), *paint.line(y, y in ticks)]))
     if foot:
-        axis = step_axis(canvas.width, foot, scale, marked, pointers.ahead, inks)
+        axis = step_axis(canvas.width, foot, scale, marked, pointers.ahead, pointers.cursor, inks)
         lines += [Strip([Segment(" " * gutter), *segments]) for segments in axis]
     return lines
 

@@ -62,7 +62,7 @@ def _place(view: View, curve: str) -> tuple[bool, str]:
 
 def _drawn_from(frame: Frame) -> tuple[object, ...]:
     curves = tuple((name, id(curve), len(curve)) for name, curve in signal_curves(frame.view))
-    return (*curves, frame.horizon, frame.log_scale, frame.log_steps)
+    return (*curves, frame.horizon, frame.log_scale, frame.log_steps, frame.guide)
 
 
 class SignalsPanel(Drawn, can_focus=True):
@@ -83,7 +83,8 @@ class SignalsPanel(Drawn, can_focus=True):
 
     def _caption(self) -> None:
         signals = len(signal_curves(self.frame.view))
-        self.entitle("3 signals", f"{signals} in all" if signals > self.content_size.height > 0 else "")
+        hidden = signals > self.content_size.height > 0
+        self.entitle(f"3 signals{self.frame.when}", f"{signals} in all" if hidden else "")
 
     def on_resize(self) -> None:
         self._caption()
@@ -173,11 +174,12 @@ class SignalsPanel(Drawn, can_focus=True):
         scale = Scale(left, max(self.frame.horizon, left * 1.01), bottom, top, log and not block, left > 0)
         across, up = scale.across(curve.steps), scale.up(curve.values)
         drawn = [heat(across, up, room)] * tall if block else spark(across, up, room, tall)
+        sample = self.frame.shown(curve)
         lines = []
         for row, text in enumerate(drawn):
             last = row == tall - 1
             name_part = f"{clean(title(self.frame.view, name), label - 2):<{label - 1}}" if last else " " * (label - 1)
-            value = f"{number(curve.last):>9} " if last else " " * 10
+            value = f"{number(sample[1]):>9} " if last and sample is not None else " " * 10
             lines.append(
                 strip(
                     (mark if last else " ", inks["warn"]),

@@ -52,12 +52,25 @@ class _Line:
 
 
 def step_axis(
-    width: int, lines: int, scale: Scale, marks: Mapping[int, Mark], ahead: Expected | None, inks: Inks
+    width: int,
+    lines: int,
+    scale: Scale,
+    marks: Mapping[int, Mark],
+    ahead: Expected | None,
+    cursor: float | None,
+    inks: Inks,
 ) -> list[list[Segment]]:
-    """The axis in one or two lines: with two, the labels stand below the marks, else beside them."""
+    """The axis in one or two lines: with two, the labels stand below the marks, else beside them.
+
+    The step of the cursor has the first right to a place.
+    """
     single = lines < 2
     axis = _Line(width, " " if single else "─", inks["axis"])
     below = axis if single else _Line(width, " ", inks["axis"])
+    cursor_at = None if cursor is None else scale.column(cursor, width)
+    if cursor is not None and cursor_at is not None:
+        axis.put(cursor_at, "│", inks["strong"])
+        _label(below, cursor_at, cursor, inks["strong"], beside=single)
     if ahead is not None:
         _draw_interval(axis, width, scale, ahead, inks["expected"])
         expected_at = scale.column(ahead.step, width)
