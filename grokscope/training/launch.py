@@ -3,7 +3,7 @@
 import os
 import platform
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -92,7 +92,7 @@ def launched(
     """
     interruption = interruption or Interruption()
     with interruption:  # nothing is there yet that could be lost
-        spec, data, signals, session = _ready(directory, config, task, options, resume=resume)
+        spec, data, signals, session = _ready(directory, config, task, options, interruption.check, resume=resume)
     where = layout(config.model_of(data.model))
     with _opened_log(directory, resume=resume) as log:
         plan, before = None, 0.0
@@ -122,15 +122,25 @@ class _Ready(NamedTuple):
     session: Session
 
 
-def _ready(directory: RunDirectory, config: RunConfig, task: TaskSpec, options: Any, *, resume: bool) -> _Ready:
-    """Data loaded, signals and a session opened. Raises `ConfigError`, `Unavailable`."""
+def _ready(
+    directory: RunDirectory,
+    config: RunConfig,
+    task: TaskSpec,
+    options: Any,
+    check: Callable[[], None],
+    *,
+    resume: bool,
+) -> _Ready:
+    """Data loaded, signals and a session opened; `check` is called in between. Raises `ConfigError`, `Unavailable`."""
     if not resume and directory.events.exists() and directory.events.stat().st_size:
         raise RunExists(f"there is a run called {directory.name}; resume it with --resume, or choose another --name")
     unusable = None if resume or not config.forecast.enabled else bank_objection(config.forecast.bank, task.name)
     if unusable is not None:
         raise ConfigError(f"forecast.bank: {unusable}")
     spec, device = available_backend(config)
+    check()
     data = loaded_data(task, options, config.train.seed)
+    check()
     model = config.model_of(data.model)
     check_model(config, model, len(data.train))
     for objection in objections(config, directory.path, model):
@@ -143,6 +153,7 @@ def _ready(directory: RunDirectory, config: RunConfig, task: TaskSpec, options: 
         precision=config.backend.precision,
         threads=config.backend.threads,
     )
+    check()
     return _Ready(spec, data, signals, session)
 
 

@@ -24,7 +24,7 @@ from grokscope.runs.inbox import Letter
 from grokscope.runs.resumption import Resumption
 from grokscope.settings.config import ConfigError, RunConfig
 from grokscope.training.control import refused
-from grokscope.training.interruption import Interrupted
+from grokscope.training.interruption import Interrupted, interruptible
 from grokscope.training.observation import Observer, OpenSignal
 from grokscope.training.pace import Pace
 from grokscope.training.recorder import Recorder, Status
@@ -65,7 +65,8 @@ class Trainer:
         self.model = config.model_of(data.model)
         self.layout = layout(self.model)
         self.train = Packer(data.train, self.model)
-        self.treatment = Treatment(config, recorder.directory.path, session, self.layout, self.train)
+        self._looked_at = interruptible(session, recorder.interruption)
+        self.treatment = Treatment(config, recorder.directory.path, self._looked_at, self.layout, self.train)
         self.step = session.state().step
         """Optimizer steps taken"""
         self._resumed = None if resumption is None else resumption.checkpoint
@@ -124,7 +125,7 @@ class Trainer:
     def _observer(self) -> Observer:
         packers = {name: Packer(split, self.model) for name, split in self.data.splits.items()}
         observer = Observer(
-            self.config, self.data, {"train": self.train, **packers}, self.session, self.layout, self.signals,
+            self.config, self.data, {"train": self.train, **packers}, self._looked_at, self.layout, self.signals,
             self.recorder.directory.snapshots, self.recorder.started["metric"],
         )  # fmt: skip
         for event in self.recorder.earlier():
