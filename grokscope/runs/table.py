@@ -6,6 +6,7 @@ everything of events other than the four that recur. Lists (the samples behind a
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -24,14 +25,14 @@ def wide_table(events: Iterable[Mapping[str, Any]], kinds: Iterable[str] = RECUR
     """
     wanted = frozenset(kinds)
     columns: dict[str, int] = {"step": 0}
-    places: dict[tuple[str, ...], slice | list[int]] = {}
+    places: dict[_Plain, slice | list[int]] = {}
     rows: dict[int, list[_Cells]] = {}
     for event in events:
         if event["event"] in wanted and (step := event.get("step")) is not None:
             cells = _cells(event, event["event"], is_event=True)
-            for names, _ in cells:
-                if names not in places:
-                    places[names] = _place(names, columns)
+            for piece, _ in cells:
+                if piece not in places:
+                    places[piece] = _place(piece.columns, columns)
             if step in rows:
                 rows[step] += cells
             else:
@@ -54,12 +55,12 @@ def _place(names: tuple[str, ...], columns: dict[str, int]) -> slice | list[int]
 
 
 def _row(
-    step: int, cells: list["_Cells"], places: Mapping[tuple[str, ...], slice | list[int]], width: int
+    step: int, cells: "list[_Cells]", places: "Mapping[_Plain, slice | list[int]]", width: int
 ) -> tuple[TableCell, ...]:
     row: list[TableCell] = [None] * width
     row[0] = step
-    for names, values in cells:
-        place = places[names]
+    for piece, values in cells:
+        place = places[piece]
         if isinstance(place, slice):
             row[place] = values
         else:
@@ -76,24 +77,11 @@ def known_kinds() -> list[str]:
 def event_cells(event: Mapping[str, Any]) -> dict[str, TableCell]:
     """One event's cells by column."""
     cells = _cells(event, event["event"], is_event=True)
-    return {name: value for names, values in cells for name, value in zip(names, values, strict=True)}
+    return {name: value for piece, values in cells for name, value in zip(piece.columns, values, strict=True)}
 
 
-_Cells = tuple[tuple[str, ...], tuple[TableCell, ...]]
-"""Neighbouring cells: the names of their columns, and their values"""
-
-
-def _cells(values: Mapping[str, Any], above: str, *, is_event: bool = False) -> list[_Cells]:
-    cells: list[_Cells] = []
-    for piece in _pieces(tuple(values), tuple(map(type, values.values())), above, is_event):
-        if isinstance(piece, _Within):
-            cells += _cells(values[piece.name], piece.above)
-        else:
-            cells.append((piece.columns, piece.read(values)))
-    return cells
-
-
-class _Plain(NamedTuple):
+@dataclass(frozen=True, eq=False)  # equal only to itself: a long log asks for the place of one a million times
+class _Plain:
     """Neighbouring values that are cells."""
 
     columns: tuple[str, ...]
@@ -105,6 +93,20 @@ class _Within(NamedTuple):
 
     name: str
     above: str
+
+
+_Cells = tuple[_Plain, tuple[TableCell, ...]]
+"""Neighbouring cells: their columns, and their values"""
+
+
+def _cells(values: Mapping[str, Any], above: str, *, is_event: bool = False) -> list[_Cells]:
+    cells: list[_Cells] = []
+    for piece in _pieces(tuple(values), tuple(map(type, values.values())), above, is_event):
+        if isinstance(piece, _Within):
+            cells += _cells(values[piece.name], piece.above)
+        else:
+            cells.append((piece, piece.read(values)))
+    return cells
 
 
 @lru_cache(1000)

@@ -7,12 +7,13 @@ write rounded numbers, all three in the same words.
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, Self
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from grokscope.words.clean import clean, for_csv, for_html, for_markdown, json_text
 from grokscope.words.numbers import MISSING, Form, value_text
@@ -21,6 +22,8 @@ TableCell = str | int | float | bool | tuple[Any, ...] | None
 COLUMN_GAP = "  "
 _AT_ONCE = 1000
 """Rows that are turned into columns at once: a table may have millions"""
+_SIMPLE = re.compile(rb"(?!.*null)[A-Za-z0-9_.:/+ -]{0,100}")
+"""Words that are the same in JSON and in a CSV, but for JSON's quotes"""
 
 
 @dataclass(frozen=True)
@@ -121,13 +124,18 @@ class Table:
         names = [name for column in self.columns for name in column.parts or (column.heading,)]
         lines = [",".join(map(_csv_cell, names))]
         for start in range(0, len(self.rows), _AT_ONCE):
-            cells: list[Sequence[str]] = []
-            by_column = zip(*self.rows[start : start + _AT_ONCE], strict=True)
-            for column, values in zip(self.columns, by_column, strict=True):
-                cells += map(_for_file, _spread(values, len(column.parts)) if column.parts else [values])
-            lines += map(",".join, zip(*cells, strict=True))
+            rows = self.rows[start : start + _AT_ONCE]
+            simple = None if len(names) == 1 else _simple_for_file(rows)
+            lines += self._for_file(rows) if simple is None else [simple]
         empty = '""' if len(names) == 1 else ""  # a line without anything would be no row
         return "".join(f"{line or empty}\n" for line in lines)
+
+    def _for_file(self, rows: Sequence[tuple[TableCell, ...]]) -> Iterable[str]:
+        """Rows of any cells as lines of a file."""
+        cells: list[Sequence[str]] = []
+        for column, values in zip(self.columns, zip(*rows, strict=True), strict=True):
+            cells += map(_for_file, _spread(values, len(column.parts)) if column.parts else [values])
+        return map(",".join, zip(*cells, strict=True))
 
     def json(self) -> str:
         """A JSON array with one line per row; each row is an object with every column."""
@@ -174,6 +182,18 @@ def _spread(values: Sequence[TableCell], parts: int) -> Iterable[Sequence[TableC
     """A column of tuples as columns of their members; what is missing has as many cells."""
     rows = [value if isinstance(value, tuple) else (value,) * parts for value in values]
     return zip(*rows, strict=True) if rows else [()] * parts
+
+
+def _simple_for_file(rows: Sequence[tuple[TableCell, ...]]) -> str | None:
+    """Rows of numbers, truth and simple words as lines of a file: their JSON without brackets, quotes and nulls, in a
+    third of the time. None where they have other cells."""
+    try:
+        *between, last = to_json(rows, inf_nan_mode="null").split(b'"')
+    except PydanticSerializationError:
+        return None
+    written = b"".join([*between, last])
+    simple = all(map(_SIMPLE.fullmatch, set(between[1::2]))) and written.count(b"[") == 1 + len(rows)
+    return written[2:-2].replace(b"],[", b"\n").replace(b"null", b"").decode() if simple else None
 
 
 def _for_file(values: Sequence[TableCell]) -> Sequence[str]:

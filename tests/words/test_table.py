@@ -2,12 +2,15 @@
 
 import csv
 import io
+import json
+import math
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grokscope.words.clean import clean
 from grokscope.words.numbers import count, estimate, fixed
 from grokscope.words.table import Column, Table
 
@@ -53,6 +56,36 @@ def test_every_cell_is_read_once_however_many_columns_give_way() -> None:
     table = Table("t", "t", tuple(Column(str(index), form) for index in range(20)), ((1,) * 20,) * 50)
     table.terminal(40)
     assert len(read) == 20 * 50
+
+
+SOME_CELLS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.sampled_from(["exact", "null", "],[", '"', "", "é"]),
+)
+
+
+@given(st.integers(2, 4).flatmap(lambda width: st.lists(st.tuples(*[SOME_CELLS] * width), min_size=1)))
+def test_csv_cell_by_cell(rows: list[tuple[str | int | float | bool | None, ...]]) -> None:
+    """However many rows are written at once, each cell is its own: numbers as JSON has them, text in clean letters."""
+
+    def expected(cell: object) -> str:
+        if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
+            return ""
+        return clean(cell) if isinstance(cell, str) else json.dumps(cell)
+
+    table = Table("s", "S", tuple(Column(str(index)) for index in range(len(rows[0]))), tuple(rows))
+    _, *read = csv.reader(io.StringIO(table.csv()))
+    assert len(read) == len(rows)
+    for cells, row in zip(read, rows, strict=True):
+        for text, cell in zip(cells, row, strict=True):
+            if isinstance(cell, float) and math.isfinite(cell):
+                assert float(text) == cell
+            else:
+                assert text == expected(cell)
 
 
 def test_csv_keeps_every_digit() -> None:
