@@ -30,6 +30,10 @@ class WeightBlock:
     stop: int
     shape: tuple[int, int]
 
+    def of(self, parameters: FloatArray) -> FloatArray:
+        """The matrix in `parameters` [size]."""
+        return parameters[self.start : self.stop].reshape(self.shape)
+
 
 def weight_blocks(layout: Layout, weights: Weights = "matrices") -> tuple[WeightBlock, ...]:
     """The matrices of a model in the order of the flat vector."""
@@ -56,6 +60,13 @@ def token_embedding(layout: Layout) -> Parameter | None:
     return next((each for each in layout if each.block == "embedding" and len(each.shape) == 2), None)
 
 
+def queries_and_keys(layout: Layout) -> tuple[tuple[WeightBlock, WeightBlock], ...]:
+    """WQ and WK of every attention in which they are square, of one shape, and more than a number."""
+    blocks = {block.name: block for block in weight_blocks(layout, "attention")}
+    pairs = ((query, blocks.get(name[:-2] + "WK")) for name, query in blocks.items() if name.endswith(".WQ"))
+    return tuple((query, key) for query, key in pairs if key and query.shape == key.shape == query.shape[::-1] > (1, 1))
+
+
 def sigma_max(layout: Layout, parameters: FloatArray) -> tuple[float, float]:
     """The largest singular value of the token embedding, and the median of those of the weight matrices of attention
     and MLP. The model must have both. `parameters` [size].
@@ -65,8 +76,8 @@ def sigma_max(layout: Layout, parameters: FloatArray) -> tuple[float, float]:
     table = token_embedding(layout)
     assert table is not None
     of_embedding = np.linalg.norm(parameters[table.offset : table.stop].reshape(table.shape), 2)
-    matrices = (parameters[each.start : each.stop].reshape(each.shape) for each in weight_blocks(layout))
-    return float(of_embedding), float(np.median([float(np.linalg.norm(matrix, 2)) for matrix in matrices]))
+    of_matrices = [float(np.linalg.norm(each.of(parameters), 2)) for each in weight_blocks(layout)]
+    return float(of_embedding), float(np.median(of_matrices))
 
 
 def _blocks(parameter: Parameter) -> Iterator[WeightBlock]:

@@ -5,6 +5,7 @@ Every function returns its null beside its value, and takes the rest of its argu
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -142,12 +143,44 @@ def phase_median(run: Trajectory, number: str, phase: PhaseName) -> float | None
     steps, values = run.signal(number)
     if phase == "end":
         return float(values[-1]) if len(values) else None
-    accuracy_steps, accuracy = run.signal("train_accuracy")
-    threshold = float(run.facts.get("detect.memorization", 0.99))
-    memorized = accuracy_steps[accuracy >= threshold]
-    start, grok = (memorized[0] if len(memorized) else math.inf), (run.grok_step or math.inf)
-    inside = values[(steps >= start) & (steps < grok)] if phase == "plateau" else values[steps >= grok]
+    grok = run.grok_step or math.inf
+    inside = values[(steps >= _memorized(run)) & (steps < grok)] if phase == "plateau" else values[steps >= grok]
     return float(np.median(inside)) if len(inside) else None
+
+
+def peak_height(evidence: StudyEvidence, number: str, arm: str, against: str) -> Estimate | None:
+    """Largest value of a number from memorization to grokking, over the larger of the two ends. Without a peak it is 1.
+
+    Geometric mean over the runs of an arm. Null: that of the other arm, from memorization to the end of a run.
+    """
+    own, others = ([_height(run, number) for run in _chosen(evidence, {}, each)] for each in (arm, against))
+    found = [height for height in own if height is not None]
+    null = [height for height in others if height is not None]
+    if not null:
+        return None
+    return ratio_over_clusters(found, [str(index) for index in range(len(found))], _geometric_mean(null))
+
+
+def phase_ratio(evidence: StudyEvidence, number: str, arm: str, against: str) -> Estimate | None:
+    """Median of a number from grokking on, over its median between memorization and grokking.
+
+    Geometric mean over the runs of an arm that grok. Null: that of the other arm, each run parted at the grok step of
+    the run of the same seed, and not followed for longer.
+    """
+    seeds = {run.facts.get("train.seed"): run for run in _chosen(evidence, {}, arm) if run.grok_step is not None}
+    as_long = [
+        _until(replace(run, grok_step=own.grok_step), own.steps)
+        for run in _chosen(evidence, {}, against)
+        if (own := seeds.get(run.facts.get("train.seed"))) is not None
+    ]
+    found, null = (
+        [after / before for run in runs
+         if (after := phase_median(run, number, "after")) and (before := phase_median(run, number, "plateau"))]
+        for runs in (seeds.values(), as_long)
+    )  # fmt: skip
+    if not null:
+        return None
+    return ratio_over_clusters(found, [str(index) for index in range(len(found))], _geometric_mean(null))
 
 
 # --- levers -----------------------------------------------------------------------------------------------------------
@@ -180,11 +213,35 @@ def grokked_share(evidence: StudyEvidence, arm: str, against: str) -> Estimate |
 STATISTICS: Mapping[str, Statistic] = {
     each.__name__.replace("_", "-"): each
     for each in (
-        lead_exponent, led_share, lead_fraction, false_alarms, separation, concentration, in_phase, grok_ratio,
-        grokked_share,
+        lead_exponent, led_share, lead_fraction, false_alarms, separation, concentration, in_phase, peak_height,
+        phase_ratio, grok_ratio, grokked_share,
     )
 }  # fmt: skip
 """All statistics, by the names that the claims use"""
+
+
+def _memorized(run: Trajectory) -> float:
+    """The step of memorization; infinite if the run never memorizes."""
+    steps, accuracy = run.signal("train_accuracy")
+    reached = steps[accuracy >= float(run.facts.get("detect.memorization", 0.99))]
+    return float(reached[0]) if len(reached) else math.inf
+
+
+def _height(run: Trajectory, number: str) -> float | None:
+    """See `peak_height`; None with fewer than three values, of which one could be a peak."""
+    steps, values = run.signal(number)
+    inside = values[(steps >= _memorized(run)) & (steps <= (run.grok_step or math.inf))]
+    return float(inside.max() / max(inside[0], inside[-1])) if len(inside) > 2 else None
+
+
+def _until(run: Trajectory, end: int) -> Trajectory:
+    """The run up to a step."""
+    kept = run.columns["step"] <= end
+    return replace(run, columns={name: column[kept] for name, column in run.columns.items()})
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def _chosen(evidence: StudyEvidence, where: Mapping[str, Fact], arm: str | None) -> list[Trajectory]:

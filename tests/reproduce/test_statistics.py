@@ -1,6 +1,7 @@
 """The statistics, on runs and tables whose answers are known."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from grokscope.reproduce.statistics import (
     lead_exponent,
     lead_fraction,
     led_share,
+    peak_height,
+    phase_ratio,
     separation,
 )
 from grokscope.warning.law import Case
@@ -150,3 +153,37 @@ class TestLevers:
         found = grokked_share(evidence(*runs), arm="orthograd", against="none")
         assert found is not None
         assert (found.value, found.null, found.clusters) == (1.0, 0.0, 2)
+
+
+# --- peaks and phases -------------------------------------------------------------------------------------------------
+
+
+def arms(number: str, treated: Any, control: Any, grok_step: int | None = 600) -> StudyEvidence:
+    """Two seeds of the arm `decay`, which grok, and of `no-decay`, which never do. They memorize at 200."""
+    runs = [
+        made_run(f"{arm}-seed{seed}", step, seed=seed, **{number: values})
+        for seed in (1, 2)
+        for arm, step, values in (("decay", grok_step, treated), ("no-decay", None, control))
+    ]
+    return StudyEvidence("decay-modular", "made", trajectories=tuple(runs))
+
+
+def test_the_height_of_a_peak_is_over_the_larger_end_of_the_plateau() -> None:
+    """From 200 to 600: 4, 6, 8, 6, 5. What is higher before memorization or after grokking is no peak."""
+    rises = [99, 1, 4, 6, 8, 6, 5, 50, 50, 50, 50]
+    found = peak_height(arms("n", rises, np.arange(11) + 1.0), "n", "decay", "no-decay")
+    assert found is not None
+    assert found.value == pytest.approx(8 / 5)
+    assert found.null == pytest.approx(1), "what only rises has its largest value at an end"
+
+
+def test_a_phase_is_compared_with_the_same_steps_of_runs_that_never_grok() -> None:
+    """Before grokking 2, from it on 6; the control rises from 2 to 3 at the same step."""
+    own, control = [2.0] * 6 + [6.0] * 5, [2.0] * 6 + [3.0] * 5
+    found = phase_ratio(arms("n", own, control), "n", "decay", "no-decay")
+    assert found is not None
+    assert (found.value, found.null, found.clusters) == (pytest.approx(3), pytest.approx(1.5), 2)
+
+
+def test_without_a_run_that_groks_there_is_no_ratio_of_phases() -> None:
+    assert phase_ratio(arms("n", 1.0, 1.0, grok_step=None), "n", "decay", "no-decay") is None

@@ -1,6 +1,7 @@
 """Signals of the weights at one moment: Fourier structure, singular values, shares."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from signals_made import MadeVantage, Numbers, made_layout, opened
 
+from grokscope.contract.parameters import Layout
 from grokscope.contract.signals import Subject
 from grokscope.signals.fourier_growth import fourier_power, gini, token_orders
 
@@ -161,3 +163,36 @@ def test_embedding_share() -> None:
 def test_models_without_embeddings(name: str) -> None:
     with pytest.raises(ValueError, match="embedding"):
         opened(name, Subject("made", layout=made_layout({"up": (2, 2)})))
+
+
+# --- queries and keys -------------------------------------------------------------------------------------------------
+
+
+def attention(queries_and_keys: list[tuple[Any, Any]]) -> MadeVantage:
+    """A model whose attentions have these query and key matrices; values and outputs are zero."""
+    tables = [np.concatenate([query, key, np.zeros_like(query)]) for query, key in queries_and_keys]
+    layout = made_layout({f"encoder.{index}.in_proj_weight": table.shape for index, table in enumerate(tables)})
+    layout = Layout(tuple(replace(each, block="attention", layer=index) for index, each in enumerate(layout)))
+    return MadeVantage(layout=layout, parameters=np.concatenate([table.ravel() for table in tables]))
+
+
+def test_matrix_commutator_is_the_mean_over_attentions() -> None:
+    """[e₁₂, e₂₁] = diag(1, −1), of norm √2; diagonal matrices commute."""
+    up, down = np.array([[0.0, 1], [0, 0]]), np.array([[0.0, 0], [1, 0]])
+    vantage = attention([(up, down), (np.diag([1.0, 2]), np.diag([3.0, 4]))])
+    seen = opened("matrix_commutator", Subject("made", layout=vantage.layout)).observe(vantage)
+    assert seen == {"matrix_commutator": pytest.approx(np.sqrt(2) / 2)}
+
+
+def test_query_gap_is_the_mean_over_attentions() -> None:
+    """Singular values 5 and 2 of a rotated matrix, 1 and 1 of the identity; keys do not count."""
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    vantage = attention([(turn @ np.diag([5.0, 2]), np.diag([9.0, 1])), (np.eye(2), np.eye(2))])
+    seen = opened("query_gap", Subject("made", layout=vantage.layout)).observe(vantage)
+    assert seen == {"query_gap": pytest.approx(1.5)}
+
+
+@pytest.mark.parametrize("name", ["matrix_commutator", "query_gap"])
+def test_models_without_attention(name: str) -> None:
+    with pytest.raises(ValueError, match="square query and key matrices"):
+        opened(name, Subject("made", layout=made_layout({"emb": (3, 2), "up": (2, 2)})))
