@@ -247,6 +247,13 @@ def _design(
             f"{stray[0]} is not among the chosen conditions: {', '.join(names)}; add it to --conditions",
             param_hint="--doses",
         )
+    for whole, part in ((name, part) for name in names for part in condition_named(name).parts):
+        usual = condition_named(part).usual
+        if usual not in given.get(part, [usual]):
+            raise typer.BadParameter(
+                f"{whole} takes {part} at its usual dose, {usual:g}, which is not among the doses of {part}; add it",
+                param_hint="--doses",
+            )
     design = Design(
         name=name or "-".join(["intervene", task, chosen, *(["published"] if published else [])]),
         task=task,

@@ -66,7 +66,8 @@ class ArmResult:
         if self.never:
             return f"never within {min(outcome.budget for outcome in self.known):,}"
         if self.effect.kind == "open":
-            return "undecided: some runs of the arm and of the baseline did not grok"
+            neither = self.effect.grokked == 0 == self.effect.reference_grokked
+            return "neither groks" if neither else "undecided: some runs of the arm and of the baseline did not grok"
         if not self.effect.noise_known:
             return "undecided: noise unknown"
         word = {1: "later", -1: "sooner"}.get(self.effect.direction)

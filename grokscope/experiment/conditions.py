@@ -192,6 +192,9 @@ def condition_settings(
             for part in own.parts
         ]  # fmt: skip
         schedule = [text for settings in each for text in settings.get("interventions.schedule", [])]
+        both = (each[0].keys() & each[1].keys()) - {"interventions.schedule"}
+        if both:
+            raise ConfigError(f"{own.name}: both set {min(both)}, so that one undoes the other; combine two others")
         merged = {key: value for settings in each for key, value in settings.items()}
         return merged | ({"interventions.schedule": schedule} if schedule else {})
     if own.settings is not None:

@@ -163,6 +163,8 @@ def test_experiments_of_one_name_in_two_folders_are_two(nursery: Nursery, made: 
         (["modular", "--seeds=a"], 2, "whole numbers"),
         (["modular", "--set=optimizer.rate=1"], 2, "no setting 'optimizer.rate'"),
         (["chess"], 2, "chess"),
+        (["modular", "--conditions=sgd+muon", "--dry-run"], 2, "sgd+muon: both set optimizer."),
+        (["modular", "--conditions=clamp,grokfast+clamp", "--doses=clamp=0.5"], 2, "takes clamp at its usual dose, 1"),
         (["spectrum"], 2, "name experiments, or give --shipped"),
         (["results", "nothing"], 3, "no experiments in runs"),
     ],
