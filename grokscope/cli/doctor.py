@@ -39,7 +39,7 @@ def doctor(
 def _examine(runs: Path, json: bool) -> None:
     from grokscope.cli.output import say, say_json
     from grokscope.cli.plugins import say_backends
-    from grokscope.machine.doctor import about_this_machine, automatic_backend, surveyed_backends
+    from grokscope.machine.doctor import about_this_machine, automatic_backend, surveyed_backends, unwritable
     from grokscope.words.clean import clean
 
     about, surveys, chosen = about_this_machine(runs), surveyed_backends(), automatic_backend()
@@ -57,9 +57,9 @@ def _examine(runs: Path, json: bool) -> None:
     if chosen is None:
         complain("`--backend auto` finds no backend that works here; install one of those listed as missing above")
         raise typer.Exit(ExitCode.UNAVAILABLE)
-    if about["runs"]["problem"]:
-        complain(f"{about['runs']['problem']}; choose another folder with --runs")
-        raise typer.Exit(ExitCode.FAULT)
+    problem = unwritable(runs)
+    if problem is not None:
+        raise OSError(problem.errno, f"{problem.strerror}; choose another folder with --runs")
 
 
 def _verify(

@@ -154,7 +154,7 @@ def _precisions(spec: BackendSpec, device: str) -> list[Precision]:
 
 def about_this_machine(runs: Path) -> dict[str, Any]:
     """Versions, processors, terminal and folder of runs, which decide how grokscope works on this machine."""
-    size = shutil.get_terminal_size()
+    size, problem = shutil.get_terminal_size(), unwritable(runs)
     return {
         "grokscope": __version__,
         "python": platform.python_version(),
@@ -168,18 +168,18 @@ def about_this_machine(runs: Path) -> dict[str, Any]:
             "lines": size.lines,
             "encoding": sys.stdout.encoding,
         },
-        "runs": {"path": str(runs.absolute()), "problem": unwritable(runs), "free_bytes": _free(runs)},
+        "runs": {"path": str(runs.absolute()), "problem": problem and problem.strerror, "free_bytes": _free(runs)},
     }
 
 
-def unwritable(folder: Path) -> str | None:
+def unwritable(folder: Path) -> OSError | None:
     """Why runs cannot be written into `folder`, which need not exist yet; None if they can."""
     nearest = _nearest(folder)
     try:
         with tempfile.TemporaryFile(dir=nearest):
             return None
     except OSError as problem:
-        return f"cannot write in {nearest}: {problem.strerror}"
+        return OSError(problem.errno, f"cannot write in {nearest}: {problem.strerror}")
 
 
 def _free(folder: Path) -> int:

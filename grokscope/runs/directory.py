@@ -160,11 +160,17 @@ def _logs_in(folder: Path) -> dict[Path, float]:
 
 def _folders_in(folder: Path) -> list[Path]:
     try:
-        return [path for path in folder.iterdir() if os.path.isdir(path)]
+        with os.scandir(folder) as entries:
+            return [folder / entry.name for entry in entries if _is_folder(entry)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as problem:
         raise Unreadable(f"cannot read {folder}: {problem.strerror}") from None
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Also a link to one; a link to nowhere, or in a circle, is none."""
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path))
 
 
 def _written(folder: Path | str) -> float | None:

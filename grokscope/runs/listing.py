@@ -128,7 +128,7 @@ def _row(found: RunState | Group, folder: Path, now: datetime) -> tuple[TableCel
 
 def _name(state: RunState, folder: Path) -> str:
     parent, name = state.directory.path.parent, state.directory.name
-    return name if parent.resolve() == folder.resolve() else f"{parent.name}/{name}"
+    return name if parent == folder or parent.resolve() == folder.resolve() else f"{parent.name}/{name}"
 
 
 def _words(state: RunState) -> str:

@@ -101,6 +101,15 @@ def test_doctor(nursery: Nursery, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_doctor_names_a_folder_that_is_none(nursery: Nursery, tmp_path: Path) -> None:
+    """With the code that `run` has for it."""
+    (tmp_path / "file").touch()
+    for arguments in (["doctor"], tiny("modular", "--steps=1")):
+        told = nursery.run(*arguments, "--runs=file", folder=tmp_path)
+        assert told.code == 2
+        assert "Not a directory; choose another folder with --runs" in told.err
+
+
 def test_doctor_verifies(nursery: Nursery, tmp_path: Path) -> None:
     """float64 and float32, all packaged points, PyTorch's CPU."""
     done = nursery.run("doctor", "--verify", "--backend=torch", "--device=cpu", "--json", folder=tmp_path)

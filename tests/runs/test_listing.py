@@ -140,9 +140,19 @@ def test_a_folder_that_cannot_be_listed_is_a_sentence(tmp_path: Path, monkeypatc
     def refused(folder: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "iterdir", refused)
+    monkeypatch.setattr(os, "scandir", refused)
     with pytest.raises(Unreadable, match=r"cannot read .*: Permission denied"):
         runs_in(tmp_path)
+
+
+def test_links_to_runs_are_runs_and_others_nothing(tmp_path: Path) -> None:
+    write_log(tmp_path / "elsewhere/a/events.jsonl", {"event": "started"})
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    (runs / "linked").symlink_to(tmp_path / "elsewhere/a")
+    (runs / "nowhere").symlink_to(tmp_path / "nothing")
+    (runs / "circle").symlink_to("circle")
+    assert [run.name for run in runs_in(runs)] == ["linked"]
 
 
 def test_a_list_measures_each_text_once(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
