@@ -30,6 +30,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 PART = re.compile(r"(<!-- begin: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 BANKS = "grokscope/warning/bank"
 HELD_BACK = "examples/bank/held-back-modular.jsonl.gz"
+CLOCK = "examples/bank/modular-clock.jsonl.gz"
 HELP_COLUMNS = 88
 
 
@@ -328,6 +329,25 @@ def backtest() -> str:
     return table(heading, rows)
 
 
+def clock() -> str:
+    """κ of the runs that ask whether it is a constant."""
+    found: dict[tuple[str, float], dict[float, list[float | None]]] = {}
+    for run in read_table(ROOT / CLOCK):
+        lr, wd = float(run.facts["optimizer.lr"]), float(run.facts["optimizer.wd"])
+        kappas = found.setdefault((str(run.facts["task.operation"]), wd), {}).setdefault(lr, [])
+        kappas.append(None if run.grok_step is None else run.grok_step * lr * wd)
+    lrs = sorted({lr for each in found.values() for lr in each})
+    rows = (
+        (f"`{operation}`", number(wd), *(_kappas(found[operation, wd].get(lr, ())) for lr in lrs))
+        for operation, wd in sorted(found)
+    )
+    return table(("operation", "weight decay", *(f"κ at lr {number(lr)}" for lr in lrs)), rows)
+
+
+def _kappas(kappas: Iterable[float | None]) -> str:
+    return ", ".join("never" if kappa is None else f"{kappa:.1f}" for kappa in kappas)
+
+
 def held_back() -> str:
     """What forecasts are worth on the runs that were held back."""
     tested = _held_back()
@@ -450,7 +470,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     for part in (
         commands, exit_codes, settings, events, keys, signals, interventions,
         published, scoreboard_modular, scoreboard_dyck, aurocs_modular, aurocs_fraction, backtest, held_back, findings,
-        effects, estimators,
+        effects, estimators, clock,
     )
 }  # fmt: skip
 

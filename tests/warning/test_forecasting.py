@@ -272,6 +272,27 @@ class TestRefusals:
         assert said.when.low is None
         assert said.when.no_interval == "no run of the bank had optimizer.lr 0.01 (the bank has 0.001 to 0.003)"
 
+    def test_runs_of_another_weight_decay_change_nothing(self) -> None:
+        run = at_part(made("new", 7))
+        strong = [made(f"strong-{seed}", seed, wd=3.0, elasticity=0.03) for seed in range(6)]
+        assert calibrate([*bank(), *strong]).forecast(run) == forecaster().forecast(run)
+
+    def test_where_no_run_of_a_weight_decay_groks_there_is_no_date(self) -> None:
+        strong = [made(f"strong-{seed}", seed, wd=3.0, elasticity=0.03) for seed in range(6)]
+        asked = made("new", 7, wd=3.0)
+        said = calibrate([*bank(), *strong]).forecast(asked.until(200))
+        assert said.when.refused == NoAnswer(Refusal.SMALL_BANK, "0 grokked, and a date takes 3")
+        by_others = forecaster().forecast(asked.until(200))
+        assert (by_others.when.refused, by_others.when.law) == (None, Law.CLOCK)
+
+    def test_between_two_weight_decays_the_clock_alone_speaks(self) -> None:
+        strong = [made(f"strong-{seed}", seed, wd=4.0, elasticity=0.03) for seed in range(6)]
+        asked = made("new", 7, wd=1.9)
+        assert asked.facts["optimizer.wd"] not in {run.facts["optimizer.wd"] for run in [*bank(), *strong]}
+        said = calibrate([*bank(), *strong]).forecast(at_part(asked))
+        assert said.when.no_interval == "no run of the bank had optimizer.wd 1.9 (the bank has 1)"
+        assert said.when.law is Law.CLOCK
+
     def test_behaviour_outside_of_the_bank(self) -> None:
         said = forecaster().forecast(at_part(made("new", 7, train_loss=1e-6)))
         assert said.reaches.refused == NoAnswer(Refusal.OUTSIDE_BANK, "it behaves unlike every run there")

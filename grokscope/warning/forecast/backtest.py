@@ -22,7 +22,7 @@ from grokscope.warning.configuration import settings_of
 from grokscope.warning.fits import CONFIDENCE
 from grokscope.warning.forecast.answers import Chance, Law, Projection, When
 from grokscope.warning.forecast.budgets import giveaway
-from grokscope.warning.forecast.comparable import of_its_size
+from grokscope.warning.forecast.comparable import comparable_runs
 from grokscope.warning.forecast.forecaster import Forecaster
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
 from grokscope.warning.forecast.peers import SIZE_FACTS, Mask, Peers, peers_of, settled
@@ -271,7 +271,7 @@ def _left_out(peers: Peers, groups: Sequence[tuple[Hashable, ...]]) -> Iterator[
 def _asked(forecaster: Forecaster, peers: Peers, index: int) -> Iterator[HeldOutAnswer]:
     """One run at every part of the κ that is usual in the bank, for as long as it has not grokked."""
     run, clock, kappa = peers.runs[index], peers.clocks[index], float(peers.kappa[index])
-    near = of_its_size(forecaster.peers, run.facts)
+    near = comparable_runs(forecaster.peers, run.facts)
     usual = (forecaster.peers if isinstance(near, NoAnswer) else near).usual_kappa
     for part in [] if math.isnan(usual) else PARTS:
         tau = part * usual

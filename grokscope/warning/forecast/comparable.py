@@ -1,5 +1,6 @@
 """Which runs of a bank a run may be compared with: those of its size, if nothing else of it is outside of the bank."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -7,14 +8,24 @@ import numpy as np
 from grokscope.warning.forecast.familiar import fact_in_words, is_complete, outside
 from grokscope.warning.forecast.peers import SIZE_FACTS, Peers, comparable_size
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
+from grokscope.warning.predictors import WD
 from grokscope.warning.trajectory import Fact
 
+DECAY_FACTOR = 2.0
+"""Weight decays are comparable up to this factor: at equal lr · wd, runs with 3 hardly ever memorize, and runs with 0.3
+grok a fifth sooner than those with 1"""
 NAMED = 3
 """Unfamiliar settings that a refusal names; the others are counted"""
 
 
-def of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | NoAnswer:
-    """The runs of the bank of about this size; κ of another size is never guessed."""
+def comparable_runs(peers: Peers, facts: Mapping[str, Fact]) -> Peers | NoAnswer:
+    """The runs of the bank of about this size, and of these the ones of about this weight decay."""
+    found = _of_its_size(peers, facts)
+    return found if isinstance(found, NoAnswer) else _of_its_decay(found, facts)
+
+
+def _of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | NoAnswer:
+    """κ of another size is never guessed."""
     keys = sorted({key for key in (*peers.known, *facts) if key.startswith(SIZE_FACTS)})
     unknown = [key for key in keys if key not in facts and not is_complete(facts)]
     asked = [key for key in keys if key not in unknown]
@@ -45,10 +56,26 @@ def unfamiliar(peers: Peers, facts: Mapping[str, Fact]) -> dict[str, str]:
     }
 
 
+def _of_its_decay(peers: Peers, facts: Mapping[str, Fact]) -> Peers:
+    """Of the nearest weight decay where none is near; all runs where the run's own is unknown."""
+    own = facts.get(WD)
+    if not isinstance(own, int | float) or not own > 0:
+        return peers
+    there = np.array([_positive(run.facts.get(WD)) for run in peers.runs])
+    ratios = np.exp(np.abs(np.log(there / own)))
+    limit = max(DECAY_FACTOR, float(np.nanmin(ratios))) if np.isfinite(ratios).any() else math.inf
+    near = ~(ratios > limit * (1 + 1e-9))
+    return peers if near.all() else peers.where(near)
+
+
 def _near(one: Mapping[str, Fact], other: Mapping[str, Fact], key: str) -> bool:
     """Whether two runs may be of one size; what a foreign run does not state may be anything."""
     unknown = any(key not in facts and not is_complete(facts) for facts in (one, other))
     return unknown or comparable_size(_size(one, key), _size(other, key))
+
+
+def _positive(value: Fact | None) -> float:
+    return float(value) if isinstance(value, int | float) and value > 0 else math.nan
 
 
 def _size(facts: Mapping[str, Fact], key: str) -> Fact | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from grokscope.contract.arrays import Floats
 from grokscope.warning.forecast.answers import Chance, Law, Projection, When, nothing
 from grokscope.warning.forecast.asked import RunSoFar, settled_before_looking
-from grokscope.warning.forecast.comparable import named_in_words, of_its_size, unfamiliar
+from grokscope.warning.forecast.comparable import comparable_runs, named_in_words, unfamiliar
 from grokscope.warning.forecast.evidence import BOTH, LOSSES, STRUCTURE, WHEN_NUMBERS, Evidence
 from grokscope.warning.forecast.familiar import far_outside
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
@@ -50,7 +50,7 @@ CLOCK_FACTS = frozenset({LR, WD})
 """Outside of what the bank has in these, lr · wd alone still speaks"""
 LR_FACTOR = 4.0
 """Outside by no more than this in lr, structure speaks too. Not so in wd: at three times the weight decay of the bank
-structure grows, and runs never even memorize"""
+structure grows, and most runs never memorize"""
 FORGOTTEN = 0.9
 """Below this training accuracy a run has lost what it memorized: at lr 1e-2 some do, again and again, and what they
 come to is no matter of decay time. In the shipped tables no run of modular arithmetic fell below 0.91. On Dyck one fell
@@ -88,7 +88,7 @@ class Forecaster:
             return settled
         assert isinstance(asked.clock, DecayClock)
         step, tau = asked.reading.step, asked.clock.tau(asked.reading.step)
-        peers = of_its_size(self.peers, asked.facts)
+        peers = comparable_runs(self.peers, asked.facts)
         if isinstance(peers, NoAnswer):
             return nothing(step, tau, peers)
         strange = unfamiliar(peers, asked.facts)
