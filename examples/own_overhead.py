@@ -1,17 +1,20 @@
-"""What a probe with `max_overhead=0.05` costs three models: the same loop with it and without it, on the CPU.
+"""What a probe with `max_overhead=0.05` costs three models, seen from outside: a loop with it beside two without it.
 
-python examples/own_overhead.py [REPEATS]      minutes on one core; REPEATS (3) is how often each loop runs
+python examples/own_overhead.py [STEPS]      minutes on one core; STEPS (6,000) is how long each loop is
 
-Time is that which the process computes, which a busy machine does not change much; the least of the repeats counts.
-`share` is seen from outside: all that the probe adds, from its constructor to its end, over the loop without it; it is
-as exact as two runs of one loop are alike. `said` is the account that the last probe keeps itself.
+The three loops are processes of their own, which take turns of 20 steps, so that whatever else the machine does meets
+all of them. Time is that which they compute. `share` is all that the probe adds, from its constructor on, over the
+loop alone; `noise` is what the second loop without a probe adds, which is how exact `share` is. `said` is the account
+that the probe keeps itself, after the same steps.
 """
 
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -23,7 +26,7 @@ from grokscope import Probe  # here, so that the import is not timed
 ASKED = 0.05
 CLASSES = 64
 WIDTH = 32
-STEPS = 6000
+TURN = 20
 Batch = tuple[Tensor, Tensor]
 
 
@@ -65,53 +68,64 @@ def loss(model: nn.Module, batch: Batch) -> Tensor:
     return nn.functional.cross_entropy(model(batch[0]), batch[1])
 
 
-def train(model: nn.Module, optimizer: torch.optim.Optimizer, data: Batch) -> None:
-    """A loop of somebody's own."""
-    for _ in range(STEPS):
-        rows = torch.randint(len(data[0]), (64,))
-        optimizer.zero_grad()
-        loss(model, (data[0][rows], data[1][rows])).backward()
-        optimizer.step()
-
-
-@contextmanager
-def computed(spent: list[float]) -> Iterator[None]:
-    before = time.process_time()
-    yield
-    spent.append(time.process_time() - before)
-
-
-def run(name: str, probed: Path | None, spent: list[float]) -> float:
-    """The share that the probe keeps account of itself."""
+def loop(turns: Connection, name: str, run: Path | None) -> None:
+    """A loop of somebody's own, some steps a turn; it says the seconds that it has computed so far, and the share that
+    a probe says. An empty turn ends it."""
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     model, data = MODELS[name](), (torch.randint(CLASSES, (2048, 8)), torch.randint(CLASSES, (2048,)))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    with computed(spent):
-        probe = nullcontext() if probed is None else Probe(
-            model, loss, data, run=probed, optimizer=optimizer, batch_size=64, every=50, max_overhead=ASKED,
-            evaluate={"test": (data[0][:256], data[1][:256])},
-        )  # fmt: skip
-        with probe:
-            train(model, optimizer, data)
-    return probe.overhead if isinstance(probe, Probe) else 0.0
+    began = time.process_time()
+    probe = nullcontext() if run is None else Probe(
+        model, loss, data, run=run, optimizer=optimizer, batch_size=64, every=TURN, max_overhead=ASKED,
+        evaluate={"test": (data[0][:256], data[1][:256])},
+    )  # fmt: skip
+    with probe:
+        while steps := turns.recv():
+            for _ in range(steps):
+                rows = torch.randint(len(data[0]), (64,))
+                optimizer.zero_grad()
+                loss(model, (data[0][rows], data[1][rows])).backward()
+                optimizer.step()
+            turns.send((time.process_time() - began, probe.overhead if isinstance(probe, Probe) else 0.0))
 
 
-def main(repeats: int) -> None:
-    torch.set_num_threads(1)
-    print(f"{STEPS:,} steps, asked for {ASKED:.0%}")
-    print(f"{'model':<12} {'alone, s':>9} {'probed, s':>10} {'share':>6} {'said':>6}  {'measured at steps'}")
+def in_turns(name: str, steps: int, run: Path) -> list[tuple[float, float]]:
+    """Seconds and the share said, of the loop alone, again alone, and probed."""
+    spawn, told = get_context("spawn"), [(0.0, 0.0)] * 3
+    pipes = [spawn.Pipe() for _ in told]
+    loops = [
+        spawn.Process(target=loop, args=(there, name, where), daemon=True)
+        for (_, there), where in zip(pipes, (None, None, run), strict=True)
+    ]
+    for process in loops:
+        process.start()
+    lines = [here for here, _ in pipes]
+    for turn in range(steps // TURN):
+        for number in range(3):
+            number = (number + turn) % 3
+            lines[number].send(TURN)
+            told[number] = lines[number].recv()
+    for line, process in zip(lines, loops, strict=True):
+        line.send(0)
+        process.join()
+    return told
+
+
+def main(steps: int) -> None:
+    print(f"{steps:,} steps, asked for {ASKED:.0%}")
+    print(
+        f"{'model':<12} {'alone, s':>9} {'probed, s':>10} {'share':>6} {'noise':>6} {'said':>6}  {'measured at steps'}"
+    )
     for name in MODELS:
-        alone: list[float] = []
-        probed: list[float] = []
         with tempfile.TemporaryDirectory() as folder:
-            for repeat in range(repeats):
-                run(name, None, alone)
-                said = run(name, Path(folder) / f"run-{repeat}", probed)
-            recorded = grokscope.open(Path(folder) / f"run-{repeats - 1}")
-            measured = [event["step"] for event in recorded.events("measured")]
-        share = min(probed) / min(alone) - 1
-        print(f"{name:<12} {min(alone):>9.2f} {min(probed):>10.2f} {share:>6.1%} {said:>6.1%}  {measured}", flush=True)
+            (alone, _), (again, _), (probed, said) = in_turns(name, steps, Path(folder) / "run")
+            measured = [event["step"] for event in grokscope.open(Path(folder) / "run").events("measured")]
+        share, noise = probed / alone - 1, again / alone - 1
+        print(
+            f"{name:<12} {alone:>9.2f} {probed:>10.2f} {share:>6.1%} {noise:>6.1%} {said:>6.1%}  {measured}", flush=True
+        )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 6000)

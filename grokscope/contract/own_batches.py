@@ -1,6 +1,7 @@
 """Batches of a user's own loop: tensors in tuples, lists and mappings, at any depth."""
 
 from collections.abc import Callable, Iterator, Mapping
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -19,19 +20,38 @@ def mapped(batch: Any, kind: type, change: Callable[[Any], Any]) -> Any:
     return batch
 
 
-def rows_in(batch: Any) -> int:
-    """The number of examples in a batch: the length of the first tensor with a length, else 1."""
-    return next((shape[0] for shape in _shapes(batch) if shape), 1)
-
-
-def _shapes(batch: Any) -> Iterator[tuple[int, ...]]:
+def leaves(batch: Any) -> Iterator[Any]:
+    """What is in the tuples, lists and mappings of a batch."""
     if isinstance(batch, Mapping):
         batch = list(batch.values())
     if isinstance(batch, tuple | list):
         for part in batch:
-            yield from _shapes(part)
-    elif hasattr(batch, "shape"):
-        yield tuple(batch.shape)
+            yield from leaves(part)
+    else:
+        yield batch
+
+
+def rows_in(batch: Any) -> int:
+    """The number of examples in a batch: the length of the first tensor with a length, else 1."""
+    return next((int(leaf.shape[0]) for leaf in leaves(batch) if getattr(leaf, "shape", None)), 1)
+
+
+def described(batch: Any) -> str:
+    """A batch as an error names it: `(float32 [8, 6], int64 [8])`."""
+    return shorten(_described(batch), 120, placeholder=" …")
+
+
+def _described(batch: Any) -> str:
+    if isinstance(batch, Mapping):
+        return "{" + ", ".join(f"{key}: {_described(value)}" for key, value in batch.items()) + "}"
+    if isinstance(batch, tuple | list) and len(batch) > 4:
+        return f"({_described(batch[0])}, …: {len(batch)})"
+    if isinstance(batch, tuple | list):
+        return "(" + ", ".join(map(_described, batch)) + ")"
+    if not hasattr(batch, "shape"):
+        return type(batch).__name__
+    kind = str(getattr(batch, "dtype", type(batch).__name__)).rpartition(".")[2]
+    return f"{kind} {list(batch.shape)}"
 
 
 def _like(batch: Mapping[Any, Any], changed: dict[Any, Any]) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 from grokscope.contract.own_models import CannotProbe, OwnModel
 from grokscope.events import Scores
-from grokscope.own.batches import batch_source, in_order
+from grokscope.own.batches import BatchSource, batch_source
 from grokscope.own.reports import scores_of
 
 SplitScoring = Callable[[], Scores]
@@ -20,17 +20,18 @@ def _evaluation(split: str, what: Any, model: OwnModel, metric: str) -> SplitSco
     if callable(what):
         return lambda: scores_of(model.evaluated(what), metric, split)
     try:
-        batch_source(what, model)
+        source = batch_source(what, model)
     except CannotProbe:
         raise CannotProbe(
-            f"evaluate={{{split!r}: …}} takes a DataLoader, a data set, tensors or a function of the model"
+            f"evaluate={{{split!r}: …}} takes a DataLoader, a data set, tensors, a list of batches or a "
+            "function of the model"
         ) from None
-    return lambda: scored(what, model)
+    return lambda: scored(source, model)
 
 
-def scored(split: Any, model: OwnModel) -> Scores:
+def scored(split: BatchSource, model: OwnModel) -> Scores:
     """Mean loss over the examples of a split and, where its batches show what is a label, the accuracy."""
-    parts = [model.scores(model.prepare(batch, noise)) for noise, batch in enumerate(in_order(split, model))]
+    parts = [model.scores(model.prepare(batch, noise)) for noise, batch in enumerate(split.in_order())]
     rows = sum(part.rows for part in parts)
     accuracies = [part.accuracy * part.rows for part in parts if part.accuracy is not None]
     return Scores(

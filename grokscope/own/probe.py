@@ -20,7 +20,7 @@ from grokscope.contract.own_models import CannotProbe, ModelMode, OwnLoss
 from grokscope.contract.streams import generator
 from grokscope.events import Diverged, Evaluated, Paced, Trained
 from grokscope.own.adoption import adopted_model, adopted_optimizer
-from grokscope.own.batches import batch_source
+from grokscope.own.batches import TAKEN, batch_source
 from grokscope.own.cadence import Cadence, clock_on
 from grokscope.own.decay import LoopDecay
 from grokscope.own.evaluation import evaluations
@@ -29,7 +29,7 @@ from grokscope.own.opening import opened_run, parameters_at_start, run_directory
 from grokscope.own.options import OWN_TASK, Judgement, ProbeOptions
 from grokscope.own.records import ProbeRecords
 from grokscope.own.reports import as_number, scores_by_split
-from grokscope.own.trial import tried
+from grokscope.own.trial import first_line, tried
 from grokscope.own.vantage import OwnObserver, ProbedRun
 from grokscope.runs.log import RunUnwritable
 from grokscope.training.observation import descriptions
@@ -91,9 +91,10 @@ class Probe:
         """Try a measurement, open the run directory, and record where training begins.
 
         - `model`: a PyTorch or MLX module. `loss(model, batch)` returns a scalar.
-        - `batches`: a DataLoader, a data set, tensors (one, a tuple or a mapping), or a function of a NumPy generator
-          that returns a batch. Rows are drawn with replacement from a stream of the probe's own, which `seed` names;
-          `batch_size` of them, else as many as the loader's batches have, else 512.
+        - `batches`: a DataLoader, a data set, tensors (one, a tuple or a mapping), a list of batches, or a function of
+          a NumPy generator that returns a batch. Rows are drawn with replacement from a stream of the probe's own,
+          which `seed` names; `batch_size` of them, else as many as the loader's batches have, else 512. Of a list two
+          different batches are drawn.
         - `run`: the run directory; a bare name stands in the folder `runs`.
         - `optimizer`: whose steps are counted in the block (PyTorch), and whose lr and weight decay are read.
         - `every`: steps between records. `samples`, `baseline_samples`: pairs of batches of a measurement, and of the
@@ -102,8 +103,9 @@ class Probe:
           time where the model is on a CPU. Records come every so many steps times a power of two, as their cost asks
           for; rules that want several records in a row count the steps that those would take. Without it the distance
           is fixed, and events repeat exactly.
-        - `evaluate`: splits by name, each a DataLoader, data set or tensors, or a function of the model that returns
-          the metric or a mapping of scores (`loss`, `accuracy`, …). They are scored in evaluation mode.
+        - `evaluate`: splits by name, each a DataLoader, data set, tensors or a list of batches, or a function of the
+          model that returns the metric or a mapping of scores (`loss`, `accuracy`, …). They are scored in evaluation
+          mode.
         - `signals`: what is looked at beside what every run records, each as NAME[:parameter=value,…].
         - `metric`, `threshold`, `consecutive`: the model has grokked where the metric of the split `test` is at least
           `threshold` for so many records in a row.
@@ -172,12 +174,14 @@ class Probe:
     def _tried(self) -> Sequence[str]:
         """What a person should know before training begins. Raises `CannotProbe`."""
         with self._model.looking():
-            random = generator(self._options.seed, "probe")
             try:
-                batch_a, batch_b = self._probed.source.drawn(random), self._probed.source.drawn(random)
+                batch_a, batch_b = self._probed.source.pair(generator(self._options.seed, "probe"))
+            except CannotProbe:
+                raise
             except Exception as problem:  # the user's own data: whatever it raises, training has not begun
-                raise CannotProbe(f"batches= gave no batch: {type(problem).__name__}: {problem}") from problem
-            return tried(self._model, batch_a, batch_b)
+                what = f"{type(problem).__name__}: {first_line(problem)}"
+                raise CannotProbe(f"batches= gave no batch: {what}: {TAKEN}") from problem
+            return tried(self._model, batch_a, batch_b, differing=True)
 
     def _open(self, resume_at: int | None) -> None:
         """Open the run directory as its one writer. Raises `CannotProbe`."""

@@ -3,6 +3,9 @@
 import math
 from typing import Any
 
+import numpy as np
+
+from grokscope.contract.own_batches import described
 from grokscope.contract.own_models import CannotProbe, OwnModel
 
 SAME = 1e-4
@@ -13,10 +16,11 @@ _DRAWS = 4
 """Draws of them"""
 
 
-def tried(model: OwnModel, batch_a: Any, batch_b: Any) -> list[str]:
+def tried(model: OwnModel, batch_a: Any, batch_b: Any, *, differing: bool = False) -> list[str]:
     """What a person should know of measurements on such batches, a sentence each. Inside of `OwnModel.looking`.
 
-    Raises `CannotProbe` where they would be wrong or disturb, or are not possible.
+    `differing`: the batches were drawn, and should not be the same. Raises `CannotProbe` where measurements would be
+    wrong or disturb, or are not possible.
     """
     a, b = model.prepare(batch_a, 0), model.prepare(batch_b, 1)
     try:
@@ -26,7 +30,9 @@ def tried(model: OwnModel, batch_a: Any, batch_b: Any) -> list[str]:
         raise
     except Exception as problem:  # the user's own code: whatever it raises, training has not begun
         what = f"{type(problem).__name__}: {first_line(problem)}"
-        raise CannotProbe(f"loss(model, batch) failed on a batch of the probe's own: {what}") from problem
+        raise CannotProbe(
+            f"loss(model, batch) failed on a batch of the probe's own, {described(batch_a)}: {what}"
+        ) from problem
     if not math.isfinite(first):
         raise CannotProbe(f"loss(model, batch) is {first} before training begins: nothing can be measured of it")
     if abs(first - again) > SAME * max(abs(first), abs(again)):
@@ -35,9 +41,15 @@ def tried(model: OwnModel, batch_a: Any, batch_b: Any) -> list[str]:
             "random numbers: it counts its calls or draws from a generator of its own, which a probe would disturb"
         )
     try:
-        model.bracket(model.theta, a, b)
+        bracket = model.bracket(model.theta, a, b)
     except Exception as problem:  # the same
         raise CannotProbe(f"the loss cannot be differentiated twice: {first_line(problem)}") from problem
+    apart = np.any(model.tonumpy(bracket.gradient_a) != model.tonumpy(bracket.gradient_b))
+    if differing and not apart and np.any(model.tonumpy(bracket.gradient_a)):
+        raise CannotProbe(
+            "two batches of batches= are the same, and a batch commutes with itself: draw each with the NumPy "
+            "generator that a function is given, or give more than one example"
+        )
     return _on_noise(model, batch_a)
 
 

@@ -48,11 +48,9 @@ class ProbedRun:
     def pair(self, step: int, index: int) -> tuple[Prepared, Prepared]:
         """Batches A and B of pair `index` at a step."""
         random = generator(self.seed, "probe", step, index)
-        return self._batch(random), self._batch(random)
-
-    def _batch(self, random: np.random.Generator) -> Prepared:
-        noise = int(random.integers(NOISES))
-        return self.model.prepare(self.source.drawn(random), noise)
+        a, b = self.source.pair(random)
+        noise_a, noise_b = (int(noise) for noise in random.integers(NOISES, size=2))
+        return self.model.prepare(a, noise_a), self.model.prepare(b, noise_b)
 
 
 class OwnVantage:

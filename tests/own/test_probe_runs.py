@@ -166,6 +166,10 @@ class Squares(Dataset[Any]):
         return torch.randn(6) + number, number % 5
 
 
+def ready(data: Any, size: int = 8) -> list[Any]:
+    return [rows_of(data, torch.arange(ROWS)[start : start + size]) for start in range(0, ROWS, size)]
+
+
 def sources() -> dict[str, Any]:
     data = vectors()
     whole = TensorDataset(*data)
@@ -177,7 +181,8 @@ def sources() -> dict[str, Any]:
         "examples": [(data[0][row], int(data[1][row])) for row in range(ROWS)],
         "loader": DataLoader(whole, batch_size=8, shuffle=True),
         "loader with workers": DataLoader(Squares(), batch_size=8, num_workers=2, shuffle=True),
-        "loader of batches": DataLoader([rows_of(data, torch.arange(8))] * 3, batch_size=None),  # type: ignore[arg-type]
+        "loader of batches": DataLoader(ready(data), batch_size=None),  # type: ignore[arg-type]
+        "list of batches": ready(data),
         "function": lambda random: rows_of(data, torch.as_tensor(random.integers(ROWS, size=8))),
     }
 
@@ -192,8 +197,28 @@ def test_batches_of_many_kinds(name: str, tmp_path: Path) -> None:
         torch.set_rng_state(before)
     one, two = (events_of(tmp_path / run) for run in ("one", "two"))
     assert without_clock(one) == without_clock(two), "the stream is the probe's own: events repeat"
-    known = {"function": 8, "loader of batches": 1}
-    assert one[0]["config"]["train"]["batch_size"] == known.get(name, 8)
+    assert one[0]["config"]["train"]["batch_size"] == 8
+
+
+def test_ready_batches_are_taken_whole_and_by_pairs_of_two(tmp_path: Path) -> None:
+    """The last one is smaller, as that of a loader is, so that nothing could be stacked."""
+    data = vectors()
+    batches = [{"x": x, "y": y} for x, y in ready(data, 20)]
+    seen: list[tuple[int, float]] = []
+
+    def loss(model: nn.Module, batch: Any) -> torch.Tensor:
+        seen.append((len(batch["x"]), float(batch["x"][0, 0])))
+        return cross_entropy(model, (batch["x"], batch["y"]))
+
+    evaluate = {"test": [batches[0]]}
+    watching = grokscope.Probe(perceptron(), loss, batches, run=tmp_path / "mine", evaluate=evaluate, on_error="raise")
+    watching.finish()
+    assert set(seen) == {(len(batch["x"]), float(batch["x"][0, 0])) for batch in batches}
+    started, measured = events_of(tmp_path / "mine")[0], events_of(tmp_path / "mine", "measured")[0]
+    assert "batch_size" not in started["config"]["train"]
+    assert all(value > 0 for value in measured["defect"]["samples"]), "no batch is paired with itself"
+    [test] = (event["test"] for event in events_of(tmp_path / "mine", "evaluated"))
+    assert test["loss"] > 0
 
 
 def test_rows_are_those_that_a_sampler_names(tmp_path: Path) -> None:
@@ -359,7 +384,7 @@ def test_a_process_that_just_ends(tmp_path: Path) -> None:
         "import sys, torch, grokscope\n"
         "model = torch.nn.Linear(2, 1)\n"
         "loss = lambda m, x: m(x).square().mean()\n"
-        "probe = grokscope.Probe(model, loss, torch.ones(9, 2), run=sys.argv[1], steps=2)\n"
+        "probe = grokscope.Probe(model, loss, torch.randn(9, 2), run=sys.argv[1], steps=2)\n"
         "probe.step()\n"
         "if sys.argv[2] == 'all': probe.step()\n"
     )
@@ -419,6 +444,23 @@ def generated(model: nn.Module, batch: Any) -> torch.Tensor:
     return cross_entropy(model, (batch[0] + torch.randn(batch[0].shape, generator=GENERATOR), batch[1]))
 
 
+class Table:
+    """As those of pandas: a shape, a length, and columns by name."""
+
+    shape = (9, 2)
+
+    def __len__(self) -> int:
+        return 9
+
+    def __getitem__(self, name: Any) -> Any:
+        return {"x": 1}[name]
+
+
+def vectors_of(seed: int) -> Any:
+    torch.manual_seed(seed)
+    return vectors()
+
+
 GENERATOR = torch.Generator()
 
 REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
@@ -436,13 +478,29 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "lazy": (lambda: nn.LazyLinear(5), cross_entropy, None, "run one batch through the model first"),
     "scripted": (scripted, cross_entropy, None, "the model is compiled by torch.jit"),
     "no number": (perceptron, lambda m, b: cross_entropy(m, b) * math.nan, None, "is nan before training begins"),
-    "its loss fails": (perceptron, lambda m, b: m(b), None, "failed on a batch of the probe's own: TypeError"),
+    "its loss fails": (perceptron, lambda m, b: m(b), None, "on a batch of the probe's own, .*: TypeError"),
     "no module": (lambda: 3, cross_entropy, None, "a int is no model of"),
     "no loss": (perceptron, 3, None, "loss= is a function"),
     "a stream": (perceptron, cross_entropy, Stream(), "cannot draw from an iterable without a length"),
     "a loader of a stream": (perceptron, cross_entropy, DataLoader(Stream()), "an iterable without a length"),
     "an iterator": (perceptron, cross_entropy, iter([1]), "give batches= a function of a NumPy generator"),
     "nothing": (perceptron, cross_entropy, [], "batches= is empty"),
+    "one batch": (perceptron, cross_entropy, ready(vectors())[:1], "one batch, and a batch commutes with itself"),
+    "always the same": (perceptron, cross_entropy, lambda random: vectors_of(0), "two batches .* are the same"),
+    "tensors in a list": (perceptron, cross_entropy, list(vectors()), "may be an example, a batch or a column"),
+    "sequences in a list": (perceptron, cross_entropy, [(torch.arange(7),) * 2] * 9, "a DataLoader of examples"),
+    "sizes that differ": (perceptron, cross_entropy, [vectors()] * 2, "batch_size= is 8, and the batches"),
+    "lengths that differ": (perceptron, cross_entropy, (torch.ones(9, 6), torch.arange(8)),
+                            r"no tensors of one length, but \(float32 \[9, 6\], int64 \[8\]\)"),
+    "numbers": (perceptron, cross_entropy, ([[1.0] * 6] * 9, [0] * 9), "no tensors of one length, but"),
+    "a table": (perceptron, cross_entropy, Table(), r"batches= gave no batch: KeyError: \d+: give a DataLoader"),
+    "a name": (perceptron, cross_entropy, "train.pt", "batches= is of type str: give a DataLoader"),
+    "a class": (perceptron, cross_entropy, DataLoader, "batches= is the class DataLoader: give"),
+    "no batches": (perceptron, cross_entropy, 3, "batches= is of type int: give"),
+    "no generator taken": (perceptron, cross_entropy, lambda: vectors(), "does not take one argument"),
+    "a function of streams": (perceptron, cross_entropy, lambda random: iter([1]), "it must return one batch"),
+    "another batch": (perceptron, cross_entropy, (torch.ones(9, 5), torch.arange(9) % 5),
+                      r"on a batch of the probe's own, \(float32 \[8, 5\], int64 \[8\]\): RuntimeError"),
 }  # fmt: skip
 
 
