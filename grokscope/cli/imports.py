@@ -57,6 +57,12 @@ def import_files(
     duplicates: Annotated[
         Literal["error", "first", "last"], typer.Option(help="Which value counts if a step has two.")
     ] = "error",
+    steps_per_epoch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Steps in an epoch, for files without steps; without epochs, records are epochs."
+        ),
+    ] = None,
     budget: Annotated[
         int | None, typer.Option(min=1, help="Step budget of the runs; default: the steps of the longest run.")
     ] = None,
@@ -69,11 +75,11 @@ def import_files(
     All other commands accept these runs.
 
     The command reads CSV (also with tabs, semicolons or spaces), JSON in its usual shapes, metrics.csv of Lightning,
-    trainer_state.json of Hugging Face, histories and charts of Weights & Biases, event files and CSVs of TensorBoard.
-    A file must have a step and a test accuracy. It may have train_accuracy, train_loss, test_loss, gradient_norm,
-    weight_norm, defect and the values of other signals. Usual column names are known (val_acc, eval_loss, _step,
-    learning_rate); --column names the others. The command prints which column it used for which signal, and what it
-    skipped.
+    trainer_state.json of Hugging Face, histories of Keras, tables of pandas, histories and charts of Weights & Biases,
+    event files and CSVs of TensorBoard. A file must have a step and a test accuracy. It may have train_accuracy,
+    train_loss, test_loss, gradient_norm, weight_norm, defect and the values of other signals. Usual column names are
+    known (val_acc, eval_loss, _step, learning_rate); --column names the others, and --steps-per-epoch makes steps of
+    epochs. The command prints which column it used for which signal, and what it skipped.
 
     A file with one run becomes RUNS/NAME; a file or folder with several runs becomes a folder of runs.
     """
@@ -91,6 +97,7 @@ def import_files(
         consecutive=consecutive,
         scale=None if percent is None else "percent" if percent else "fraction",
         duplicates=duplicates,
+        steps_per_epoch=steps_per_epoch,
         budget=budget,
     )
     try:

@@ -7,7 +7,8 @@ has no second meaning.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from grokscope.imports.names import usual_fact, usual_signal
+from grokscope.imports.epochs import InEpochs, epochs_of
+from grokscope.imports.names import is_bare_accuracy, usual_fact, usual_signal
 from grokscope.imports.recipe import Recipe
 from grokscope.imports.sheets import Renamed, Sheet, Unimportable, nearest, some
 from grokscope.warning.predictors import LR
@@ -83,6 +84,9 @@ def choose(sheets: Sequence[Sheet], recipe: Recipe) -> Choice:
     if not signals[NEEDED]:
         alone = len(sheets) == 1 and len(names) == 2  # TensorBoard and others write one file a signal
         raise Lacking(_which(NEEDED, names) + (_TOGETHER if alone else ""))
+    bare = [name for name in free if is_bare_accuracy(name)]
+    if not signals["train_accuracy"] and len(bare) == 1:  # as Keras names it beside that of the test split
+        signals["train_accuracy"] = bare[0]
     for sheet in sheets:
         mine = {ours: column for ours, theirs in signals.items() if (column := _found(sheet, theirs, sheets))}
         settings = {key: column for key, theirs in facts.items() if (column := _found(sheet, theirs, sheets))}
@@ -142,6 +146,8 @@ def _facts(free: Sequence[str], recipe: Recipe, remarks: list[str]) -> Iterator[
 
 
 def _step(sheet: Sheet, recipe: Recipe, sheets: Sequence[Sheet]) -> str:
+    if isinstance(sheet, InEpochs):
+        return sheet.step
     asked = recipe.columns.get("step")
     if asked is not None and (found := _found(sheet, asked, sheets)):
         return found
@@ -167,8 +173,10 @@ def _which(ours: str, names: Sequence[str]) -> str:
         hold = "hold" if len(bare) > 1 else "holds"
         return f"no column is known as {ours}; if {' and '.join(bare.values())} {hold} the accuracy, give {advice}"
     hint = nearest(ours, names)
-    if ours == "step" and (epochs := [name for name in names if name.lower() in {"epoch", "epochs"}]):
-        hint = f" ({epochs[0]} counts epochs: if one epoch is one step, give --column step={epochs[0]})"
+    if ours == "step":
+        epochs = epochs_of(names)
+        counted = "if each record is the end of an epoch" if epochs is None else f"because {epochs} counts epochs"
+        hint = f", or --steps-per-epoch N {counted}"
     return f"no column is known as {ours}; give --column {ours}=NAME{hint}; the columns are: {some(names)}"
 
 

@@ -140,7 +140,7 @@ def _is_lines(file: Path) -> bool:
         record = json.loads(first)
     except (ValueError, RecursionError):
         return False
-    return isinstance(record, dict) and (bool(more) or _is_row(record))
+    return isinstance(record, dict) and (bool(more) or (_is_row(record) and _of_pandas(record) is record))
 
 
 @dataclass(frozen=True)
@@ -240,6 +240,7 @@ def _walked(value: Any, at: _Where) -> Iterator[Fragment]:
     """The tables in a value."""
     if at.depth < 0:
         return
+    value = _of_pandas(value)
     if isinstance(value, list) and value and _are_objects(value):
         if all(map(_is_row, value[:FIRST_RECORDS])):
             yield Fragment(_of_records(value, at), at.run)
@@ -250,6 +251,29 @@ def _walked(value: Any, at: _Where) -> Iterator[Fragment]:
         yield from _walked_object(
             value, _Where(at.place, at.prefix, {**at.facts, **_settings(value)}, at.run, at.depth)
         )
+
+
+def _of_pandas(value: Any) -> Any:
+    """A table as pandas writes it (by column and index, by index, split) as lists by name, or records; else `value`."""
+    if not isinstance(value, dict) or not value:
+        return value
+    if value.keys() == {"columns", "index", "data"} and _are_rows(value["data"], value["columns"]):
+        columns = {name: [row[place] for row in value["data"]] for place, name in enumerate(value["columns"])}
+        return {"index": value["index"], **columns}
+    inner = list(value.values())
+    if not all(isinstance(each, dict) and each and not _inside(each) for each in inner):
+        return value
+    indices = list(inner[0])
+    if all(map(str.isdecimal, indices)) and all(each.keys() == inner[0].keys() for each in inner):
+        return {"index": list(map(int, indices)), **{name: list(each.values()) for name, each in value.items()}}
+    if all(map(str.isdecimal, value)):
+        return [{"index": int(index), **each} for index, each in value.items()]
+    return value
+
+
+def _are_rows(rows: Any, names: Any) -> bool:
+    lists = isinstance(rows, list) and isinstance(names, list) and bool(rows)
+    return lists and all(isinstance(row, list) and len(row) == len(names) for row in rows)
 
 
 def _walked_object(value: Record, at: _Where) -> Iterator[Fragment]:

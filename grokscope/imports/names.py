@@ -14,10 +14,10 @@ SPLITS: Mapping[str, str] = {
 """Words for the split of the data"""
 
 _MEASURES: Mapping[str, str] = {"acc": "accuracy", "accuracy": "accuracy", "loss": "loss"}
-_NEUTRAL = frozenset({"epoch"})
-"""Words that may stand beside a split and a measure, as Lightning names the mean over an epoch"""
+_NEUTRAL = frozenset({"epoch", "sparse", "categorical", "binary"})
+"""Words that may stand beside a split and a measure, as Lightning names the mean over an epoch, and Keras accuracies"""
 _STEPS = frozenset({"step", "steps", "global step", "trainer global step", "iteration",
-                    "iterations", "iter", "update", "updates"})  # fmt: skip
+                    "iterations", "iter", "iter num", "update", "updates", "num updates"})  # fmt: skip
 _NORMS: Mapping[str, str] = {
     **dict.fromkeys(("grad", "gradient"), "gradient_norm"),
     **dict.fromkeys(("weight", "weights", "param", "params", "parameter", "parameters"), "weight_norm"),
@@ -54,6 +54,11 @@ def usual_signal(name: str) -> str | None:
     if measure is None or len(splits) > 1:
         return None
     return f"{splits.pop()}_{measure}" if splits else "loss" if measure == "loss" else None
+
+
+def is_bare_accuracy(name: str) -> bool:
+    """Whether a name says that it is an accuracy, and not of which split."""
+    return [_MEASURES.get(word, word) for word in words_of(name) if word not in _NEUTRAL] == ["accuracy"]
 
 
 def usual_fact(name: str) -> str | None:

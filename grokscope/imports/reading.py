@@ -13,6 +13,7 @@ import numpy as np
 from grokscope.contract.arrays import Floats
 from grokscope.contract.examples import Ints
 from grokscope.imports.choice import NEEDED, Choice, Chosen, Lacking, choose
+from grokscope.imports.epochs import with_steps
 from grokscope.imports.names import usual_fact
 from grokscope.imports.recipe import AccuracyScale, Duplicates, Recipe, fact_value
 from grokscope.imports.sheets import ABSENT, Cells, Unimportable
@@ -107,7 +108,7 @@ def _raws_of(source: Source, recipe: Recipe, without: list[str]) -> Iterator[Raw
     for key, sheets in runs.items():
         name = "/".join([*source.parts, *([key] if key is not None else [])])
         try:
-            choice = choose(sheets, recipe)
+            choice = choose([with_steps(sheet, recipe) for sheet in sheets], recipe)
             raws = _read(name, source, choice)
         except Lacking as problem:
             if len(runs) == 1:

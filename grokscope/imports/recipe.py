@@ -35,6 +35,8 @@ class Recipe:
     """Scale of accuracies; None: decided from the values"""
     duplicates: Duplicates = "error"
     """Which of two values for one step counts"""
+    steps_per_epoch: int | None = None
+    """Steps in an epoch, for tables without steps; a table that does not count epochs has one a record"""
     budget: int | None = None
     """Step budget of the runs; None: from the files"""
 

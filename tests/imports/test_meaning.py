@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from imports_made import CONTROL, GROKKED, RECORDS, STEPS, TEST, TRAIN, Imports, column, csv, is_usual, jsonl
@@ -140,9 +140,8 @@ class TestNames:
 
     def test_epochs_are_no_steps_unless_somebody_says_so(self, imports: Imports) -> None:
         text = csv("epoch,train_acc,test_acc", STEPS, TRAIN, TEST)
-        assert "epoch counts epochs: if one epoch is one step, give --column step=epoch" in refused(
-            imports, "r.csv", text
-        )
+        said = refused(imports, "r.csv", text)
+        assert "give --column step=NAME, or --steps-per-epoch N because epoch counts epochs" in said
         assert is_usual(imports.one("r.csv", text, columns={"step": "epoch"}))
 
     @pytest.mark.parametrize(
@@ -330,3 +329,59 @@ def test_values_that_are_not_finite_are_counted(imports: Imports, name: str) -> 
     run = imports.one(name, text)
     assert len(run.columns["step"]) >= len(STEPS) - 3
     assert f"{name}: 2 values of test_acc not finite" in imports.remarks
+
+
+class TestStepsOfEpochs:
+    """A table without steps, of which a person says how many an epoch has."""
+
+    ENDS: ClassVar = [250 * number for number in range(1, 11)]
+    """The steps at which ten epochs of 250 steps end"""
+
+    @pytest.mark.parametrize(
+        ("name", "content", "said"),
+        [
+            ("r.csv", csv("epoch,train_acc,test_acc", range(10), TRAIN, TEST), "(epoch + 1) × 250"),
+            ("r.csv", csv("Epoch,train_acc,test_acc", range(1, 11), TRAIN, TEST), "Epoch × 250"),
+            ("r.csv", csv("accuracy,val_accuracy", TRAIN, TEST), "record × 250"),
+            ("r.csv", csv(",acc,val_acc", range(10), TRAIN, TEST), "record × 250"),
+            ("r.json", json.dumps({"accuracy": TRAIN, "val_accuracy": TEST}), "record × 250"),
+            ("r.json", json.dumps({"history": {"sparse_categorical_accuracy": TRAIN,
+                                               "val_sparse_categorical_accuracy": TEST}}), "record × 250"),
+            ("r.json", json.dumps({name: {str(row): value for row, value in enumerate(values)}
+                                   for name, values in (("acc", TRAIN), ("val_acc", TEST))}), "record × 250"),
+            ("r.json", json.dumps({str(row): {"acc": a, "val_acc": b}
+                                   for row, (a, b) in enumerate(zip(TRAIN, TEST, strict=True))}), "record × 250"),
+            ("r.json", json.dumps({"columns": ["acc", "val_acc"], "index": list(range(10)),
+                                   "data": list(zip(TRAIN, TEST, strict=True))}), "record × 250"),
+            ("r.jsonl", jsonl(*({"epoch": row / 2, "train_acc": a, "test_acc": b}
+                                for row, (a, b) in enumerate(zip(TRAIN, TEST, strict=True), 2))), "epoch × 500"),
+        ],
+    )  # fmt: skip
+    def test_every_record_is_where_its_epoch_ends(self, imports: Imports, name: str, content: str, said: str) -> None:
+        per_epoch = int(said.rpartition(" ")[2])
+        run = imports.one(name, content, steps_per_epoch=per_epoch)
+        ends = [end + 250 for end in self.ENDS] if per_epoch == 500 else self.ENDS
+        assert run.columns["step"].tolist() == ends
+        assert (column(run, "train_accuracy"), column(run, "test_accuracy")) == (TRAIN, TEST)
+        assert imports.done is not None
+        assert imports.done.runs[0].run.taken["step"] == said
+
+    def test_a_column_of_epochs_may_have_any_name(self, imports: Imports) -> None:
+        text = csv("round,train_acc,test_acc", range(10), TRAIN, TEST)
+        run = imports.one("r.csv", text, steps_per_epoch=250, columns={"step": "round"})
+        assert run.columns["step"].tolist() == self.ENDS
+
+    def test_steps_that_are_there_are_taken(self, imports: Imports) -> None:
+        text = csv("epoch,step,train_acc,test_acc", range(10), STEPS, TRAIN, TEST)
+        assert is_usual(imports.one("r.csv", text, steps_per_epoch=250))
+
+    def test_what_has_neither_is_said(self, imports: Imports) -> None:
+        text = csv("run,accuracy,val_accuracy", "aaaaabbbbb", TRAIN, TEST)
+        assert "--steps-per-epoch N if each record is the end of an epoch" in refused(imports, "r.csv", text)
+        with pytest.raises(Unimportable, match="several runs and counts no epochs; give --column step=NAME"):
+            imports.one("r.csv", text, steps_per_epoch=250, run_column="run")
+
+    def test_two_records_of_an_epoch_are_two_values_of_a_step(self, imports: Imports) -> None:
+        text = csv("epoch,train_acc,test_acc", [row // 2 for row in range(10)], TRAIN, TEST)
+        with pytest.raises(Unimportable, match="step 250 has train_accuracy"):
+            imports.one("r.csv", text, steps_per_epoch=250)
