@@ -36,18 +36,18 @@ def rows_in(batch: Any) -> int:
     return next((int(leaf.shape[0]) for leaf in leaves(batch) if getattr(leaf, "shape", None)), 1)
 
 
-def described(batch: Any) -> str:
+def batch_in_words(batch: Any) -> str:
     """A batch as an error names it: `(float32 [8, 6], int64 [8])`."""
-    return shorten(_described(batch), 120, placeholder=" …")
+    return shorten(_in_words(batch), 120, placeholder=" …")
 
 
-def _described(batch: Any) -> str:
+def _in_words(batch: Any) -> str:
     if isinstance(batch, Mapping):
-        return "{" + ", ".join(f"{key}: {_described(value)}" for key, value in batch.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_in_words(value)}" for key, value in batch.items()) + "}"
     if isinstance(batch, tuple | list) and len(batch) > 4:
-        return f"({_described(batch[0])}, …: {len(batch)})"
+        return f"({_in_words(batch[0])}, …: {len(batch)})"
     if isinstance(batch, tuple | list):
-        return "(" + ", ".join(map(_described, batch)) + ")"
+        return "(" + ", ".join(map(_in_words, batch)) + ")"
     if not hasattr(batch, "shape"):
         return type(batch).__name__
     kind = str(getattr(batch, "dtype", type(batch).__name__)).rpartition(".")[2]

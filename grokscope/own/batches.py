@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from grokscope.contract.own_batches import described, leaves, rows_in
+from grokscope.contract.own_batches import batch_in_words, leaves, rows_in
 from grokscope.contract.own_models import CannotProbe, OwnModel
 from grokscope.contract.signals import NotOffered
 
@@ -63,7 +63,7 @@ def batch_source(batches: Any, model: OwnModel, batch_size: int | None = None) -
         rows = rows_in(batches)
         return ExampleRows(rows, _size(rows, batch_size), lambda chosen: model.taken(batches, chosen))
     if isinstance(batches, Mapping | tuple) and len(batches):
-        raise CannotProbe(f"the parts of batches= are no tensors of one length, but {described(batches)}: {TAKEN}")
+        raise CannotProbe(f"the parts of batches= are no tensors of one length, but {batch_in_words(batches)}: {TAKEN}")
     if _has_numbers(batches):
         return ExampleRows(
             len(batches),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from grokscope.contract.own_batches import described
+from grokscope.contract.own_batches import batch_in_words
 from grokscope.contract.own_models import CannotProbe, OwnModel
 
 SAME = 1e-4
@@ -31,7 +31,7 @@ def tried(model: OwnModel, batch_a: Any, batch_b: Any, *, differing: bool = Fals
     except Exception as problem:  # the user's own code: whatever it raises, training has not begun
         what = f"{type(problem).__name__}: {first_line(problem)}"
         raise CannotProbe(
-            f"loss(model, batch) failed on a batch of the probe's own, {described(batch_a)}: {what}"
+            f"loss(model, batch) failed on a batch of the probe's own, {batch_in_words(batch_a)}: {what}"
         ) from problem
     if not math.isfinite(first):
         raise CannotProbe(f"loss(model, batch) is {first} before training begins: nothing can be measured of it")

@@ -1,15 +1,20 @@
 """`Probe(sinks=…, notify=…)`: what `run --sink` and `--notify` do, from a loop of somebody's own."""
 
 import json
+import math
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from own_made import KINDS, events_of, probing, seeded, train
+import torch
+from own_made import KINDS, events_of, probing, seeded, train, vectors
+from torch import nn
 
 import grokscope
+from grokscope.sinks.notify import WORTH_A_NOTICE
 
 MLP = KINDS["MLP"]
 TELL = "import os, sys; open(sys.argv[1], 'a').write(os.environ['NOTIFY_EVENT'] + ' ' + sys.stdin.read())"
@@ -30,6 +35,33 @@ def test_a_command_is_told(tmp_path: Path) -> None:
     assert [kind for kind, _ in lines] == ["grokked", "finished"]
     events = {event["event"]: event for event in events_of(tmp_path / "mine")}
     assert [json.loads(text) for _, text in lines] == [events["grokked"], events["finished"]]
+
+
+def test_a_command_is_told_of_all_that_a_person_waits_for(tmp_path: Path) -> None:
+    """A loop of which every turn is known: inputs that are stretched let the defect rise, the rest it says itself."""
+    inputs, labels = vectors()
+    told, run = tmp_path / "told", tmp_path / "mine"
+    accuracies = [0.1] * 10 + [1.0] * 4 + [0.1] * 6
+    losses = [2 + 0.3 * min(step, 20 - step) for step in range(20)]
+    stretched = 1.0
+    model = nn.Linear(6, 5)
+    nn.init.zeros_(model.weight)
+
+    def batch(random: np.random.Generator) -> Any:
+        rows = torch.as_tensor(random.integers(len(labels), size=8))
+        return stretched * inputs[rows], labels[rows]
+
+    watching = grokscope.Probe(
+        model, MLP.loss, batch, run=run, every=1, on_error="raise",
+        notify=shlex.join([sys.executable, "-c", TELL, str(told)]),
+    )  # fmt: skip
+    for step, (accuracy, loss) in enumerate(zip(accuracies, losses, strict=True), 1):
+        stretched *= 1.3
+        watching.step(0.5 if step < 20 else math.nan, test_accuracy=accuracy, test_loss=loss)
+    watching.finish()
+    lines = [line.split(" ", 1) for line in told.read_text().splitlines()]
+    assert sorted({kind for kind, _ in lines}) == sorted(WORTH_A_NOTICE)
+    assert [json.loads(text) for _, text in lines] == [e for e in events_of(run) if e["event"] in WORTH_A_NOTICE]
 
 
 def test_a_command_that_fails_is_one_warning(tmp_path: Path) -> None:
