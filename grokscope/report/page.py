@@ -44,6 +44,10 @@ th, td { max-width: 24rem; }
 thead th { font-weight: 600; vertical-align: bottom; max-width: 7rem; }
 .number { text-align: right; }
 td.number, tbody th { white-space: nowrap; }
+.told th, .told td { border-bottom: none; }
+.prose td { max-width: min(46rem, calc(100vw - 2rem)); }
+.prose p { max-width: min(46rem, calc(100vw - 2rem)); margin: 0 0 .3rem; color: var(--faint); }
+.prose p b { font-weight: 600; }
 pre { background: var(--tint); padding: .7rem; white-space: pre-wrap; font-size: .85rem; }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 details { margin: .8rem 0; }

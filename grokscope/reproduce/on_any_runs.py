@@ -31,7 +31,7 @@ def judged_on(trajectories: Sequence[Trajectory], onset: str) -> list[Verdict]:
 
 def warning_claims_table(verdicts: Sequence[Verdict]) -> Table:
     """One line per claim."""
-    columns = (Column("claim"), *verdict_columns(), Column("source", detail=True))
+    columns = (Column("claim"), *verdict_columns(), Column("source", detail=True, prose=True))
     rows = tuple((each.claim.sentence, *verdict_row(each), each.claim.source) for each in verdicts)
     return Table("claims", "Published claims about warning, on these runs", columns, rows, verdict_notes())
 

@@ -33,13 +33,13 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
     """One row per claim."""
     columns = (
         Column("claim", code=True),
+        Column("sentence", detail=True, prose=True),
         *verdict_columns(),
-        Column("sentence", detail=True),
-        Column("source", detail=True),
-        Column("runs from", detail=True),
+        Column("source", detail=True, prose=True),
+        Column("runs from", detail=True, prose=True),
     )
     rows = tuple(
-        (each.claim.id, *verdict_row(each), each.claim.sentence, each.claim.source, each.basis) for each in verdicts
+        (each.claim.id, each.claim.sentence, *verdict_row(each), each.claim.source, each.basis) for each in verdicts
     )
     return Table("verdicts", "Published claims", columns, rows, verdict_notes())
 
@@ -53,7 +53,7 @@ def verdict_columns() -> tuple[Column, ...]:
         Column("n", rank=1),
         Column("runs", rank=2),
         Column("published", rank=3),
-        Column("what the runs say, and what would decide", rank=4),
+        Column("what the runs say, and what would decide", rank=4, prose=True),
     )
 
 
@@ -86,8 +86,8 @@ def decisions_table(verdicts: Sequence[Verdict]) -> Table:
         "rules",
         "How each claim is decided",
         (
-            Column("claim", code=True), Column("statistic", code=True), Column("supported by"),
-            Column("refuted by"), Column("null"), Column("study", code=True),
+            Column("claim", code=True), Column("statistic", code=True), Column("supported by", prose=True),
+            Column("refuted by", prose=True), Column("null", prose=True), Column("study", code=True),
         ),
         tuple(
             (each.claim.id, each.claim.statistic or None, each.claim.decided_by, each.claim.refuted_by,

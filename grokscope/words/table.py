@@ -43,6 +43,9 @@ class Column:
     """Cells to which a narrow terminal may cut the column, before columns of its rank leave"""
     detail: bool = False
     """Whether the column is shown only on pages and in files"""
+    prose: bool = False
+    """Whether pages show the cells below their row and over its whole width, with the column's words before them: for
+    sentences"""
     code: bool = False
     """Whether pages show the cells as code, such as a command or a path"""
 
@@ -152,17 +155,33 @@ class Table:
 
     def html(self) -> str:
         """A `<table>` with the title as its caption."""
-        kinds = [' class="number"' if right else "" for right in self.numeric]
-        code = [column.code for column in self.columns]
+        beside = [index for index, column in enumerate(self.columns) if not column.prose]
+        below = [index for index, column in enumerate(self.columns) if column.prose]
+        kinds = [' class="number"' if self.numeric[index] else "" for index in beside]
+        code = [self.columns[index].code for index in beside]
         head = "".join(
-            f'<th scope="col"{kind}>{for_html(column.heading)}</th>'
-            for column, kind in zip(self.columns, kinds, strict=True)
+            f'<th scope="col"{kind}>{for_html(self.columns[index].heading)}</th>'
+            for index, kind in zip(beside, kinds, strict=True)
         )
-        body = "\n".join(f"<tr>{_html_row(line, kinds, code)}</tr>" for line in self._lines())
+        told = ' class="told"' if below else ""
+        body = "\n".join(
+            f"<tr{told}>{_html_row([line[index] for index in beside], kinds, code)}</tr>"
+            + self._html_prose(line, below, len(beside))
+            for line in self._lines()
+        )
         return (
             f"<table>\n<caption>{for_html(self.title)}</caption>\n<thead><tr>{head}</tr></thead>\n"
             f"<tbody>\n{body}\n</tbody>\n</table>"
         )
+
+    def _html_prose(self, line: Sequence[str], columns: Sequence[int], width: int) -> str:
+        """The row with the sentences of a line; empty for a table without sentences."""
+        said = "".join(
+            f"<p><b>{for_html(self.columns[index].heading)}:</b> {for_html(line[index])}</p>"
+            for index in columns
+            if line[index] != MISSING
+        )
+        return f'\n<tr class="prose"><td colspan="{width}">{said}</td></tr>' if columns else ""
 
     def _by_column(self) -> list[tuple[TableCell, ...]]:
         return list(zip(*self.rows, strict=True)) or [()] * len(self.columns)

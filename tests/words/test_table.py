@@ -123,6 +123,15 @@ def test_html_holds_the_same_cells_and_no_tag_of_theirs() -> None:
     assert "300 [100, 500]" in read.text
 
 
+def test_sentences_stand_below_their_row_on_a_page() -> None:
+    columns = (Column("claim"), Column("remark", prose=True), Column("n"))
+    page = Table("t", "t", columns, (("a", "more <runs>", 3), ("b", None, 4))).html()
+    assert page.count('scope="col"') == 2
+    assert '<td colspan="2"><p><b>remark:</b> more &lt;runs&gt;</p></td>' in page
+    assert page.count("<p>") == 1
+    assert page.index("more") < page.index(">b<")
+
+
 @pytest.mark.parametrize("rows", [(), ((None,),)])
 def test_a_table_without_numbers_has_none_flush_right(rows: tuple[tuple[None, ...], ...]) -> None:
     assert Table("t", "t", (Column("a"),), rows).numeric == (False,)
