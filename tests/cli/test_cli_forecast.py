@@ -38,6 +38,17 @@ def forecast_json(folder: Path, *arguments: str) -> Any:
     return done.json
 
 
+@pytest.mark.parametrize("preset", ["quick", "small"])
+def test_the_first_commands_have_a_bank(folder: Path, preset: str) -> None:
+    """As a newcomer types them: the shipped bank has runs of their size, and says from which step on it knows."""
+    first = ("run", "modular", f"--preset={preset}", "--runs=first", "--steps=1", "--json")
+    done = grokscope(*first, "--set=measure.samples=1", "--set=measure.baseline_samples=1", folder=folder)
+    assert done.code == ExitCode.FINISHED, done.err
+    said = forecast_json(folder, "latest", "--runs=first", "--at=0")
+    assert {said["generalizes"]["refusal"], said["reaches"]["refusal"]} == {"not-yet"}, said
+    assert (said["when"]["refusal"], said["when"]["law"]) == (None, "lr·wd")
+
+
 class TestRun:
     def test_says_whether_and_when(self, folder: Path) -> None:
         done = forecast(folder, "run.jsonl", "--bank=bank.jsonl.gz", "--at=1100")
