@@ -6,6 +6,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Footer, Input
 
@@ -51,6 +52,11 @@ _WIDTHS = [(0, "-slim"), (56, "-narrow"), (_WIDE, "-wide")]
 _HEIGHTS = [(0, "-low"), (16, "-middling"), (_TALL, "-tall")]
 
 
+def _is_spacious(size: Size) -> bool:
+    """Whether the side panels have room beside all charts."""
+    return size.width >= _WIDE and size.height >= _TALL
+
+
 class WatchScreen(RunScreen):
     WHERE = "watch"
     BINDINGS: ClassVar[list[BindingType]] = bindings("watch")
@@ -62,22 +68,32 @@ class WatchScreen(RunScreen):
     """Whether the side panels stand beside all charts"""
 
     def compose(self) -> ComposeResult:
+        # With the classes of this size from the start, nothing is styled and placed twice.
+        for size, breakpoints in zip(self.app.size, (_WIDTHS, _HEIGHTS), strict=True):
+            self.add_class(*[name for least, name in breakpoints if size >= least][-1:])
+        self._spacious = _is_spacious(self.app.size)
         yield RunLine()
         yield AnswerLine()
         with Panes(id="body"):
             yield DefectChart(id="defect")
+            if self._spacious:
+                yield from self._side()
             with Container(id="curves"):
                 yield AccuracyChart(id="accuracy")
                 yield LossChart(id="loss")
             yield SignalsPanel(id="signals")
-            with Container(id="side"):
-                yield ForecastPanel(id="forecast", classes="-chosen")
-                yield Treatments(id="treat")
-                yield EventLogPanel(id="events")
+            if not self._spacious:
+                yield from self._side()
         yield Input(placeholder="show lines with these words; -word hides; esc closes", id="event-filter", compact=True)
         yield Notices()
         yield Transport()
         yield Footer(compact=True, show_command_palette=False)
+
+    def _side(self) -> ComposeResult:
+        with Container(id="side"):
+            yield ForecastPanel(id="forecast", classes="-chosen")
+            yield Treatments(id="treat")
+            yield EventLogPanel(id="events")
 
     def watch_frame(self, frame: Frame) -> None:
         for kind in _SHOWN:
@@ -89,11 +105,11 @@ class WatchScreen(RunScreen):
 
     def on_resize(self, event: events.Resize) -> None:
         """Place the side panels: beside the charts if there is room, else beside the signals in the last row."""
-        spacious = event.size.width >= _WIDE and event.size.height >= _TALL
-        body, side = self.query_one(Panes), self.query_one("#side")
-        body.move_child(side, after=self.query_one("#defect" if spacious else "#signals"))
+        spacious = _is_spacious(event.size)
         if spacious != self._spacious:
             self._spacious = spacious
+            body, side = self.query_one(Panes), self.query_one("#side")
+            body.move_child(side, after=self.query_one("#defect" if spacious else "#signals"))
             body.reset()
 
     def action_panel(self, name: str) -> None:
