@@ -32,6 +32,7 @@ _GLOSSARY = """
 ▲ memorized  ◆ onset of the defect  ★ grokked  ☆ lost it again  ✚ intervention
 ╞══◇══╡ the step at which the run is expected to grok, with its interval
 ○ train, a dotted line  × test, a line
+│ the guide: all charts show their values at its step. A click on a chart sets it. The mouse drags borders of panels.
 The line is the median over the samples of a measurement, and the shade shows the quartiles. A dotted grey line is
 below the rounding floor and has no meaning. Every column of a chart shows its smallest and its largest value.
 You can change keys in tui.toml in your configuration directory, by the names in brackets:  [keys]  pause = "p"
