@@ -186,6 +186,7 @@ def _say_verdicts(
 ) -> None:  # fmt: skip
     from grokscope.cli.output import say, say_json, say_table
     from grokscope.reproduce.judging import judged_all
+    from grokscope.reproduce.spectrum import levers_table, spectrum_of
     from grokscope.reproduce.tables import verdicts_headline, verdicts_table
 
     verdicts = judged_all(chosen, evidence)
@@ -200,6 +201,9 @@ def _say_verdicts(
             write_reproduction(verdicts, evidence, output, _command(budget), formats=())
     if json:
         say_json({"budget": budget, "verdicts": [verdict.to_dict() for verdict in verdicts]})
+        return
+    if not verdicts:  # a study without claims
+        say_table(levers_table(spectrum_of(evidence)))
         return
     say(verdicts_headline(verdicts))
     say("")

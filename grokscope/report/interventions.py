@@ -77,7 +77,7 @@ def draw_effects(experiments: Mapping[str, Analysis]) -> "Figure | None":
                 _draw_effect(place, labels.index(result.arm.label), result.effect)
         place.set_yticks(range(len(labels)), labels)
         place.set_ylim(len(labels) - 0.4, -0.6)
-        place.grid(visible=several, axis="y", linewidth=0.3)
+        place.grid(visible=several, axis="y")
         place.tick_params(axis="y", length=0)
         place.set_title(name)
     for place in axes:

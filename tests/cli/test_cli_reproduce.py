@@ -58,6 +58,13 @@ def test_a_study_by_name_is_all_its_claims_also_without_any(tmp_path: Path) -> N
     ]
 
 
+def test_a_study_without_claims_says_its_effects(tmp_path: Path) -> None:
+    done = grokscope("reproduce", "levers-dyck", "--judge", folder=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("Levers beside their controls\n")
+    assert re.search(r"grokfast +dyck +3/3 +0\.\d\d \[.*grokfast-lr", done.out)
+
+
 def test_an_unknown_claim_is_a_usage_error_that_names_the_nearest(tmp_path: Path) -> None:
     done = grokscope("reproduce", "grokfast-soner", folder=tmp_path)
     assert (done.code, done.out) == (2, "")
