@@ -36,8 +36,10 @@ EXIT_CODES_IN_WORDS: Mapping[ExitCode, str] = {
 """What each code means, for the help and the documentation"""
 
 
-_OF_A_NAME = frozenset({errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST})
-"""Problems of a file that only a person can have named"""
+_OF_A_NAME = frozenset({
+    errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS,
+})  # fmt: skip
+"""Problems of a file that a person has named: it cannot have this name, or may not be written"""
 
 
 def exit_code_of(error: BaseException) -> ExitCode | None:

@@ -141,7 +141,8 @@ def _latest(folder: Path) -> RunDirectory:
     logs = _logs_in(folder)
     for runs in groups_in(folder).values():
         logs |= _logs_in(runs[0].path.parent)
-    found = [path for path, _ in _newest_first(logs) if os.path.isfile(path / "events.jsonl")]
+    files = ((path, path / "events.jsonl") for path, _ in _newest_first(logs))
+    found = [path for path, file in files if os.path.isfile(file) and os.access(file, os.R_OK)]
     if not found:
         raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")
     return RunDirectory(found[0])

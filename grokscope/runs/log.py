@@ -38,13 +38,16 @@ class EventLog:
     """The one writer of a run's `events.jsonl`.
 
     Opening takes a lock that the operating system gives back when the process ends, however it ends. Raises `RunBusy`
-    where another process holds it.
+    where another process holds it, `RunUnwritable`.
     """
 
     def __init__(self, file: Path, lock: Path, run: str) -> None:
         self.run = run
         self.file = file
-        self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as problem:
+            raise RunUnwritable(problem.errno, f"cannot write {lock}: {problem.strerror}") from problem
         if not _taken(self._lock):
             os.close(self._lock)
             raise RunBusy(f"another trainer is writing {run}; stop it first, or give this run another --name")

@@ -84,3 +84,11 @@ def test_a_setting_of_bench_is_not_overruled_by_flags_that_nobody_gave(monkeypat
 def test_short_of_memory_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert exits.leave(MemoryError()) == exits.ExitCode.FAULT
     assert capsys.readouterr().err == "grokscope: there is not enough memory for this command\n"
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"), [(errno.EACCES, 2), (errno.EROFS, 2), (errno.ENOTDIR, 2), (errno.ENOSPC, 1), (errno.EIO, 1)]
+)
+def test_a_file_that_may_not_be_written_is_a_wrong_file(problem: int, code: int) -> None:
+    """And no fault of ours; a full or broken disk is nobody's choice."""
+    assert exits.exit_code_of(OSError(problem, os.strerror(problem), "report.html")) == code

@@ -56,6 +56,13 @@ def test_latest_is_the_run_last_written_to_in_a_sweep_or_not(runs: Path) -> None
     assert find_run("latest", runs).path == runs / "old", "what cannot be opened is not the latest run"
 
 
+def test_a_log_that_may_not_be_read_is_not_the_latest(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = find_run("latest", runs).path
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda file, mode: Path(file).parent != newest and real(file, mode))
+    assert find_run("latest", runs).path != newest
+
+
 def test_a_sweep_is_no_run(runs: Path) -> None:
     with pytest.raises(NoSuchRun, match="'sweep' is a folder of runs: name one of them, as sweep/b"):
         find_run("sweep", runs)

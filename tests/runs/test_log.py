@@ -51,6 +51,12 @@ def unwritable_past() -> Limit:
     return limit
 
 
+def test_a_directory_that_takes_no_lock_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(RunUnwritable, match=r"cannot write .*lock: Is a directory"):
+        EventLog(tmp_path / "events.jsonl", tmp_path / "lock", "mine")
+
+
 def fill(log: EventLog, count: int) -> None:
     for number in range(count):
         log.write(Warned(step=number, reason=f"number {number}"))
