@@ -75,6 +75,9 @@ class OwnModule(TorchVectors):
     def looking(self) -> Iterator[None]:
         if self._upcast:
             _copy_state(self._original, self._module)
+        now = set(map(id, self._module.parameters()))
+        if any(id(parameter) not in now for parameter in self._parameters):
+            raise CannotProbe("the model has other parameters than when the probe began: end it, and begin another one")
         with undisturbed(self._module) as again, twice_differentiable(self._module):
             self._again, self._theta = again, None
             try:

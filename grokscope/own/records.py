@@ -1,13 +1,15 @@
 """What a probe records of a model between two steps of its loop, without a trace in the loop."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import StepOutcome
 from grokscope.contract.own_models import OwnModel
-from grokscope.events import Evaluated, Event
+from grokscope.events import Evaluated, Event, Warned
 from grokscope.own.evaluation import SplitScoring
+from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.vantage import OwnObserver
 from grokscope.training.recorder import Recorder
 
@@ -50,6 +52,8 @@ class ProbeRecords:
             try:
                 for event in events:
                     self._recorder.emit(event)
+                    if isinstance(event, Warned):  # a signal has failed: who runs the loop may never look at the log
+                        warnings.warn(f"{event.reason}; training goes on", ProbeWarning, stacklevel=2)
             finally:
                 self._observer.forget()
 

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -346,8 +347,10 @@ def test_a_probe_that_fails_warns_and_training_goes_on(tmp_path: Path) -> None:
 
     watching = grokscope.Probe(model, loss, data, run=tmp_path / "mine", every=1, evaluate={"test": data})
     failing = True
-    with pytest.warns(grokscope.ProbeWarning, match="failed at step 1: out of memory; training goes on"):
+    with pytest.warns(grokscope.ProbeWarning) as told:
         assert watching.step()
+    assert [str(each.message).partition(" failed")[0] for each in told] == ["signal defect", "the probe"]
+    assert str(told[1].message) == "the probe failed at step 1: out of memory; training goes on"
     failing = False
     assert watching.step(test_accuracy=0.5)
     watching.finish()
@@ -355,6 +358,29 @@ def test_a_probe_that_fails_warns_and_training_goes_on(tmp_path: Path) -> None:
     assert reasons[0].startswith("signal defect failed")
     assert reasons[1] == "the probe failed at step 1: out of memory"
     assert events_of(tmp_path / "mine", "finished")[0]["status"] == "completed"
+
+
+@pytest.mark.parametrize("name", ["a loss that fails", "a module replaced"])
+def test_who_runs_the_loop_is_told(name: str, tmp_path: Path) -> None:
+    """Of what fails later, in a signal or beside it: the log is no place where somebody looks then."""
+    model, failing = perceptron(), False
+
+    def loss(module: nn.Module, batch: Any) -> torch.Tensor:
+        if failing:
+            raise RuntimeError("no more")
+        return cross_entropy(module, batch)
+
+    watching = grokscope.Probe(model, loss, vectors(), run=tmp_path / "mine", every=1, baseline_samples=1)
+    if name == "a loss that fails":
+        failing, why = True, "signal defect failed.*no more; training goes on"
+    else:
+        model[0], why = nn.Linear(6, 12), "other parameters than when the probe began.*training goes on"  # type: ignore[operator]
+    with pytest.warns(grokscope.ProbeWarning, match=why):
+        assert watching.step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", grokscope.ProbeWarning)
+        watching.finish()
+    assert [event["step"] for event in events_of(tmp_path / "mine", "measured")] == [0]
 
 
 def test_what_is_no_score_is_said(tmp_path: Path) -> None:
