@@ -42,7 +42,8 @@ def _examine(runs: Path, json: bool) -> None:
     from grokscope.machine.doctor import about_this_machine, automatic_backend, surveyed_backends, unwritable
     from grokscope.words.clean import clean
 
-    about, surveys, chosen = about_this_machine(runs), surveyed_backends(), automatic_backend()
+    problem = unwritable(runs)
+    about, surveys, chosen = about_this_machine(runs, problem), surveyed_backends(), automatic_backend()
     if json:
         say_json({**about, "backends": [survey.to_dict() for survey in surveys], "auto": chosen})
     else:
@@ -57,7 +58,6 @@ def _examine(runs: Path, json: bool) -> None:
     if chosen is None:
         complain("`--backend auto` finds no backend that works here; install one of those listed as missing above")
         raise typer.Exit(ExitCode.UNAVAILABLE)
-    problem = unwritable(runs)
     if problem is not None:
         raise OSError(problem.errno, f"{problem.strerror}; choose another folder with --runs")
 

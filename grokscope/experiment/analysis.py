@@ -66,8 +66,8 @@ class ArmResult:
         if self.never:
             return f"never within {min(outcome.budget for outcome in self.known):,}"
         if self.effect.kind == "open":
-            neither = self.effect.grokked == 0 == self.effect.reference_grokked
-            return "neither groks" if neither else "undecided: some runs of the arm and of the baseline did not grok"
+            undecided = "undecided: some runs of the arm and of the baseline did not grok"
+            return "neither groks" if self.effect.neither_groks else undecided
         if not self.effect.noise_known:
             return "undecided: noise unknown"
         word = {1: "later", -1: "sooner"}.get(self.effect.direction)
@@ -255,8 +255,7 @@ def _pairs(arms: Collection[Arm], controls: Sequence[tuple[str, str]]) -> Iterat
         beside = [Arm(control, arm.dose) for condition, control in controls if condition == arm.condition]
         yield from ((arm, control) for control in beside if control in arms)
     for arm in treated:
-        parts = arm.condition.split("+")
-        alone = [Arm(part, condition_named(part).usual) for part in parts if len(parts) > 1]
+        alone = [Arm(part, condition_named(part).usual) for part in arm.parts]
         yield from ((arm, part) for part in alone if part in arms)
 
 

@@ -55,8 +55,13 @@ class Arm:
     @property
     def summary(self) -> str:
         """The condition in words; empty for the baseline, and for an arm of a sweep that is no condition."""
-        named = self.condition in CONDITIONS or "+" in self.condition
-        return condition_named(self.condition).summary if named else ""
+        return condition_named(self.condition).summary if self.condition in CONDITIONS or self.parts else ""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The two conditions of a combination; none for another arm."""
+        parts = tuple(self.condition.split("+"))
+        return parts if len(parts) > 1 else ()
 
     @property
     def is_sham(self) -> bool:

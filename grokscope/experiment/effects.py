@@ -125,6 +125,11 @@ class Effect:
                 return None
 
     @property
+    def neither_groks(self) -> bool:
+        """Whether no run of the pairs grokked, neither treated nor reference."""
+        return not self.grokked and not self.reference_grokked
+
+    @property
     def interval(self) -> tuple[float | None, float | None]:
         """The interval of the ratio; None for an open end."""
         reach = self.quantile * self.standard_error

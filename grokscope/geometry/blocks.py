@@ -61,10 +61,17 @@ def token_embedding(layout: Layout) -> Parameter | None:
 
 
 def queries_and_keys(layout: Layout) -> tuple[tuple[WeightBlock, WeightBlock], ...]:
-    """WQ and WK of every attention in which they are square, of one shape, and more than a number."""
+    """WQ and WK of every attention in which they are square, of one shape, and more than a number.
+
+    Raises `ValueError` where no attention has them.
+    """
     blocks = {block.name: block for block in weight_blocks(layout, "attention")}
     pairs = ((query, blocks.get(name[:-2] + "WK")) for name, query in blocks.items() if name.endswith(".WQ"))
-    return tuple((query, key) for query, key in pairs if key and query.shape == key.shape == query.shape[::-1] > (1, 1))
+    square = ((query, key) for query, key in pairs if key and query.shape == key.shape == query.shape[::-1] > (1, 1))
+    found = tuple(square)
+    if not found:
+        raise ValueError("it needs a model with square query and key matrices of one shape")
+    return found
 
 
 def sigma_max(layout: Layout, parameters: FloatArray) -> tuple[float, float]:

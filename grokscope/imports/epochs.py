@@ -1,22 +1,20 @@
 """Steps of a table that counts epochs, or nothing: the user says how many steps an epoch has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from grokscope.contract.arrays import Floats
 from grokscope.imports.names import usual_signal
 from grokscope.imports.recipe import Recipe
-from grokscope.imports.sheets import Cells, Sheet, Unimportable
+from grokscope.imports.sheets import Cells, Sheet, Unimportable, Wrapped
 
 
 @dataclass(frozen=True)
-class InEpochs:
+class InEpochs(Wrapped):
     """A sheet with a column of steps beside its own columns."""
 
-    sheet: Sheet
     step: str
     """Name of that column: how its numbers are made"""
     epoch: str | None
@@ -27,20 +25,8 @@ class InEpochs:
     """Steps in an epoch"""
 
     @property
-    def place(self) -> str:
-        return self.sheet.place
-
-    @property
     def names(self) -> tuple[str, ...]:
         return (self.step, *self.sheet.names)
-
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        return self.sheet.facts
-
-    @property
-    def left_out(self) -> list[str]:
-        return self.sheet.left_out
 
     def read(self, numbers: Sequence[str], words: Sequence[str] = ()) -> Cells:
         own = [name for name in numbers if name != self.step]

@@ -188,20 +188,14 @@ def _without_empty_rows(cells: Cells) -> Cells:
 
 
 @dataclass(frozen=True)
-class Renamed:
-    """A sheet with other names for its columns."""
+class Wrapped:
+    """What a sheet with other columns takes from the one that it reads."""
 
     sheet: Sheet
-    renamed: Mapping[str, str]
-    """Names in `sheet` by the new names; columns without a new name are hidden"""
 
     @property
     def place(self) -> str:
         return self.sheet.place
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.renamed)
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -210,6 +204,18 @@ class Renamed:
     @property
     def left_out(self) -> list[str]:
         return self.sheet.left_out
+
+
+@dataclass(frozen=True)
+class Renamed(Wrapped):
+    """A sheet with other names for its columns."""
+
+    renamed: Mapping[str, str]
+    """Names in `sheet` by the new names; columns without a new name are hidden"""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.renamed)
 
     def read(self, numbers: Sequence[str], words: Sequence[str] = ()) -> Cells:
         cells = self.sheet.read([self.renamed[name] for name in numbers], [self.renamed[name] for name in words])

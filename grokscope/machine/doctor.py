@@ -152,9 +152,12 @@ def _precisions(spec: BackendSpec, device: str) -> list[Precision]:
     return sorted(offered, reverse=True) or ["float32"]
 
 
-def about_this_machine(runs: Path) -> dict[str, Any]:
-    """Versions, processors, terminal and folder of runs, which decide how grokscope works on this machine."""
-    size, problem = shutil.get_terminal_size(), unwritable(runs)
+def about_this_machine(runs: Path, problem: OSError | None) -> dict[str, Any]:
+    """Versions, processors, terminal and folder of runs, which decide how grokscope works on this machine.
+
+    `problem`: why runs cannot be written into the folder, as `unwritable` says it.
+    """
+    size = shutil.get_terminal_size()
     return {
         "grokscope": __version__,
         "python": platform.python_version(),

@@ -171,7 +171,7 @@ def _draw_effect(axes: "Axes", row: int, effect: Effect) -> None:
     """Seeds as rings, the mean with its interval; a bound is an arrow to its open side."""
     color = {1: CYCLE[1].color, -1: CYCLE[0].color}.get(effect.direction, INK)
     if effect.ratio is None:
-        words = "undecided" if effect.grokked or effect.reference_grokked else "neither groks"
+        words = "neither groks" if effect.neither_groks else "undecided"
         axes.annotate(words, (1, row), fontsize=5.5, color=FAINT, va="center", ha="center",
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
         return

@@ -16,7 +16,7 @@ def not_run(claim: PublishedClaim) -> str:
 
 def without_ratio(claim: PublishedClaim, evidence: StudyEvidence) -> str:
     """Why the runs give no number."""
-    arms = [name for key in ("arm", "against") if (name := claim.options.get(key))]
+    arms = _arms(claim)
     if claim.statistic != "grok-ratio" or len(arms) < 2:
         return "the runs lack the numbers that this claim needs"
     return (
@@ -27,7 +27,7 @@ def without_ratio(claim: PublishedClaim, evidence: StudyEvidence) -> str:
 
 def what_decides(rule: DecisionRule, estimate: Estimate, claim: PublishedClaim, evidence: StudyEvidence) -> str:
     """How many clusters would decide, or why no number of them is known."""
-    arms = [name for key in ("arm", "against") if (name := claim.options.get(key))]
+    arms = _arms(claim)
     if estimate.low is None or estimate.high is None:
         grokked = f"{_grokked(evidence, arms)}: " if len(arms) == 2 else ""
         return f"{grokked}a run that did not grok leaves the interval open; longer runs (--budget paper) or more seeds"
@@ -58,15 +58,26 @@ def _where(study: Study | None, more: int, noun: str) -> str:
         return "; the printed table has no more rows, so that only new runs at other learning rates can decide"
     if study.banks:
         return f"; {counted(more, noun)} more must be trained than the shipped banks have"
-    at = study.small or study.paper
-    hours = None if at is None or at.hours is None else at.hours * more / len(study.seeds)
-    return f"; {counted(more, noun)} more take about {number(hours, 2)} core hours" if hours is not None else ""
+    hours = _hours(study)
+    if hours is None:
+        return ""
+    return f"; {counted(more, noun)} more take about {number(hours * more / len(study.seeds), 2)} core hours"
 
 
 def _size(study: Study) -> str:
+    hours = _hours(study)
+    return counted(study.size, "run") + ("" if hours is None else f", about {number(hours, 2)} core hours")
+
+
+def _hours(study: Study) -> float | None:
+    """Core hours of all its runs, at the cheaper budget that it has."""
     at = study.small or study.paper
-    hours = "" if at is None or at.hours is None else f", about {number(at.hours, 2)} core hours"
-    return f"{counted(study.size, 'run')}{hours}"
+    return None if at is None else at.hours
+
+
+def _arms(claim: PublishedClaim) -> list[str]:
+    """The arm that a claim is about, and the one that it stands against; fewer where a claim names none."""
+    return [name for key in ("arm", "against") if (name := claim.options.get(key))]
 
 
 def _grokked(evidence: StudyEvidence, arms: list[str]) -> str:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import ClassVar
 
-import numpy as np
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import BindingType
@@ -30,6 +29,7 @@ from grokscope.tui.run_look import RunLook
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings, read_settings
+from grokscope.tui.widgets.plot import sample_beside
 from grokscope.tui.widgets.transport import Transport
 from grokscope.words.clean import clean
 
@@ -190,8 +190,7 @@ class GrokscopeApp(ControllingApp):
         elif frame.guide is None:
             self.guide = float(steps[-1])
         else:
-            place = int(np.searchsorted(steps, frame.guide)) + by * max(1, len(steps) // 100)
-            self.guide = float(steps[min(max(place, 0), len(steps) - 1)])
+            self.guide = sample_beside(steps, frame.guide, by * max(1, len(steps) // 100))
 
     @on(GuideMoved)
     def _guide_moved(self, moved: GuideMoved) -> None:

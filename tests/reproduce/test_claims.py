@@ -55,6 +55,7 @@ def test_every_study_can_be_planned_and_every_run_has_its_own_place(budget: str,
     for study in all_studies().values():
         planned = study_cells(study, budget, tmp_path)  # type: ignore[arg-type]
         assert bool(planned) == (study.at(budget) is not None)  # type: ignore[arg-type]
+        assert len(planned) in {0, study.size}
         cells += planned
     assert len({cell.directory.path for cell in cells}) == len(cells)
     assert not list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ from grokscope.tui.raster import Scale
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.widgets.full_chart import FullChart, Picture
 from grokscope.tui.widgets.marks import EVENT_GLYPHS, MARK_COLOURS, Mark, marks_of
-from grokscope.tui.widgets.plot import Curve, Pointers, first_step, nearest_sample
+from grokscope.tui.widgets.plot import Curve, Pointers, first_step, nearest_sample, sample_beside
 from grokscope.tui.widgets.signals import signal_of
 from grokscope.tui.widgets.transport import Transport
 from grokscope.words.clean import clean
@@ -153,7 +153,7 @@ class ChartScreen(RunScreen):
         step = self.at_step if self.at_step is not None else self.frame.present
         parts: list[Content | tuple[str, str] | str] = [(f" step {count(step)} ", "bold")]
         for line in lines:
-            row = _at(line, step)
+            row = line.series.at(step)
             if row is not None:
                 spread = f" [{number(row[2])}, {number(row[3])}]" if len(row) > 3 else ""
                 parts.append((f"  {line.name} ", f"${line.ink}"))
@@ -182,8 +182,7 @@ class ChartScreen(RunScreen):
         if self.at_step is None:
             self._point(float(steps[-1] if by < 0 else steps[0]))
             return
-        index = int(np.searchsorted(steps, self.at_step)) + by
-        self._point(float(steps[min(max(index, 0), len(steps) - 1)]))
+        self._point(sample_beside(steps, self.at_step, by))
 
     def action_mark(self, by: int) -> None:
         steps = [mark.step for mark in self._marks()]
@@ -227,12 +226,6 @@ class ChartScreen(RunScreen):
 
     def on_mouse_scroll_up(self) -> None:
         self.action_zoom(1 / 1.5)
-
-
-def _at(line: Curve, step: float) -> np.ndarray | None:
-    index = int(np.searchsorted(line.series.steps, step, side="right"))
-    row: np.ndarray | None = line.series.rows[index - 1] if index else None
-    return row
 
 
 def _legend(lines: tuple[Curve, ...], marks: tuple[Mark, ...]) -> Content:

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from grokscope.tui.expected import Expected
 from grokscope.tui.frame import Frame
 from grokscope.tui.raster import Canvas, Scale, averaged
-from grokscope.tui.series import Series
+from grokscope.tui.series import Rows, Series
 from grokscope.tui.widgets.base import Inks
 from grokscope.tui.widgets.marks import Mark
 from grokscope.tui.widgets.step_axis import decades, round_values, step_axis
@@ -71,6 +71,12 @@ def nearest_sample(curves: Sequence[Curve], step: float) -> float:
     """The step of the sample nearest to `step`, of curves that have samples."""
     steps = np.concatenate([curve.series.steps for curve in curves])
     return float(steps[int(np.abs(steps - step).argmin())])
+
+
+def sample_beside(steps: Rows, step: float, by: int) -> float:
+    """The sample `by` samples behind the one at `step`, as far as there are samples; `steps` [n] ascend."""
+    place = int(np.searchsorted(steps, step)) + by
+    return float(steps[min(max(place, 0), len(steps) - 1)])
 
 
 def plot(width: int, height: int, curves: Sequence[Curve], scale: Scale, pointers: Pointers, inks: Inks) -> list[Strip]:

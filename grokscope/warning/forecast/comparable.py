@@ -1,12 +1,11 @@
 """Which runs of a bank a run may be compared with: those of its size, if nothing else of it is outside of the bank."""
 
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from grokscope.warning.forecast.familiar import fact_in_words, is_complete, outside
-from grokscope.warning.forecast.peers import SIZE_FACTS, Peers, comparable_size
+from grokscope.warning.forecast.peers import SIZE_FACTS, Peers, comparable_size, factor_between
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.predictors import WD
 from grokscope.warning.trajectory import Fact
@@ -58,13 +57,9 @@ def unfamiliar(peers: Peers, facts: Mapping[str, Fact]) -> dict[str, str]:
 
 def _of_its_decay(peers: Peers, facts: Mapping[str, Fact]) -> Peers:
     """Of the nearest weight decay where none is near; all runs where the run's own is unknown."""
-    own = facts.get(WD)
-    if not isinstance(own, int | float) or not own > 0:
-        return peers
-    there = np.array([_positive(run.facts.get(WD)) for run in peers.runs])
-    ratios = np.exp(np.abs(np.log(there / own)))
-    limit = max(DECAY_FACTOR, float(np.nanmin(ratios))) if np.isfinite(ratios).any() else math.inf
-    near = ~(ratios > limit * (1 + 1e-9))
+    factors = [factor_between(run.facts.get(WD), facts.get(WD)) for run in peers.runs]
+    limit = max(DECAY_FACTOR, min((factor for factor in factors if factor is not None), default=DECAY_FACTOR))
+    near = np.array([factor is None or factor <= limit for factor in factors], dtype=bool)
     return peers if near.all() else peers.where(near)
 
 
@@ -72,10 +67,6 @@ def _near(one: Mapping[str, Fact], other: Mapping[str, Fact], key: str) -> bool:
     """Whether two runs may be of one size; what a foreign run does not state may be anything."""
     unknown = any(key not in facts and not is_complete(facts) for facts in (one, other))
     return unknown or comparable_size(_size(one, key), _size(other, key))
-
-
-def _positive(value: Fact | None) -> float:
-    return float(value) if isinstance(value, int | float) and value > 0 else math.nan
 
 
 def _size(facts: Mapping[str, Fact], key: str) -> Fact | None:

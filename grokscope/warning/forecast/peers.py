@@ -170,9 +170,15 @@ def peers_of(trajectories: Sequence[Trajectory]) -> Peers:
 
 def comparable_size(one: Fact | None, other: Fact | None) -> bool:
     """Whether two values of a size are near enough; words and unset values must be equal."""
+    factor = factor_between(one, other)
+    return one == other if factor is None else factor <= SIZE_FACTOR
+
+
+def factor_between(one: Fact | None, other: Fact | None) -> float | None:
+    """By how much the larger of two values exceeds the smaller, at least 1; None unless both are positive numbers."""
     if isinstance(one, int | float) and isinstance(other, int | float) and one > 0 and other > 0:
-        return max(one, other) <= SIZE_FACTOR * min(one, other)
-    return one == other
+        return max(one, other) / min(one, other)
+    return None
 
 
 def numbered(keys: Sequence[Hashable]) -> NDArray[np.int64]:
