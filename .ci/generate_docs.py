@@ -31,6 +31,7 @@ PART = re.compile(r"(<!-- begin: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 BANKS = "grokscope/warning/bank"
 HELD_BACK = "examples/bank/held-back-modular.jsonl.gz"
 CLOCK = "examples/bank/modular-clock.jsonl.gz"
+SEQUENCES = f"{BANKS}/dyck-size.jsonl.gz"
 HELP_COLUMNS = 88
 
 
@@ -331,17 +332,25 @@ def backtest() -> str:
 
 def clock() -> str:
     """κ of the runs that ask whether it is a constant."""
-    found: dict[tuple[str, float], dict[float, list[float | None]]] = {}
-    for run in read_table(ROOT / CLOCK):
-        lr, wd = float(run.facts["optimizer.lr"]), float(run.facts["optimizer.wd"])
-        kappas = found.setdefault((str(run.facts["task.operation"]), wd), {}).setdefault(lr, [])
-        kappas.append(None if run.grok_step is None else run.grok_step * lr * wd)
-    lrs = sorted({lr for each in found.values() for lr in each})
-    rows = (
-        (f"`{operation}`", number(wd), *(_kappas(found[operation, wd].get(lr, ())) for lr in lrs))
-        for operation, wd in sorted(found)
-    )
-    return table(("operation", "weight decay", *(f"κ at lr {number(lr)}" for lr in lrs)), rows)
+    return _kappa_table(CLOCK, ("task.operation", "optimizer.wd"), ("operation", "weight decay"), "optimizer.lr", "lr {}")
+
+
+def sequences() -> str:
+    """κ of the runs on Dyck that differ in weight decay and in the number of training sequences."""
+    return _kappa_table(SEQUENCES, ("optimizer.wd",), ("weight decay",), "task.train_size", "{} sequences")
+
+
+def _kappa_table(bank: str, by: tuple[str, ...], heads: tuple[str, ...], across: str, head: str) -> str:
+    """κ of each run, in the row of the settings `by` and the column of the setting `across`."""
+    found: dict[tuple[str, ...], dict[float, list[float | None]]] = {}
+    for run in read_table(ROOT / bank):
+        rate = float(run.facts["optimizer.lr"]) * float(run.facts["optimizer.wd"])
+        row = tuple(f"`{value}`" if isinstance(value := run.facts[key], str) else number(value) for key in by)
+        kappas = found.setdefault(row, {}).setdefault(float(run.facts[across]), [])
+        kappas.append(None if run.grok_step is None else run.grok_step * rate)
+    columns = sorted({column for each in found.values() for column in each})
+    rows = ((*row, *(_kappas(found[row].get(column, ())) for column in columns)) for row in sorted(found))
+    return table((*heads, *(f"κ at {head.format(number(column))}" for column in columns)), rows)
 
 
 def _kappas(kappas: Iterable[float | None]) -> str:
@@ -470,7 +479,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     for part in (
         commands, exit_codes, settings, events, keys, signals, interventions,
         published, scoreboard_modular, scoreboard_dyck, aurocs_modular, aurocs_fraction, backtest, held_back, findings,
-        effects, estimators, clock,
+        effects, estimators, clock, sequences,
     )
 }  # fmt: skip
 

@@ -45,6 +45,7 @@ def test_seeds_and_interventions_are_no_settings() -> None:
     ("key", "value", "words"),
     [
         ("optimizer.lr", 0.1, "optimizer.lr 0.1 (the bank has 0.001 to 0.003)"),
+        ("optimizer.lr", 0.0015, "optimizer.lr 0.0015 (the bank has 0.001, 0.003)"),
         ("model.width", None, "model.width unset (the bank has 64)"),
         ("task.operation", "mul", "task.operation mul (the bank has add)"),
         ("task.limit", 5, "task.limit 5 (unset in the bank)"),

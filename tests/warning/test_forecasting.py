@@ -293,6 +293,29 @@ class TestRefusals:
         assert said.when.no_interval == "no run of the bank had optimizer.wd 1.9 (the bank has 1)"
         assert said.when.law is Law.CLOCK
 
+    def test_far_from_every_weight_decay_both_sides_count(self) -> None:
+        weak = [made(f"weak-{seed}", seed, wd=0.25, elasticity=1.2) for seed in range(4)]
+        strong = [made(f"strong-{seed}", seed, wd=4.0, elasticity=0.2) for seed in range(4)]
+        asked = made("new", 7, wd=1.0).until(200)
+        low, both, high = (
+            calibrate(runs).forecast(asked).when.grok_step or 0.0 for runs in (weak, [*weak, *strong], strong)
+        )
+        assert low < both < high
+        assert both == pytest.approx(math.sqrt(low * high))
+
+    def test_runs_on_another_amount_of_data_change_nothing(self) -> None:
+        few = [replace(run, facts={**run.facts, "task.train_size": 50}) for run in bank()]
+        many = [made(f"many-{seed}", seed, elasticity=1.2, **{"task.train_size": 100}) for seed in range(6)]
+        asked = at_part(made("new", 7, **{"task.train_size": 50}))
+        assert calibrate([*few, *many]).forecast(asked) == calibrate(few).forecast(asked)
+
+    def test_between_two_amounts_of_data_nothing_is_guessed(self) -> None:
+        amounts = (50, 100)
+        runs = [made(f"{n}-{seed}", seed, **{"task.train_size": n}) for n in amounts for seed in range(6)]
+        said = calibrate(runs).forecast(at_part(made("new", 7, **{"task.train_size": 70})))
+        words = "task.train_size 70 (the bank has 50, 100)"
+        assert said.when.refused == NoAnswer(Refusal.OUTSIDE_BANK, words)
+
     def test_behaviour_outside_of_the_bank(self) -> None:
         said = forecaster().forecast(at_part(made("new", 7, train_loss=1e-6)))
         assert said.reaches.refused == NoAnswer(Refusal.OUTSIDE_BANK, "it behaves unlike every run there")

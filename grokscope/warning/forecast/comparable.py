@@ -1,11 +1,12 @@
 """Which runs of a bank a run may be compared with: those of its size, if nothing else of it is outside of the bank."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from grokscope.warning.forecast.familiar import fact_in_words, is_complete, outside
-from grokscope.warning.forecast.peers import SIZE_FACTS, Peers, comparable_size, factor_between
+from grokscope.warning.forecast.peers import SIZE_FACTS, Peers, comparable_size
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.predictors import WD
 from grokscope.warning.trajectory import Fact
@@ -56,11 +57,22 @@ def unfamiliar(peers: Peers, facts: Mapping[str, Fact]) -> dict[str, str]:
 
 
 def _of_its_decay(peers: Peers, facts: Mapping[str, Fact]) -> Peers:
-    """Of the nearest weight decay where none is near; all runs where the run's own is unknown."""
-    factors = [factor_between(run.facts.get(WD), facts.get(WD)) for run in peers.runs]
-    limit = max(DECAY_FACTOR, min((factor for factor in factors if factor is not None), default=DECAY_FACTOR))
-    near = np.array([factor is None or factor <= limit for factor in factors], dtype=bool)
+    """Where none is near, those of the nearest weight decay above and below; all runs where the run's own is unknown."""
+    signed = np.array([_log_ratio(run.facts.get(WD), facts.get(WD)) for run in peers.runs])
+    near = np.abs(signed) <= math.log(DECAY_FACTOR) * (1 + 1e-9)
+    if not near.any():
+        near = (signed == signed[signed < 0].max(initial=-math.inf)) | (
+            signed == signed[signed > 0].min(initial=math.inf)
+        )
+    near |= np.isnan(signed)
     return peers if near.all() else peers.where(near)
+
+
+def _log_ratio(one: Fact | None, other: Fact | None) -> float:
+    """NaN unless both are positive numbers."""
+    if isinstance(one, int | float) and isinstance(other, int | float) and one > 0 and other > 0:
+        return math.log(one / other)
+    return math.nan
 
 
 def _near(one: Mapping[str, Fact], other: Mapping[str, Fact], key: str) -> bool:

@@ -40,9 +40,10 @@ def outside(known: Known, facts: Mapping[str, Fact], *, complete: bool) -> dict[
 
 
 def fact_in_words(key: str, value: Fact | None, known: Known) -> str:
-    """`optimizer.lr 0.1 (the bank has 0.001 to 0.003)`."""
+    """`optimizer.lr 0.1 (the bank has 0.001 to 0.003)`; each value of the bank where the run's lies between them."""
     had = known.get(key, (None,))
-    return f"{key} {_word(value)} ({'unset in the bank' if had == (None,) else f'the bank has {_range(had)}'})"
+    values = _words(had) if isinstance(value, int | float) and _within(value, had) else _range(had)
+    return f"{key} {_word(value)} ({'unset in the bank' if had == (None,) else f'the bank has {values}'})"
 
 
 def far_outside(known: Known, facts: Mapping[str, Fact], key: str, factor: float) -> bool:
@@ -74,9 +75,15 @@ def _within(value: Fact | None, known: Sequence[Fact | None]) -> bool:
 
 def _range(values: Sequence[Fact | None]) -> str:
     numbers = sorted(value for value in values if isinstance(value, int | float))
-    words = [_word(value) for value in values if not isinstance(value, int | float)]
-    if numbers:
-        words.insert(0, " to ".join(dict.fromkeys(map(number, (numbers[0], numbers[-1])))))
+    return _words([value for value in values if value not in numbers], [_ends(numbers)] if numbers else [])
+
+
+def _ends(numbers: Sequence[int | float]) -> str:
+    return " to ".join(dict.fromkeys(map(number, (numbers[0], numbers[-1]))))
+
+
+def _words(values: Sequence[Fact | None], first: Sequence[str] = ()) -> str:
+    words = [*first, *map(_word, values)]
     return ", ".join(words[:MOST_WORDS]) + (", …" if len(words) > MOST_WORDS else "")
 
 
