@@ -332,25 +332,26 @@ def backtest() -> str:
 
 def clock() -> str:
     """κ of the runs that ask whether it is a constant."""
-    return _kappa_table(CLOCK, ("task.operation", "optimizer.wd"), ("operation", "weight decay"), "optimizer.lr", "lr {}")
+    rows = {"operation": "task.operation", "weight decay": "optimizer.wd"}
+    return _kappa_table(CLOCK, rows, "optimizer.lr", "lr {}")
 
 
 def sequences() -> str:
     """κ of the runs on Dyck that differ in weight decay and in the number of training sequences."""
-    return _kappa_table(SEQUENCES, ("optimizer.wd",), ("weight decay",), "task.train_size", "{} sequences")
+    return _kappa_table(SEQUENCES, {"weight decay": "optimizer.wd"}, "task.train_size", "{} sequences")
 
 
-def _kappa_table(bank: str, by: tuple[str, ...], heads: tuple[str, ...], across: str, head: str) -> str:
-    """κ of each run, in the row of the settings `by` and the column of the setting `across`."""
+def _kappa_table(bank: str, by: Mapping[str, str], across: str, head: str) -> str:
+    """κ of each run, in the row of its settings `by` (by their names there) and the column of its setting `across`."""
     found: dict[tuple[str, ...], dict[float, list[float | None]]] = {}
     for run in read_table(ROOT / bank):
         rate = float(run.facts["optimizer.lr"]) * float(run.facts["optimizer.wd"])
-        row = tuple(f"`{value}`" if isinstance(value := run.facts[key], str) else number(value) for key in by)
+        row = tuple(f"`{value}`" if isinstance(value := run.facts[key], str) else number(value) for key in by.values())
         kappas = found.setdefault(row, {}).setdefault(float(run.facts[across]), [])
         kappas.append(None if run.grok_step is None else run.grok_step * rate)
     columns = sorted({column for each in found.values() for column in each})
     rows = ((*row, *(_kappas(found[row].get(column, ())) for column in columns)) for row in sorted(found))
-    return table((*heads, *(f"κ at {head.format(number(column))}" for column in columns)), rows)
+    return table((*by, *(f"κ at {head.format(number(column))}" for column in columns)), rows)
 
 
 def _kappas(kappas: Iterable[float | None]) -> str:

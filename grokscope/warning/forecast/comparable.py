@@ -57,7 +57,7 @@ def unfamiliar(peers: Peers, facts: Mapping[str, Fact]) -> dict[str, str]:
 
 
 def _of_its_decay(peers: Peers, facts: Mapping[str, Fact]) -> Peers:
-    """Where none is near, those of the nearest weight decay above and below; all runs where the run's own is unknown."""
+    """Where none is near, those of the nearest above and below; all runs where the run's own is unknown."""
     signed = np.array([_log_ratio(run.facts.get(WD), facts.get(WD)) for run in peers.runs])
     near = np.abs(signed) <= math.log(DECAY_FACTOR) * (1 + 1e-9)
     if not near.any():
