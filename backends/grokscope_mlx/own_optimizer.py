@@ -7,6 +7,8 @@ import mlx.core as mx
 import mlx.optimizers as optimizers
 import numpy as np
 
+from grokscope.contract.own_optimizers import common_decay, common_settings
+
 _SETTINGS = {"wd": "weight_decay", "epsilon": "eps", "momentum": "momentum"}
 """Our names to those of an optimizer"""
 
@@ -16,8 +18,11 @@ class MLXOptimizer:
 
     def __init__(self, optimizer: optimizers.Optimizer) -> None:
         self._optimizer = optimizer
+        self._parts = [MLXOptimizer(part) for part in getattr(optimizer, "optimizers", ())]  # of a `MultiOptimizer`
 
     def settings(self) -> Mapping[str, float | str]:
+        if self._parts:
+            return common_settings([part.settings() for part in self._parts])
         found: dict[str, float | str] = {"name": type(self._optimizer).__name__, "lr": self._lr}
         for ours, theirs in _SETTINGS.items():
             value = getattr(self._optimizer, theirs, None)
@@ -35,6 +40,8 @@ class MLXOptimizer:
 
     def decay(self) -> float | None:
         """MLX adds the decay of AdamW and Lion to the step, and that of SGD to the gradient."""
+        if self._parts:
+            return common_decay(part.decay() for part in self._parts)
         wd = float(getattr(self._optimizer, "weight_decay", 0.0))
         plain = isinstance(self._optimizer, optimizers.SGD) and not self._optimizer.momentum
         if wd and not (plain or isinstance(self._optimizer, optimizers.AdamW | optimizers.Lion)):

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch.optim import SGD, AdamW, Optimizer
+
+from grokscope.contract.own_optimizers import common_decay
 
 _SETTINGS = {"lr": "lr", "wd": "weight_decay", "epsilon": "eps", "momentum": "momentum"}
 """Our names to those of a parameter group"""
+_DECOUPLED = (AdamW, getattr(torch.optim, "Muon", AdamW))  # PyTorch has had Muon since 2.9
 
 
 class TorchOptimizer:
@@ -31,11 +35,7 @@ class TorchOptimizer:
         return found
 
     def decay(self) -> float | None:
-        shares = [_share(self._optimizer, group) for group in self._optimizer.param_groups]
-        known = {share for share in shares if share}
-        if None in shares or len(known) > 1:
-            return None
-        return known.pop() if known else 0.0
+        return common_decay(_share(self._optimizer, group) for group in self._optimizer.param_groups)
 
     def after_steps(self, call: Callable[[], None]) -> Callable[[], None]:
         handle = self._optimizer.register_step_post_hook(lambda *_: call())
@@ -45,7 +45,7 @@ class TorchOptimizer:
 def _share(optimizer: Optimizer, group: Mapping[str, Any]) -> float | None:
     """lr · wd where a step multiplies the group's parameters by 1 − lr · wd beside whatever else it does."""
     wd = float(group.get("weight_decay", 0.0))
-    decoupled = isinstance(optimizer, AdamW) or group.get("decoupled_weight_decay", False)
+    decoupled = isinstance(optimizer, _DECOUPLED) or group.get("decoupled_weight_decay", False)
     plain = isinstance(optimizer, SGD) and not group.get("momentum")
     if wd and not (decoupled or plain):
         return None

@@ -50,8 +50,6 @@ def batch_source(batches: Any, model: OwnModel, batch_size: int | None = None) -
     A list is one of batches where the tensors of its first part have one length, and it is of examples where they have
     none; a list that might be either is refused. Raises `CannotProbe`.
     """
-    if batch_size is not None and batch_size < 1:
-        raise CannotProbe(f"batch_size= is at least 1, not {batch_size}")
     if isinstance(batches, str | bytes | type):
         what = f"the class {batches.__name__}" if isinstance(batches, type) else f"of type {type(batches).__name__}"
         raise CannotProbe(f"batches= is {what}: {TAKEN}")

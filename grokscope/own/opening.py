@@ -47,6 +47,8 @@ class OpenedRun:
 def run_directory_of(run: str | os.PathLike[str] | None, task: str) -> RunDirectory:
     """A path, a name in the folder `runs`, or None for a new name there. Raises `CannotProbe`."""
     folder = Path(os.environ.get("GROKSCOPE_RUNS") or "runs")
+    if not isinstance(run, str | os.PathLike | None):
+        raise CannotProbe(f"run= is of type {type(run).__name__}: give a name or a path")
     path = Path(run) if run is not None else Path(new_name(task))
     try:
         check_name(path.name)

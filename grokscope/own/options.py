@@ -1,16 +1,19 @@
 """What is asked of a probe: everything but the model, its data and where the run stands."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from grokscope.contract.backends import Unavailable
 from grokscope.contract.own_models import CannotProbe, OwnModel
 from grokscope.contract.signals import Subject
+from grokscope.imports.names import SPLITS
 from grokscope.settings.config import ConfigError
 from grokscope.settings.signals import MEASURING, BadSignal, asked_signals
+from grokscope.settings.values import objection_to, problem_in_words
 from grokscope.training.observation import OpenSignal, opened_signals
+from grokscope.warning.forecast.bank import bank_objection
 
 if TYPE_CHECKING:
     from grokscope.sinks.following import Followers
@@ -20,13 +23,41 @@ OWN_TASK = "own"
 ESTIMATOR = "exact"
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Asked(BaseModel):
+    """Options as a person gives them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def checked(cls, **options: Any) -> Self:
+        """Raises `CannotProbe`."""
+        try:
+            asked = cls(**options)
+        except ValidationError as problem:
+            raise CannotProbe(problem_in_words(problem)) from None
+        objection = objection_to(cls, options)
+        if objection:
+            raise CannotProbe(objection)
+        return asked
+
+
+class Judgement(Asked):
     """What counts as having grokked: the metric of the test split is at least `threshold` for so many records."""
 
-    metric: str = "accuracy"
-    threshold: float = 0.98
-    consecutive: int = 3
+    metric: str = Field("accuracy", min_length=1)
+    threshold: FiniteFloat = 0.98
+    consecutive: int = Field(3, ge=1)
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        split, _, score = self.metric.partition("_")
+        if split in SPLITS and score:
+            raise ValueError(f"metric={self.metric!r} names a split: say metric={score!r}, which is that of test")
+        if self.metric.endswith("loss"):
+            raise ValueError(f"metric={self.metric!r} falls where a model learns: give one that rises")
+        if self.metric.endswith("accuracy") and self.threshold > 1:
+            raise ValueError(f"threshold={self.threshold:g} is no accuracy: that is a fraction, from 0 to 1")
+        return self
 
     @property
     def name(self) -> str:
@@ -35,35 +66,33 @@ class Judgement:
         return f"first-{self.threshold:.2f}" if self.consecutive == 1 else f"sustained-{self.threshold:.2f}{lasting}"
 
 
-@dataclass(frozen=True)
-class ProbeOptions:
+class ProbeOptions(Asked):
     """See `grokscope.Probe` for each of them."""
 
-    every: int = 100
-    samples: int = 5
-    max_overhead: float | None = None
-    baseline_samples: int = 15
-    signals: Sequence[str] = ()
+    every: int = Field(100, ge=1)
+    samples: int = Field(5, ge=1)
+    max_overhead: FiniteFloat | None = Field(None, gt=0)
+    baseline_samples: int = Field(15, ge=1)
+    signals: list[str] = []
     judged: Judgement = Judgement()
-    seed: int = 0
-    steps: int | None = None
-    snapshot_every: int = 0
+    batch_size: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0)
+    steps: int | None = Field(None, ge=1)
+    snapshot_every: int = Field(0, ge=0)
     blocks: bool = False
-    task: str = OWN_TASK
-    facts: Mapping[str, int | float | str] = field(default_factory=dict)
+    task: str = Field(OWN_TASK, min_length=1)
+    facts: Mapping[str, int | float | str] = {}
     bank: str = ""
-    sinks: Sequence[str] = ()
+    resume_at: int | None = Field(None, ge=0)
+    sinks: list[str] = []
     notify: str | None = None
+    on_error: Literal["warn", "raise"] = "warn"
 
-    def __post_init__(self) -> None:
-        """Raises `CannotProbe`."""
-        for name in ("every", "samples", "baseline_samples"):
-            if getattr(self, name) < 1:
-                raise CannotProbe(f"{name}= is at least 1, not {getattr(self, name)}")
-        if self.max_overhead is not None and not 0 < self.max_overhead < math.inf:
-            raise CannotProbe(f"max_overhead= is a part of the loop's time, such as 0.05, not {self.max_overhead}")
-        if self.snapshot_every < 0 or self.seed < 0:
-            raise CannotProbe("snapshot_every= and seed= are at least 0")
+    @model_validator(mode="after")
+    def _bank_is_used(self) -> Self:
+        if self.bank and self.steps is None:
+            raise ValueError("bank= is asked where a forecast is made: say steps=, how many the loop will take")
+        return self
 
     def opened(self, model: OwnModel) -> list[OpenSignal]:
         """The signals of the run. Raises `CannotProbe` for one that it cannot have."""
@@ -80,6 +109,12 @@ class ProbeOptions:
         except (BadSignal, ConfigError) as problem:
             raise CannotProbe(str(problem)) from None
         return [each for each in opened if each.spec.cost != "evaluation"]
+
+    def check_bank(self) -> None:
+        """Raises `CannotProbe` for a bank that is none for such runs."""
+        objection = bank_objection(self.bank, self.task)
+        if objection is not None:
+            raise CannotProbe(f"bank= cannot be used: {objection}")
 
     def followers(self) -> "Followers | None":
         """Who is told of the run while it goes on; nothing of them is imported where there are none.

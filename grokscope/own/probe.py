@@ -23,7 +23,7 @@ from grokscope.own.adoption import adopted_model, adopted_optimizer
 from grokscope.own.batches import TAKEN, batch_source
 from grokscope.own.cadence import Cadence, clock_on
 from grokscope.own.decay import LoopDecay
-from grokscope.own.evaluation import evaluations
+from grokscope.own.evaluation import evaluations, tried_evaluations
 from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.opening import opened_run, parameters_at_start, run_directory_of, started_of_loop
 from grokscope.own.options import OWN_TASK, Judgement, ProbeOptions
@@ -96,7 +96,8 @@ class Probe:
           which `seed` names; `batch_size` of them, else as many as the loader's batches have, else 512. Of a list two
           different batches are drawn.
         - `run`: the run directory; a bare name stands in the folder `runs`.
-        - `optimizer`: whose steps are counted in the block (PyTorch), and whose lr and weight decay are read.
+        - `optimizer`: whose steps are counted in the block, and whose lr and weight decay are read. Of a list of them,
+          a step is counted when each has taken one.
         - `every`: steps between records. `samples`, `baseline_samples`: pairs of batches of a measurement, and of the
           one at step 0.
         - `max_overhead`: the part of the loop's own time that the probe may take on top, from its constructor on; CPU
@@ -105,7 +106,8 @@ class Probe:
           is fixed, and events repeat exactly.
         - `evaluate`: splits by name, each a DataLoader, data set, tensors or a list of batches, or a function of the
           model that returns the metric or a mapping of scores (`loss`, `accuracy`, …). They are scored in evaluation
-          mode.
+          mode; what cannot be scored is found before training begins. `val` and `eval` are the split `test`, if nothing
+          else is.
         - `signals`: what is looked at beside what every run records, each as NAME[:parameter=value,…].
         - `metric`, `threshold`, `consecutive`: the model has grokked where the metric of the split `test` is at least
           `threshold` for so many records in a row.
@@ -123,40 +125,40 @@ class Probe:
 
         Raises `CannotProbe`, a `ValueError`, before training begins; warns (`ProbeWarning`) where the loss is random.
         """
-        judged = Judgement(metric, threshold, consecutive)
-        self._options = ProbeOptions(
+        self._options = options = ProbeOptions.checked(
             every=every, samples=samples, max_overhead=max_overhead, baseline_samples=baseline_samples,
-            signals=tuple(signals), judged=judged, seed=seed, steps=steps,
-            snapshot_every=snapshot_every, blocks=blocks, task=task, facts=facts or {},
-            bank=str(bank), sinks=tuple(sinks), notify=notify,
+            signals=signals, judged=Judgement.checked(metric=metric, threshold=threshold, consecutive=consecutive),
+            batch_size=batch_size, seed=seed, steps=steps, snapshot_every=snapshot_every, blocks=blocks, task=task,
+            facts=facts or {}, bank=str(bank), resume_at=resume_at, sinks=sinks, notify=notify, on_error=on_error,
         )  # fmt: skip
         self._model = adopted_model(model, loss, mode=mode, upcast=upcast)
         self._optimizer = None if optimizer is None else adopted_optimizer(optimizer)
-        self._splits = evaluations(evaluate or {}, self._model, metric)
-        self.directory = run_directory_of(run, task)
+        self._splits = evaluations({} if evaluate is None else evaluate, self._model, metric)
+        self.directory = run_directory_of(run, options.task)
         """Where the run stands"""
-        self.steps_taken = resume_at or 0
+        self.steps_taken = options.resume_at or 0
         """Optimizer steps of the loop so far"""
+        source = batch_source(batches, self._model, options.batch_size)
         self._probed = ProbedRun(
-            model=self._model, source=batch_source(batches, self._model, batch_size), seed=seed, pairs=samples,
-            baseline_pairs=baseline_samples, snapshots=self.directory.snapshots, snapshot_every=snapshot_every,
-            facts=facts or {}, start=self._start_parameters, decay_time=lambda: self._decay.time,
+            model=self._model, source=source, seed=options.seed, pairs=options.samples,
+            baseline_pairs=options.baseline_samples, snapshots=self.directory.snapshots,
+            snapshot_every=options.snapshot_every, facts=options.facts, start=self._start_parameters,
+            decay_time=lambda: self._decay.time,
         )  # fmt: skip
-        self._cadence = Cadence(every, max_overhead, clock_on(self._model.device))
-        self._on_error = on_error
+        self._cadence = Cadence(options.every, options.max_overhead, clock_on(self._model.device))
         self._decay = LoopDecay(self._optimizer)
         self._outcome: StepOutcome | None = None
-        self._recorded: int | None = resume_at or None
+        self._recorded: int | None = options.resume_at or None
         self._diverged = self._off = False
         self._unhook: Callable[[], None] | None = None
         self._start: FloatArray | None = None
         with self._cadence.probing():
             remarks = self._tried()
-            self._open(resume_at)
+            self._open()
             for remark in remarks:
                 warnings.warn(remark, ProbeWarning, stacklevel=2)
             self._recorder.warn(self.steps_taken, remarks)
-            if not resume_at:
+            if not options.resume_at:
                 self._record_start()
 
     def _record_start(self) -> None:
@@ -181,17 +183,19 @@ class Probe:
             except Exception as problem:  # the user's own data: whatever it raises, training has not begun
                 what = f"{type(problem).__name__}: {first_line(problem)}"
                 raise CannotProbe(f"batches= gave no batch: {what}: {TAKEN}") from problem
-            return tried(self._model, batch_a, batch_b, differing=True)
+            remarks = tried(self._model, batch_a, batch_b, differing=True)
+            return [*remarks, *tried_evaluations(self._splits, self._options.judged.metric)]
 
-    def _open(self, resume_at: int | None) -> None:
+    def _open(self) -> None:
         """Open the run directory as its one writer. Raises `CannotProbe`."""
         options, opened = self._options, self._options.opened(self._model)
         settings = {} if self._optimizer is None else self._optimizer.settings()
         config = options.config(self._probed.source.batch_size, settings)
-        started = started_of_loop(self._model, config, options.judged, descriptions(opened), resume_at)
+        started = started_of_loop(self._model, config, options.judged, descriptions(opened), options.resume_at)
         with self._model.looking():
+            options.check_bank()
             followers = options.followers()
-        run = opened_run(self.directory, started, resume_at, followers)
+        run = opened_run(self.directory, started, options.resume_at, followers)
         self._recorder, self._closing, self._process = run.recorder, run.closing, os.getpid()
         self._recorder.control.impossible |= {"stop": _NO_STOP, "intervene": _NO_LEVERS}
         observer = OwnObserver(opened, options.judged.metric, self._probed, blocks=options.blocks)
@@ -391,9 +395,9 @@ class Probe:
         try:
             act()
         except Exception as problem:
-            if self._on_error == "raise":
+            if self._options.on_error == "raise":
                 raise
-            reason = f"the probe failed at step {self.steps_taken:,}: {str(problem) or type(problem).__name__}"
+            reason = f"the probe failed at step {self.steps_taken:,}: {first_line(problem)}"
             self._off = self._off or isinstance(problem, RunUnwritable)
             if not self._off:
                 self._recorder.warn(self.steps_taken, [reason])

@@ -8,7 +8,7 @@ from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import StepOutcome
 from grokscope.contract.own_models import OwnModel
 from grokscope.events import Evaluated, Event, Warned
-from grokscope.own.evaluation import SplitScoring
+from grokscope.own.evaluation import Split
 from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.vantage import OwnObserver
 from grokscope.training.recorder import Recorder
@@ -22,7 +22,7 @@ class ProbeRecords:
         model: OwnModel,
         recorder: Recorder,
         observer: OwnObserver,
-        splits: Mapping[str, SplitScoring],
+        splits: Mapping[str, Split],
         snapshot_every: int,
     ) -> None:
         self._model, self._recorder, self._observer, self._splits = model, recorder, observer, splits
@@ -68,7 +68,7 @@ class ProbeRecords:
 
     def _evaluated(self, step: int) -> Evaluated:
         began = self._recorder.seconds
-        scores: dict[str, Any] = {split: evaluation() for split, evaluation in self._splits.items()}
+        scores: dict[str, Any] = {name: split.scores() for name, split in self._splits.items()}
         return Evaluated(step=step, seconds=self._recorder.seconds - began, **scores)
 
     def _snapshotted(self, step: int, outcome: StepOutcome | None) -> Iterator[Event]:

@@ -1,25 +1,47 @@
 """What a loop tells a probe of itself: numbers by the names that people give them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from grokscope.contract.own_models import CannotProbe
-from grokscope.events import Scores
+from grokscope.events import Evaluated, Scores
 from grokscope.imports.names import SPLITS, usual_signal
+
+_NO_SPLIT = Evaluated.model_fields.keys() - {"train", "test"}
+"""What stands beside the splits in an event"""
 
 
 def scores_by_split(reported: Mapping[str, Any]) -> dict[str, Scores]:
-    """`test_accuracy=0.9, train_loss=0.1` by split; `val_`, `valid_`, `validation_` and `eval_` are the test split.
+    """`test_accuracy=0.9, train_loss=0.1` by split, which `splits_named` names.
 
     Raises `CannotProbe` for what has no split in its name, is no number, or is an accuracy above 1.
     """
+    parts = {name: _parts(name) for name in reported}
+    named = splits_named({split for split, _ in parts.values()})
     found: dict[str, dict[str, float]] = {}
-    for name, value in reported.items():
-        split, underscore, score = (usual_signal(name) or name).partition("_")
-        if not (split and underscore and score):
-            raise CannotProbe(f"{name!r} is no score: call it SPLIT_SCORE, as test_accuracy or train_loss")
-        found.setdefault(SPLITS.get(split, split), {})[score] = checked_score(score, value, name)
+    for name, (split, score) in parts.items():
+        found.setdefault(named[split], {})[score] = checked_score(score, reported[name], name)
     return {split: Scores(**scores) for split, scores in found.items()}
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Split, as it is called, and score. Raises `CannotProbe`."""
+    called = name.partition("_")[0]
+    split, underscore, score = (usual_signal(name) or name).partition("_")
+    if not (split and underscore and score):
+        raise CannotProbe(f"{name!r} is no score: call it SPLIT_SCORE, as test_accuracy or train_loss")
+    return called if called in SPLITS else split, score
+
+
+def splits_named(names: Iterable[Any]) -> dict[str, str]:
+    """The split that each name means: `val`, `valid`, `validation`, `dev` and `eval` are the test split, unless two of
+    the names would be one. Raises `CannotProbe` for what cannot be a split."""
+    names = list(names)
+    for name in names:
+        if not isinstance(name, str) or name in _NO_SPLIT:
+            raise CannotProbe(f"{name!r} cannot name a split: call it train, test, or something else")
+    meant = {name: SPLITS.get(name, name) for name in names}
+    return meant if len(set(meant.values())) == len(meant) else {name: name for name in names}
 
 
 def scores_of(result: Any, metric: str, split: str) -> Scores:

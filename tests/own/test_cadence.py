@@ -139,5 +139,5 @@ def test_a_run_says_how_it_is_paced(tmp_path: Path) -> None:
 
 
 def test_a_share_must_be_one(tmp_path: Path) -> None:
-    with pytest.raises(grokscope.CannotProbe, match=r"such as 0.05, not -1"):
+    with pytest.raises(grokscope.CannotProbe, match="max_overhead: input should be greater than 0"):
         grokscope.Probe(torch.nn.Linear(1, 1), lambda m, x: m(x).sum(), torch.ones(3, 1), run=tmp_path, max_overhead=-1)

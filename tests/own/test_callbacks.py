@@ -1,6 +1,7 @@
 """The callbacks for Hugging Face's `Trainer` and for Lightning: one line in a script, and nothing else is changed."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ class Stopping:
     def at(self, step: int) -> None:
         if step == self._step:
             send(RunDirectory(self._run).control, Command(action="stop"))
+
+
+def failing(model: Any) -> float:
+    raise KeyError("labels")
 
 
 # --- Hugging Face -----------------------------------------------------------------------------------------------------
@@ -220,6 +225,17 @@ def test_lightning_stops_goes_on_and_is_interrupted(tmp_path: Path) -> None:
         fitted(tmp_path, [probe(), Failing()], limit_train_batches=2, checkpoint=str(tmp_path / "own.ckpt"))
     assert [event["step"] for event in events_of(run, "started")] == [0, 2]
     assert events_of(run)[-1]["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("framework", ["lightning", "transformers"])
+def test_what_cannot_be_scored_is_refused_before_the_first_step(framework: str, tmp_path: Path) -> None:
+    pytest.importorskip(framework)
+    kind = getattr(grokscope.own, framework).ProbeCallback  # type: ignore[attr-defined]
+    probe = kind(tmp_path / "mine", **{**QUICK, "on_error": "warn", "evaluate": {"test": failing}})
+    train = gpt2(tmp_path, [probe]).train if framework == "transformers" else partial(fitted, tmp_path, [probe])
+    with pytest.raises(grokscope.CannotProbe, match=r"evaluate=.* cannot be scored: KeyError: 'labels'"):
+        train()
+    assert not (tmp_path / "mine").exists()
 
 
 def test_a_module_that_steps_by_itself_is_refused(tmp_path: Path) -> None:

@@ -195,6 +195,26 @@ def test_the_two_frameworks_agree() -> None:
     assert math.isclose(found, expected, rel_tol=1e-4)
 
 
+def test_a_multi_optimizer_is_read_by_its_parts(tmp_path: Path) -> None:
+    model, data = seeded("smooth")
+    parts = [optim.AdamW(learning_rate=0.1, weight_decay=0.05), optim.AdamW(learning_rate=0.1, weight_decay=0.05)]
+    optimizer = optim.MultiOptimizer(parts, [lambda name, array: "bias" in name])
+    gradients_of = nn.value_and_grad(model, loss)
+    with grokscope.Probe(model, loss, data, run=tmp_path / "run", optimizer=optimizer, every=1, samples=1):
+        optimizer.update(model, gradients_of(model, data)[1])
+    assert events_of(tmp_path / "run")[0]["config"]["optimizer"]["wd"] == 0.05
+    observed = [event["signals"] for event in events_of(tmp_path / "run", "observed")]
+    assert [each["decay_time"] for each in observed if "decay_time" in each] == pytest.approx([0, 0.005])
+
+
+@pytest.mark.parametrize("what", [lambda model: {}["x"], (mx.zeros((9, 5)), mx.zeros(9, dtype=mx.int32))])
+def test_what_cannot_be_scored_is_refused_before_training(what: Any, tmp_path: Path) -> None:
+    model, data = seeded("smooth")
+    with pytest.raises(grokscope.CannotProbe, match=r"evaluate=\{'test': …\} cannot be scored: .*: give data that"):
+        grokscope.Probe(model, loss, data, run=tmp_path / "run", evaluate={"test": what})
+    assert not (tmp_path / "run").exists()
+
+
 def test_refused_in_a_sentence() -> None:
     model, data = seeded("smooth")
     with pytest.raises(grokscope.CannotProbe, match=r"an array of shape \(48,\); it must return a scalar"):

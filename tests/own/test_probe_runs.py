@@ -128,6 +128,45 @@ def test_a_metric_of_its_own(tmp_path: Path) -> None:
     assert events_of(tmp_path / "mine", "evaluated")[0]["test"]["f1"] == 0.7
 
 
+@pytest.mark.parametrize("name", ["val", "eval", "test"])
+def test_a_split_by_any_of_its_names_is_judged(name: str, tmp_path: Path) -> None:
+    watching = probe(tmp_path / "told", consecutive=1)
+    watching.step(**{f"{name}_accuracy": 1.0})
+    watching.finish()
+    probe(tmp_path / "scored", consecutive=1, evaluate={name: lambda model: 1.0}).finish()
+    both = {name: lambda model: 1.0, "dev": lambda model: 0.0, "held": lambda model: 0.5}
+    probe(tmp_path / "both", evaluate=both).finish()
+    assert [len(events_of(tmp_path / run, "grokked")) for run in ("told", "scored")] == [1, 1]
+    assert [event[name]["accuracy"] for event in events_of(tmp_path / "both", "evaluated")] == [1.0]
+
+
+def test_a_test_split_without_the_metric_is_told_of(tmp_path: Path) -> None:
+    with pytest.warns(grokscope.ProbeWarning, match=r"has no f1, so that no step .*: give a function .*step\(test_f1="):
+        probe(tmp_path / "mine", metric="f1", evaluate={"test": vectors()}).finish()
+    assert "has no f1" in events_of(tmp_path / "mine", "warned")[0]["reason"]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_step_of_two_optimizers_is_one(order: tuple[int, int], tmp_path: Path) -> None:
+    model, data = seeded(MLP)
+    first, *others = model.parameters()
+    optimizers = [
+        torch.optim.SGD([first], lr=0.1, weight_decay=0.05),
+        torch.optim.AdamW(others, lr=0.01, weight_decay=0.5),
+    ]
+    with probe(tmp_path / "mine", model, data, optimizer=optimizers) as watching:
+        for _ in range(4):
+            cross_entropy(model, data).backward()
+            for number in order:
+                optimizers[number].step()
+    assert watching.steps_taken == 4
+    assert [event["step"] for event in events_of(tmp_path / "mine", "measured")] == [0, 2, 4]
+    assert events_of(tmp_path / "mine")[0]["config"]["optimizer"] == {"name": "SGD+AdamW"}
+    observed = [event["signals"] for event in events_of(tmp_path / "mine", "observed")]
+    times = [signals["decay_time"] for signals in observed if "decay_time" in signals]
+    assert times == pytest.approx([0.0, 0.01, 0.02]), "lr · wd is the same for both"
+
+
 def test_data_are_scored_whole(tmp_path: Path) -> None:
     model, data = seeded(KINDS["batch norm"])
     with torch.no_grad():
@@ -211,15 +250,15 @@ def test_ready_batches_are_taken_whole_and_by_pairs_of_two(tmp_path: Path) -> No
         seen.append((len(batch["x"]), float(batch["x"][0, 0])))
         return cross_entropy(model, (batch["x"], batch["y"]))
 
-    evaluate = {"test": [batches[0]]}
+    evaluate = {"other": [batches[0]]}
     watching = grokscope.Probe(perceptron(), loss, batches, run=tmp_path / "mine", evaluate=evaluate, on_error="raise")
     watching.finish()
     assert set(seen) == {(len(batch["x"]), float(batch["x"][0, 0])) for batch in batches}
     started, measured = events_of(tmp_path / "mine")[0], events_of(tmp_path / "mine", "measured")[0]
     assert "batch_size" not in started["config"]["train"]
     assert all(value > 0 for value in measured["defect"]["samples"]), "no batch is paired with itself"
-    [test] = (event["test"] for event in events_of(tmp_path / "mine", "evaluated"))
-    assert test["loss"] > 0
+    [other] = (event["other"] for event in events_of(tmp_path / "mine", "evaluated"))
+    assert other["loss"] > 0
 
 
 def test_rows_are_those_that_a_sampler_names(tmp_path: Path) -> None:
@@ -505,8 +544,8 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "scripted": (scripted, cross_entropy, None, "the model is compiled by torch.jit"),
     "no number": (perceptron, lambda m, b: cross_entropy(m, b) * math.nan, None, "is nan before training begins"),
     "its loss fails": (perceptron, lambda m, b: m(b), None, "on a batch of the probe's own, .*: TypeError"),
-    "no module": (lambda: 3, cross_entropy, None, "a int is no model of"),
-    "no loss": (perceptron, 3, None, "loss= is a function"),
+    "no module": (lambda: 3, cross_entropy, None, "model= is of type int, and no model of .*: give the module"),
+    "no loss": (perceptron, 3, None, "loss= is of type int: give a function"),
     "a stream": (perceptron, cross_entropy, Stream(), "cannot draw from an iterable without a length"),
     "a loader of a stream": (perceptron, cross_entropy, DataLoader(Stream()), "an iterable without a length"),
     "an iterator": (perceptron, cross_entropy, iter([1]), "give batches= a function of a NumPy generator"),
@@ -542,14 +581,32 @@ def test_refused_in_a_sentence_before_anything_is_written(name: str, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"every": 0}, "every= is at least 1"),
+        ({"every": 0}, "every: input should be greater than or equal to 1"),
         ({"signals": ["ildr"]}, "looks at the predictions of a task"),
         ({"signals": ["nonsense"]}, "nonsense"),
         ({"signals": ["pc1"]}, "snapshot"),
         ({"mode": "other"}, "mode= is"),
-        ({"optimizer": 3}, "a int is no optimizer"),
-        ({"evaluate": {"test": 3}}, "evaluate="),
+        ({"optimizer": 3}, "optimizer= is of type int, .*: give the one that the loop steps"),
+        ({"optimizer": []}, "optimizer= is an empty list: give"),
+        ({"optimizer": [3]}, "optimizer= is of type int, .*: give the one that the loop steps, or a list"),
         ({"facts": {"width": 3}}, "dotted key"),
+        ({"samples": "many"}, "samples: input should be a valid integer"),
+        ({"signals": "pc1"}, "signals: input should be a valid list"),
+        ({"threshold": 98}, "threshold=98 is no accuracy: that is a fraction"),
+        ({"metric": "test_f1"}, "metric='test_f1' names a split: say metric='f1'"),
+        ({"metric": "loss"}, "give one that rises"),
+        ({"bank": "mine.jsonl.gz"}, "say steps="),
+        ({"bank": "mine.jsonl.gz", "steps": 9}, "bank= cannot be used: cannot read the bank mine.jsonl.gz"),
+        ({"evaluate": {"test": 3}}, "takes a DataLoader, a data set, tensors"),
+        ({"evaluate": lambda model: 1.0}, "evaluate= is of type function: give splits by name"),
+        ({"evaluate": {"step": lambda model: 1.0}}, "'step' cannot name a split"),
+        ({"evaluate": {"test": lambda: 1.0}}, r"evaluate=\{'test': …\} cannot be scored: TypeError.*: give data that"),
+        (
+            {"evaluate": {"test": lambda model: 93.0}},
+            "cannot be scored: test accuracy is 93: an accuracy is a fraction",
+        ),
+        ({"evaluate": {"test": (torch.ones(9, 5), torch.arange(9) % 5)}}, "cannot be scored: RuntimeError: mat1 and"),
+        ({"evaluate": {"test": vectors()[0]}}, "'test': …} cannot be scored: "),
     ],
 )
 def test_what_cannot_be_asked(options: dict[str, Any], why: str, tmp_path: Path) -> None:
