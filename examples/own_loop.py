@@ -2,7 +2,7 @@
 
 python examples/own_loop.py [STEPS] [RUN]      then, meanwhile or afterwards: grokscope watch RUN
 
-2,500 steps take minutes on two cores; it groks at step 2,150. Its settings are those of the shipped bank, which holds
+2,500 steps take less than a minute; it groks at step 2,150. Its settings are those of the shipped bank, which holds
 transformers: the first forecast is about step 1,700. Whether it groks is refused: too few runs there are like it.
 Another modulus or batch size would be outside of the bank, and everything refused by name.
 """

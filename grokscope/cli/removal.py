@@ -35,7 +35,8 @@ def rm(
         place.check()
     if not yes:
         if not sys.stdin.isatty():
-            raise typer.BadParameter("there is no terminal to ask; give --yes", param_hint="--yes")
+            complain("rm asks before it removes, and stdin is not a terminal; give --yes")
+            raise typer.Exit(ExitCode.USAGE)
         for place in places.values():
             what = counted(len(place.runs), "run") if place.is_group else "a run"
             complain(f"{place.path}: {what}, {bytes_in_words(place.bytes)}")

@@ -44,7 +44,7 @@ def ls(
     Each sweep is one line, unless it is asked for by name, or a filter looks for its runs.
     """
     from grokscope.cli.output import say_json, say_table
-    from grokscope.runs.listing import Group, asked_for, runs_and_groups, runs_table, sorted_runs
+    from grokscope.runs.listing import SORT_KEYS, Group, asked_for, runs_and_groups, runs_table, sorted_runs
     from grokscope.runs.state import summary
 
     collect_seldom()
@@ -55,7 +55,7 @@ def ls(
             chosen = sorted_runs(chosen, sort)
         except KeyError:
             raise typer.BadParameter(
-                f"none of these runs has {sort!r}; sort by name, step, test, train, grokked, defect, task or a setting",
+                f"none of these runs has {sort!r}; sort by {', '.join(SORT_KEYS)} or a setting",
                 param_hint="--sort",
             ) from None
     if reverse:

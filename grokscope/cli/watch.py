@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from grokscope.cli.completion import offered_runs
+from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder
 
 
@@ -58,7 +59,8 @@ def watch(
             raise typer.BadParameter(str(wrong)) from None
         return
     if not sys.stdout.isatty():
-        raise typer.BadParameter("the TUI needs a terminal; use `grokscope show` instead", param_hint="stdout")
+        complain("the TUI needs a terminal, and stdout is not a terminal; use `grokscope show` instead")
+        raise typer.Exit(ExitCode.USAGE)
     from grokscope.tui.app import open_app as open_tui
 
     open_tui(

@@ -18,6 +18,9 @@ from grokscope.words.table import Column, Table, TableCell
 NARROWEST_NAME, NARROWEST_STATE = 14, 12
 """Cells that are left of a long name and of a long state in a narrow window"""
 
+SORT_KEYS = ("name", "step", "test", "train", "grokked", "defect", "task")
+"""What every list can be sorted by, also where none of its runs has a value yet; settings come beside them"""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -82,10 +85,12 @@ def asked_for(found: Sequence[RunState | Group], asked: Sequence[str]) -> list[R
 
 
 def sorted_runs(found: Sequence[RunState | Group], key: str) -> list[RunState | Group]:
-    """In ascending order of a column or a setting; what has no such value comes last. Raises `KeyError` where nothing
-    has it."""
+    """In ascending order of a column or a setting; what has no such value comes last.
+
+    Raises `KeyError` where the key is none of `SORT_KEYS`, and no run has a setting of this name.
+    """
     values = [_sort_value(each, key) for each in found]
-    if found and not any(value is not None for value in values):
+    if key not in SORT_KEYS and all(value is None for value in values) and found:
         raise KeyError(key)
     order = sorted(range(len(found)), key=lambda index: (values[index] is None, values[index] or (0, 0.0, "")))
     return [found[index] for index in order]

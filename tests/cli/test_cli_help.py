@@ -3,7 +3,6 @@
 import os
 import pty
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -74,18 +73,12 @@ def every_command(command: Any, path: str = "") -> dict[str, Any]:
     return found
 
 
-def test_every_command_has_examples_that_it_accepts() -> None:
-    root = typer.main.get_command(app)
-    assert set(EXAMPLES) == set(every_command(root))
+def test_every_command_has_examples() -> None:
+    """tests/cli/test_cli_shown.py tries them."""
+    assert set(EXAMPLES) == set(every_command(typer.main.get_command(app)))
     for name, examples in EXAMPLES.items():
-        for example in examples:
-            program, *words = shlex.split(example)
-            assert program == "grokscope"
-            assert example.startswith(f"grokscope {name.split()[0]}")
-            command, context = root, root.make_context("grokscope", list(words))
-            while rest := [*context._protected_args, *context.args]:
-                _, command, words = command.resolve_command(context, rest)  # type: ignore[attr-defined]
-                context = command.make_context(command.name, list(words), parent=context)
+        assert examples
+        assert all(example.startswith(f"grokscope {name.split()[0]}") for example in examples)
 
 
 def test_no_help_leaks_a_type_or_cuts_a_sentence() -> None:

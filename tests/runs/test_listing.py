@@ -103,6 +103,7 @@ def test_sorted(runs: Path, key: str, names: list[str]) -> None:
     assert [row[0] for row in runs_table(sorted_runs(found, key), runs).rows] == names
     with pytest.raises(KeyError):
         sorted_runs(found, "beauty")
+    assert sorted_runs(found[:1], "grokked") == found[:1], "what every list has may have no value yet"
 
 
 @pytest.mark.parametrize("width", [20, 28, 40, 60, 80])
