@@ -60,7 +60,8 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
     KeyAction("grid", "g", "All charts", "All quantities as a grid of charts, with a filter", "watch", _VIEW),
     KeyAction("trainer", "o", "Trainer", "What the trainer uses and what it printed", "watch", _VIEW),
-    KeyAction("log_scale", "l,y", "Log", "Logarithmic or linear axis of values", "watch chart grid", _VIEW),
+    KeyAction("log_scale", "l", "Log", "Logarithmic or linear axis of values, all charts", "watch chart grid", _VIEW),
+    KeyAction("log_one", "y", "Log one", "Logarithmic or linear axis of the focused chart", "watch chart grid", _VIEW),
     KeyAction("log_steps", "x", "Log steps", "Logarithmic or linear axis of steps", "watch chart grid", _VIEW),
     KeyAction(
         "guide_back",

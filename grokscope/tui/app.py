@@ -176,7 +176,24 @@ class GrokscopeApp(ControllingApp):
     # Screens and files. A screen is imported when it is first shown: the first curve does not wait for it.
 
     def action_log_scale(self) -> None:
-        self.log_scale = not self.log_scale
+        self.log_scale, self.excepted = not self.log_scale, frozenset()
+
+    def action_log_one(self) -> None:
+        """The other axis of values for the chart with the focus alone."""
+        from grokscope.tui.quantities import can_be_log
+
+        charted = self._charted
+        if not charted:
+            self.notify("no chart has the focus; 1, 2 or 3 gives it to one", severity="warning")
+        elif can_be_log(self.snapshot.view, charted):
+            self.excepted ^= {charted}
+        else:
+            self.notify("this chart is always linear", severity="warning")
+
+    @property
+    def _charted(self) -> str:
+        """The last curve of the chart with the focus; empty if the focus is on no chart."""
+        return self.screen.charted if isinstance(self.screen, RunScreen) else ""
 
     def action_log_steps(self) -> None:
         self.log_steps = not self.log_steps
@@ -197,7 +214,7 @@ class GrokscopeApp(ControllingApp):
         self.guide = moved.step
 
     def action_chart(self) -> None:
-        self._show_chart("defect")
+        self._show_chart(self._charted or "defect")
 
     @on(ChartOpened)
     def _chart_opened(self, opened: ChartOpened) -> None:

@@ -40,6 +40,8 @@ class FollowingApp(App[None]):
     player: reactive[Player | None] = reactive[Player | None](None)
     requests: reactive[Requests] = reactive(Requests)
     log_scale: reactive[bool] = reactive(True)
+    excepted: reactive[frozenset[str]] = reactive(frozenset[str]())
+    """The last curves of the charts whose axis of values is not that of `log_scale`"""
     log_steps: reactive[bool] = reactive(False)
     guide: reactive[float | None] = reactive[float | None](None)
     """The step whose values all charts show; None: the newest values"""
@@ -170,6 +172,7 @@ class FollowingApp(App[None]):
             overlays=overlays,
             waiting=self._waiting(),
             log_scale=self.log_scale,
+            excepted=self.excepted,
             log_steps=self.log_steps,
             guide=self.guide,
         )
@@ -196,6 +199,9 @@ class FollowingApp(App[None]):
         return clean(last_line(trainer_output(self.run_directory))) or "it printed no message"
 
     def watch_log_scale(self) -> None:
+        self.show()
+
+    def watch_excepted(self) -> None:
         self.show()
 
     def watch_log_steps(self) -> None:

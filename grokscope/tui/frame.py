@@ -41,7 +41,9 @@ class Frame:
     waiting: str = ""
     """Why there are no events yet; empty if there are events"""
     log_scale: bool = True
-    """Whether values have a logarithmic axis"""
+    """Whether values have a logarithmic axis, except those of `excepted`"""
+    excepted: frozenset[str] = frozenset()
+    """Curves whose charts have the other kind of axis, each the last curve of its chart"""
     log_steps: bool = False
     guide: float | None = None
     """The step whose values the charts show; None: the values are the newest"""
@@ -51,6 +53,10 @@ class Frame:
         """The step budget; None if the configuration has none."""
         steps = setting(self.whole.config, "train.steps", setting(self.whole.config, "steps"))
         return steps if isinstance(steps, int) and steps > 0 else None
+
+    def wants_log(self, curve: str) -> bool:
+        """Whether the chart with this last curve is to have a logarithmic axis of values."""
+        return self.log_scale != (curve in self.excepted)
 
     def shown(self, series: Series) -> tuple[float, ...] | None:
         """The sample whose value a chart shows: the one at the guide, else the newest; None for an empty series."""

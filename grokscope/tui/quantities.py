@@ -35,7 +35,12 @@ def curves_of(view: View, names: Sequence[str], banded: bool = True) -> list[Cur
 
 def has_log_axis(frame: Frame, names: Sequence[str]) -> bool:
     """Whether a quantity is drawn on a logarithmic axis of values now."""
-    return frame.log_scale and not names[0].endswith(ACCURACY) and logarithmic(frame.whole, names[-1])
+    return frame.wants_log(names[-1]) and can_be_log(frame.whole, names[-1])
+
+
+def can_be_log(view: View, curve: str) -> bool:
+    """Whether a chart with this last curve can have a logarithmic axis: not of accuracies, nor of signed values."""
+    return not curve.endswith(ACCURACY) and logarithmic(view, curve)
 
 
 def value_limits(curves: Sequence[Curve], left: float, right: float, log: bool) -> tuple[float, float]:

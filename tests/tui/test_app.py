@@ -23,6 +23,7 @@ from grokscope.tui.screens.runs import RunsScreen
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings
 from grokscope.tui.trainer import trainer_output
+from grokscope.tui.widgets.chart import DefectChart
 from grokscope.tui.widgets.event_log import EventLogPanel
 from grokscope.tui.widgets.notices import notices
 from grokscope.tui.widgets.run_line import RunLine
@@ -392,8 +393,28 @@ async def test_panels_zoom_and_scale(tmp_path: Path, driven: Driven) -> None:
         assert app.screen.maximized is None
         await pilot.press("l")
         assert not app.log_scale
-        await pilot.press("y")
+        await pilot.press("l")
         assert app.log_scale
+
+
+async def test_one_chart_has_an_axis_of_its_own(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path)) as (app, pilot):
+        wants_log = lambda curve: app.frame().wants_log(curve)  # noqa: E731
+        await pilot.press("1", "y")
+        assert (wants_log("defect"), wants_log("test.loss")) == (False, True)
+        assert str(app.screen.query_one(DefectChart).border_subtitle).endswith("linear")
+        await pilot.press("3", "y")
+        assert not wants_log(app.screen.query_one(SignalsPanel).charted)
+        await pilot.press("2", "y")
+        assert "always linear" in [notification.message for notification in app._notifications][-1]
+        await pilot.press("c")
+        assert app.screen.quantity == "accuracy"
+        await pilot.press("right_square_bracket", "y")
+        assert (app.screen.quantity, wants_log("test.loss")) == ("loss", False)
+        await pilot.press("l")
+        assert app.frame().excepted == frozenset()
+        await pilot.press("escape", "4", "y")
+        assert "no chart has the focus" in [notification.message for notification in app._notifications][-1]
 
 
 async def test_the_event_log_filters(tmp_path: Path, driven: Driven) -> None:

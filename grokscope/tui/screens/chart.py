@@ -82,6 +82,10 @@ class ChartScreen(RunScreen):
         return names[self.at % len(names)]
 
     @property
+    def charted(self) -> str:
+        return self._curves[-1]
+
+    @property
     def _curves(self) -> tuple[str, ...]:
         return quantities(self.frame.whole)[self.quantity]
 

@@ -11,7 +11,6 @@ from textual.widgets import Footer, Input, Static
 from grokscope.tui.actions import bindings
 from grokscope.tui.frame import Frame
 from grokscope.tui.messages import ChartOpened, GuideMoved
-from grokscope.tui.quantities import quantities
 from grokscope.tui.screens.base import RunScreen
 from grokscope.tui.widgets.chart_grid import ChartGrid
 from grokscope.tui.widgets.transport import Transport
@@ -63,9 +62,9 @@ class GridScreen(RunScreen):
     @on(ChartGrid.Chosen)
     def action_open(self) -> None:
         """The quantity under the cursor, on the whole screen."""
-        name = self.query_one(ChartGrid).title
-        if name:
-            self.post_message(ChartOpened(quantities(self.frame.whole)[name][-1]))
+        charted = self.query_one(ChartGrid).charted
+        if charted:
+            self.post_message(ChartOpened(charted))
 
     def action_move(self, down: int, across: int) -> None:
         self.query_one(ChartGrid).move(down, across)

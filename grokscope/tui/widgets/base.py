@@ -77,6 +77,11 @@ class Drawn(ShowsFrame):
 
     _lines: list[Strip] | None = None
 
+    @property
+    def charted(self) -> str:
+        """The last curve of the chart that is drawn here, or of the one under the cursor; empty if there is none."""
+        return ""
+
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
         """At most `height` lines of at most `width` cells."""
         raise NotImplementedError

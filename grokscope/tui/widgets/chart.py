@@ -52,7 +52,7 @@ class Chart(Drawn, can_focus=True):
     def _drawn_from(self, frame: Frame) -> tuple[object, ...]:
         """Everything that the picture depends on. The chart is drawn again only if it changes."""
         seen = tuple((id(curve.series), len(curve.series)) for curve in self.curves(frame.view))
-        axes = (frame.horizon, frame.log_scale, frame.log_steps, frame.guide)
+        axes = (frame.horizon, frame.log_scale, frame.excepted, frame.log_steps, frame.guide)
         return (*seen, frame.waiting, *axes, marks_of(frame.view), expected(frame.view))
 
     def on_mouse_down(self, event: events.MouseEvent) -> None:
@@ -82,14 +82,18 @@ class Chart(Drawn, can_focus=True):
 class DefectChart(Chart):
     """The commutator defect with its quartile band."""
 
+    @property
+    def charted(self) -> str:
+        return "defect"
+
     def curves(self, view: View) -> list[Curve]:
         return [Curve(view.curve("defect"), "series-1", band=True, flagged=True)]
 
     def scale(self, frame: Frame, curves: list[Curve]) -> Scale:
         whole = frame.whole.curve("defect").rows if frame.player else curves[0].series.rows
         shown = whole[:, 1:4].ravel()
-        bottom, top = limits(shown, frame.log_scale)
-        return step_scale(frame, curves, bottom, top, frame.log_scale)
+        log = frame.wants_log(self.charted)
+        return step_scale(frame, curves, *limits(shown, log), log)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
         row = frame.shown(frame.view.curve("defect"))
@@ -102,7 +106,7 @@ class DefectChart(Chart):
         how = {"exact": "exact", "finite-difference": "finite difference"}.get(str(latest.get("estimator")), "")
         low = "  BELOW FLOOR" if below > 0 else ""
         floor_text = f"floor {number(float(floor))}" if np.isfinite(floor) else ""
-        scale = "log" if frame.log_scale else "linear"
+        scale = "log" if frame.wants_log(self.charted) else "linear"
         return f"{title}  {value}{low}", " · ".join(filter(None, (how, floor_text, scale)))
 
 
@@ -125,6 +129,10 @@ class SplitChart(Chart):
 class AccuracyChart(SplitChart):
     """Accuracy of both splits, from 0 to 1, by the metric of the run."""
 
+    @property
+    def charted(self) -> str:
+        return f"test.{self.frame.view.metric}"
+
     def curves(self, view: View) -> list[Curve]:
         return split_curves(view, view.metric)
 
@@ -138,13 +146,17 @@ class AccuracyChart(SplitChart):
 class LossChart(SplitChart):
     """Loss of both splits."""
 
+    @property
+    def charted(self) -> str:
+        return "test.loss"
+
     def curves(self, view: View) -> list[Curve]:
         return split_curves(view, "loss")
 
     def scale(self, frame: Frame, curves: list[Curve]) -> Scale:
         shown = np.concatenate([curve.series.values for curve in self.curves(frame.whole)])
-        bottom, top = limits(shown, frame.log_scale)
-        return step_scale(frame, curves, bottom, top, frame.log_scale)
+        log = frame.wants_log(self.charted)
+        return step_scale(frame, curves, *limits(shown, log), log)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
         return f"loss{frame.when}", _pair(frame, "loss", self.size.width)

@@ -53,6 +53,10 @@ class ChartGrid(Drawn, can_focus=True):
         return titles[min(self.at, len(titles) - 1)] if titles else ""
 
     @property
+    def charted(self) -> str:
+        return quantities(self.frame.whole)[self.title][-1] if self.title else ""
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Charts beside each other, and below each other."""
         width, height = self.content_size
@@ -145,5 +149,5 @@ class ChartGrid(Drawn, can_focus=True):
 def _drawn_from(frame: Frame) -> tuple[object, ...]:
     """Everything that the charts depend on. The steps of the batches change all the time, and are on no axis."""
     curves = tuple((name, id(curve), len(curve)) for name, curve in frame.view.series.items() if "trained." not in name)
-    axes = (frame.horizon, frame.log_scale, frame.log_steps, frame.guide)
+    axes = (frame.horizon, frame.log_scale, frame.excepted, frame.log_steps, frame.guide)
     return (*curves, *axes, marks_of(frame.view), expected(frame.view))

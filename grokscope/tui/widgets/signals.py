@@ -62,7 +62,7 @@ def _place(view: View, curve: str) -> tuple[bool, str]:
 
 def _drawn_from(frame: Frame) -> tuple[object, ...]:
     curves = tuple((name, id(curve), len(curve)) for name, curve in signal_curves(frame.view))
-    return (*curves, frame.horizon, frame.log_scale, frame.log_steps, frame.guide)
+    return (*curves, frame.horizon, frame.log_scale, frame.excepted, frame.log_steps, frame.guide)
 
 
 class SignalsPanel(Drawn, can_focus=True):
@@ -106,6 +106,10 @@ class SignalsPanel(Drawn, can_focus=True):
     def rows(self) -> list[tuple[str, Series]]:
         """All signals, the pinned ones first."""
         return sorted(signal_curves(self.frame.view), key=lambda signal: signal[0] not in self.pinned)
+
+    @property
+    def charted(self) -> str:
+        return self.rows[self.at][0] if self.at < len(self.rows) else ""
 
     def action_move(self, by: int) -> None:
         """Move the cursor by rows."""
@@ -166,7 +170,7 @@ class SignalsPanel(Drawn, can_focus=True):
         """A signal as a filled curve; the share of a block as a row of heat."""
         label = min(24, max(16, width // 4))
         room = width - label - 10
-        log = self.frame.log_scale and logarithmic(self.frame.view, name)
+        log = self.frame.wants_log(name) and logarithmic(self.frame.view, name)
         block = name.startswith("blocks.")
         bottom, top = (0.0, 1.0) if block else limits(curve.values, log)
         first = curve.steps[curve.steps > 0]
