@@ -31,6 +31,7 @@ PART = re.compile(r"(<!-- begin: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 BANKS = "grokscope/warning/bank"
 HELD_BACK = "examples/bank/held-back-modular.jsonl.gz"
 CLOCK = "examples/bank/modular-clock.jsonl.gz"
+SCAN = f"{BANKS}/scan.jsonl.gz"
 SEQUENCES = f"{BANKS}/dyck-size.jsonl.gz"
 HELP_COLUMNS = 88
 
@@ -341,21 +342,23 @@ def sequences() -> str:
     return _kappa_table(SEQUENCES, {"weight decay": "optimizer.wd"}, "task.train_size", "{} sequences")
 
 
-def _kappa_table(bank: str, by: Mapping[str, str], across: str, head: str) -> str:
+def scan() -> str:
+    """κ and grok step of the runs on SCAN."""
+    return _kappa_table(SCAN, {"weight decay": "optimizer.wd"}, "optimizer.lr", "lr {}", steps=True)
+
+
+def _kappa_table(bank: str, by: Mapping[str, str], across: str, head: str, *, steps: bool = False) -> str:
     """κ of each run, in the row of its settings `by` (by their names there) and the column of its setting `across`."""
-    found: dict[tuple[str, ...], dict[float, list[float | None]]] = {}
+    found: dict[tuple[str, ...], dict[float, list[str]]] = {}
     for run in read_table(ROOT / bank):
         rate = float(run.facts["optimizer.lr"]) * float(run.facts["optimizer.wd"])
         row = tuple(f"`{value}`" if isinstance(value := run.facts[key], str) else number(value) for key in by.values())
         kappas = found.setdefault(row, {}).setdefault(float(run.facts[across]), [])
-        kappas.append(None if run.grok_step is None else run.grok_step * rate)
+        step = f" ({run.grok_step:,})" if steps else ""
+        kappas.append("never" if run.grok_step is None else f"{run.grok_step * rate:.1f}{step}")
     columns = sorted({column for each in found.values() for column in each})
-    rows = ((*row, *(_kappas(found[row].get(column, ())) for column in columns)) for row in sorted(found))
+    rows = ((*row, *(", ".join(found[row].get(column, ())) for column in columns)) for row in sorted(found))
     return table((*by, *(f"κ at {head.format(number(column))}" for column in columns)), rows)
-
-
-def _kappas(kappas: Iterable[float | None]) -> str:
-    return ", ".join("never" if kappa is None else f"{kappa:.1f}" for kappa in kappas)
 
 
 def held_back() -> str:
@@ -480,7 +483,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     for part in (
         commands, exit_codes, settings, events, keys, signals, interventions,
         published, scoreboard_modular, scoreboard_dyck, aurocs_modular, aurocs_fraction, backtest, held_back, findings,
-        effects, estimators, clock, sequences,
+        effects, estimators, clock, sequences, scan,
     )
 }  # fmt: skip
 

@@ -251,7 +251,10 @@ class WhenSaid(Refusable):
     no_interval: str | None = Field(None, description="why there is a grok step without an interval")
     lead_steps: Number = Field(None, description="steps from now to the expected grok step")
     lead_seconds: Number = Field(None, description="the same in running time")
-    law: str | None = Field(None, description="what the grok step goes by: elasticity, or lr·wd alone")
+    law: str | None = Field(
+        None,
+        description="what the grok step goes by: structure or elasticity; without a look at the run lr·wd or steps",
+    )
 
 
 class BankSaid(EventPart):

@@ -303,6 +303,18 @@ class TestRefusals:
         assert low < both < high
         assert both == pytest.approx(math.sqrt(low * high))
 
+    def test_where_runs_grok_at_one_step_steps_tell_when(self) -> None:
+        settings = [(lr, wd) for lr in (1e-3, 2e-3, 4e-3) for wd in (0.25, 1.0)]
+        runs = [made(f"lr{lr}-wd{wd}-{seed}", seed, lr=lr, wd=wd) for lr, wd in settings for seed in range(2)]
+        steady = [replace(run, grok_step=1400 + 200 * seed % 400) for seed, run in enumerate(runs)]
+        said = calibrate(steady).forecast(made("new", 7, lr=3e-3).until(150))
+        assert said.when.law is Law.STEPS
+        assert said.when.grok_step == pytest.approx(math.sqrt(1400 * 1600))
+        by_clock = said.rivals["lr·wd"].grok_step
+        assert by_clock is not None
+        assert abs(by_clock / 1500 - 1) > 0.2
+        assert forecaster().forecast(made("new", 7).until(150)).when.law is Law.CLOCK
+
     def test_runs_on_another_amount_of_data_change_nothing(self) -> None:
         few = [replace(run, facts={**run.facts, "task.train_size": 50}) for run in bank()]
         many = [made(f"many-{seed}", seed, elasticity=1.2, **{"task.train_size": 100}) for seed in range(6)]

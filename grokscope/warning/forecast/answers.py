@@ -13,6 +13,7 @@ class Law(StrEnum):
     STRUCTURE = "structure"
     ELASTICITY = "elasticity"
     CLOCK = "lr·wd"
+    STEPS = "steps"
 
     @property
     def basis(self) -> str:
@@ -21,6 +22,7 @@ class Law(StrEnum):
             Law.STRUCTURE: "growth of Fourier structure",
             Law.ELASTICITY: "elasticity and training loss",
             Law.CLOCK: "lr · wd alone",
+            Law.STEPS: "number of steps alone",
         }[self]
 
 

@@ -19,9 +19,9 @@ NAMED = 3
 
 
 def comparable_runs(peers: Peers, facts: Mapping[str, Fact]) -> Peers | NoAnswer:
-    """The runs of the bank of about this size, and of these the ones of about this weight decay."""
+    """The runs of the bank of about this size, and where lr · wd tells when they grok, of about this weight decay."""
     found = _of_its_size(peers, facts)
-    return found if isinstance(found, NoAnswer) else _of_its_decay(found, facts)
+    return found if isinstance(found, NoAnswer) or found.in_steps else _of_its_decay(found, facts)
 
 
 def _of_its_size(peers: Peers, facts: Mapping[str, Fact]) -> Peers | NoAnswer:

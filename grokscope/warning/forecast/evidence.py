@@ -61,7 +61,7 @@ def structure_dates(read: Floats) -> Floats:
 
 
 def no_numbers(read: Floats) -> Floats:
-    """For lr · wd alone. [n, 0]"""
+    """For what does not look at the run. [n, 0]"""
     return read[:, :0]
 
 
@@ -69,5 +69,6 @@ WHEN_NUMBERS: Mapping[Law, Callable[[Floats], Floats]] = {
     Law.STRUCTURE: structure_dates,
     Law.ELASTICITY: elasticity_dates,
     Law.CLOCK: no_numbers,
+    Law.STEPS: no_numbers,
 }
-"""What log κ is fitted on"""
+"""What log κ is fitted on, or for `STEPS`, the logarithm of the grok step"""

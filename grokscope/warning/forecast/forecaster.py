@@ -22,7 +22,7 @@ from grokscope.warning.forecast.comparable import comparable_runs, named_in_word
 from grokscope.warning.forecast.evidence import BOTH, LOSSES, STRUCTURE, WHEN_NUMBERS, Evidence
 from grokscope.warning.forecast.familiar import far_outside
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, votes
-from grokscope.warning.forecast.peers import Mask, Peers, peers_of
+from grokscope.warning.forecast.peers import FEWEST_GROUPS, Mask, Peers, peers_of
 from grokscope.warning.forecast.reading import DecayClock, Reading
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.forecast.regression import Fits, linear_fits, logistic_fits
@@ -44,8 +44,6 @@ FEWEST_GROKKED = 3
 """Runs that grok, for the clock"""
 FEWEST_A_COEFFICIENT = 5
 """Runs that grok, for a regression. With fewer it was worse than the clock where the training fraction was left out"""
-FEWEST_GROUPS = 3
-"""Configurations of a fit: each is left out once"""
 CLOCK_FACTS = frozenset({LR, WD})
 """Outside of what the bank has in these, lr · wd alone still speaks"""
 LR_FACTOR = 4.0
@@ -243,9 +241,9 @@ class _Moment:
 
     @cached_property
     def _dated_by(self) -> "_Dated | None":
-        """The first law that speaks and was nearer than the clock, on configurations left out; else the clock."""
+        """The first law that speaks and was nearer than what is free, on configurations left out; else what is free."""
         laws = [Law.STRUCTURE] * self._structure_speaks + [Law.ELASTICITY] * self._losses_speak
-        free = self._free
+        free = self._dated(Law.STEPS) if self.peers.in_steps else self._free
         if free is None:
             return None
         dated = (each for law in laws if (each := self._dated(law)) is not None)
@@ -260,11 +258,13 @@ class _Moment:
         numbers, own = WHEN_NUMBERS[law](self._read), WHEN_NUMBERS[law](self.asked.reading.numbers[None])[0]
         rows = np.isfinite(self.peers.kappa) & (self.peers.kappa > self.tau) & np.isfinite(numbers).all(axis=1)
         groups = self.peers.configuration[rows]
-        fewest = FEWEST_GROKKED if law is Law.CLOCK else FEWEST_A_COEFFICIENT * (1 + len(own))
-        few = rows.sum() < fewest or (law is not Law.CLOCK and len(np.unique(groups)) < FEWEST_GROUPS)
-        if few or not np.isfinite(own).all() or (law is not Law.CLOCK and _beyond(own, numbers[rows])):
+        fewest = FEWEST_A_COEFFICIENT * (1 + len(own)) if len(own) else FEWEST_GROKKED
+        few = rows.sum() < fewest or (len(own) and len(np.unique(groups)) < FEWEST_GROUPS)
+        if few or not np.isfinite(own).all() or (len(own) and _beyond(own, numbers[rows])):
             return None
         true = np.log(self.peers.kappa[rows])
+        if law is Law.STEPS:
+            true = true - np.log(self.peers.rates[rows] / self._clock.rate)
         fits = linear_fits(numbers[rows], true, groups)
         signed = true - fits.left_out(numbers[rows])
         return _Dated(law, fits.at(own), fits.by_fold(own), signed, groups, np.flatnonzero(rows))

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from grokscope.contract.arrays import Floats
 from grokscope.warning.configuration import configuration_of
 from grokscope.warning.forecast.familiar import Known, known_settings
+from grokscope.warning.forecast.intervals import votes
 from grokscope.warning.forecast.reading import READ, DecayClock, as_read, clock_of
 from grokscope.warning.forecast.refusals import NoAnswer
+from grokscope.warning.forecast.regression import linear_fits
 from grokscope.warning.trajectory import CHANCE, Fact, Trajectory
 
 Mask = NDArray[np.bool_]
@@ -31,6 +33,8 @@ SIZE_FACTOR = 1.3
 """Sizes are comparable up to this factor: κ changes from 4.9 to 3.0 as the modulus goes from 59 to 97 and the width
 from 64 to 128"""
 MEMORIZED_ACCURACY = 0.99
+FEWEST_GROUPS = 3
+"""Configurations of a fit: each is left out once"""
 
 
 def settled(trajectory: Trajectory) -> bool:
@@ -138,6 +142,27 @@ class Peers:
         """The median over the runs that grok; NaN where none does."""
         grokked = self.kappa[np.isfinite(self.kappa)]
         return float(np.median(grokked)) if len(grokked) else math.nan
+
+    @cached_property
+    def rates(self) -> Floats:
+        """lr · wd of each run [n]."""
+        return np.array([clock.rate for clock in self.clocks])
+
+    @cached_property
+    def in_steps(self) -> bool:
+        """Whether runs grok at one number of steps rather than at one κ: told by configurations left out."""
+        rows = np.isfinite(self.kappa)
+        groups, kappa = self.configuration[rows], np.log(self.kappa[rows])
+        if len(np.unique(groups)) < FEWEST_GROUPS:
+            return False
+        nothing, weights = np.empty((len(groups), 0)), votes(groups)
+
+        def error(values: Floats) -> float:
+            return float(
+                np.average(np.abs(values - linear_fits(nothing, values, groups).left_out(nothing)), weights=weights)
+            )
+
+        return error(kappa - np.log(self.rates[rows])) < error(kappa)
 
 
 _LISTS = ("runs", "clocks", "readings")
