@@ -113,7 +113,7 @@ class NewestEvents:
         trained = self.latest.get("trained", {})
         if trained.get("steps_per_second"):
             text.append(f"  {number(trained['steps_per_second'], 3)} steps/s", "dim")
-            if trained.get("seconds_left") is not None and "finished" not in self.latest:
+            if trained.get("seconds_left") and "finished" not in self.latest:
                 text.append(f"  at most {duration(trained['seconds_left'])} left", "dim")
         return text
 
