@@ -52,7 +52,8 @@ def _sentences(task: str, runs: Sequence[Run], board: Scoreboard, law: LeadTimeL
 
 def _grokked(task: str, runs: Sequence[Run], board: Scoreboard) -> str:
     steps = [step for run in runs if (step := run.trajectory.grok_step) is not None]
-    when = f", in the median at step {count(median(steps))}" if steps else ""
+    middle = "in the median " if len(steps) > 1 else ""
+    when = f", {middle}at step {count(median(steps))}" if steps else ""
     between = f" ({count(min(steps))} to {count(max(steps))})" if len(steps) > 1 else ""
     never = f"; {board.controls:,} never did within their budget" if board.controls else ""
     return f"{task}: {len(steps):,} of {counted(len(runs), 'run')} grokked{when}{between}{never}."

@@ -8,6 +8,7 @@ from grokscope.report.methods import CITATIONS, SIGNALS
 from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, Sentence, ShortAnswer
 from grokscope.report.style import BACKGROUND, BLUE, FAINT, GREEN, GRID, INK, VERMILLION
 from grokscope.words.clean import for_html
+from grokscope.words.numbers import counted
 from grokscope.words.table import Table
 
 Files = dict[tuple[str, str], list[str]]
@@ -191,7 +192,7 @@ def _table(table: Table, files: Sequence[str]) -> str:
     whole = f'<div class="wide" role="region" aria-label="{title}" tabindex="0">\n{table.html()}\n</div>\n{below}'
     if not table.folded:
         return whole
-    return f"<details>\n<summary>{title} ({len(table.rows):,} rows)</summary>\n{whole}\n</details>"
+    return f"<details>\n<summary>{title} ({counted(len(table.rows), 'row')})</summary>\n{whole}\n</details>"
 
 
 def _listing(listing: Listing) -> str:
