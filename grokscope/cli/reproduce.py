@@ -184,7 +184,7 @@ def _say_verdicts(
     output: Path | None,
     json: bool,
 ) -> None:  # fmt: skip
-    from grokscope.cli.output import say, say_json, say_table
+    from grokscope.cli.output import say, say_json, say_table, say_wrapped
     from grokscope.reproduce.judging import judged_all
     from grokscope.reproduce.spectrum import levers_table, spectrum_of
     from grokscope.reproduce.tables import verdicts_headline, verdicts_table
@@ -211,6 +211,10 @@ def _say_verdicts(
     if len(verdicts) == 1:
         say("")
         _say_claim(verdicts[0])
+    else:
+        say_wrapped(
+            "`grokscope reproduce CLAIM --judge` says a claim in words, with its source and the rule of its verdict."
+        )
 
 
 def _say_claim(verdict: "Verdict") -> None:
