@@ -150,16 +150,20 @@ class _Rows:
         self._headers += 1
         step = self.collector.first
         self._step = names.index(step) if step in names else 0
-        self.collector.look(partial(_cell_of, names, self._delimiter))
+        self.collector.look(partial(_cell_of, names, self._delimiter, step))
 
 
-def _cell_of(names: Sequence[str], delimiter: str, name: str) -> Getter:
-    """The function that takes the cell of a column from a row. A column that the header lacks has empty cells."""
+def _cell_of(names: Sequence[str], delimiter: str, step: str, name: str) -> Getter:
+    """The function that takes the cell of a column from a row. A column that the header lacks has empty cells.
+
+    Where commas do not stand between cells, they are decimal commas. A step is whole, so that one in it may stand
+    between thousands; but tables with semicolons come from where no one writes it so.
+    """
     if name not in names:
         return lambda row: ""
     place = names.index(name)
-    if delimiter == ";":
-        return lambda row: row[place].replace(",", ".")  # tables with semicolons write decimal commas
+    if delimiter == ";" or (delimiter != "," and name != step):
+        return lambda row: row[place].replace(",", ".")
     return itemgetter(place)
 
 
@@ -208,7 +212,7 @@ def opened(file: Path) -> Iterator[TextIO]:
     except Unreadable as problem:
         raise Unimportable(str(problem)) from None
     except UnicodeError:
-        raise Unimportable(f"{file} is no text in UTF-8") from None
+        raise Unimportable(f"{file} is no text in UTF-8; save it with that encoding") from None
     except (OSError, EOFError, zlib.error) as problem:
         raise Unimportable(f"cannot read {file}: {getattr(problem, 'strerror', None) or problem}") from None
 

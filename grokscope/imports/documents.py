@@ -82,8 +82,19 @@ def fragments_of(file: Path) -> list[Fragment]:
 
 
 def _is_row(record: Record) -> bool:
-    """Whether an object is the record of a step. Otherwise it is the record of a run."""
-    return not _inside(record) or any(usual_signal(name) == "step" for name, _ in flattened(record))
+    """Whether an object is the record of a step. Otherwise it is the record of a run, which may count its steps too."""
+    if not _inside(record):
+        return True
+    return any(usual_signal(name) == "step" for name, _ in flattened(record)) and not any(
+        name.lower() in HISTORIES and _is_history(value) for name, value in record.items()
+    )
+
+
+def _is_history(value: Any) -> bool:
+    """Whether a value is a list of objects, or lists by name with one of steps."""
+    if isinstance(value, dict):
+        return any(usual_signal(name) == "step" and _are_values(each) for name, each in value.items())
+    return isinstance(value, list) and bool(value) and _are_objects(value)
 
 
 def _without_summary(records: Numbered, place: str, left_out: list[str]) -> Numbered:

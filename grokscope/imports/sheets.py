@@ -1,6 +1,7 @@
 """Sheets: tables with named columns, read a few columns at a time. Every kind of file is turned into sheets."""
 
 import math
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from grokscope.words.numbers import counted
 
 Getter = Callable[[Any], Any]
 
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 EMPTY = frozenset({"", "na", "n/a", "none", "null", "-"})
 ABSENT = EMPTY | {"nan", "inf", "-inf", "+inf", "infinity", "-infinity"}
 """Texts of cells without a number, in lower case"""
@@ -159,10 +161,14 @@ class Collector:
         except OverflowError:
             value = math.inf
         except (TypeError, ValueError):
-            if name != self.first:
+            written = _written_number(cell, step=name == self.first) if isinstance(cell, str) else None
+            if written is not None:
+                value = written
+            elif name != self.first:
                 raise self._no_number(name, cell, line) from None
-            self._odd[line] = cell  # an error only if the row holds a value
-            return math.nan
+            else:
+                self._odd[line] = cell  # an error only if the row holds a value
+                return math.nan
         self._count(name, int(not math.isfinite(value)))
         return value
 
@@ -172,6 +178,17 @@ class Collector:
 
     def _no_number(self, name: str, cell: Any, line: int) -> Unimportable:
         return Unimportable(f"{self._place}, line {line}: {name} is {shortened(cell)}, which is not a number")
+
+
+def _written_number(text: str, *, step: bool) -> float | None:
+    """A step with commas between thousands, or a value with a percent sign; None for another text."""
+    plain = text.strip()
+    if step:
+        return float(plain.replace(",", "")) if _THOUSANDS.fullmatch(plain) else None
+    try:
+        return float(plain[:-1]) / 100 if plain.endswith("%") else None
+    except ValueError:
+        return None
 
 
 def _without_empty_rows(cells: Cells) -> Cells:

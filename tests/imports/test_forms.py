@@ -24,6 +24,11 @@ FORMS: dict[str, tuple[str, str | bytes]] = {
     "tabs": ("r.tsv", PLAIN.replace(",", "\t")),
     "semicolons": ("r.csv", PLAIN.replace(",", ";")),
     "semicolons and decimal commas": ("r.csv", decimal_commas(PLAIN)),
+    "tabs and decimal commas": ("r.tsv", decimal_commas(PLAIN).replace(";", "\t")),
+    "spaces and decimal commas": ("r.txt", decimal_commas(PLAIN).replace(";", " ")),
+    "percent signs": ("r.csv", "step,train_acc,test_acc\n" + "".join(
+        f"{s},{a},{100 * b:.10g} %\n" for s, a, b in zip(STEPS, TRAIN, TEST, strict=True)
+    )),
     "spaces": ("r.txt", PLAIN.replace(",", "   ")),
     "quotes": ("r.csv", PLAIN.replace("step,train_acc,test_acc", '"step","train_acc","test_acc"')),
     "other line ends": ("r.csv", PLAIN.replace("\n", "\r\n")),
@@ -62,6 +67,10 @@ FORMS: dict[str, tuple[str, str | bytes]] = {
     "lists by name": ("r.json", json.dumps(LISTS)),
     "lists of other lengths beside": ("r.json", json.dumps({**LISTS, "betas": [0.9, 0.98], "losses": STEPS * 3})),
     "a history in an object": ("r.json", json.dumps({"history": RECORDS})),
+    "a history on one line, beside its last step": ("r.json", json.dumps({"global_step": 900, "log_history": RECORDS})),
+    "lists in an object on one line, beside the number of steps": (
+        "r.json", json.dumps({"steps": 900, "seed": 3, "history": LISTS})
+    ),
     "a pretty history beside its settings": (
         "r.json", json.dumps({"config": {"lr": 1e-3, "betas": [0.9, 0.98]}, "epochs": RECORDS}, indent=1)
     ),
@@ -76,6 +85,14 @@ FORMS: dict[str, tuple[str, str | bytes]] = {
 @pytest.mark.parametrize(("name", "content"), FORMS.values(), ids=FORMS)
 def test_every_form_is_the_same_run(imports: Imports, name: str, content: str | bytes) -> None:
     assert is_usual(imports.one(name, content))
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", " "])
+def test_commas_in_steps_stand_between_thousands(imports: Imports, delimiter: str) -> None:
+    steps = [1000 * step for step in STEPS]
+    written = [f'"{step:,}"' if delimiter == "," else f"{step:,}" for step in steps]
+    run = imports.one("r.csv", csv("step,train_acc,test_acc", written, TRAIN, TEST, between=delimiter))
+    assert run.columns["step"].tolist() == steps
 
 
 def test_what_is_passed_over_is_counted_and_said(imports: Imports) -> None:
