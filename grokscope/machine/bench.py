@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from grokscope.contract.backends import Session, Unavailable
+from grokscope.contract.backends import BackendSpec, Session, Unavailable
 from grokscope.contract.examples import Packer
 from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.contract.signals import SignalSpec, Subject
@@ -96,8 +96,27 @@ class Bench:
         )
 
 
+class Benched(NamedTuple):
+    """What a bench times, by name, each ready to be called."""
+
+    spec: BackendSpec
+    session: Session
+    parameters: int
+    ready: dict[str, Ready]
+
+
 def time_operations(config: RunConfig, task: TaskSpec, options: Any, *, seconds: float) -> Bench:
     """Time all operations for about `seconds` seconds together, in at least three rounds.
+
+    Raises `Unavailable`, `ConfigError`.
+    """
+    spec, session, parameters, ready = operations_of(config, task, options)
+    timings = _timed(ready, session.synchronize, seconds)
+    return Bench(spec.name, session.device, dict(spec.details()), parameters, _costs(timings))
+
+
+def operations_of(config: RunConfig, task: TaskSpec, options: Any) -> Benched:
+    """The step, the evaluation, each signal and their plain twins, on the backend of `config`.
 
     Raises `Unavailable`, `ConfigError`.
     """
@@ -135,8 +154,7 @@ def time_operations(config: RunConfig, task: TaskSpec, options: Any, *, seconds:
         operations["step"](index)
     ready: dict[str, Ready] = {name: _at_once(call) for name, call in operations.items()}
     ready |= _signals(config, data, session, train)
-    timings = _timed(ready, session.synchronize, seconds)
-    return Bench(spec.name, session.device, dict(spec.details()), len(parameters), _costs(timings))
+    return Benched(spec, session, len(parameters), ready)
 
 
 def _at_once(call: Callable[[int], object]) -> Ready:

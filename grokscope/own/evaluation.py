@@ -12,7 +12,7 @@ from grokscope.own.reports import scores_of, splits_named
 from grokscope.own.trial import first_line
 
 
-class Split(NamedTuple):
+class OwnSplit(NamedTuple):
     """How a split is scored. Both are to be asked inside of `OwnModel.looking`."""
 
     scores: Callable[[], Scores]
@@ -20,7 +20,7 @@ class Split(NamedTuple):
     """As much of it as shows that it can be scored: of data, the first batch"""
 
 
-def evaluations(evaluate: Mapping[str, Any], model: OwnModel, metric: str) -> dict[str, Split]:
+def evaluations(evaluate: Mapping[str, Any], model: OwnModel, metric: str) -> dict[str, OwnSplit]:
     """How each split is scored. Raises `CannotProbe` for what is no split."""
     if not isinstance(evaluate, Mapping):
         raise CannotProbe(f"evaluate= is of type {type(evaluate).__name__}: give splits by name, as {{'test': …}}")
@@ -28,7 +28,7 @@ def evaluations(evaluate: Mapping[str, Any], model: OwnModel, metric: str) -> di
     return {named[split]: _evaluation(split, what, model, metric) for split, what in evaluate.items()}
 
 
-def tried_evaluations(splits: Mapping[str, Split], metric: str) -> list[str]:
+def tried_evaluations(splits: Mapping[str, OwnSplit], metric: str) -> list[str]:
     """What a person should know of the splits before training begins, a sentence each. Inside of `OwnModel.looking`.
 
     Raises `CannotProbe`: what cannot be scored then cannot be scored at any record.
@@ -42,7 +42,7 @@ def tried_evaluations(splits: Mapping[str, Split], metric: str) -> list[str]:
     ]
 
 
-def _tried(split: str, what: Split) -> Scores:
+def _tried(split: str, what: OwnSplit) -> Scores:
     try:
         return what.trial()
     except Exception as problem:  # the user's own code: whatever it raises, training has not begun
@@ -53,10 +53,10 @@ def _tried(split: str, what: Split) -> Scores:
         ) from problem
 
 
-def _evaluation(split: str, what: Any, model: OwnModel, metric: str) -> Split:
+def _evaluation(split: str, what: Any, model: OwnModel, metric: str) -> OwnSplit:
     if callable(what):
         scoring = partial(_returned, what, model, metric, split)
-        return Split(scoring, scoring)
+        return OwnSplit(scoring, scoring)
     try:
         source = batch_source(what, model)
     except CannotProbe:
@@ -64,7 +64,7 @@ def _evaluation(split: str, what: Any, model: OwnModel, metric: str) -> Split:
             f"evaluate={{{split!r}: …}} takes a DataLoader, a data set, tensors, a list of batches or a "
             "function of the model"
         ) from None
-    return Split(lambda: scored(source.in_order(), model), lambda: scored(islice(source.in_order(), 1), model))
+    return OwnSplit(lambda: scored(source.in_order(), model), lambda: scored(islice(source.in_order(), 1), model))
 
 
 def _returned(function: Callable[[Any], Any], model: OwnModel, metric: str, split: str) -> Scores:

@@ -8,7 +8,7 @@ from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import StepOutcome
 from grokscope.contract.own_models import OwnModel
 from grokscope.events import Evaluated, Event, Warned
-from grokscope.own.evaluation import Split
+from grokscope.own.evaluation import OwnSplit
 from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.vantage import OwnObserver
 from grokscope.training.recorder import Recorder
@@ -22,7 +22,7 @@ class ProbeRecords:
         model: OwnModel,
         recorder: Recorder,
         observer: OwnObserver,
-        splits: Mapping[str, Split],
+        splits: Mapping[str, OwnSplit],
         snapshot_every: int,
     ) -> None:
         self._model, self._recorder, self._observer, self._splits = model, recorder, observer, splits
