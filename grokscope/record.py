@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from grokscope.events import RECURRING
 from grokscope.runs.directory import RunDirectory, find_run, runs_in
-from grokscope.runs.log import read
+from grokscope.runs.log import read, read_batches
 from grokscope.runs.snapshots import Snapshot, read_snapshot, step_files
 from grokscope.runs.state import RunState, read_state, summary
 from grokscope.runs.table import wide_table
@@ -145,8 +145,8 @@ class RecordedRun:
 
     def table(self, kinds: Sequence[str] = RECURRING) -> RunTable:
         """One row a step of the events of `kinds`."""
-        table = wide_table(self.events(), kinds)
-        return RunTable(tuple(column.words for column in table.columns), table.rows)
+        table = wide_table(read_batches(self.directory.events), kinds)
+        return RunTable(tuple(column.name for column in table.columns), table.rows())
 
     def snapshots(self) -> list[Snapshot]:
         """The snapshots of the parameters, ascending in step; `snapshot.tensors()` names the tensors.

@@ -9,7 +9,7 @@ import typer
 
 from grokscope.cli.completion import offered_interventions, offered_runs
 from grokscope.cli.exits import ExitCode, complain
-from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, collect_seldom, events_of
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, batches_of, collect_seldom, events_of
 from grokscope.cli.sinks import ToolChoice, export_to
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ def export(
             raise typer.BadParameter("takes all numbers of the run; leave out the other options", param_hint="--to")
         export_to(directory, to, output)
         return
-    table = wide_table(chain(events_of(directory), _observed_again(directory, signal or [])), kinds)
+    table = wide_table(chain(batches_of(directory), [list(_observed_again(directory, signal or []))]), kinds)
     with written_to(output) as out:
-        out.write(table.json() if json else table.csv())
+        out.writelines(table.json() if json else table.csv())
 
 
 def events(

@@ -12,6 +12,7 @@ from grokscope.cli.exits import complain
 
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
+    from grokscope.runs.lines import LogEvent
 
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.", envvar="GROKSCOPE_RUNS")]
 RunName = Annotated[
@@ -42,17 +43,23 @@ def events_of(directory: "RunDirectory") -> Iterator[dict[str, Any]]:
 
     Raises `Unreadable` if the log has no readable event.
     """
+    from grokscope.runs.lines import as_dictionaries
+
+    for batch in batches_of(directory):
+        yield from as_dictionaries(batch)
+
+
+def batches_of(directory: "RunDirectory") -> "Iterator[list[LogEvent]]":
+    """The same events as `grokscope.runs.log.read_batches` has them. Raises `Unreadable` as `events_of` does."""
     from grokscope.gate import Unreadable
-    from grokscope.runs.log import OddLines, read
+    from grokscope.runs.log import OddLines, read_batches
 
     collect_seldom()
-    odd = OddLines()
-    events = read(directory.events, odd)
-    first = next(events, None)
-    if first is not None:
-        yield first
-        yield from events
-    elif odd.count:
+    odd, found = OddLines(), False
+    for batch in read_batches(directory.events, odd):
+        found = found or bool(batch)
+        yield batch
+    if odd.count and not found:
         raise Unreadable(f"{directory.events} holds no event of a run ({odd.first})")
     if odd.count:
         complain(odd.sentence(directory.events))

@@ -114,22 +114,34 @@ _BATCH = 500
 """Lines that are decoded at once: their events stay in the processor's cache"""
 
 
-def events_on(lines: Sequence[bytes]) -> Iterator[dict[str, Any] | OddLine]:
-    """What `event_of` says of each line, an event or what is wrong, in half the time where kinds recur."""
+LogEvent = Any
+"""An event as the quick pass has it, a struct with an attribute for each field, or as a dictionary"""
+
+
+def batches_on(lines: Sequence[bytes]) -> Iterator[list[LogEvent | OddLine]]:
+    """What `event_of` says of each line, an event or what is wrong, some hundred lines at a time."""
     for start in range(0, len(lines), _BATCH):
         batch = lines[start : start + _BATCH]
-        known = _quickly(batch)
-        for line, event in zip(batch, known, strict=True):
-            if event is not None:
-                yield event
-                continue
-            try:
-                yield event_of(line)
-            except OddLine as odd:
-                yield odd
+        yield [
+            _event_or_odd(line) if event is None else event for line, event in zip(batch, _quickly(batch), strict=True)
+        ]
 
 
-def _quickly(lines: Sequence[bytes]) -> list[dict[str, Any] | None]:
+def as_dictionaries(events: Sequence[LogEvent]) -> Iterator[dict[str, Any]]:
+    """Events of one batch as plain dictionaries."""
+    told = msgspec.to_builtins([event if isinstance(event, msgspec.Struct) else None for event in events])
+    for event, known in zip(events, told, strict=True):
+        yield event if known is None else known
+
+
+def _event_or_odd(line: bytes) -> dict[str, Any] | OddLine:
+    try:
+        return event_of(line)
+    except OddLine as odd:
+        return odd
+
+
+def _quickly(lines: Sequence[bytes]) -> list[msgspec.Struct | None]:
     """The events of lines that hold a kind that recurs, by today's schema, and nothing beyond; None for all others."""
     decoders = _decoders()
     found: list[Any] = []
@@ -142,8 +154,7 @@ def _quickly(lines: Sequence[bytes]) -> list[dict[str, Any] | None]:
             found.append(None)
     if not _times().isinstance_python([each.time for each in found if each is not None]):
         return [None] * len(lines)
-    told: list[dict[str, Any] | None] = msgspec.to_builtins(found)
-    return told
+    return found
 
 
 @cache

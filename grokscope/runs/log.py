@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from grokscope.events import Event, Finished, Started, to_line
 from grokscope.gate import Unreadable, open_regular
-from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of, events_on
+from grokscope.runs.lines import LONGEST_LINE, LogEvent, OddLine, as_dictionaries, batches_on, event_of
 from grokscope.words.numbers import counted
 
 LOOK_SECONDS = 0.5
@@ -159,26 +159,66 @@ def read(file: Path, odd: OddLines | None = None) -> Iterator[dict[str, Any]]:
     A torn last line is left out. Odd lines are left out too, and so are events that were there before; `odd` counts
     them, and the places where events are missing. Raises `Unreadable`.
     """
-    odd = OddLines() if odd is None else odd
-    tail, number, expected, unknown = Tail(file), 0, 0, 0
+    for batch in read_batches(file, odd):
+        yield from as_dictionaries(batch)
+
+
+def read_batches(file: Path, odd: OddLines | None = None) -> Iterator[list[LogEvent]]:
+    """The events of `read`, some hundred at a time, and those that recur not yet dictionaries: for who has use for many
+    at once."""
+    tail, order = Tail(file), _Order(OddLines() if odd is None else odd)
     while True:
         lines, truncated = tail.lines()
         if truncated or not lines:  # where it is truncated, a trainer goes on with the run from an earlier step
             return
-        for event in events_on(lines):
-            number += 1
-            if isinstance(event, OddLine):
-                odd.add(number, str(event))
-                unknown += 1
-                continue
-            missing = event["seq"] - expected
-            if missing < 0:
-                odd.add(number, f"event {event['seq']:,} was there before")
-                continue
-            if missing > unknown:  # each odd line may have been one of them
-                odd.add(number, f"{counted(missing - unknown, 'event')} missing before it")
-            expected, unknown = event["seq"] + 1, 0
-            yield event
+        for batch in batches_on(lines):
+            yield order.kept(batch)
+
+
+@dataclass
+class _Order:
+    """Finds what is odd about a log while its events come."""
+
+    odd: OddLines
+    number: int = 0
+    """Lines that have come"""
+    expected: int = 0
+    """`seq` of the event that is due"""
+    unknown: int = 0
+    """Odd lines since the last event: each may have been an event"""
+
+    def kept(self, batch: list[LogEvent | OddLine]) -> list[LogEvent]:
+        """The events of a batch that were not there before."""
+        seqs = list(map(_seq, batch))
+        if seqs == list(range(self.expected, self.expected + len(batch))):  # as of almost every batch
+            self.number += len(batch)
+            self.expected += len(batch)
+            self.unknown = 0
+            return batch
+        return [each for each, seq in zip(batch, seqs, strict=True) if self._is_new(each, seq)]
+
+    def _is_new(self, found: LogEvent | OddLine, seq: int | None) -> bool:
+        self.number += 1
+        if seq is None:
+            self.odd.add(self.number, str(found))
+            self.unknown += 1
+            return False
+        missing = seq - self.expected
+        if missing < 0:
+            self.odd.add(self.number, f"event {seq:,} was there before")
+            return False
+        if missing > self.unknown:
+            self.odd.add(self.number, f"{counted(missing - self.unknown, 'event')} missing before it")
+        self.expected, self.unknown = seq + 1, 0
+        return True
+
+
+def _seq(found: LogEvent | OddLine) -> int | None:
+    """The number of an event; None for an odd line."""
+    if isinstance(found, OddLine):
+        return None
+    seq: int = found["seq"] if isinstance(found, dict) else found.seq
+    return seq
 
 
 def decode(line: bytes) -> dict[str, Any] | None:

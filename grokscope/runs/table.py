@@ -3,70 +3,48 @@
 Columns are dotted paths into the events. What lies inside an event keeps its path (`defect.median`, `train.accuracy`,
 `signals.weight_norm`), its plain fields are preceded by the event (`trained.loss`, `measured.gradient_norm`), and so is
 everything of events other than the four that recur. Lists (the samples behind a median) are left out.
+
+A log may have a million events, so the table is built by column: of a batch, all events of a kind at once where they
+have the same fields, as most have; otherwise event by event.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from operator import attrgetter
+from types import NoneType
 from typing import Any, NamedTuple
 
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
 from grokscope.events import RECURRING, event_schema
-from grokscope.words.table import Column, Table, TableCell
+from grokscope.runs.lines import LogEvent, as_dictionaries
+from grokscope.words.columns import WideColumn, WideTable
+from grokscope.words.table import TableCell
 
 ENVELOPE = frozenset({"v", "run", "seq", "time", "event", "step", "flags"})
+_ARRAYS = {float: np.float64, int: np.int64, bool: np.bool_}
+_CELLS = frozenset({*_ARRAYS, str, NoneType})
 
 
-def wide_table(events: Iterable[Mapping[str, Any]], kinds: Iterable[str] = RECURRING) -> Table:
+def wide_table(batches: Iterable[Sequence[LogEvent]], kinds: Iterable[str] = RECURRING) -> WideTable:
     """The events of `kinds` as a table: `step` first, other columns in order of appearance, rows in order of steps.
 
-    A cell that a step does not have is None. Where one kind has a step twice, the later one counts.
+    A cell that a step does not have is missing. Where one kind has a step twice, the later one counts.
     """
     wanted = frozenset(kinds)
-    columns: dict[str, int] = {"step": 0}
-    places: dict[_Plain, slice | list[int]] = {}
-    rows: dict[int, list[_Cells]] = {}
-    for event in events:
-        if event["event"] in wanted and (step := event.get("step")) is not None:
-            cells = _cells(event, event["event"], is_event=True)
-            for piece, _ in cells:
-                if piece not in places:
-                    places[piece] = _place(piece.columns, columns)
-            if step in rows:
-                rows[step] += cells
-            else:
-                rows[step] = cells
-    return Table(
-        "events",
-        "Events",
-        tuple(map(Column, columns)),
-        tuple(_row(step, rows[step], places, len(columns)) for step in sorted(rows)),
-    )
-
-
-def _place(names: tuple[str, ...], columns: dict[str, int]) -> slice | list[int]:
-    """Where neighbouring cells stand in a row; new columns are added."""
-    for name in names:
-        columns.setdefault(name, len(columns))
-    found = [columns[name] for name in names]
-    together = list(range(found[0], found[0] + len(found)))
-    return slice(found[0], found[0] + len(found)) if found == together else found
-
-
-def _row(
-    step: int, cells: "list[_Cells]", places: "Mapping[_Plain, slice | list[int]]", width: int
-) -> tuple[TableCell, ...]:
-    row: list[TableCell] = [None] * width
-    row[0] = step
-    for piece, values in cells:
-        place = places[piece]
-        if isinstance(place, slice):
-            row[place] = values
-        else:
-            for index, value in zip(place, values, strict=True):
-                row[index] = value
-    return tuple(row)
+    steps: list[NDArray[np.int64]] = []
+    parts: list[_Part] = []
+    for batch in batches:
+        events = [each for each in batch if (each["event"] if isinstance(each, dict) else each.event) in wanted]
+        for found in _alike(events) or _one_by_one(events):
+            steps.append(found.steps)
+            parts.append(found)
+    rows = np.unique(np.concatenate(steps)) if steps else np.zeros(0, np.int64)
+    everywhere = np.ones(len(rows), np.bool_)
+    return WideTable((WideColumn("step", rows, everywhere), *_joined(rows, parts)))
 
 
 def known_kinds() -> list[str]:
@@ -76,55 +54,145 @@ def known_kinds() -> list[str]:
 
 def event_cells(event: Mapping[str, Any]) -> dict[str, TableCell]:
     """One event's cells by column."""
-    cells = _cells(event, event["event"], is_event=True)
-    return {name: value for piece, values in cells for name, value in zip(piece.columns, values, strict=True)}
-
-
-@dataclass(frozen=True, eq=False)  # equal only to itself: a long log asks for the place of one a million times
-class _Plain:
-    """Neighbouring values that are cells."""
-
-    columns: tuple[str, ...]
-    read: Callable[[Mapping[str, Any]], tuple[TableCell, ...]]
-
-
-class _Within(NamedTuple):
-    """A value that holds cells, and what stands before the names of their columns."""
-
-    name: str
-    above: str
-
-
-_Cells = tuple[_Plain, tuple[TableCell, ...]]
-"""Neighbouring cells: their columns, and their values"""
-
-
-def _cells(values: Mapping[str, Any], above: str, *, is_event: bool = False) -> list[_Cells]:
-    cells: list[_Cells] = []
-    for piece in _pieces(tuple(values), tuple(map(type, values.values())), above, is_event):
-        if isinstance(piece, _Within):
-            cells += _cells(values[piece.name], piece.above)
-        else:
-            cells.append((piece, piece.read(values)))
+    kind = event["event"]
+    cells: dict[str, TableCell] = {}
+    for name, value in event.items():
+        if name not in ENVELOPE:
+            _add_cells(cells, f"{kind}.{name}", value, name if kind in RECURRING else "")
     return cells
 
 
-@lru_cache(1000)
-def _pieces(names: tuple[str, ...], types: tuple[type, ...], above: str, is_event: bool) -> list[_Plain | _Within]:
-    """Where the cells of an object stand whose values have these names and types: a long log has few such shapes."""
-    pieces: list[_Plain | _Within] = []
-    told = [(name, each) for name, each in zip(names, types, strict=True) if not (is_event and name in ENVELOPE)]
-    for holds_cells, group in groupby(told, key=lambda pair: issubclass(pair[1], Mapping)):
-        members = [name for name, each in group if not issubclass(each, list)]
-        if holds_cells:
-            bare = is_event and above in RECURRING
-            pieces += [_Within(name, name if bare else f"{above}.{name}") for name in members]
-        elif members:
-            pieces.append(_Plain(tuple(f"{above}.{name}" for name in members), _reader(members)))
-    return pieces
+def _add_cells(cells: dict[str, TableCell], path: str, value: Any, inner: str = "") -> None:
+    """Add the cells of a value; `inner` is the path of what lies inside, where it is another."""
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            _add_cells(cells, f"{inner or path}.{name}", each)
+    elif not isinstance(value, list):
+        cells[path] = value
 
 
-def _reader(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[TableCell, ...]]:
-    """The values of these names, always as a tuple."""
-    read = itemgetter(*names)
-    return read if len(names) > 1 else lambda values: (read(values),)
+class _Cells(NamedTuple):
+    """Cells of one column at some steps."""
+
+    values: NDArray[Any]
+    """[those present]"""
+    present: NDArray[np.bool_]
+    """[steps]"""
+
+
+class _Part(NamedTuple):
+    """What some events have, by column, in the order of the log."""
+
+    steps: NDArray[np.int64]
+    columns: dict[str, _Cells]
+
+
+def _joined(rows: NDArray[np.int64], parts: "list[_Part]") -> Iterator[WideColumn]:
+    """The columns of all parts over all rows. Where parts have a cell in common, the later one counts."""
+    types: dict[str, set[Any]] = defaultdict(set)
+    for part in parts:
+        for name, cells in part.columns.items():
+            types[name] |= {cells.values.dtype} if len(cells.values) else set()
+    values = {name: np.zeros(len(rows), found.pop() if len(found) == 1 else object) for name, found in types.items()}
+    present = {name: np.zeros(len(rows), np.bool_) for name in types}
+    for part in parts:
+        places = np.searchsorted(rows, part.steps)
+        for name, cells in part.columns.items():
+            values[name][places[cells.present]] = cells.values
+            present[name][places] = cells.present
+    return (WideColumn(name, values[name], present[name]) for name in types)
+
+
+def _packed(cells: Sequence[TableCell]) -> _Cells:
+    types = set(map(type, cells))
+    present = np.ones(len(cells), np.bool_)
+    if NoneType in types:
+        types.remove(NoneType)
+        present = np.array([cell is not None for cell in cells], np.bool_)
+        cells = [cell for cell in cells if cell is not None]
+    array = _ARRAYS.get(types.pop(), object) if len(types) == 1 else object
+    try:
+        return _Cells(np.array(cells, array), present)
+    except OverflowError:  # a whole number past 64 bits
+        return _Cells(np.array(cells, object), present)
+
+
+def _one_by_one(events: Sequence[LogEvent]) -> "list[_Part]":
+    """The parts of any events."""
+    steps: dict[str, list[int]] = defaultdict(list)
+    values: dict[str, list[TableCell]] = defaultdict(list)
+    every: list[int] = []
+    for event in as_dictionaries(events):
+        if (step := event.get("step")) is not None:
+            every.append(step)
+            for name, cell in event_cells(event).items():
+                steps[name].append(step)
+                values[name].append(cell)
+    by_column = [_Part(_whole(steps[name]), {name: _packed(cells)}) for name, cells in values.items()]
+    return [_Part(_whole(every), {}), *by_column]
+
+
+def _whole(steps: Sequence[int]) -> NDArray[np.int64]:
+    return np.array(steps, np.int64)
+
+
+# --- events with the same fields --------------------------------------------------------------------------------------
+
+
+class _Unlike(Exception):
+    """These events differ in their fields."""
+
+
+def _alike(events: Sequence[LogEvent]) -> "list[_Part]":
+    """The parts of events of which each kind has the same fields throughout; empty where there is another.
+
+    The kinds that recur have no column in common, so that one can be told after the other.
+    """
+    by_kind: dict[type, list[Any]] = defaultdict(list)
+    for event in events:
+        by_kind[type(event)].append(event)
+    if dict in by_kind:
+        return []
+    try:
+        return [
+            _Part(
+                _whole([event.step for event in found]),
+                {name: _packed(cells) for name, cells in _columns_of(found, found[0].event, is_event=True)},
+            )
+            for found in by_kind.values()
+        ]
+    except _Unlike:
+        return []
+
+
+def _columns_of(
+    objects: Sequence[Any], above: str, *, is_event: bool = False
+) -> Iterator[tuple[str, Sequence[TableCell]]]:
+    """The cells of objects of one type by column, where all have the same fields. Raises `_Unlike`."""
+    for name, values in _fields_of(objects, is_event):
+        types = set(map(type, values))
+        if types <= _CELLS:
+            yield f"{above}.{name}", values
+        elif len(types) > 1:
+            raise _Unlike
+        elif not types <= {list, msgspec.UnsetType}:
+            yield from _columns_of(values, name if is_event else f"{above}.{name}")
+
+
+def _fields_of(objects: Sequence[Any], is_event: bool) -> Iterable[tuple[str, Sequence[Any]]]:
+    first = objects[0]
+    if isinstance(first, dict):
+        if any(each.keys() != first.keys() for each in objects):
+            raise _Unlike
+        return [(name, [each[name] for each in objects]) for name in first]
+    kind: type[msgspec.Struct] = type(first)
+    names, read = _reader(kind, is_event)
+    return zip(names, zip(*map(read, objects), strict=True), strict=True)
+
+
+@cache
+def _reader(kind: type[msgspec.Struct], is_event: bool) -> tuple[list[str], Any]:
+    """The fields of a struct that may hold cells, and a function that reads them."""
+    names = [name for name in kind.__struct_fields__ if not (is_event and name in ENVELOPE)]
+    read = attrgetter(*names)
+    return names, read if len(names) > 1 else lambda each: (read(each),)

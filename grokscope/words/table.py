@@ -125,7 +125,7 @@ class Table:
     def csv(self) -> str:
         """Comma-separated values: numbers to the last digit, empty cells for missing values, `true` and `false`."""
         names = [name for column in self.columns for name in column.parts or (column.heading,)]
-        lines = [",".join(map(_csv_cell, names))]
+        lines = [",".join(map(csv_cell, names))]
         for start in range(0, len(self.rows), _AT_ONCE):
             rows = self.rows[start : start + _AT_ONCE]
             simple = None if len(names) == 1 else _simple_for_file(rows)
@@ -223,12 +223,12 @@ def _for_file(values: Sequence[TableCell]) -> Sequence[str]:
     if kinds <= {int, float, NoneType}:  # as JSON has them: a third of the time that `repr` takes
         return to_json(values, inf_nan_mode="null")[1:-1].replace(b"null", b"").decode().split(",")
     if kinds <= {bool, str, NoneType}:
-        texts = {value: _csv_cell(value) for value in set(values)}
+        texts = {value: csv_cell(value) for value in set(values)}
         return [texts[value] for value in values]
-    return list(map(_csv_cell, values))
+    return list(map(csv_cell, values))
 
 
-def _csv_cell(value: TableCell) -> str:
+def csv_cell(value: TableCell) -> str:
     """One cell, in quotes where it needs them."""
     if _missing(value):
         return ""

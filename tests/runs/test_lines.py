@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope import events
-from grokscope.runs.lines import LONGEST_LINE, OddLine, event_of, events_on
+from grokscope.runs.lines import LONGEST_LINE, OddLine, as_dictionaries, batches_on, event_of
 from grokscope.words.fields import section
 
 KINDS = sorted(events.event_schema()["discriminator"]["mapping"])
@@ -192,7 +192,8 @@ def carefully(line: bytes) -> dict[str, Any] | OddLine:
 @given(st.lists(nearly_sound(), max_size=4))
 def test_many_lines_are_read_as_each_of_them(lines: list[bytes]) -> None:
     """To the order of the fields, the kind of each number, and the words for what is wrong."""
-    assert list(map(outcome, events_on(lines))) == [outcome(carefully(line)) for line in lines]
+    found = [event for batch in batches_on(lines) for event in as_dictionaries(batch)]
+    assert list(map(outcome, found)) == [outcome(carefully(line)) for line in lines]
 
 
 @pytest.mark.parametrize("version", [1, events.SCHEMA_VERSION])
