@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grokscope.cli.completion import offered_runs
-from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder, not_stdout
 
 if TYPE_CHECKING:
     from grokscope.events import Forecast
@@ -51,7 +51,9 @@ def forecast(
     build_bank: Annotated[
         bool, typer.Option("--build-bank", help="Make a bank of RUN..., into the file of -o.")
     ] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Of --build-bank.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", callback=not_stdout, metavar="FILE", help="Of --build-bank.")
+    ] = None,
     signal: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,7 +7,7 @@ import typer
 
 from grokscope.cli.command import DefaultsToRun, PlainHelpCommand
 from grokscope.cli.exits import ExitCode, complain
-from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder, not_stdout
 from grokscope.cli.training import (
     BackendOption,
     BatchSizeOption,
@@ -46,7 +46,10 @@ intervene = typer.Typer(
 HOW = "How"
 EXPERIMENT_HELP = "A name, a unique prefix, a path, or `latest`."
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for tables (CSV, Markdown) and figures.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", callback=not_stdout, metavar="DIR", help="Folder for tables (CSV, Markdown) and figures."
+    ),
 ]
 
 

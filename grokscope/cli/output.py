@@ -75,9 +75,10 @@ def say_table(table: "Table", *, titled: bool = True) -> None:
 
 @contextmanager
 def written_to(file: Path | None) -> Iterator[TextIO]:
-    """Yields `file`, opened for writing, or stdout for None. Raises `typer.BadParameter` if `file` cannot be opened,
-    otherwise the errors of `grokscope.gate.writing`."""
-    if file is None:
+    """Yields `file`, opened for writing, or stdout for `-` and for None.
+
+    Raises `typer.BadParameter` if `file` cannot be opened, otherwise the errors of `grokscope.gate.writing`."""
+    if file is None or file == Path("-"):
         with _to_stdout() as out:
             yield out
         return

@@ -8,7 +8,7 @@ import typer
 from grokscope.cli.command import PlainHelpCommand, PlainHelpGroup
 from grokscope.cli.completion import offered_interventions, offered_signals
 from grokscope.cli.exits import complain
-from grokscope.cli.shared import AsJson
+from grokscope.cli.shared import AsJson, not_stdout
 
 if TYPE_CHECKING:
     from grokscope.contract.interventions import InterventionSpec
@@ -81,7 +81,9 @@ def export_task(
     task: Annotated[str, typer.Argument(help="A task whose data are files: scan.")],
     *,
     split: Annotated[str, typer.Option(help="Which split.")] = "simple",
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the files.")] = Path(),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", callback=not_stdout, metavar="DIR", help="Folder for the files.")
+    ] = Path(),
 ) -> None:
     """Write the published data files of a task.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from grokscope.cli.completion import offered_runs
-from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder, not_stdout
 
 
 def report(
@@ -20,7 +20,10 @@ def report(
     ],
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the page, figures and tables.")
+        Path,
+        typer.Option(
+            "--output", "-o", callback=not_stdout, metavar="DIR", help="Folder for the page, figures and tables."
+        ),
     ],
     formats: Annotated[
         str, typer.Option("--format", metavar="svg,png", help="File formats of the figures; none: tables only.")

@@ -8,7 +8,7 @@ import typer
 
 from grokscope.cli.completion import offered_claims
 from grokscope.cli.exits import ExitCode, complain
-from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder, not_stdout
 
 if TYPE_CHECKING:
     from grokscope.reproduce.claims import PublishedClaim, Study
@@ -43,7 +43,9 @@ def reproduce(
     jobs: Annotated[int | None, typer.Option(min=1, help="Runs at a time; default: one per core.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Folder for a page, tables, and the runs' data."),
+        typer.Option(
+            "--output", "-o", callback=not_stdout, metavar="DIR", help="Folder for a page, tables, and the runs' data."
+        ),
     ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
     json: AsJson = False,

@@ -87,7 +87,7 @@ def export(
     json: Annotated[bool, typer.Option("--json", help="A JSON array, one object per step.")] = False,
     to: Annotated[ToolChoice | None, typer.Option("--to", help="Write the run into this tool, not as a table.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to this file, or folder of TensorBoard.")
+        Path | None, typer.Option("--output", "-o", help="Write to this file, or folder of TensorBoard; `-` is stdout.")
     ] = None,
     events: Annotated[
         str | None, typer.Option(help="Kinds of events, with commas; default: trained,evaluated,measured,observed.")

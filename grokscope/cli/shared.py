@@ -32,6 +32,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for 
 DEFAULT_RUNS = Path("runs")
 
 
+def not_stdout(output: Path | None) -> Path | None:
+    """Callback of options that name what cannot be written to stdout, which is what `-` means."""
+    if output == Path("-"):
+        raise typer.BadParameter("this cannot be written to stdout, which `-` stands for; give a name")
+    return output
+
+
 def collect_seldom() -> None:
     """Have Python look for circles of objects less often. What a command reads makes millions of objects and no circle:
     looking for them took a third of the time."""

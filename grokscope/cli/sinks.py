@@ -97,11 +97,12 @@ def following(
 def export_to(directory: "RunDirectory", name: ToolChoice, folder: Path | None) -> None:
     """Tell a tool the whole run, and print where it is there. Raises `Unavailable`, `SinkFailed`."""
     from grokscope.cli.output import say
-    from grokscope.cli.shared import events_of
+    from grokscope.cli.shared import events_of, not_stdout
     from grokscope.sinks.tools import TOOLS, ToldTool
 
     if folder is not None and name is not ToolChoice.TENSORBOARD:
         raise typer.BadParameter(f"{name} knows itself where its runs are; leave out -o", param_hint="-o")
+    not_stdout(folder)
     tool = TOOLS[name]
     tool.check()
     told = ToldTool(tool, directory.path, folder)

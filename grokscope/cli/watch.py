@@ -8,7 +8,7 @@ import typer
 
 from grokscope.cli.completion import offered_runs
 from grokscope.cli.exits import ExitCode, complain
-from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder
+from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, not_stdout
 
 
 def watch(
@@ -28,7 +28,10 @@ def watch(
     theme: Annotated[str, typer.Option("--theme", help="grokscope-dark, -light, -contrast, -okabe-ito …")] = "",
     ascii_mode: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
     export_svg: Annotated[
-        Path | None, typer.Option("--export-svg", metavar="FILE", help="Write a picture instead of opening the TUI.")
+        Path | None,
+        typer.Option(
+            "--export-svg", callback=not_stdout, metavar="FILE", help="Write a picture instead of opening the TUI."
+        ),
     ] = None,
     size: Annotated[str, typer.Option("--size", metavar="WxH", help="Size of the picture, in cells.")] = "160x45",
 ) -> None:

@@ -220,6 +220,34 @@ def test_export_where_nothing_can_be_written(nursery: Nursery, made_runs: Path) 
     assert "cannot write nowhere/a.csv" in done.err
 
 
+@pytest.mark.parametrize("form", ["--csv", "--json"])
+def test_a_dash_is_stdout(nursery: Nursery, made_runs: Path, form: str) -> None:
+    plain = nursery.run("export", "made", form, folder=made_runs)
+    assert nursery.run("export", "made", form, "-o", "-", folder=made_runs).out == plain.out
+    assert not (made_runs / "-").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "export made --to tensorboard -o -",
+        "report made -o -",
+        "tasks export scan -o -",
+        "reproduce --output -",
+        "intervene show latest -o -",
+        "intervene spectrum --shipped -o -",
+        "forecast made --build-bank -o -",
+        "watch made --export-svg -",
+    ],
+)
+def test_a_folder_or_a_picture_is_not_written_to_stdout(nursery: Nursery, made_runs: Path, command: str) -> None:
+    before = sorted(made_runs.iterdir())
+    done = nursery.run(*command.split(), folder=made_runs)
+    assert (done.code, done.out) == (2, "")
+    assert "cannot be written to stdout" in done.err
+    assert sorted(made_runs.iterdir()) == before
+
+
 # --- control ----------------------------------------------------------------------------------------------------------
 
 
