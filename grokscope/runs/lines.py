@@ -143,15 +143,17 @@ def _event_or_odd(line: bytes) -> dict[str, Any] | OddLine:
 
 def _quickly(lines: Sequence[bytes]) -> list[msgspec.Struct | None]:
     """The events of lines that hold a kind that recurs, by today's schema, and nothing beyond; None for all others."""
-    decoders = _decoders()
+    decoders, key, skip = _decoders(), _KEY, len(_KEY)
     found: list[Any] = []
     for line in lines:
-        start = line.find(_KEY) + len(_KEY)
+        start = line.find(key) + skip
         decode = decoders.get(line[start : start + _LETTERS])
         try:
-            found.append(None if decode is None or len(line) > LONGEST_LINE else decode(line))
+            found.append(decode and decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError):
             found.append(None)
+    if max(map(len, lines)) > LONGEST_LINE:
+        found = [None if len(line) > LONGEST_LINE else event for line, event in zip(lines, found, strict=True)]
     if not _times().isinstance_python([each.time for each in found if each is not None]):
         return [None] * len(lines)
     return found

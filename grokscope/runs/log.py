@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -189,12 +190,13 @@ class _Order:
 
     def kept(self, batch: list[LogEvent | OddLine]) -> list[LogEvent]:
         """The events of a batch that were not there before."""
-        seqs = list(map(_seq, batch))
-        if seqs == list(range(self.expected, self.expected + len(batch))):  # as of almost every batch
-            self.number += len(batch)
-            self.expected += len(batch)
-            self.unknown = 0
-            return batch
+        with suppress(AttributeError):  # a batch of structs alone, as most are
+            if list(map(_NUMBER, batch)) == list(range(self.expected, self.expected + len(batch))):
+                self.number += len(batch)
+                self.expected += len(batch)
+                self.unknown = 0
+                return batch
+        seqs = map(_seq, batch)
         return [each for each, seq in zip(batch, seqs, strict=True) if self._is_new(each, seq)]
 
     def _is_new(self, found: LogEvent | OddLine, seq: int | None) -> bool:
@@ -211,6 +213,9 @@ class _Order:
             self.odd.add(self.number, f"{counted(missing - self.unknown, 'event')} missing before it")
         self.expected, self.unknown = seq + 1, 0
         return True
+
+
+_NUMBER = attrgetter("seq")
 
 
 def _seq(found: LogEvent | OddLine) -> int | None:

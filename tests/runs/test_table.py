@@ -113,3 +113,13 @@ def test_numbers_to_the_last_digit(tmp_path: Path, value: float) -> None:
     expected = slowly([line], RECURRING)
     assert ("".join(table.csv()), "".join(table.json())) == (expected.csv(), expected.json())
     assert float("".join(table.csv()).split("\n")[1].split(",")[1]) == value
+
+
+def test_steps_at_their_limits(tmp_path: Path) -> None:
+    head = {"v": 2, "run": "r", "time": "2026-01-01T00:00:00Z", "event": "observed"}
+    lines = [
+        json.dumps(head | {"seq": seq, "step": step, "signals": {"a": float(seq)}}, separators=(",", ":")).encode()
+        for seq, step in enumerate([2**63 - 1, 0, 2**63 - 1])
+    ]
+    (tmp_path / "events.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+    assert wide_table(read_batches(tmp_path / "events.jsonl")).rows() == ((0, 1.0), (2**63 - 1, 2.0))
