@@ -13,7 +13,8 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from grokscope.words.clean import clean
 from grokscope.words.events import event_in_words
@@ -21,6 +22,8 @@ from grokscope.words.events import event_in_words
 WORTH_A_NOTICE = frozenset({"onset", "turned", "grokked", "regressed", "diverged", "finished"})
 LIMIT_SECONDS = 30.0
 """Time that a command may take"""
+LONGEST_ERROR = 4096
+"""Bytes of what a command printed last that are looked at where it fails"""
 
 
 class BadCommand(ValueError):
@@ -58,24 +61,26 @@ class Notifier:
             "NOTIFY_STEP": str(event.get("step", "")),
             "NOTIFY_TEXT": f"{self._path.name}: {event_in_words(event)}",
         }
-        try:
-            process = subprocess.Popen(
-                self._command, env={**os.environ, **facts}, start_new_session=True,
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            )  # fmt: skip
-        except OSError as problem:
-            raise RuntimeError(f"the notify command cannot be run: {problem.strerror}") from None
-        self._wait(process, json.dumps(event, allow_nan=False).encode() + b"\n")
+        with TemporaryFile() as errors:  # a pipe would stay open as long as whatever the command leaves running
+            try:
+                process = subprocess.Popen(
+                    self._command, env={**os.environ, **facts}, start_new_session=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors,
+                )  # fmt: skip
+            except OSError as problem:
+                raise RuntimeError(f"the notify command cannot be run: {problem.strerror}") from None
+            self._wait(process, json.dumps(event, allow_nan=False).encode() + b"\n", errors)
 
-    def _wait(self, process: subprocess.Popen[bytes], text: bytes) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], text: bytes, errors: IO[bytes]) -> None:
         try:
-            _, errors = process.communicate(text, timeout=self._limit)
+            process.communicate(text, timeout=self._limit)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):  # it may have ended just now
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise RuntimeError(f"the notify command took more than {self._limit:g} s, and was ended") from None
         if process.returncode:
-            last = errors.decode("utf-8", "replace").strip().splitlines()[-1:]
+            errors.seek(max(0, errors.seek(0, os.SEEK_END) - LONGEST_ERROR))
+            last = errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
             said = f": {clean(last[0], 200)}" if last else ""
             raise RuntimeError(f"the notify command ended with {process.returncode}{said}")

@@ -1,6 +1,8 @@
 """`--notify`: somebody's command, and nothing that a run holds gets near a shell."""
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,13 @@ def test_a_command_that_fails_is_one_sentence(command: list[str], sentence: str,
 
 def test_a_command_that_does_not_read_is_fine(tmp_path: Path) -> None:
     Notifier(["true"], tmp_path)({**GROKKED, "more": "x" * 1_000_000})
+
+
+def test_what_a_command_leaves_running_is_not_waited_for(tmp_path: Path) -> None:
+    """Such as a window that it opens: the limit would end it."""
+    left = tmp_path / "left"
+    Notifier(["sh", "-c", f"sleep 60 & echo $! > {left}"], tmp_path, limit=20)(GROKKED)
+    os.kill(int(left.read_text()), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("text", ["", "no-such-command-at-all x", "echo 'open"])
