@@ -5,7 +5,7 @@ Columns are dotted paths into the events. What lies inside an event keeps its pa
 everything of events other than the four that recur. Lists (the samples behind a median) are left out.
 
 A log may have a million events, so the table is built by column: of a batch, all events of a kind at once where they
-have the same fields, as most have; otherwise event by event.
+have the same fields, as most kinds have; a kind that differs in its fields, event by event.
 """
 
 from collections import defaultdict
@@ -35,14 +35,13 @@ def wide_table(batches: Iterable[Sequence[LogEvent]], kinds: Iterable[str] = REC
     A cell that a step does not have is missing. Where one kind has a step twice, the later one counts.
     """
     wanted = frozenset(kinds)
-    steps: list[NDArray[np.int64]] = []
     parts: list[_Part] = []
     for batch in batches:
         events = [each for each in batch if (each["event"] if isinstance(each, dict) else each.event) in wanted]
-        for found in _alike(events) or _one_by_one(events):
-            steps.append(found.steps)
-            parts.append(found)
-    rows = np.sort(np.concatenate(steps or [_whole([])]), kind="stable")  # quick where they are in order, as most are
+        parts += sorted(_parts(events), key=attrgetter("first"))
+    rows = np.sort(
+        np.concatenate([each.steps for each in parts] or [_whole([])]), kind="stable"
+    )  # quick where they are in order, as most are
     rows = rows[np.append(True, rows[1:] != rows[:-1])[: len(rows)]]
     everywhere = np.ones(len(rows), np.bool_)
     return WideTable((WideColumn("step", rows, everywhere), *_joined(rows, parts)))
@@ -84,6 +83,8 @@ class _Cells(NamedTuple):
 class _Part(NamedTuple):
     """What some events have, by column, in the order of the log."""
 
+    first: int
+    """Place in the batch of the first event that has these columns"""
     steps: NDArray[np.int64]
     columns: dict[str, _Cells]
 
@@ -118,19 +119,21 @@ def _packed(cells: Sequence[TableCell]) -> _Cells:
         return _Cells(np.array(cells, object), present)
 
 
-def _one_by_one(events: Sequence[LogEvent]) -> "list[_Part]":
-    """The parts of any events."""
+def _one_by_one(events: Sequence[LogEvent], places: Sequence[int]) -> "list[_Part]":
+    """The parts of any events, which stand at these places in the batch."""
     steps: dict[str, list[int]] = defaultdict(list)
     values: dict[str, list[TableCell]] = defaultdict(list)
+    first: dict[str, int] = {}
     every: list[int] = []
-    for event in as_dictionaries(events):
+    for event, place in zip(as_dictionaries(events), places, strict=True):
         if (step := event.get("step")) is not None:
             every.append(step)
             for name, cell in event_cells(event).items():
+                first.setdefault(name, place)
                 steps[name].append(step)
                 values[name].append(cell)
-    by_column = [_Part(_whole(steps[name]), {name: _packed(cells)}) for name, cells in values.items()]
-    return [_Part(_whole(every), {}), *by_column]
+    by_column = [_Part(first[name], _whole(steps[name]), {name: _packed(cells)}) for name, cells in values.items()]
+    return [_Part(0, _whole(every), {}), *by_column]
 
 
 def _whole(steps: Sequence[int]) -> NDArray[np.int64]:
@@ -144,26 +147,27 @@ class _Unlike(Exception):
     """These events differ in their fields."""
 
 
-def _alike(events: Sequence[LogEvent]) -> "list[_Part]":
-    """The parts of events of which each kind has the same fields throughout; empty where there is another.
-
-    The kinds that recur have no column in common, so that one can be told after the other.
-    """
-    by_kind: dict[type, list[Any]] = defaultdict(list)
-    for event in events:
-        by_kind[type(event)].append(event)
+def _parts(events: Sequence[LogEvent]) -> Iterator[_Part]:
+    """The parts of any events. Kinds that recur have no column in common: one can be told after the other."""
+    by_kind: dict[type, list[int]] = defaultdict(list)
+    for place, event in enumerate(events):
+        by_kind[type(event)].append(place)
     if dict in by_kind:
-        return []
-    try:
-        return [
-            _Part(
-                _whole([event.step for event in found]),
-                {name: _packed(cells) for name, cells in _columns_of(found, found[0].event, is_event=True)},
-            )
-            for found in by_kind.values()
-        ]
-    except _Unlike:
-        return []
+        yield from _one_by_one(events, range(len(events)))
+        return
+    for places in by_kind.values():
+        found = [events[place] for place in places]
+        try:
+            yield _alike(found, places[0])
+        except _Unlike:
+            yield from _one_by_one(found, places)
+
+
+def _alike(events: Sequence[Any], first: int) -> _Part:
+    """Events of one kind with the same fields throughout. Raises `_Unlike`."""
+    columns = dict(_columns_of(events, events[0].event, is_event=True))
+    steps = _whole([each.step for each in events])
+    return _Part(first, steps, {name: _packed(cells) for name, cells in columns.items()})
 
 
 def _columns_of(
