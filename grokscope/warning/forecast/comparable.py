@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from grokscope.warning.forecast.familiar import fact_in_words, is_complete, outside
-from grokscope.warning.forecast.peers import SIZE_FACTS, Peers, comparable_size
+from grokscope.warning.forecast.peers import SIZE_FACTS, Peers, comparable_size, log_ratio
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.predictors import WD
 from grokscope.warning.trajectory import Fact
@@ -58,7 +58,7 @@ def unfamiliar(peers: Peers, facts: Mapping[str, Fact]) -> dict[str, str]:
 
 def _of_its_decay(peers: Peers, facts: Mapping[str, Fact]) -> Peers:
     """Where none is near, those of the nearest above and below; all runs where the run's own is unknown."""
-    signed = np.array([_log_ratio(run.facts.get(WD), facts.get(WD)) for run in peers.runs])
+    signed = np.array([log_ratio(run.facts.get(WD), facts.get(WD)) for run in peers.runs])
     near = np.abs(signed) <= math.log(DECAY_FACTOR) * (1 + 1e-9)
     if not near.any():
         near = (signed == signed[signed < 0].max(initial=-math.inf)) | (
@@ -66,13 +66,6 @@ def _of_its_decay(peers: Peers, facts: Mapping[str, Fact]) -> Peers:
         )
     near |= np.isnan(signed)
     return peers if near.all() else peers.where(near)
-
-
-def _log_ratio(one: Fact | None, other: Fact | None) -> float:
-    """NaN unless both are positive numbers."""
-    if isinstance(one, int | float) and isinstance(other, int | float) and one > 0 and other > 0:
-        return math.log(one / other)
-    return math.nan
 
 
 def _near(one: Mapping[str, Fact], other: Mapping[str, Fact], key: str) -> bool:

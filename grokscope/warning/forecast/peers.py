@@ -196,15 +196,15 @@ def peers_of(trajectories: Sequence[Trajectory]) -> Peers:
 
 def comparable_size(one: Fact | None, other: Fact | None) -> bool:
     """Whether two values of a size are near enough; words and unset values must be equal."""
-    factor = factor_between(one, other)
-    return one == other if factor is None else factor <= SIZE_FACTOR
+    ratio = log_ratio(one, other)
+    return one == other if math.isnan(ratio) else abs(ratio) <= math.log(SIZE_FACTOR)
 
 
-def factor_between(one: Fact | None, other: Fact | None) -> float | None:
-    """By how much the larger of two values exceeds the smaller, at least 1; None unless both are positive numbers."""
+def log_ratio(one: Fact | None, other: Fact | None) -> float:
+    """Natural logarithm of one value over the other; NaN unless both are positive numbers."""
     if isinstance(one, int | float) and isinstance(other, int | float) and one > 0 and other > 0:
-        return max(one, other) / min(one, other)
-    return None
+        return math.log(one / other)
+    return math.nan
 
 
 def numbered(keys: Sequence[Hashable]) -> NDArray[np.int64]:
