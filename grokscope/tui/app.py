@@ -22,11 +22,13 @@ from grokscope.tui.actions import actions_of, bindings, printed
 from grokscope.tui.ascii import Ascii
 from grokscope.tui.controlling import ControllingApp
 from grokscope.tui.export import free_name, write_csv
+from grokscope.tui.frame import read_range
 from grokscope.tui.messages import ChartOpened, GuideMoved, RunOpened, RunOverlaid
 from grokscope.tui.reader import TrainerProcess
 from grokscope.tui.replay import Player, fitting_speed
 from grokscope.tui.run_look import RunLook
 from grokscope.tui.screens.base import RunScreen
+from grokscope.tui.screens.dialogs import Ask
 from grokscope.tui.screens.watch import WatchScreen
 from grokscope.tui.settings import Settings, read_settings
 from grokscope.tui.widgets.plot import sample_beside
@@ -35,6 +37,7 @@ from grokscope.words.clean import clean
 
 REDRAW_SECONDS = 0.25
 MAX_OVERLAYS = 6
+_NO_CHART = "no chart has the focus; 1, 2 or 3 gives it to one"
 
 
 class GrokscopeApp(ControllingApp):
@@ -184,7 +187,7 @@ class GrokscopeApp(ControllingApp):
 
         charted = self._charted
         if not charted:
-            self.notify("no chart has the focus; 1, 2 or 3 gives it to one", severity="warning")
+            self.notify(_NO_CHART, severity="warning")
         elif can_be_log(self.snapshot.view, charted):
             self.excepted ^= {charted}
         else:
@@ -194,6 +197,28 @@ class GrokscopeApp(ControllingApp):
     def _charted(self) -> str:
         """The last curve of the chart with the focus; empty if the focus is on no chart."""
         return self.screen.charted if isinstance(self.screen, RunScreen) else ""
+
+    def action_value_range(self) -> None:
+        """Ask for the range of values of the chart with the focus."""
+        charted = self._charted
+        if not charted:
+            self.notify(_NO_CHART, severity="warning")
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer is None:
+                return
+            try:
+                bottom_and_top = read_range(answer)
+            except ValueError as wrong:
+                self.notify(str(wrong), severity="warning", markup=False)
+                return
+            others = {curve: limits for curve, limits in self.fixed.items() if curve != charted}
+            self.fixed = others | ({charted: bottom_and_top} if bottom_and_top else {})
+
+        now = " ".join(f"{end:g}" for end in self.fixed.get(charted, ()))
+        question = "Which values does this chart show?"
+        self.push_screen(Ask(question, now, hint="smallest and largest, as 0.1 10; empty: all values"), answered)
 
     def action_log_steps(self) -> None:
         self.log_steps = not self.log_steps

@@ -49,7 +49,7 @@ class ControllingApp(FollowingApp):
             if answer and answer.isdigit() and int(answer) > 0:
                 self._take_steps(int(answer))
 
-        self.push_screen(Ask("How many steps?", "100"), asked)
+        self.push_screen(Ask("How many steps?", "100", kind="integer"), asked)
 
     def _take_steps(self, steps: int) -> None:
         if self.snapshot.view.phase != "paused" and self.player is None and self.snapshot.state.listens:
@@ -110,7 +110,7 @@ class ControllingApp(FollowingApp):
             if yes:
                 self._untreat(run, name)
 
-        what_follows = f"It goes on as {name}, without the interventions. The present run stays as it is."
+        what_follows = f"It goes on as {name}, without the interventions. The present run is not changed."
         self.push_screen(Confirm(f"Train again from step {count(step)}?", clean(what_follows, 300)), answered)
 
     @work(thread=True, exclusive=True)
@@ -128,7 +128,7 @@ class ControllingApp(FollowingApp):
 
 def _cost(view: View) -> str:
     """What the first intervention costs a run."""
-    costs = "Its forecast ends here: no run of the bank was intervened in."
+    costs = "Its forecast ends here: the bank has no run with an intervention."
     if view.is_own_loop:
         return costs
     return f"{costs} The state before it is kept: `u` trains on from there without it, in a new run."

@@ -42,6 +42,8 @@ class FollowingApp(App[None]):
     log_scale: reactive[bool] = reactive(True)
     excepted: reactive[frozenset[str]] = reactive(frozenset[str]())
     """The last curves of the charts whose axis of values is not that of `log_scale`"""
+    fixed: reactive[dict[str, tuple[float, float]]] = reactive(dict[str, tuple[float, float]])
+    """Bottom and top of the axes of values that the user has fixed, by the last curve of the chart"""
     log_steps: reactive[bool] = reactive(False)
     guide: reactive[float | None] = reactive[float | None](None)
     """The step whose values all charts show; None: the newest values"""
@@ -173,6 +175,7 @@ class FollowingApp(App[None]):
             waiting=self._waiting(),
             log_scale=self.log_scale,
             excepted=self.excepted,
+            fixed=self.fixed,
             log_steps=self.log_steps,
             guide=self.guide,
         )
@@ -199,6 +202,9 @@ class FollowingApp(App[None]):
         return clean(last_line(trainer_output(self.run_directory))) or "it printed no message"
 
     def watch_log_scale(self) -> None:
+        self.show()
+
+    def watch_fixed(self) -> None:
         self.show()
 
     def watch_excepted(self) -> None:

@@ -1,5 +1,6 @@
 """The content of a screen at one moment. A frame is frozen, so that it can be drawn while the reader continues."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,6 +45,8 @@ class Frame:
     """Whether values have a logarithmic axis, except those of `excepted`"""
     excepted: frozenset[str] = frozenset()
     """Curves whose charts have the other kind of axis, each the last curve of its chart"""
+    fixed: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Bottom and top of the axes of values that the user has fixed, by the last curve of the chart"""
     log_steps: bool = False
     guide: float | None = None
     """The step whose values the charts show; None: the values are the newest"""
@@ -57,6 +60,25 @@ class Frame:
     def wants_log(self, curve: str) -> bool:
         """Whether the chart with this last curve is to have a logarithmic axis of values."""
         return self.log_scale != (curve in self.excepted)
+
+    def limits(self, curve: str, fitting: tuple[float, float], log: bool) -> tuple[float, float]:
+        """Bottom and top of the chart with this last curve: those that the user has fixed, else `fitting`.
+
+        A logarithmic axis cannot begin at 0 or below: it begins at the bottom of `fitting` then.
+        """
+        bottom, top = self.fixed.get(curve, fitting)
+        if log and bottom <= 0:
+            bottom = fitting[0]
+        return (bottom, top) if bottom < top else fitting
+
+    def axis_words(self, curve: str, log: bool) -> str:
+        """What sets the axis of values of a chart apart."""
+        return f"{'log' if log else 'linear'}{', fixed range' if curve in self.fixed else ''}"
+
+    @property
+    def axes(self) -> tuple[object, ...]:
+        """Everything that all charts depend on beside their curves and marks."""
+        return self.horizon, self.log_scale, self.excepted, self.fixed, self.log_steps, self.guide
 
     def shown(self, series: Series) -> tuple[float, ...] | None:
         """The sample whose value a chart shows: the one at the guide, else the newest; None for an empty series."""
@@ -97,3 +119,17 @@ class Frame:
     def present(self) -> float:
         """The step of the newest values: in a replay the step of the replay, else the step of the newest sample."""
         return float(self.view.step) if self.player else self.reached
+
+
+def read_range(text: str) -> tuple[float, float] | None:
+    """The two ends of a range that a user has written, as `0.1 10`; None for an empty text. Raises `ValueError`."""
+    words = text.replace(",", " ").replace(" to ", " ").split()
+    if not words:
+        return None
+    try:
+        bottom, top = map(float, words)
+    except ValueError:
+        bottom = top = np.nan
+    if not (bottom < top and np.isfinite([bottom, top]).all()):
+        raise ValueError("a range is two numbers, the smaller one first, as in 0.1 10")
+    return bottom, top

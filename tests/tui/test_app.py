@@ -254,6 +254,13 @@ async def test_the_mouse_does_the_same(tmp_path: Path, driven: Driven, size: tup
         await pilot.press("escape")
         await pilot.click(row.query_one(Checkbox))
         assert isinstance(app.screen, Confirm)
+        answers = app.screen.query(Static).last()
+        await pilot.click(answers, offset=(9, 1))  # no
+        assert not isinstance(app.screen, Confirm)
+        assert asked(run) == []
+        await pilot.click(row.query_one(Checkbox))
+        await pilot.click(app.screen.query(Static).last(), offset=(0, 1))
+        assert [command["kind"] for command in asked(run)] == ["kick"]
 
 
 async def test_no_tick_before_it_is_true(tmp_path: Path, driven: Driven) -> None:
@@ -417,6 +424,41 @@ async def test_one_chart_has_an_axis_of_its_own(tmp_path: Path, driven: Driven) 
         assert "no chart has the focus" in [notification.message for notification in app._notifications][-1]
 
 
+async def test_one_chart_has_a_fixed_range_of_values(tmp_path: Path, driven: Driven) -> None:
+    def ends() -> tuple[float, float]:
+        chart = app.screen.query_one(DefectChart)
+        scale = chart.scale(app.frame(), chart.curves(app.frame().view))
+        return scale.bottom, scale.top
+
+    async with driven(whole_run().write(tmp_path)) as (app, pilot):
+        fitting = ends()
+        await pilot.press("1", "Y", *"0.5 200", "enter")
+        assert ends() == (0.5, 200)
+        assert str(app.screen.query_one(DefectChart).border_subtitle).endswith("log, fixed range")
+        await pilot.press("c", "l")  # the full chart has the same range, on either axis
+        assert "linear, fixed range" in str(app.screen.query_one("#heading", Static).content)
+        await pilot.press("l", "Y", *["backspace"] * 9, *"0 50", "enter", "escape")
+        assert ends() == (fitting[0], 50)  # a logarithmic axis cannot begin at 0
+        await pilot.press("Y", *["backspace"] * 9, *"3 2", "enter")
+        assert "the smaller one first" in [notification.message for notification in app._notifications][-1]
+        assert ends() == (fitting[0], 50)
+        await pilot.press("Y", *["backspace"] * 9, "enter")
+        assert ends() == fitting
+        await pilot.press("2", "Y", *"0.9 1", "enter")
+        assert app.frame().fixed == {"test.accuracy": (0.9, 1.0)}
+        await pilot.press("4", "Y")
+        assert "no chart has the focus" in [notification.message for notification in app._notifications][-1]
+
+
+async def test_escape_clears_a_filter_wherever_it_stands(tmp_path: Path, driven: Driven) -> None:
+    async with driven(whole_run().write(tmp_path)) as (app, pilot):
+        for screen_key, field in (("g", "#filter"), ("r", "#filter")):
+            await pilot.press(screen_key, "slash", *"nothing", "escape")
+            entry = app.screen.query_one(field, Input)
+            assert (entry.value, entry.has_focus) == ("", False)
+            await pilot.press("escape")
+
+
 async def test_the_event_log_filters(tmp_path: Path, driven: Driven) -> None:
     async with driven(whole_run().write(tmp_path)) as (app, pilot):
         log = app.screen.query_one(EventLogPanel)
@@ -433,7 +475,7 @@ async def test_the_event_log_filters(tmp_path: Path, driven: Driven) -> None:
         assert len(log.chosen) > 100
         await pilot.press("6", "k", "k")
         assert log.top is not None
-        await pilot.press("g")
+        await pilot.press("home")
         assert log.top == 0
         await pilot.press("pagedown", "pageup", "j")
         assert log.top == 1

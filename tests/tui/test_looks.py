@@ -7,9 +7,11 @@ import pytest
 from textual.app import App
 from tui_made import Driven, Script, whole_run
 
+from grokscope.tui.raster import Scale
 from grokscope.tui.settings import Settings
 from grokscope.tui.widgets.answer import AnswerLine
 from grokscope.tui.widgets.chart import AccuracyChart, DefectChart
+from grokscope.tui.widgets.plot import gutter_of, value_ticks
 
 SIZES = [(80, 24), (100, 30), (120, 40), (160, 45)]
 LOOKS = ["grokscope-dark", "grokscope-light", "no colour", "ascii"]
@@ -101,3 +103,11 @@ async def test_many_samples_have_a_band(tmp_path: Path, driven: Driven) -> None:
             if segment.style is not None
         }  # fmt: skip
         assert len(backgrounds) > 1
+
+
+@pytest.mark.parametrize(("bottom", "top"), [(0.22, 0.27), (1e-5, 1.3e-5), (2, 4.9), (64e3, 69e3), (1e-3, 1e3)])
+def test_a_logarithmic_axis_has_labels_of_its_own_at_every_range(bottom: float, top: float) -> None:
+    labels = list(value_ticks(Scale(0, 1, bottom, top, log=True), 10).values())
+    assert len(labels) >= 2
+    assert len({*labels}) == len(labels)
+    assert all(len(label) <= gutter_of(80) - 1 for label in labels)

@@ -123,7 +123,7 @@ class ChartScreen(RunScreen):
     def _picture(self, lines: tuple[Curve, ...], marks: tuple[Mark, ...]) -> Picture:
         left, right = self.window or self._whole_window(lines)
         log = self._log()
-        bottom, top = value_limits(lines, left, right, log)
+        bottom, top = self.frame.limits(self.charted, value_limits(lines, left, right, log), log)
         log_steps = self.frame.log_steps and left > 0
         pointers = Pointers(marks, expected(self.frame.view), self.at_step)
         return Picture(lines, Scale(left, right, bottom, top, log, log_steps), pointers, "nothing recorded yet")
@@ -145,7 +145,9 @@ class ChartScreen(RunScreen):
     def _heading(self) -> Content:
         names = quantities(self.frame.whole)
         place = f"{list(names).index(self.quantity) + 1} of {len(names)}"
-        scale = f"{'log' if self._log() else 'linear'} by {'log' if self.frame.log_steps else 'linear'} steps"
+        scale = (
+            f"{self.frame.axis_words(self.charted, self._log())} by {'log' if self.frame.log_steps else 'linear'} steps"
+        )
         name, state = clean(self.frame.name, 60), self.frame.state
         return Content.assemble(
             (f" {self.quantity}", "bold $primary"),

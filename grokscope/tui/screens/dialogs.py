@@ -1,6 +1,6 @@
 """Dialogs: a question with yes or no, and a question for one line of text."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -26,7 +26,11 @@ class Confirm(ModalScreen[bool]):
         with Vertical():
             yield Static(Content(self._question), id="question")
             yield Static(Content(self._consequence))
-            yield Static(Content.from_markup("\n[b]y[/] yes    [b]n[/] no"))
+            yield Static(
+                Content.from_markup(
+                    "\n[@click=screen.answer(True)][b]y[/b] yes[/]    [@click=screen.answer(False)][b]n[/b] no[/]"
+                )
+            )
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
@@ -37,14 +41,17 @@ class Ask(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 
-    def __init__(self, question: str, value: str = "") -> None:
+    def __init__(
+        self, question: str, value: str = "", *, kind: Literal["integer", "text"] = "text", hint: str = ""
+    ) -> None:
+        """`hint`: what stands in the empty field."""
         super().__init__()
-        self._question, self._value = question, value
+        self._question, self._value, self._kind, self._hint = question, value, kind, hint
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content(self._question), id="question")
-            yield Input(self._value, type="integer")
+            yield Input(self._value, type=self._kind, placeholder=self._hint)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.dismiss(event.value)

@@ -24,7 +24,7 @@ class GridScreen(RunScreen):
 
     def compose(self) -> ComposeResult:
         yield Static("", id="heading")
-        yield Input(placeholder="filter by words of the title", id="filter", compact=True)
+        yield Input(placeholder="show charts with these words in the title; esc closes", id="filter", compact=True)
         yield ChartGrid()
         yield Transport()
         yield Footer(compact=True, show_command_palette=False)
@@ -76,8 +76,10 @@ class GridScreen(RunScreen):
         self.query_one("#filter").focus()
 
     def action_close(self) -> None:
-        """Leave the filter; outside of the filter, remove the guide; without a guide, close the screen."""
-        if self.query_one("#filter").has_focus:
+        """Clear the filter and leave it; outside of the filter, remove the guide; without a guide, close the screen."""
+        entry = self.query_one("#filter", Input)
+        if entry.has_focus:
+            entry.clear()
             self.query_one(ChartGrid).focus()
         elif self.frame.guide is not None:
             self.post_message(GuideMoved(None))

@@ -156,8 +156,10 @@ class RunsScreen(Screen[None]):
         self.look()
 
     def action_close(self) -> None:
-        """Leave the filter; outside of the filter, close the screen."""
-        if self.query_one("#filter").has_focus:
+        """Clear the filter and leave it; outside of the filter, close the screen."""
+        entry = self.query_one("#filter", Input)
+        if entry.has_focus:
+            entry.clear()
             self.query_one(DataTable).focus()
         else:
             self.dismiss()

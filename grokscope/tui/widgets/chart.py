@@ -52,8 +52,7 @@ class Chart(Drawn, can_focus=True):
     def _drawn_from(self, frame: Frame) -> tuple[object, ...]:
         """Everything that the picture depends on. The chart is drawn again only if it changes."""
         seen = tuple((id(curve.series), len(curve.series)) for curve in self.curves(frame.view))
-        axes = (frame.horizon, frame.log_scale, frame.excepted, frame.log_steps, frame.guide)
-        return (*seen, frame.waiting, *axes, marks_of(frame.view), expected(frame.view))
+        return (*seen, frame.waiting, *frame.axes, marks_of(frame.view), expected(frame.view))
 
     def on_mouse_down(self, event: events.MouseEvent) -> None:
         """A click sets the guide of all charts; with the button held, the guide follows the mouse."""
@@ -91,9 +90,8 @@ class DefectChart(Chart):
 
     def scale(self, frame: Frame, curves: list[Curve]) -> Scale:
         whole = frame.whole.curve("defect").rows if frame.player else curves[0].series.rows
-        shown = whole[:, 1:4].ravel()
         log = frame.wants_log(self.charted)
-        return step_scale(frame, curves, *limits(shown, log), log)
+        return step_scale(frame, curves, *frame.limits(self.charted, limits(whole[:, 1:4].ravel(), log), log), log)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
         row = frame.shown(frame.view.curve("defect"))
@@ -106,7 +104,7 @@ class DefectChart(Chart):
         how = {"exact": "exact", "finite-difference": "finite difference"}.get(str(latest.get("estimator")), "")
         low = "  BELOW FLOOR" if below > 0 else ""
         floor_text = f"floor {number(float(floor))}" if np.isfinite(floor) else ""
-        scale = "log" if frame.wants_log(self.charted) else "linear"
+        scale = frame.axis_words(self.charted, frame.wants_log(self.charted))
         return f"{title}  {value}{low}", " · ".join(filter(None, (how, floor_text, scale)))
 
 
@@ -137,7 +135,7 @@ class AccuracyChart(SplitChart):
         return split_curves(view, view.metric)
 
     def scale(self, frame: Frame, curves: list[Curve]) -> Scale:
-        return step_scale(frame, curves, -0.02, 1.02, log=False)
+        return step_scale(frame, curves, *frame.limits(self.charted, (-0.02, 1.02), log=False), log=False)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
         return f"2 accuracy{frame.when}", _pair(frame, frame.view.metric, self.size.width)
@@ -156,7 +154,7 @@ class LossChart(SplitChart):
     def scale(self, frame: Frame, curves: list[Curve]) -> Scale:
         shown = np.concatenate([curve.series.values for curve in self.curves(frame.whole)])
         log = frame.wants_log(self.charted)
-        return step_scale(frame, curves, *limits(shown, log), log)
+        return step_scale(frame, curves, *frame.limits(self.charted, limits(shown, log), log), log)
 
     def headline(self, frame: Frame) -> tuple[str, str]:
         return f"loss{frame.when}", _pair(frame, "loss", self.size.width)

@@ -123,7 +123,8 @@ class ChartGrid(Drawn, can_focus=True):
         curves = [curve for curve in curves_of(frame.view, names) if len(curve.series)]
         log = has_log_axis(frame, names)
         scale = step_scale(frame, curves, 0.0, 1.0, log)
-        return curves, step_scale(frame, curves, *value_limits(curves, scale.left, scale.right, log), log)
+        bottom, top = frame.limits(names[-1], value_limits(curves, scale.left, scale.right, log), log)
+        return curves, step_scale(frame, curves, bottom, top, log)
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, and the guide of all charts; a click on the chart under the cursor opens it."""
@@ -149,5 +150,4 @@ class ChartGrid(Drawn, can_focus=True):
 def _drawn_from(frame: Frame) -> tuple[object, ...]:
     """Everything that the charts depend on. The steps of the batches change all the time, and are on no axis."""
     curves = tuple((name, id(curve), len(curve)) for name, curve in frame.view.series.items() if "trained." not in name)
-    axes = (frame.horizon, frame.log_scale, frame.excepted, frame.log_steps, frame.guide)
-    return (*curves, *axes, marks_of(frame.view), expected(frame.view))
+    return (*curves, *frame.axes, marks_of(frame.view), expected(frame.view))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.reactive import reactive
 from textual.strip import Strip
 
@@ -43,15 +43,7 @@ class EventLogPanel(Drawn, can_focus=True):
     """The first visible line; None: follow the newest line"""
 
     ALLOW_MAXIMIZE = True
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("events"),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("pagedown,ctrl+d", "page(1)", show=False),
-        Binding("pageup,ctrl+u", "page(-1)", show=False),
-        Binding("g,home", "first", show=False),
-        Binding("G,end", "last", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("events")
 
     def __init__(self, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)

@@ -185,20 +185,27 @@ def _columns_between(width: int, scale: Scale, ahead: Expected | None) -> range:
 
 
 def value_ticks(scale: Scale, height: int) -> dict[int, str]:
-    """Labels of values by line: decades for a log axis, round values for a linear axis."""
+    """Labels of values by line: decades for a log axis, round values for a linear one and for a part of a decade."""
     if height < 2:
         return {}
-    values = (
-        decades(scale.bottom, scale.top) if scale.log else round_values(scale.bottom, scale.top, max(2, height // 3))
-    )
+    values = decades(scale.bottom, scale.top) if scale.log else []
+    if len(values) < 2:
+        values = round_values(scale.bottom, scale.top, max(2, height // 3))
     lines: dict[int, str] = {}
     for value in values:
         up = float(scale.up(np.array([value]))[0])
         if -0.01 <= up <= 1.01:
-            line = round((1 - up) * (height - 1))
-            if all(abs(line - other) > 1 for other in lines):
-                lines[line] = short_count(value) if abs(value) >= 1e-3 or value == 0 else number(value, 1)
+            line, label = round((1 - up) * (height - 1)), _value_label(value)
+            if all(abs(line - other) > 1 for other in lines) and label not in lines.values():
+                lines[line] = label
     return lines
+
+
+def _value_label(value: float) -> str:
+    """A value with as many digits as the gutter holds."""
+    if abs(value) >= 1e-3 or value == 0:
+        return short_count(value)
+    return min(number(value, 2), number(value, 1), key=lambda label: len(label) >= _GUTTER)
 
 
 def step_scale(frame: Frame, curves: Sequence[Curve], bottom: float, top: float, log: bool) -> Scale:

@@ -62,7 +62,7 @@ def _place(view: View, curve: str) -> tuple[bool, str]:
 
 def _drawn_from(frame: Frame) -> tuple[object, ...]:
     curves = tuple((name, id(curve), len(curve)) for name, curve in signal_curves(frame.view))
-    return (*curves, frame.horizon, frame.log_scale, frame.excepted, frame.log_steps, frame.guide)
+    return (*curves, *frame.axes)
 
 
 class SignalsPanel(Drawn, can_focus=True):
