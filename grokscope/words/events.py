@@ -163,9 +163,15 @@ def _finished(event: EventRecord) -> str:
         [
             f"step {count(event.get('steps'))} after {duration(event.get('seconds'))}",
             *(f"{split} {percent(result[split])}" for split in ("train", "test") if result.get(split) is not None),
-            f"onset preceded grokking by {count(lead)} steps" if lead is not None else "",
+            _lead(lead) if lead is not None else "",
         ]
     )
+
+
+def _lead(steps: int) -> str:
+    if not steps:
+        return "onset came at the grok step"
+    return f"onset {'preceded' if steps > 0 else 'followed'} grokking by {count(abs(steps))} steps"
 
 
 def _ending(event: EventRecord) -> str:

@@ -42,7 +42,7 @@ def outside(known: Known, facts: Mapping[str, Fact], *, complete: bool) -> dict[
 def fact_in_words(key: str, value: Fact | None, known: Known) -> str:
     """`optimizer.lr 0.1 (the bank has 0.001 to 0.003)`; each value of the bank where the run's lies between them."""
     had = known.get(key, (None,))
-    values = _words(had) if isinstance(value, int | float) and _within(value, had) else _range(had)
+    values = _words(_in_order(had)) if isinstance(value, int | float) and _within(value, had) else _range(had)
     return f"{key} {_word(value)} ({'unset in the bank' if had == (None,) else f'the bank has {values}'})"
 
 
@@ -73,9 +73,18 @@ def _within(value: Fact | None, known: Sequence[Fact | None]) -> bool:
     return value in known
 
 
+def _in_order(values: Sequence[Fact | None]) -> list[Fact | None]:
+    """Numbers by size, then the others."""
+    return [*_numbers(values), *(value for value in values if not isinstance(value, int | float))]
+
+
 def _range(values: Sequence[Fact | None]) -> str:
-    numbers = sorted(value for value in values if isinstance(value, int | float))
+    numbers = _numbers(values)
     return _words([value for value in values if value not in numbers], [_ends(numbers)] if numbers else [])
+
+
+def _numbers(values: Sequence[Fact | None]) -> list[int | float]:
+    return sorted(value for value in values if isinstance(value, int | float))
 
 
 def _ends(numbers: Sequence[int | float]) -> str:
