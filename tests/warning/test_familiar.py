@@ -54,3 +54,8 @@ def test_seeds_and_interventions_are_no_settings() -> None:
 )
 def test_in_words(key: str, value: Fact | None, words: str) -> None:
     assert fact_in_words(key, value, known_settings(BANK)) == words
+
+
+def test_values_of_the_bank_stand_by_size() -> None:
+    bank: list[dict[str, Fact]] = [{"task.train_size": size} for size in (50, 30, 100)]
+    assert fact_in_words("task.train_size", 70, known_settings(bank)) == "task.train_size 70 (the bank has 30, 50, 100)"

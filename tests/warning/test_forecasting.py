@@ -114,6 +114,18 @@ class TestStructure:
         assert when.law is Law.STRUCTURE
         assert when.grok_step == pytest.approx(kappa_of(elasticity, TRAIN_LOSS["add"]) / 2e-3, rel=0.06)
 
+    @pytest.mark.parametrize("elasticity", [0.2, 0.22, 0.25])
+    def test_late_it_speaks_of_the_moment_at_which_enough_runs_waited(self, elasticity: float) -> None:
+        one_loss = [run for run in bank(structure=True, lrs=(1e-3, 2e-3, 3e-3)) if run.facts["task.operation"] == "add"]
+        known = calibrate(one_loss)
+        kappa = kappa_of(elasticity, TRAIN_LOSS["add"])
+        late = 0.9 * kappa
+        assert 3 <= (np.isfinite(known.peers.kappa) & (known.peers.kappa > late)).sum() < 10, "too few for a law"
+        run = made("new", 7, elasticity=elasticity, train_loss=TRAIN_LOSS["add"], structure=True)
+        when = known.forecast(run.until(math.ceil(late / 2e-3))).when
+        assert when.law is Law.STRUCTURE
+        assert when.grok_step == pytest.approx(kappa / 2e-3, rel=0.12)
+
     def test_at_an_lr_near_the_bank_it_speaks_alone_and_promises_no_interval(self) -> None:
         said = calibrate(bank(structure=True)).forecast(at_part(made("new", 7, lr=6e-3, structure=True)))
         assert reason(said) == (None, None, None)
@@ -314,6 +326,11 @@ class TestRefusals:
         assert by_clock is not None
         assert abs(by_clock / 1500 - 1) > 0.2
         assert forecaster().forecast(made("new", 7).until(150)).when.law is Law.CLOCK
+
+    @pytest.mark.parametrize("lr", [1e-3, 1.5e-3, 3e-3, 7e-3])
+    def test_runs_of_one_clock_do_not_tell_steps_from_decay_time(self, lr: float) -> None:
+        said = calibrate(bank(lrs=(lr,), noise=0.1)).forecast(made("new", 7, lr=2 * lr).until(round(0.3 / lr)))
+        assert said.when.law is Law.CLOCK
 
     def test_runs_on_another_amount_of_data_change_nothing(self) -> None:
         few = [replace(run, facts={**run.facts, "task.train_size": 50}) for run in bank()]

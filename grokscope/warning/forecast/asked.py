@@ -1,11 +1,15 @@
 """A run as a forecaster is asked about it, and what is said of it whatever the bank."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from grokscope.contract.arrays import Floats
 from grokscope.warning.forecast.answers import Chance, Projection, When, nothing
 from grokscope.warning.forecast.peers import half_way, trough_of
-from grokscope.warning.forecast.reading import DecayClock, Reading, clock_of, last_reading
+from grokscope.warning.forecast.reading import READ, DecayClock, Reading, clock_of, last_reading
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.trajectory import TREATED_FROM, Fact, Trajectory
 from grokscope.words.numbers import count
@@ -24,6 +28,15 @@ class RunSoFar:
     trough: float
     """Lowest training accuracy after memorization so far; NaN before it"""
     clock: DecayClock | NoAnswer
+    record: Trajectory
+
+    def numbers_at(self, tau: float) -> Floats:
+        """What it was read at, at an earlier decay time [4]; NaN where nothing was recorded."""
+        assert isinstance(self.clock, DecayClock)
+        step = math.floor(tau / self.clock.rate + 1e-9)
+        if step < self.record.columns["step"][0]:
+            return np.full(len(READ), np.nan)
+        return last_reading(self.record.until(step), self.clock).numbers
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> "RunSoFar":
@@ -39,6 +52,7 @@ class RunSoFar:
             passed=threshold is not None and bool((trajectory.signal("test_accuracy")[1] >= threshold).any()),
             trough=trough_of(trajectory),
             clock=clock,
+            record=trajectory,
         )
 
 

@@ -150,10 +150,13 @@ class Peers:
 
     @cached_property
     def in_steps(self) -> bool:
-        """Whether runs grok at one number of steps rather than at one κ: told by configurations left out."""
+        """Whether runs grok at one number of steps rather than at one κ: told by configurations left out.
+
+        Runs of one lr · wd cannot tell the two apart.
+        """
         rows = np.isfinite(self.kappa)
         groups, kappa = self.configuration[rows], np.log(self.kappa[rows])
-        if len(np.unique(groups)) < FEWEST_GROUPS:
+        if len(np.unique(groups)) < FEWEST_GROUPS or np.ptp(np.log(self.rates[rows])) < math.log(SIZE_FACTOR):
             return False
         nothing, weights = np.empty((len(groups), 0)), votes(groups)
 
