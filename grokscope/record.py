@@ -162,7 +162,10 @@ class RecordedRun:
         """
         from grokscope.warning.review import Review
 
-        return Review(self.events()).findings
+        review = Review()
+        for batch in read_batches(self.directory.events):
+            review.see_batch(batch)
+        return review.findings
 
     def forecast(self, at: int | None = None, bank: str | Path = "") -> "Projection":
         """Whether the run groks and when, from what was known at step `at` (default: now).

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, events_of
+from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, batches_of
 
 if TYPE_CHECKING:
     from grokscope.runs.directory import RunDirectory
@@ -29,7 +29,9 @@ def show(run: RunName, *, runs: RunsFolder = DEFAULT_RUNS, json: AsJson = False)
     state = read_state(directory)
     if "started" not in state.last:
         raise NoSuchRun(state.problem or f"{directory.events} holds no run: the first event is missing")
-    review = Review(events_of(directory))
+    review = Review()
+    for batch in batches_of(directory):
+        review.see_batch(batch)
     findings, spent = review.findings, review.time.spent
     treatments = review.treatments.found
     if not json:

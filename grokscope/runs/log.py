@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,8 +22,10 @@ from grokscope.words.numbers import counted
 
 LOOK_SECONDS = 0.5
 """How long a lock is asked for before it counts as another trainer's."""
-BLOCK_BYTES = 2 * LONGEST_LINE
-"""Of a log that are read at once."""
+BLOCK_BYTES = 1 << 19
+"""Of a log that are read at once: they stay in the processor's cache."""
+_LARGEST_BLOCK = 2 * LONGEST_LINE
+"""Where a line is longer than that."""
 
 
 class RunBusy(RuntimeError):
@@ -190,13 +191,12 @@ class _Order:
 
     def kept(self, batch: list[LogEvent | OddLine]) -> list[LogEvent]:
         """The events of a batch that were not there before."""
-        with suppress(AttributeError):  # a batch of structs alone, as most are
-            if list(map(_NUMBER, batch)) == list(range(self.expected, self.expected + len(batch))):
-                self.number += len(batch)
-                self.expected += len(batch)
-                self.unknown = 0
-                return batch
-        seqs = map(_seq, batch)
+        seqs = list(map(_seq, batch))
+        if seqs == list(range(self.expected, self.expected + len(batch))):
+            self.number += len(batch)
+            self.expected += len(batch)
+            self.unknown = 0
+            return batch
         return [each for each, seq in zip(batch, seqs, strict=True) if self._is_new(each, seq)]
 
     def _is_new(self, found: LogEvent | OddLine, seq: int | None) -> bool:
@@ -215,14 +215,9 @@ class _Order:
         return True
 
 
-_NUMBER = attrgetter("seq")
-
-
 def _seq(found: LogEvent | OddLine) -> int | None:
     """The number of an event; None for an odd line."""
-    if isinstance(found, OddLine):
-        return None
-    seq: int = found["seq"] if isinstance(found, dict) else found.seq
+    seq: int | None = found["seq"] if isinstance(found, dict) else getattr(found, "seq", None)
     return seq
 
 
@@ -237,32 +232,36 @@ def decode(line: bytes) -> dict[str, Any] | None:
 class Tail:
     """Follows a log by polling: whole lines since the last call. Works on any filesystem, survives truncation.
 
-    A line longer than a block is not kept: an empty line, which is no event, stands in its place.
+    A line of twice `LONGEST_LINE` is not kept: an empty line, which is no event, stands in its place.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.offset = 0
         self._too_long = False
-        """Whether `offset` stands within a line that is longer than a block"""
+        """Whether `offset` stands within a line that is not kept"""
 
     def lines(self, limit: int = BLOCK_BYTES) -> tuple[list[bytes], bool]:
-        """The whole lines that have come, at most about `limit` bytes of them, and whether the log was truncated since
-        (then these are the lines from its start). Empty only where no whole line is left. Raises `Unreadable`, and
-        `Missing` where the file is gone."""
+        """The whole lines that have come, at most about `limit` bytes of them or one line, and whether the log was
+        truncated since (then these are the lines from its start). Empty only where no whole line is left. Raises
+        `Unreadable`, and `Missing` where the file is gone."""
         with open_regular(self.file) as log:
             truncated = os.fstat(log.fileno()).st_size < self.offset
             if truncated:
                 self.offset, self._too_long = 0, False
             log.seek(self.offset)
             while data := self._read(log, limit):
-                end = data.rfind(b"\n") + 1
-                if end:
+                end = data.rfind(b"\n")
+                if end >= 0:
                     return self._split(data[:end]), truncated
                 if len(data) < limit:
                     break
-                self.offset += len(data)
-                self._too_long = True
+                if limit < _LARGEST_BLOCK:
+                    limit = _LARGEST_BLOCK
+                    log.seek(self.offset)
+                else:
+                    self.offset += len(data)
+                    self._too_long = True
         return [], truncated
 
     def _read(self, log: BinaryIO, limit: int) -> bytes:
@@ -272,8 +271,8 @@ class Tail:
             raise Unreadable(f"cannot read {self.file}: {problem.strerror}") from None
 
     def _split(self, data: bytes) -> list[bytes]:
-        self.offset += len(data)
-        found = data[:-1].split(b"\n")
+        self.offset += len(data) + 1
+        found = data.split(b"\n")
         if self._too_long:
             found[0] = b""
             self._too_long = False

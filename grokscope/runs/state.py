@@ -38,6 +38,7 @@ _NOT_LISTED = (b'"observed"', b'"forecast"', b'"intervened"', b'"snapshot"', b'"
 """Kinds of which a list of runs says nothing"""
 _BULKY = frozenset({"signals", "intervention_parameters", "criteria", "versions", "facts"})
 """What a list does not keep of an event: thousands of `started` would fill memory, and the garbage collector's day"""
+_KEY = b'"event":'
 _KIND = re.compile(rb'"event":\s*"([^"\\]{1,40})"')
 _HEAD_BYTES = 400
 _FIRST_BLOCK, _LARGEST_BLOCK = 1 << 13, 1 << 18
@@ -200,7 +201,8 @@ def _read_newest(log: BinaryIO, last: dict[str, dict[str, Any]], *, listed: bool
     problem = ""
     passed_over: tuple[bytes, ...] = ()
     for line in _backwards(log):
-        if line[:_HEAD_BYTES].partition(b'"event":')[2].startswith(passed_over):  # as most lines are, and soon
+        place = line.find(_KEY, 0, _HEAD_BYTES)
+        if place >= 0 and line.startswith(passed_over, place + len(_KEY)):  # as most lines are, and soon
             continue
         found = _KIND.search(line, 0, _HEAD_BYTES)
         if found is not None and b'"%s"' % found[1] in passed_over:

@@ -11,6 +11,7 @@ have the same fields, as most kinds have; a kind that differs in its fields, eve
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple
@@ -37,14 +38,12 @@ def wide_table(batches: Iterable[Sequence[LogEvent]], kinds: Iterable[str] = REC
     wanted = frozenset(kinds)
     parts: list[_Part] = []
     for batch in batches:
-        events = [each for each in batch if (each["event"] if isinstance(each, dict) else each.event) in wanted]
-        parts += sorted(_parts(events), key=attrgetter("first"))
-    rows = np.sort(
-        np.concatenate([each.steps for each in parts] or [_whole([])]), kind="stable"
-    )  # quick where they are in order, as most are
+        parts += sorted(_parts(batch, wanted), key=attrgetter("first"))
+    steps = np.concatenate([each.steps for each in parts] or [_whole([])])
+    rows = np.sort(steps, kind="stable")  # quick where they are in order, as most are
     rows = rows[np.append(True, rows[1:] != rows[:-1])[: len(rows)]]
     everywhere = np.ones(len(rows), np.bool_)
-    return WideTable((WideColumn("step", rows, everywhere), *_joined(rows, parts)))
+    return WideTable((WideColumn("step", rows, everywhere), *_joined(rows, np.searchsorted(rows, steps), parts)))
 
 
 def known_kinds() -> list[str]:
@@ -89,20 +88,27 @@ class _Part(NamedTuple):
     columns: dict[str, _Cells]
 
 
-def _joined(rows: NDArray[np.int64], parts: "list[_Part]") -> Iterator[WideColumn]:
-    """The columns of all parts over all rows. Where parts have a cell in common, the later one counts."""
-    types: dict[str, set[Any]] = defaultdict(set)
+def _joined(rows: NDArray[np.int64], places: NDArray[np.int64], parts: "list[_Part]") -> Iterator[WideColumn]:
+    """The columns of all parts over all rows. Where parts have a cell in common, the later one counts.
+
+    places: the row of each step of each part, one part after the other.
+    """
+    found: dict[str, list[tuple[NDArray[np.int64], _Cells]]] = defaultdict(list)
+    begin = 0
     for part in parts:
+        end = begin + len(part.steps)
         for name, cells in part.columns.items():
-            types[name] |= {cells.values.dtype} if len(cells.values) else set()
-    values = {name: np.zeros(len(rows), found.pop() if len(found) == 1 else object) for name, found in types.items()}
-    present = {name: np.zeros(len(rows), np.bool_) for name in types}
-    for part in parts:
-        places = np.searchsorted(rows, part.steps)
-        for name, cells in part.columns.items():
-            values[name][places[cells.present]] = cells.values
-            present[name][places] = cells.present
-    return (WideColumn(name, values[name], present[name]) for name in types)
+            found[name].append((places[begin:end], cells))
+        begin = end
+    for name, pieces in found.items():
+        types = {cells.values.dtype for _, cells in pieces if len(cells.values)}
+        values = np.zeros(len(rows), types.pop() if len(types) == 1 else object)
+        present = np.zeros(len(rows), np.bool_)
+        where = np.concatenate([at for at, _ in pieces])
+        there = np.concatenate([cells.present for _, cells in pieces])
+        values[where[there]] = np.concatenate([cells.values.astype(values.dtype, copy=False) for _, cells in pieces])
+        present[where] = there
+        yield WideColumn(name, values, present)
 
 
 def _packed(cells: Sequence[TableCell]) -> _Cells:
@@ -147,16 +153,20 @@ class _Unlike(Exception):
     """These events differ in their fields."""
 
 
-def _parts(events: Sequence[LogEvent]) -> Iterator[_Part]:
-    """The parts of any events. Kinds that recur have no column in common: one can be told after the other."""
-    by_kind: dict[type, list[int]] = defaultdict(list)
-    for place, event in enumerate(events):
-        by_kind[type(event)].append(place)
-    if dict in by_kind:
-        yield from _one_by_one(events, range(len(events)))
+def _parts(batch: Sequence[LogEvent], wanted: frozenset[str]) -> Iterator[_Part]:
+    """The parts of the events of some kinds. Kinds that recur have no column in common: one can be told after the
+    other."""
+    by_type: dict[type, list[int]] = defaultdict(list)
+    for place, event in enumerate(batch):
+        by_type[type(event)].append(place)
+    told = [place for place in by_type.pop(dict, []) if batch[place]["event"] in wanted]
+    alike = [places for places in by_type.values() if batch[places[0]].event in wanted]
+    if told:
+        places = sorted(chain(told, *alike))
+        yield from _one_by_one([batch[place] for place in places], places)
         return
-    for places in by_kind.values():
-        found = [events[place] for place in places]
+    for places in alike:
+        found = [batch[place] for place in places]
         try:
             yield _alike(found, places[0])
         except _Unlike:

@@ -61,7 +61,6 @@ class Detections:
         self.watched = watched
         self.found: dict[str, Detected] = {}
         self._metric = metric
-        self._clock = Clock()
         self._recorded: set[str] = set()
         self._by_number: dict[str, list[WatchedRule]] = {}
         for each in watched:
@@ -72,25 +71,25 @@ class Detections:
         """Those of the rules' numbers that were recorded at all."""
         return frozenset(self._recorded)
 
-    def see(self, event: Mapping[str, Any]) -> list[tuple[WatchedRule, Detected]]:
-        """What this event settles."""
-        self._clock.see(event)
+    def see(self, event: Mapping[str, Any], clock: "Clock | None" = None) -> list[tuple[WatchedRule, Detected]]:
+        """What this event settles, at the time of the `clock` that has seen it."""
         if event["event"] not in {"evaluated", "measured", "observed"}:
             return []
-        return self.see_row(event["step"], _numbers_of(event, self._metric), self._clock.seconds)
+        return self.see_row(event["step"], _numbers_of(event, self._metric), None if clock is None else clock.seconds)
 
     def see_row(
         self, step: int, numbers: Mapping[str, float], seconds: float | None = None
     ) -> list[tuple[WatchedRule, Detected]]:
         """What the finite `numbers`, recorded at `step`, settle; a number and its floor come together."""
         news = []
-        known = self._by_number.keys() & numbers.keys()
-        self._recorded |= known
-        for name in known:
-            for watched in self._by_number[name]:
+        for name, value in numbers.items():
+            rules = self._by_number.get(name, ())
+            if rules:
+                self._recorded.add(name)
+            for watched in rules:
                 floor = numbers.get(watched.floor)
-                below = floor is not None and not numbers[name] >= CLEAR_OF_FLOOR * floor
-                detected = watched.rule.update(SignalRecord(step, numbers[name], below, seconds))
+                below = floor is not None and not value >= CLEAR_OF_FLOOR * floor
+                detected = watched.rule.update(SignalRecord(step, value, below, seconds))
                 if detected is not None:
                     self.found[watched.key] = detected
                     news.append((watched, detected))

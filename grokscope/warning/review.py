@@ -4,11 +4,12 @@ A run acts on one rule of each kind. Which rule one chooses decides the lead tim
 all, side by side.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from grokscope.runs.directory import NoSuchRun
+from grokscope.runs.lines import LogEvent, as_dictionaries
 from grokscope.runs.treatments import TreatmentFold
 from grokscope.warning.detection import DetectionKind, Detections, WatchedRule, rules_of_run
 from grokscope.warning.rules import Detected
@@ -63,6 +64,18 @@ class Review:
         for event in events:
             self.see(event)
 
+    def see_batch(self, batch: Sequence[LogEvent]) -> None:
+        """The next events. Of `trained` events, which most are, no dictionaries are made: they take time, and no rule
+        looks at them. Raises as `see`."""
+        begun = self._detections is not None
+        trained = [begun and getattr(each, "event", None) == "trained" for each in batch]
+        others = as_dictionaries([each for each, passed in zip(batch, trained, strict=True) if not passed])
+        for each, passed in zip(batch, trained, strict=True):
+            if passed:
+                self.time.see_trained(each.step, each.steps_per_second, each.time)
+            else:
+                self.see(next(others))
+
     def see(self, event: EventRecord) -> None:
         """The next event. Raises `NoSuchRun` where the first one is not `started`."""
         if self._detections is None:
@@ -112,16 +125,20 @@ class TimeFold:
         """The next event."""
         kind = event["event"]
         if kind == "trained":
-            speed = event["steps_per_second"]
-            if speed is not None and speed > 0:
-                self._spent["training"] += (event["step"] - self._last_step) / speed
-                self._last_step = event["step"]
+            self.see_trained(event["step"], event["steps_per_second"], event["time"])
         elif kind in _TIMED:
             self._spent[_TIMED[kind]] += event["seconds"]
         elif kind == "started":
             self._ended = self._total
             self._began, self._last_step = event["time"], event["step"]
         self.newest = event["time"]
+
+    def see_trained(self, step: int, steps_per_second: float | None, time: str) -> None:
+        """The next event, which is `trained`."""
+        if steps_per_second is not None and steps_per_second > 0:
+            self._spent["training"] += (step - self._last_step) / steps_per_second
+            self._last_step = step
+        self.newest = time
 
     @property
     def spent(self) -> TimeSpent:

@@ -14,6 +14,7 @@ from grokscope.warning.detection import (
     GROKKED,
     MEMORIZED,
     TURN_RULE,
+    Clock,
     Detections,
     WatchedRule,
     adaptive_cadence,
@@ -38,6 +39,7 @@ class Watch:
         """`started`: the run's first event, with its metric, criteria, rules, signals and cadences."""
         self._rules = [each for each in rules_of_run(started) if each.acted or each.kind == "fired"]
         self._detections = Detections(self._rules, started["metric"])
+        self._clock = Clock()
         self._metric: str = started["metric"]
         settled = adaptive_cadence(section(started["config"], "measure")) is None
         self._evaluate_every: int | None = section(started["config"], "evaluate").get("every") if settled else None
@@ -76,7 +78,8 @@ class Watch:
         already."""
         if event["event"] == "evaluated":
             self._last = event
-        return [self._event(watched, detected) for watched, detected in self._detections.see(event)]
+        self._clock.see(event)
+        return [self._event(watched, detected) for watched, detected in self._detections.see(event, self._clock)]
 
     def see_columns(self, columns: Mapping[str, Floats]) -> list[Detection]:
         """What whole columns of a run settle, `step` among them, in the order in which it could be known."""

@@ -1,8 +1,9 @@
 """A table of millions of rows, kept by column in arrays. It writes the same CSV and JSON as `Table` does of the same
 cells, in a fraction of the time and without holding the text."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,13 +24,20 @@ class _Medium(NamedTuple):
     """How cells stand in a file."""
 
     missing: str
+    between: str
+    joined: Callable[[Sequence[str]], Callable[[tuple[str, ...]], str]]
+    """From the names of some columns, what writes their cells of one row"""
     extreme: Callable[[list[float]], Iterable[str]]
     """For numbers outside `_SAME_FROM` to `_SAME_BELOW`"""
     word: Callable[[str], str]
 
 
-_CSV = _Medium("", lambda numbers: to_json(numbers)[1:-1].decode().split(","), csv_cell)
-_JSON = _Medium("null", lambda numbers: map(repr, numbers), json_text)
+def _named(names: Sequence[str]) -> Callable[[tuple[str, ...]], str]:
+    return ", ".join(json_text(name).replace("%", "%%") + ": %s" for name in names).__mod__
+
+
+_CSV = _Medium("", ",", lambda _: ",".join, lambda numbers: to_json(numbers)[1:-1].decode().split(","), csv_cell)
+_JSON = _Medium("null", ", ", _named, lambda numbers: map(repr, numbers), json_text)
 
 
 @dataclass(frozen=True)
@@ -53,16 +61,6 @@ class WideColumn:
             cell if there else None for cell, there in zip(self.values.tolist(), self.present.tolist(), strict=True)
         ]
 
-    def texts(self, rows: slice, medium: _Medium) -> list[str]:
-        """Cells of a uniform column as they stand in a file."""
-        values, present = self.values[rows], self.present[rows]
-        if present.all():
-            return _texts(values, medium)
-        texts = [medium.missing] * len(values)
-        for index, text in zip(present.nonzero()[0].tolist(), _texts(values[present], medium), strict=True):
-            texts[index] = text
-        return texts
-
 
 @dataclass(frozen=True)
 class WideTable:
@@ -81,20 +79,18 @@ class WideTable:
             return
         yield ",".join(csv_cell(column.name) for column in self.columns) + "\n"
         for texts in self._texts(_CSV):
-            yield "\n".join(map(",".join, texts)) + "\n"
+            yield "\n".join(texts) + "\n"
 
     def json(self) -> Iterator[str]:
         """The text of `Table.json`, piece by piece."""
         if not self._uniform or not len(self.columns[0].values):
             yield self._table().json()
             return
-        names = (json_text(column.name).replace("%", "%%") for column in self.columns)
-        row = "{" + ", ".join(f"{name}: %s" for name in names) + "}"
-        before = "[\n"
+        before = "[\n{"
         for texts in self._texts(_JSON):
-            yield before + ",\n".join(map(row.__mod__, texts))
-            before = ",\n"
-        yield "\n]\n"
+            yield before + "},\n{".join(texts)
+            before = "},\n{"
+        yield "}\n]\n"
 
     @property
     def _uniform(self) -> bool:
@@ -103,11 +99,27 @@ class WideTable:
     def _table(self) -> Table:
         return Table("events", "Events", tuple(Column(column.name) for column in self.columns), self.rows())
 
-    def _texts(self, medium: _Medium) -> Iterator[Iterable[tuple[str, ...]]]:
-        """The rows as they stand in a file, `_AT_ONCE` of them at a time."""
+    def _texts(self, medium: _Medium) -> Iterator[Iterable[str]]:
+        """The rows as they stand in a file, `_AT_ONCE` of them at a time.
+
+        Neighbouring columns whose cells are missing in the same rows, as those of one kind of event are, are written
+        together: where they are missing, which is nearly everywhere, there is one text for all.
+        """
+        together = [list(columns) for _, columns in groupby(self.columns, lambda each: each.present.tobytes())]
         for start in range(0, len(self.columns[0].values), _AT_ONCE):
             rows = slice(start, start + _AT_ONCE)
-            yield zip(*(column.texts(rows, medium) for column in self.columns), strict=True)
+            yield map(medium.between.join, zip(*(_joined(each, rows, medium) for each in together), strict=True))
+
+
+def _joined(columns: Sequence[WideColumn], rows: slice, medium: _Medium) -> list[str]:
+    """[rows]: the cells of columns whose cells are missing in the same rows."""
+    present = columns[0].present[rows]
+    joined = medium.joined([column.name for column in columns])
+    texts = [joined((medium.missing,) * len(columns))] * len(present)
+    cells = zip(*(_texts(column.values[rows][present], medium) for column in columns), strict=True)
+    for index, text in zip(present.nonzero()[0].tolist(), map(joined, cells), strict=True):
+        texts[index] = text
+    return texts
 
 
 def _texts(values: NDArray[Any], medium: _Medium) -> list[str]:

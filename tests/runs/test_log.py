@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from grokscope.events import SCHEMA_VERSION, Event, Forecast, Intervened, Observed, Warned, typed
 from grokscope.gate import Missing
+from grokscope.runs.lines import LONGEST_LINE
 from grokscope.runs.log import EventLog, OddLines, RunBusy, RunUnwritable, Tail, decode, read
 
 Limit = Callable[[int], AbstractContextManager[None]]
@@ -266,8 +267,13 @@ class TestTail:
         assert [len(piece) for piece in pieces] == [3, 3, 3, 1, 0]
         assert [decode(line)["step"] for piece in pieces for line in piece] == list(range(10))  # type: ignore[index]
 
-    def test_the_end_of_a_line_longer_than_a_block_is_no_line(self, log: EventLog) -> None:
-        log.file.write_bytes(b"x" * 32 + b'{"event": "warned"}\nnext\n')
+    def test_a_line_longer_than_a_piece_is_whole(self, log: EventLog) -> None:
+        log.file.write_bytes(b"one\n" + b"x" * 100 + b"\nnext\n")
+        tail = Tail(log.file)
+        assert [tail.lines(limit=32)[0] for _ in range(3)] == [[b"one"], [b"x" * 100, b"next"], []]
+
+    def test_the_end_of_a_line_that_is_too_long_is_no_line(self, log: EventLog) -> None:
+        log.file.write_bytes(b"x" * (2 * LONGEST_LINE) + b'{"event": "warned"}\nnext\n')
         assert Tail(log.file).lines(limit=32)[0] == [b"", b"next"]
 
     def test_across_truncation(self, log: EventLog) -> None:

@@ -3,11 +3,15 @@
 import math
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from events_made import whole
 
+from grokscope.runs.directory import NoSuchRun
+from grokscope.runs.log import read, read_batches
+from grokscope.tui.demo import DEMO
 from grokscope.warning.review import Review, TimeFold, TimeSpent, time_shares
 
 CRITERIA = {
@@ -125,3 +129,27 @@ def test_a_review_keeps_no_events() -> None:
     review = Review(log())
     assert len(review.defects) == 66
     assert sum(event() is not None for event in alive) <= 1
+
+
+def _demo_lines() -> list[bytes]:
+    return (DEMO / "events.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def test_batches_say_what_their_events_do(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    first, *rest = _demo_lines()
+    again = first.replace(b'"seq":0', b'"seq":%d' % (len(rest) + 1), 1)
+    log.write_bytes(b"".join([first, *rest, again]))
+    one, many = Review(read(log)), Review()
+    for batch in read_batches(log):
+        many.see_batch(batch)
+    assert one.time.spent.training > 0
+    assert (many.findings, many.time.spent, many.defects) == (one.findings, one.time.spent, one.defects)
+    assert many.treatments.found == one.treatments.found
+
+
+def test_a_batch_that_does_not_begin_a_run(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_bytes(b"".join(line for line in _demo_lines() if b'"trained"' in line))
+    with pytest.raises(NoSuchRun, match="does not begin"):
+        Review().see_batch(next(read_batches(log)))
