@@ -146,6 +146,18 @@ class TestStructure:
         assert early.reaches.refused.refusal is Refusal.NOT_YET
         assert early.not_before_step == math.ceil(EARLIEST_STRUCTURE * known.peers.usual_kappa / 2e-3)
 
+    def test_before_it_begins_the_promise_is_the_same(self) -> None:
+        def later(run: Trajectory) -> Trajectory:
+            """Growth is on record only from τ 0.3 on."""
+            begun = run.columns["step"] * float(run.facts["optimizer.lr"]) >= 0.3 - 1e-9
+            growth = np.where(begun, run.columns["fourier_growth"], np.nan)
+            return replace(run, columns={**run.columns, "fourier_growth": growth})
+
+        known = calibrate([later(run) for run in bank(structure=True)])
+        run = later(made("new", 7, structure=True))
+        promised = [known.forecast(run.until(round(tau / 2e-3))).not_before_step for tau in (0.1, 0.2, 0.4)]
+        assert promised == [math.ceil(EARLIEST_STRUCTURE * known.peers.usual_kappa / 2e-3)] * 3
+
     def test_a_run_or_a_bank_without_it_waits(self) -> None:
         for known, run in (
             (calibrate(bank(structure=True)), made("new", 7)),

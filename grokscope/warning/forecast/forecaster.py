@@ -23,7 +23,7 @@ from grokscope.warning.forecast.evidence import BOTH, LOSSES, STRUCTURE, WHEN_NU
 from grokscope.warning.forecast.familiar import far_outside
 from grokscope.warning.forecast.intervals import fewest_configurations, interval, share_until, upper, votes
 from grokscope.warning.forecast.peers import FEWEST_GROUPS, Mask, Peers, peers_of
-from grokscope.warning.forecast.reading import DecayClock, Reading
+from grokscope.warning.forecast.reading import READ, DecayClock, Reading
 from grokscope.warning.forecast.refusals import NoAnswer, Refusal
 from grokscope.warning.forecast.regression import Fits, linear_fits, logistic_fits
 from grokscope.warning.predictors import LR, WD
@@ -138,16 +138,23 @@ class _Moment:
 
     @property
     def first_step(self) -> int | None:
-        """From which on something can be known of whether; None where no run of the bank grokked."""
+        """From which on something can be known of whether; None where no run of the bank grokked.
+
+        Where structure is on record of no run yet, it may still come to be on record of this one.
+        """
         usual = self.peers.usual_kappa
-        part = EARLIEST_STRUCTURE if self._has_structure else EARLIEST
+        begun = np.isfinite(self._read[:, READ.index("fourier_growth")]).any()
+        part = EARLIEST_STRUCTURE if self._has_structure or (self._bank_has_structure and not begun) else EARLIEST
         return None if math.isnan(usual) else self._clock.step(part * usual)
 
     @property
     def _has_structure(self) -> bool:
         """Whether the run and the bank recorded Fourier structure."""
-        known = not math.isnan(self.asked.reading.fourier_growth)
-        return known and sum(run.has("fourier_growth") for run in self.peers.runs) >= 2 * FEWEST_OUTCOMES
+        return not math.isnan(self.asked.reading.fourier_growth) and self._bank_has_structure
+
+    @property
+    def _bank_has_structure(self) -> bool:
+        return sum(run.has("fourier_growth") for run in self.peers.runs) >= 2 * FEWEST_OUTCOMES
 
     def _before(self, part: float) -> bool:
         usual = self.peers.usual_kappa
