@@ -53,12 +53,12 @@ def reproduce(
 ) -> None:
     """Test the claims of papers: `grokscope reproduce grokfast-sooner`.
 
-    The command trains the runs that are missing, and then says of each claim whether it is supported, refuted or
-    undecided, with a 95 % interval, the null beside it, the number of runs, and what would decide it. A claim's
-    decision rule stands with the claim. The runs of a study stand in RUNS/reproduce-STUDY/, which is a sweep or an
-    experiment for all other commands. Claims with the fewest runs come first. Ctrl-C stops the runs, each with a
-    checkpoint. If you repeat the command, finished runs stay as they are and the others continue. Many claims need no
-    training, because the shipped banks or the published tables decide them.
+    The command trains the runs that these claims need and that are missing, and then says of each claim whether it is
+    supported, refuted or undecided, with a 95 % interval, the null beside it, the number of runs, and what would decide
+    it. A claim's decision rule stands with the claim. The runs of a study stand in RUNS/reproduce-STUDY/, which is a
+    sweep or an experiment for all other commands. Claims with the fewest runs come first. Ctrl-C stops the runs, each
+    with a checkpoint. If you repeat the command, finished runs stay as they are and the others continue. Many claims
+    need no training, because the shipped banks or the published tables decide them.
     """
     from grokscope.reproduce.studies import evidence_of
     from grokscope.sweeps.local import cores
@@ -79,14 +79,14 @@ def reproduce(
 
 
 def _asked(wanted: Sequence[str]) -> "tuple[list[PublishedClaim], list[Study]]":
-    """The claims that were asked for, and the studies that test them. A study by name brings all its claims.
+    """The claims that were asked for, and the studies that test them. A study by name brings all its claims and runs.
 
     Each of `wanted` is a claim, a study, or a word of claims' identifiers, such as a task; without any, everything is
     asked for. Raises `typer.BadParameter`.
     """
     from difflib import get_close_matches
 
-    from grokscope.reproduce.claims import all_claims, all_studies
+    from grokscope.reproduce.claims import all_claims, all_studies, claims_of
 
     known, studies = all_claims(), all_studies()
     found: list[str] = []
@@ -99,8 +99,12 @@ def _asked(wanted: Sequence[str]) -> "tuple[list[PublishedClaim], list[Study]]":
             hint = f"did you mean {nearest[0]}?" if nearest else "`grokscope reproduce --judge` lists the claims"
             raise typer.BadParameter(f"there is no claim {name!r}; {hint}", param_hint="CLAIM")
     chosen = [known[name] for name in dict.fromkeys(found)] if wanted else list(known.values())
-    needed = {claim.study for claim in chosen if not claim.needs} | {*(wanted or studies)}
-    return chosen, [study for name, study in studies.items() if name in needed]
+    whole = {*(wanted or studies)}
+    return chosen, [
+        study if name in whole else study.only_for(own)
+        for name, study in studies.items()
+        if (own := claims_of(name, chosen)) or name in whole
+    ]
 
 
 def _train(

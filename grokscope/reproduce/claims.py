@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from grokscope.experiment.claims import CLAIMS, NO_EFFECT_MARGIN, Claim
-from grokscope.experiment.conditions import BASELINE
+from grokscope.experiment.conditions import BASELINE, CONTROLS
 from grokscope.reproduce.statistics import STATISTICS
 from grokscope.reproduce.verdict import DecisionRule
 
@@ -108,6 +108,21 @@ class Study(_Data):
         """What differs at a budget; None if the study is not run at it."""
         return self.small if budget == "small" else self.paper
 
+    def only_for(self, claims: Sequence["PublishedClaim"]) -> "Study":
+        """With those of its runs that `claims` need: the baseline, what each is about, and its control."""
+        needs = [claim.needed_of(self) for claim in claims]
+        conditions = {
+            name: kept
+            for name, doses in self.conditions.items()
+            if (kept := [dose for dose in doses if any((name, dose) in each for each in needs)])
+        }
+        arms = {name: settings for name, settings in self.arms.items() if any((name, None) in each for each in needs)}
+        if not conditions and not arms:
+            return self
+        fewer = self.model_copy(update={"arms": arms, "conditions": conditions})
+        part = fewer.size / self.size
+        return fewer.model_copy(update={name: _share(self.at(name), part) for name in BUDGETS})
+
 
 class PublishedClaim(_Data):
     """One claim of a paper, with all that decides it."""
@@ -141,6 +156,16 @@ class PublishedClaim(_Data):
             raise ValueError(f"{self.id} needs a rule")
         return self
 
+    def needed_of(self, study: Study) -> set[tuple[str, float | None]]:
+        """The arms of its study that it needs, and the conditions with their doses."""
+        if self.intervention is not None:
+            about = self.intervention
+            names = {about.condition, *(control for treated, control in CONTROLS if treated == about.condition)}
+            doses = {(name, dose) for name in names for dose in study.conditions.get(name, ())}
+            return {(name, dose) for name, dose in doses if about.dose in (None, dose)}
+        own = {self.options[key] for key in ("arm", "against") if key in self.options}
+        return {(name, None) for name in ({BASELINE, *own} if own else study.arms)}
+
     @property
     def decided_by(self) -> str:
         """The decision rule in words."""
@@ -159,6 +184,11 @@ def all_claims() -> Mapping[str, PublishedClaim]:
     listed = [entry for file in CLAIM_FILES for entry in _read(file)["claim"]]
     claims = [*(PublishedClaim.model_validate(entry) for entry in listed), *map(_about_intervention, CLAIMS)]
     return {claim.id: claim for claim in claims}
+
+
+def _share(at: AtBudget | None, part: float) -> AtBudget | None:
+    """For a part of the runs."""
+    return at if at is None or at.hours is None else at.model_copy(update={"hours": part * at.hours})
 
 
 def claims_of(study: str, claims: Sequence[PublishedClaim]) -> list[PublishedClaim]:

@@ -9,7 +9,7 @@ from grokscope.words.numbers import counted, number
 
 def not_run(claim: PublishedClaim) -> str:
     """The command that trains the runs of a claim, the number of runs, and their core hours."""
-    study = all_studies()[claim.study]
+    study = all_studies()[claim.study].only_for([claim])
     option = "" if study.small is not None else " --budget paper"
     return f"not run yet: grokscope reproduce {claim.id}{option} trains {_size(study)}"
 

@@ -1,7 +1,7 @@
 """The runs of a study: planned, trained by the sweep and experiment engines, and read as evidence.
 
 The runs of a study stand in one folder, which is a sweep or an experiment like any other. A repeated call leaves ended
-runs as they are and continues the others.
+runs as they are and continues the others. A study may be narrowed to the runs that some of its claims need.
 """
 
 from dataclasses import replace
@@ -9,8 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from grokscope.experiment.conduct import OnWarning, all_outcomes, all_planned, conduct, sweep_to_show
-from grokscope.experiment.design import EXPERIMENT_FILE, Design, read_design, record_design
-from grokscope.reproduce.claims import AtBudget, Budget, Study
+from grokscope.experiment.design import EXPERIMENT_FILE, Design, grown, read_design, record_design
+from grokscope.reproduce.claims import AtBudget, Budget, Study, all_studies
 from grokscope.reproduce.evidence import StudyEvidence, read_outcomes_table
 from grokscope.runs.directory import NoSuchRun
 from grokscope.sweeps.engine import Engine, Failure
@@ -38,24 +38,28 @@ def study_cells(study: Study, budget: Budget, runs: Path) -> list[Cell]:
     if study.at(budget) is None:
         return []
     if study.conditions:
-        return [each.cell for each in all_planned(_design(study, budget), runs)]
+        return [each.cell for each in all_planned(grown(_design(study, budget), runs), runs)]
     return list(_sweep(study, budget, runs).cells)
 
 
 def shown(study: Study, budget: Budget, runs: Path) -> Sweep:
-    """All runs of a study as one sweep, for the progress display."""
-    return sweep_to_show(_design(study, budget), runs) if study.conditions else _sweep(study, budget, runs)
+    """All runs of a study as one sweep, for the progress display. Raises `ConfigError`."""
+    if study.conditions:
+        return sweep_to_show(grown(_design(study, budget), runs), runs)
+    return _sweep(study, budget, runs)
 
 
 def train(
     study: Study, budget: Budget, runs: Path, engine: Engine, on_change: OnChange, on_warning: OnWarning
 ) -> list[Failure]:
-    """Run what is left to do of a study. Returns the failed runs. Raises `ConfigError`."""
+    """Run what is left to do of a study, and of what was asked of its experiment before. Returns the failed runs.
+
+    Raises `ConfigError`.
+    """
     if study.conditions:
         return conduct(record_design(_design(study, budget), runs), runs, engine, on_change, on_warning)
-    sweep = _sweep(study, budget, runs)
-    record_sweep(sweep)
-    return engine.run(left_to_do(sweep.cells), on_change)
+    record_sweep(_sweep(all_studies()[study.name], budget, runs))
+    return engine.run(left_to_do(_sweep(study, budget, runs).cells), on_change)
 
 
 def evidence_of(study: Study, budget: Budget, runs: Path, skipped: Skipped = ignore_skipped) -> StudyEvidence:

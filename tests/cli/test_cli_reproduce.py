@@ -33,11 +33,11 @@ def test_one_claim_is_told_in_full(tmp_path: Path) -> None:
 def test_a_plan_trains_nothing(tmp_path: Path) -> None:
     done = grokscope("reproduce", "invariance", "phase-diagram", "--dry-run", "--no-timing", "--json", folder=tmp_path)
     (study,) = done.json["studies"]
-    assert (study["study"], study["runs"], study["left"], study["claims"]) == ("decay-modular", 6, 6, ["invariance"])
+    assert (study["study"], study["runs"], study["left"], study["claims"]) == ("decay-modular", 3, 3, ["invariance"])
     assert [each["claim"] for each in done.json["not_testable"]] == ["phase-diagram"]
     assert not (tmp_path / "runs").exists()
     told = grokscope("reproduce", "invariance", "--dry-run", "--no-timing", folder=tmp_path)
-    assert told.out.startswith("1 claim, budget small: 6 of 6 runs are left to do\n")
+    assert told.out.startswith("1 claim, budget small: 3 of 3 runs are left to do\n")
 
 
 def test_a_word_of_identifiers_is_all_of_them(tmp_path: Path) -> None:

@@ -89,6 +89,48 @@ def test_training_goes_through_an_engine_and_records_a_sweep(tmp_path: Path) -> 
     assert (tmp_path / "reproduce-decay-modular" / "sweep.toml").is_file()
 
 
+def arms_of(*names: str, runs: Path) -> set[str]:
+    """Of the runs that these claims of one study need."""
+    claims = [all_claims()[name] for name in names]
+    cells = study_cells(all_studies()[claims[0].study].only_for(claims), "small", runs)
+    return {cell.slug.split("-seed")[0] for cell in cells}
+
+
+def test_a_claim_needs_what_it_is_about_its_control_and_the_baseline(tmp_path: Path) -> None:
+    assert arms_of("scan-project-1", runs=tmp_path) == {"baseline", "project1", "project-random1"}
+    assert arms_of("scan-kick-10", runs=tmp_path) == {"baseline", "kick10"}
+    assert arms_of("scan-kick-10", "scan-project-1", runs=tmp_path) == {
+        "baseline", "kick10", "project1", "project-random1",
+    }  # fmt: skip
+    doses = {f"{name}{dose}" for name in ("project", "project-random") for dose in (0.25, 0.5, 0.75, 1)}
+    assert arms_of("modular-project-dose", runs=tmp_path) == {"baseline", *doses}
+    assert arms_of("grokfast-beyond-lr", runs=tmp_path) == {"baseline", "grokfast", "larger-lr"}
+    assert arms_of("invariance", runs=tmp_path) == {"decay"}
+    assert arms_of("matrix-commutator", runs=tmp_path) == {"decay", "no-decay"}
+
+
+def test_the_hours_of_a_claim_are_those_of_its_runs() -> None:
+    study, claim = all_studies()["effects-scan"], all_claims()["scan-project-1"]
+    fewer = study.only_for([claim])
+    assert (fewer.size, study.size) == (12, 27)
+    assert study.small is not None
+    assert study.small.hours is not None
+    assert fewer.small is not None
+    assert fewer.small.hours == pytest.approx(study.small.hours * 12 / 27)
+
+
+def test_a_second_claim_goes_on_with_the_experiment_and_the_sweep_of_the_first(tmp_path: Path) -> None:
+    for first, second in (("scan-kick-10", "scan-noise-0.1"), ("invariance", "matrix-commutator")):
+        engine = Recorder()
+        for name in (first, second):
+            claim = all_claims()[name]
+            study = all_studies()[claim.study].only_for([claim])
+            train(study, "small", tmp_path, engine, lambda standing: None, lambda _: None)  # type: ignore[arg-type]
+        assert engine.asked, "no cell was refused as lost"
+    assert arms_of("scan-kick-10", runs=tmp_path) == {"baseline", "kick10", "noise0.1"}
+    assert arms_of("invariance", runs=tmp_path) == {"decay"}
+
+
 def test_a_study_without_runs_rests_on_the_shipped_results_at_its_own_budget_alone(tmp_path: Path) -> None:
     study = all_studies()["effects-modular"]
     assert shipped_results(study).is_file()
