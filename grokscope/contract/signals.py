@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from grokscope.contract.arrays import Array, FloatArray, Precision, Vectors
-from grokscope.contract.backends import Landscape, Prediction, Prepared, StepOutcome
-from grokscope.contract.parameters import Layout
+
+if TYPE_CHECKING:  # readers of a log need this module, and no backend
+    from grokscope.contract.backends import Landscape, Prediction, Prepared, StepOutcome
+    from grokscope.contract.parameters import Layout
 
 Cost = Literal["recorded", "free", "evaluation", "gradients", "snapshot"]
 """When a signal is due, and what it needs.
@@ -48,7 +50,7 @@ class Answers(NamedTuple):
     """The right class of every read, [reads]"""
     times: NDArray[np.int64]
     """How many labels of the split the read answers, [reads]: its weight in a mean over labels"""
-    prediction: Prediction
+    prediction: "Prediction"
 
 
 class Vantage(Vectors, Protocol):
@@ -71,13 +73,13 @@ class Vantage(Vectors, Protocol):
         """What the task says of its data: `group`, `chance`, …"""
 
     @property
-    def outcome(self) -> StepOutcome | None:
+    def outcome(self) -> "StepOutcome | None":
         """The outcome of the optimizer step before this moment; None before the first step."""
 
     # --- parameters -------------------------------------------------------------------------------------------------
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> "Layout":
         """Where every parameter lies in the flat vector."""
 
     @property
@@ -102,7 +104,7 @@ class Vantage(Vectors, Protocol):
     # --- gradients, from the probe's own stream -------------------------------------------------------------------
 
     @property
-    def landscape(self) -> Landscape[Any]:
+    def landscape(self) -> "Landscape[Any]":
         """Gradients and Hessian-vector products. It remembers what it computed at `point` on the batches of `draw`."""
 
     @property
@@ -117,11 +119,11 @@ class Vantage(Vectors, Protocol):
     def pairs(self) -> int:
         """The number of pairs of batches of this measurement: `measure.samples`, or more at step 0."""
 
-    def draw(self, index: int) -> tuple[Prepared, Prepared]:
+    def draw(self, index: int) -> "tuple[Prepared, Prepared]":
         """Batches A and B of pair `index`, drawn as training batches are, but from the probe's own stream: the same for
         every signal that asks, and no draw moves a training batch."""
 
-    def example(self, index: int) -> Prepared:
+    def example(self, index: int) -> "Prepared":
         """One training example as a batch of its own: number `index` of a random order that stays the same for the
         whole run. Raises `NotOffered` where there are fewer."""
 
@@ -238,7 +240,7 @@ class Subject:
     """Facts of the task about its data"""
     splits: Sequence[str] = ()
     """Names of the evaluated splits"""
-    layout: Layout | None = None
+    layout: "Layout | None" = None
     """Layout of the model; None if only a log exists"""
 
 

@@ -7,13 +7,15 @@ they were.
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grokscope.contract.models import ModelSpec
-from grokscope.contract.parameters import Layout, layout
 from grokscope.contract.tasks import GrokCriterion
 from grokscope.events import SCHEMA_VERSION
 from grokscope.words.fields import section
+
+if TYPE_CHECKING:
+    from grokscope.contract.parameters import Layout
 
 CHANGED = frozenset({"started", "forecast"})
 """Kinds of event that are not what they were, but for the number of the schema."""
@@ -106,11 +108,13 @@ def _known_task(task: str) -> tuple[str, dict[str, Any], str]:
     return metric, {name: asdict(criterion) for name, criterion in criteria.items()}, _SUSTAINED
 
 
-def layout_of(about: Mapping[str, Any]) -> Layout:
+def layout_of(about: Mapping[str, Any]) -> "Layout":
     """The layout of the model in a snapshot or checkpoint, which named the model's specification once.
 
     Raises `KeyError`, `TypeError`, `ValueError` where it does not say.
     """
+    from grokscope.contract.parameters import Layout, layout  # a log needs no layout
+
     if about.get("v", 1) == 1:
         return layout(ModelSpec(**about["model"]))
     return Layout.from_json(about["layout"])

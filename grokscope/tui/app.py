@@ -21,7 +21,6 @@ from grokscope.tui import themes
 from grokscope.tui.actions import actions_of, bindings, printed
 from grokscope.tui.ascii import Ascii
 from grokscope.tui.controlling import ControllingApp
-from grokscope.tui.export import free_name, write_csv
 from grokscope.tui.frame import read_range
 from grokscope.tui.messages import ChartOpened, GuideMoved, RunOpened, RunOverlaid
 from grokscope.tui.reader import TrainerProcess
@@ -44,9 +43,8 @@ class GrokscopeApp(ControllingApp):
     """Follows a run, and carries out actions on the trainer, on a replay and on the screens."""
 
     TITLE = "grokscope"
-    CSS_PATH: ClassVar[list[str | PurePath]] = [
-        f"styles/{name}.tcss" for name in ("app", "watch", "chart", "grid", "runs", "dialogs")
-    ]
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["styles/app.tcss", "styles/watch.tcss"]
+    """Other screens bring their own styles: the first curve does not wait for them."""
     BINDINGS: ClassVar[list[BindingType]] = bindings("everywhere")
     ENABLE_COMMAND_PALETTE = True
 
@@ -307,10 +305,14 @@ class GrokscopeApp(ControllingApp):
         self.ascii_mode = not self.ascii_mode
 
     def action_save_svg(self) -> None:
+        from grokscope.tui.export import free_name
+
         file = free_name(Path.cwd(), clean(self.run_directory.name, 60), ".svg")
         self._saved(file, lambda: write_file(file, self.export_screenshot(title="grokscope")))
 
     def action_save_csv(self) -> None:
+        from grokscope.tui.export import free_name, write_csv
+
         file = free_name(Path.cwd(), clean(self.run_directory.name, 60), ".csv")
         self._saved(file, lambda: write_csv(self.snapshot.view, file))
 

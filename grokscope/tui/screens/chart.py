@@ -29,6 +29,7 @@ from grokscope.words.numbers import count, number
 
 class ChartScreen(RunScreen):
     WHERE = "chart"
+    CSS_PATH = "../styles/chart.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("chart")
 
     at: reactive[int] = reactive(0)

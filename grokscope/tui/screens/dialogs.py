@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 class Confirm(ModalScreen[bool]):
     """A question with yes or no. Only `y` means yes, because `enter` is easily pressed by mistake."""
 
+    CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
         Binding("n,escape,q", "answer(False)", "No"),
@@ -39,6 +40,7 @@ class Confirm(ModalScreen[bool]):
 class Ask(ModalScreen[str | None]):
     """A question for one line of text. The result is the text, or None after `escape`."""
 
+    CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 
     def __init__(

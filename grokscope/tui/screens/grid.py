@@ -19,6 +19,7 @@ from grokscope.words.clean import clean
 
 class GridScreen(RunScreen):
     WHERE = "grid"
+    CSS_PATH = "../styles/grid.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("grid")
     AUTO_FOCUS = "ChartGrid"
 

@@ -40,6 +40,7 @@ You can change keys in tui.toml in your configuration directory, by the names in
 
 
 class HelpScreen(ModalScreen[None]):
+    CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "leave", "Close"),
         Binding("j", "down", show=False),

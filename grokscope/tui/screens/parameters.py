@@ -19,6 +19,7 @@ from grokscope.words.numbers import value_text
 class ParametersDialog(ModalScreen[dict[str, Any] | None]):
     """One field for each parameter. The result is the parameters, or None after `escape`."""
 
+    CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("field")
 
     def __init__(self, kind: str, parameters: Mapping[str, Any], defaults: Mapping[str, Any], on: bool) -> None:

@@ -23,6 +23,7 @@ _LONGEST = 100_000
 class RecordScreen(ModalScreen[None]):
     """The record of one line of the event log; keys go to the lines before and after it."""
 
+    CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("record")
 
     at: reactive[int] = reactive(0)

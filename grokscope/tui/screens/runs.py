@@ -29,6 +29,7 @@ _Listed = Summary | SweepSummary
 
 class RunsScreen(Screen[None]):
     WHERE = "runs"
+    CSS_PATH = "../styles/runs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
     AUTO_FOCUS = "DataTable"
 

@@ -25,6 +25,7 @@ class SweepScreen(Screen[None]):
     """The grid of one folder of runs."""
 
     WHERE = "sweep"
+    CSS_PATH = "../styles/runs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("sweep")
     AUTO_FOCUS = "CellGrid"
 

@@ -27,6 +27,7 @@ _LINES = 500
 class TrainerScreen(ModalScreen[None]):
     """Processor time, memory, device and output of the trainer, read again every two seconds."""
 
+    CSS_PATH = "../styles/dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = bindings("trainer")
 
     def __init__(self, run: RunDirectory, started: Mapping[str, Any]) -> None:
