@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from grokscope.cli.examples import EXAMPLES
-from grokscope.cli.exits import EXIT_CODES_IN_WORDS
+from grokscope.cli.exits import EXIT_CODES_IN_WORDS, ExitCode, complain
 from grokscope.cli.synonyms import COMMANDS_MEANT
 
 _PLACEHOLDERS = {
@@ -59,6 +60,14 @@ class PlainHelpGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Of an interrupt, Typer would make an exit code without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            complain("interrupted")
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.commands and (ours := COMMANDS_MEANT.get(args[0])):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -190,22 +191,21 @@ def _backtest(
 
     if wanted and bank is not None and splits:
         raise typer.BadParameter("with runs and a --bank the runs are asked, and nothing is left out: no --leave-out")
-    found = gathered_as_they_are(wanted, runs, complain)
+    found = gathered_as_they_are(wanted, runs, complain, tracked)
     try:
         held = runs_of(_named(bank)) if bank is not None or not wanted else []
     except NoSuchRun as problem:
         raise typer.BadParameter(str(problem), param_hint="--bank") from None
     ways: list[Callable[[str], Backtest]]
     if wanted and bank is not None:
-        ways = [lambda task: backtest_new(_of(found, task), _of(held, task))]
+        ways = [lambda task: backtest_new(_of(found, task), _of(held, task), track=tracked)]
     else:
         found = found or held
         chosen = splits or ((Split.CONFIGURATION,), (Split.OPERATION,))
         ways = [partial(_by_split, found, together) for together in chosen]
     results: dict[str, list[Backtest]] = {}
     reasons: list[str] = []
-    asked = [(task, way) for task in sorted({trajectory.task for trajectory in found}) for way in ways]
-    for task, way in tracked(asked, "backtests"):
+    for task, way in product(sorted({trajectory.task for trajectory in found}), ways):
         try:
             done = way(task)
         except ValueError as problem:
@@ -220,9 +220,10 @@ def _backtest(
 
 
 def _by_split(runs: "Sequence[Trajectory]", together: "tuple[Split, ...]", task: str) -> "Backtest":
+    from grokscope.cli.progress import tracked
     from grokscope.warning.forecast.backtest import backtest
 
-    return backtest(_of(runs, task), *together)
+    return backtest(_of(runs, task), *together, track=tracked)
 
 
 def _named(bank: Path | None) -> str:
@@ -275,7 +276,7 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, signals:
         raise typer.BadParameter(
             f"a bank is named {' or '.join(f'*{suffix}' for suffix in TABLE_SUFFIXES)}", param_hint="-o"
         )
-    built = build_bank(gathered_as_they_are(wanted, runs, complain))
+    built = build_bank(gathered_as_they_are(wanted, runs, complain, tracked))
     if not built.kept:
         raise typer.BadParameter("none of these runs has grokked or used up its budget untreated")
     grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)

@@ -82,6 +82,7 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
 
     from grokscope.cli.exits import complain
     from grokscope.cli.output import say, say_json, say_table, say_wrapped
+    from grokscope.cli.progress import tracked
     from grokscope.reproduce.on_any_runs import judged_on, warning_claims_table
     from grokscope.warning.detection import rule_numbers
     from grokscope.warning.law import grouped, split_treated, treated_remark
@@ -92,7 +93,7 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
     from grokscope.warning.scoreboard_tables import scoreboard_headline, scoreboard_tables
 
     onset = {"persistent": "onset", "paper": "onset-paper", "paper-slow": "onset-paper-slow"}.get(onset, onset)
-    trajectories, treated = split_treated(gathered(wanted, folder, complain))
+    trajectories, treated = split_treated(gathered(wanted, folder, complain, tracked))
     rules = rule_numbers(trajectories)
     if onset not in rules:
         raise typer.BadParameter(f"there is no rule {onset!r}; there are: {', '.join(rules)}", param_hint="--onset")

@@ -12,33 +12,40 @@ from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, fi
 from grokscope.warning.recorded import with_recorded
 from grokscope.warning.tables import TABLE_SUFFIXES, read_table
 from grokscope.warning.trajectory import OddLog, Skipped, Trajectory, ignore_skipped, trajectory_of
+from grokscope.words.tracking import Track, untracked
 
 _RUNS = ("*/events.jsonl", "*/*/events.jsonl")
 """Where a folder of runs has them: a sweep or an import of several runs is a folder in it"""
 
 
-def gathered(wanted: Sequence[str], folder: Path, skipped: Skipped = ignore_skipped) -> list[Trajectory]:
+def gathered(
+    wanted: Sequence[str], folder: Path, skipped: Skipped = ignore_skipped, track: Track = untracked
+) -> list[Trajectory]:
     """The runs behind all names that a person gave, each once, under names that differ. Raises `NoSuchRun`.
 
     With the signals that their records alone give, whether or not a run looked at them.
     """
-    return [with_recorded(run) for run in gathered_as_they_are(wanted, folder, skipped)]
+    return [with_recorded(run) for run in gathered_as_they_are(wanted, folder, skipped, track)]
 
 
-def gathered_as_they_are(wanted: Sequence[str], folder: Path, skipped: Skipped = ignore_skipped) -> list[Trajectory]:
+def gathered_as_they_are(
+    wanted: Sequence[str], folder: Path, skipped: Skipped = ignore_skipped, track: Track = untracked
+) -> list[Trajectory]:
     """The same with what was recorded, and no more."""
-    found = [trajectory for name in wanted for trajectory in find_trajectories(name, folder, skipped)]
+    found = [trajectory for name in wanted for trajectory in find_trajectories(name, folder, skipped, track)]
     return distinct({run.place: run for run in found}.values())
 
 
-def find_trajectories(wanted: str, folder: Path, skipped: Skipped = ignore_skipped) -> list[Trajectory]:
+def find_trajectories(
+    wanted: str, folder: Path, skipped: Skipped = ignore_skipped, track: Track = untracked
+) -> list[Trajectory]:
     """The runs behind one name: a path, or in `folder` a sweep, a run or its unique prefix.
 
     `TABLE/RUN` is one run of a table. Raises `NoSuchRun`.
     """
     path = place_of(wanted, folder)
     if path is not None:
-        return read_trajectories(path, skipped)
+        return read_trajectories(path, skipped, track)
     table, _, name = wanted.rpartition("/")
     if table.endswith(TABLE_SUFFIXES) and Path(table).is_file():
         found = [run for run in read_table(Path(table)) if name in {run.name, run.name.rpartition("/")[2]}]
@@ -60,7 +67,7 @@ def holds_runs(path: Path) -> bool:
     return (path / "events.jsonl").is_file() or any(next(path.glob(runs), None) for runs in _RUNS)
 
 
-def read_trajectories(path: Path, skipped: Skipped = ignore_skipped) -> list[Trajectory]:
+def read_trajectories(path: Path, skipped: Skipped = ignore_skipped, track: Track = untracked) -> list[Trajectory]:
     """The runs at `path`: a run directory, a folder of runs (one level of subfolders too), or a table.
 
     Sorted by name; runs of a subfolder are named `subfolder/run`. Raises `NoSuchRun` where there are none, or where a
@@ -73,7 +80,7 @@ def read_trajectories(path: Path, skipped: Skipped = ignore_skipped) -> list[Tra
     if (path / "events.jsonl").is_file():
         return [trajectory_of(RunDirectory(path.resolve()), skipped)]
     folders = sorted({log.parent for pattern in _RUNS for log in path.glob(pattern)})
-    found = [_named(each.relative_to(path).as_posix(), each, skipped) for each in folders]
+    found = [_named(each.relative_to(path).as_posix(), each, skipped) for each in track(folders, "runs read")]
     trajectories = [trajectory for trajectory in found if trajectory is not None]
     if not trajectories:
         raise NoSuchRun(f"{path} holds no run")

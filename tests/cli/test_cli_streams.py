@@ -12,6 +12,7 @@ import typer
 
 from grokscope.cli import exits, run
 from grokscope.cli.bench import bench
+from grokscope.cli.main import exit_code
 from grokscope.runs.directory import RunDirectory
 
 
@@ -92,3 +93,14 @@ def test_short_of_memory_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_file_that_may_not_be_written_is_a_wrong_file(problem: int, code: int) -> None:
     """And no fault of ours; a full or broken disk is nobody's choice."""
     assert exits.exit_code_of(OSError(problem, os.strerror(problem), "report.html")) == code
+
+
+def test_an_interrupt_is_said_by_every_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("grokscope.warning.lookup.gathered", interrupted)
+    assert exit_code(["law", "runs"]) == 130
+    assert capsys.readouterr().err == "grokscope: interrupted\n"

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -11,9 +11,10 @@ import pytest
 from forecast_made import BUDGET_TAU, ELASTICITIES, OPERATIONS, TRAIN_LOSS, bank, kappa_of, made
 
 from grokscope.warning.configuration import configuration_of
-from grokscope.warning.forecast.backtest import PARTS, Backtest, ChanceScore, DateScore, Split, backtest
+from grokscope.warning.forecast.backtest import PARTS, Backtest, ChanceScore, DateScore, Split, backtest, backtest_new
 from grokscope.warning.forecast.forecaster import calibrate
 from grokscope.warning.trajectory import Trajectory
+from grokscope.words.tracking import Item
 
 NOISE = 0.1
 
@@ -146,6 +147,18 @@ class TestSplits:
         assert score.auroc is not None
         assert score.auroc.value > 0.9
         assert done(Split.FRACTION).refusals["reaches"]["outside-bank"] > 0
+
+    def test_each_group_that_is_left_out_counts_as_progress(self) -> None:
+        lengths = []
+
+        def track(items: Sequence[Item], words: str, /) -> Iterable[Item]:
+            lengths.append((len(items), words))
+            return items
+
+        assert backtest(bank(), Split.OPERATION, track=track).groups == lengths[0][0] > 1
+        new = [replace(run, name=f"new-{run.name}") for run in bank() if run.grok_step is not None][:4]
+        assert backtest_new(new, bank(), track=track).runs == len(new)
+        assert lengths[1:] == [(len(new), "runs asked")]
 
     def test_a_seed_left_out(self) -> None:
         found = backtest(bank(seeds=2, lrs=(1e-3, 2e-3, 3e-3), noise=NOISE), Split.SEED)

@@ -22,6 +22,9 @@ def test_folders_of_runs_and_of_sweeps(tmp_path: Path) -> None:
     assert [run.name for run in read_trajectories(runs)] == ["a", "b", "sweep/cell"]
     assert [run.name for run in read_trajectories(runs / "a")] == ["a"]
     assert trajectory_of(RunDirectory(runs / "a")).name == "a"
+    tracked = []
+    read_trajectories(runs, track=lambda items, words: tracked.append((len(items), words)) or items)
+    assert tracked == [(4, "runs read")]
     with pytest.raises(NoSuchRun, match=r"there is no .*nothing"):
         read_trajectories(tmp_path / "nothing")
 

@@ -29,6 +29,7 @@ from grokscope.warning.forecast.peers import SIZE_FACTS, Mask, Peers, peers_of, 
 from grokscope.warning.forecast.refusals import NoAnswer
 from grokscope.warning.ranking import Auroc, auroc
 from grokscope.warning.trajectory import Fact, Trajectory
+from grokscope.words.tracking import Track, untracked
 
 PARTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Of the usual κ: the decay times at which runs are asked"""
@@ -200,7 +201,7 @@ class Backtest:
         return asdict(self)
 
 
-def backtest(trajectories: Sequence[Trajectory], *splits: Split) -> Backtest:
+def backtest(trajectories: Sequence[Trajectory], *splits: Split, track: Track = untracked) -> Backtest:
     """Left out together is what shares one of `splits`; without any, the configuration.
 
     Raises `ValueError` where there are no two groups to leave out, none of the runs has grokked, or their budgets give
@@ -212,10 +213,12 @@ def backtest(trajectories: Sequence[Trajectory], *splits: Split) -> Backtest:
     for index, split in enumerate(splits):
         if len({group[index] for group in groups}) < 2:
             raise ValueError(f"a backtest leaves out one {split} after the other, and here is only one")
-    return _scored(splits, peers, len(set(groups)), list(_left_out(peers, groups)))
+    return _scored(splits, peers, len(set(groups)), list(_left_out(peers, groups, track)))
 
 
-def backtest_new(trajectories: Sequence[Trajectory], bank: Sequence[Trajectory]) -> Backtest:
+def backtest_new(
+    trajectories: Sequence[Trajectory], bank: Sequence[Trajectory], *, track: Track = untracked
+) -> Backtest:
     """The same of runs that had no part in `bank`, whose forecaster they are asked of; where their configuration has,
     it is left out. Raises `ValueError` as `backtest` does, and where the bank is of no use."""
     peers, known = _tested(trajectories), peers_of(bank)
@@ -223,7 +226,7 @@ def backtest_new(trajectories: Sequence[Trajectory], bank: Sequence[Trajectory])
         raise ValueError("no run of the bank has grokked with a known lr and weight decay")
     answers = [
         answer
-        for index, name in enumerate(peers.names)
+        for index, name in track(list(enumerate(peers.names)), "runs asked")
         for answer in _asked(Forecaster(known.where(known.names != name)), peers, index)
     ]
     return _scored((), peers, 1, answers)
@@ -260,8 +263,8 @@ def _scored(splits: Sequence[Split], peers: Peers, groups: int, answers: Sequenc
     )
 
 
-def _left_out(peers: Peers, groups: Sequence[tuple[Hashable, ...]]) -> Iterator[HeldOutAnswer]:
-    for group in dict.fromkeys(groups):
+def _left_out(peers: Peers, groups: Sequence[tuple[Hashable, ...]], track: Track) -> Iterator[HeldOutAnswer]:
+    for group in track(list(dict.fromkeys(groups)), f"groups of {peers.runs[0].task} left out"):
         kept = [all(one != own for one, own in zip(each, group, strict=True)) for each in groups]
         forecaster = Forecaster(peers.where(np.array(kept)))
         for index in (index for index, each in enumerate(groups) if each == group):
