@@ -85,7 +85,7 @@ class PlainHelpGroup(TyperGroup):
         write_examples(ctx, formatter)
 
 
-class DefaultsToRun(TyperGroup):
+class DefaultsToRun(PlainHelpGroup):
     """A group with `run` as its default command: `sweep TASK …` means `sweep run TASK …`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -100,9 +100,6 @@ class DefaultsToRun(TyperGroup):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         self.commands["run"].format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        write_examples(ctx, formatter)
 
 
 def write_examples(ctx: Any, formatter: Any) -> None:

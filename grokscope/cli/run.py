@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from grokscope.cli.completion import offered_runs
+from grokscope.cli.completion import offered_interventions, offered_runs
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, events_of
 from grokscope.cli.signals import on_signals
@@ -72,6 +72,7 @@ def run(
             help="Schedule an intervention: `project@500:strength=0.5`, `noise@onset..2000`, `noise@3000:off`; "
             "repeatable. WHEN and UNTIL: a step, memorized, onset, test-loss-turn or grokked. "
             "`grokscope interventions` lists the kinds.",
+            autocompletion=offered_interventions,
             rich_help_panel="Interventions",
         ),
     ] = None,

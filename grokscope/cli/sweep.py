@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from grokscope.cli.command import DefaultsToRun, PlainHelpCommand
+from grokscope.cli.completion import offered_settings
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 from grokscope.cli.signals import on_signals
@@ -88,7 +89,9 @@ def run_sweep(
     axis: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY=VALUE,VALUE", help="A setting and its values; repeatable. The first axis is slowest."
+            metavar="KEY=VALUE,VALUE",
+            help="A setting and its values; repeatable. The first axis is slowest.",
+            autocompletion=offered_settings,
         ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file: a sweep, or settings of all cells.")] = None,
@@ -201,7 +204,7 @@ def resume(
 @sweep.command(name="replicas", cls=PlainHelpCommand)
 def run_replicas(
     wanted: Annotated[str, typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`.")],
-    cells: Annotated[list[str], typer.Argument(metavar="CELL…", help="Names of cells.")],
+    cells: Annotated[list[str], typer.Argument(metavar="CELL", help="Names of cells.")],
     *,
     threads: Annotated[int, typer.Option(min=1, help="Threads on the CPU.")] = 1,
     runs: RunsFolder = DEFAULT_RUNS,

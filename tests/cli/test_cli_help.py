@@ -81,9 +81,10 @@ def test_every_command_has_examples() -> None:
         assert all(example.startswith(f"grokscope {name.split()[0]}") for example in examples)
 
 
-def test_no_help_leaks_a_type_or_cuts_a_sentence() -> None:
+@pytest.mark.parametrize("width", [40, 80])
+def test_no_help_leaks_a_type_or_cuts_a_sentence(width: int) -> None:
     for name, command in every_command(typer.main.get_command(app)).items():
-        text = command.get_help(typer.Context(command, info_name=f"grokscope {name}"))
+        text = command.get_help(typer.Context(command, info_name=f"grokscope {name}", terminal_width=width))
         assert not re.search(r"<\w+( range|\[\w+\])?>", text), name
         assert not re.search(r"[a-z]\.\.\.$", text, flags=re.MULTILINE), name
 
@@ -99,6 +100,8 @@ def test_completion_offers_what_there_is(made_runs: Path) -> None:
         "run modular --preset q": {"quick"},
         "run modular --set task.oper": {"task.operation="},
         "run modular --signal elas": {"elasticity"},
+        "run modular --intervene nois": {"noise"},
+        "sweep modular --axis task.oper": {"task.operation="},
         "control made intervene nois": {"noise"},
         "show m --runs nowhere": set(),
     }.items():
