@@ -4,14 +4,14 @@ Columns are dotted paths into the events. What lies inside an event keeps its pa
 `signals.weight_norm`), its plain fields are preceded by the event (`trained.loss`, `measured.gradient_norm`), and so is
 everything of events other than the four that recur. Lists (the samples behind a median) are left out.
 
-A log may have a million events, so the table is built by column: of a batch, all events of a kind at once where they
-have the same fields, as most kinds have; a kind that differs in its fields, event by event.
+A log may have a million events, so the table is built by column: some hundred events of a kind at once where they have
+the same fields, as most have; those that differ in their fields, event by event.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
+from itertools import groupby
 from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple
@@ -28,6 +28,8 @@ from grokscope.words.table import TableCell
 ENVELOPE = frozenset({"v", "run", "seq", "time", "event", "step", "flags"})
 _ARRAYS = {float: np.float64, int: np.int64, bool: np.bool_}
 _CELLS = frozenset({*_ARRAYS, str, NoneType})
+_AT_ONCE = 400
+"""Events of a kind from which on they are told"""
 
 
 def wide_table(batches: Iterable[Sequence[LogEvent]], kinds: Iterable[str] = RECURRING) -> WideTable:
@@ -35,10 +37,7 @@ def wide_table(batches: Iterable[Sequence[LogEvent]], kinds: Iterable[str] = REC
 
     A cell that a step does not have is missing. Where one kind has a step twice, the later one counts.
     """
-    wanted = frozenset(kinds)
-    parts: list[_Part] = []
-    for batch in batches:
-        parts += sorted(_parts(batch, wanted), key=attrgetter("first"))
+    parts = list(_parts(batches, frozenset(kinds)))
     steps = np.concatenate([each.steps for each in parts] or [_whole([])])
     rows = np.sort(steps, kind="stable")  # quick where they are in order, as most are
     rows = rows[np.append(True, rows[1:] != rows[:-1])[: len(rows)]]
@@ -74,7 +73,7 @@ class _Cells(NamedTuple):
     """Cells of one column at some steps."""
 
     values: NDArray[Any]
-    """[those present]"""
+    """[steps]: without a meaning where the cell is missing"""
     present: NDArray[np.bool_]
     """[steps]"""
 
@@ -82,33 +81,37 @@ class _Cells(NamedTuple):
 class _Part(NamedTuple):
     """What some events have, by column, in the order of the log."""
 
-    first: int
-    """Place in the batch of the first event that has these columns"""
+    places: NDArray[np.int64]
+    """Of the events in the log"""
     steps: NDArray[np.int64]
+    """[places]"""
     columns: dict[str, _Cells]
 
 
-def _joined(rows: NDArray[np.int64], places: NDArray[np.int64], parts: "list[_Part]") -> Iterator[WideColumn]:
+def _joined(rows: NDArray[np.int64], rows_of_steps: NDArray[np.int64], parts: "list[_Part]") -> Iterator[WideColumn]:
     """The columns of all parts over all rows. Where parts have a cell in common, the later one counts.
 
-    places: the row of each step of each part, one part after the other.
+    rows_of_steps: of each part, one after the other, each step's index in `rows`.
     """
-    found: dict[str, list[tuple[NDArray[np.int64], _Cells]]] = defaultdict(list)
-    begin = 0
-    for part in parts:
-        end = begin + len(part.steps)
-        for name, cells in part.columns.items():
-            found[name].append((places[begin:end], cells))
-        begin = end
-    for name, pieces in found.items():
-        types = {cells.values.dtype for _, cells in pieces if len(cells.values)}
-        values = np.zeros(len(rows), types.pop() if len(types) == 1 else object)
-        present = np.zeros(len(rows), np.bool_)
-        where = np.concatenate([at for at, _ in pieces])
-        there = np.concatenate([cells.present for _, cells in pieces])
-        values[where[there]] = np.concatenate([cells.values.astype(values.dtype, copy=False) for _, cells in pieces])
-        present[where] = there
-        yield WideColumn(name, values, present)
+    by_part = np.split(rows_of_steps, np.cumsum([len(part.steps) for part in parts[:-1]]))
+    having: dict[str, list[int]] = defaultdict(list)
+    for index, part in enumerate(parts):
+        for name in part.columns:
+            having[name].append(index)
+    names = sorted(having, key=lambda name: min(parts[index].places[0] for index in having[name]))
+    for indices, together in groupby(names, having.__getitem__):
+        places = np.concatenate([parts[index].places for index in indices])
+        where = np.concatenate([by_part[index] for index in indices])
+        order = slice(None) if (places[1:] > places[:-1]).all() else np.argsort(places)
+        for name in together:
+            pieces = [parts[index].columns[name] for index in indices]
+            types = {each.values.dtype for each in pieces if each.present.any()}
+            values = np.zeros(len(rows), types.pop() if len(types) == 1 else object)
+            present = np.zeros(len(rows), np.bool_)
+            found = np.concatenate([each.values.astype(values.dtype, copy=False) for each in pieces])
+            values[where[order]] = found[order]
+            present[where[order]] = np.concatenate([each.present for each in pieces])[order]
+            yield WideColumn(name, values, present)
 
 
 def _packed(cells: Sequence[TableCell]) -> _Cells:
@@ -117,7 +120,7 @@ def _packed(cells: Sequence[TableCell]) -> _Cells:
     if NoneType in types:
         types.remove(NoneType)
         present = np.array([cell is not None for cell in cells], np.bool_)
-        cells = [cell for cell in cells if cell is not None]
+        cells = [0 if cell is None else cell for cell in cells]
     array = _ARRAYS.get(types.pop(), object) if len(types) == 1 else object
     try:
         return _Cells(np.array(cells, array), present)
@@ -126,20 +129,19 @@ def _packed(cells: Sequence[TableCell]) -> _Cells:
 
 
 def _one_by_one(events: Sequence[LogEvent], places: Sequence[int]) -> "list[_Part]":
-    """The parts of any events, which stand at these places in the batch."""
-    steps: dict[str, list[int]] = defaultdict(list)
-    values: dict[str, list[TableCell]] = defaultdict(list)
-    first: dict[str, int] = {}
+    """The parts of any events, which stand at these places in the log."""
+    found: dict[str, list[tuple[int, int, TableCell]]] = defaultdict(list)
     every: list[int] = []
     for event, place in zip(as_dictionaries(events), places, strict=True):
         if (step := event.get("step")) is not None:
             every.append(step)
             for name, cell in event_cells(event).items():
-                first.setdefault(name, place)
-                steps[name].append(step)
-                values[name].append(cell)
-    by_column = [_Part(first[name], _whole(steps[name]), {name: _packed(cells)}) for name, cells in values.items()]
-    return [_Part(0, _whole(every), {}), *by_column]
+                found[name].append((place, step, cell))
+    parts = [_Part(_whole([]), _whole(every), {})]
+    for name, rows in found.items():
+        at, steps, cells = zip(*rows, strict=True)
+        parts.append(_Part(_whole(at), _whole(steps), {name: _packed(cells)}))
+    return parts
 
 
 def _whole(steps: Sequence[int]) -> NDArray[np.int64]:
@@ -153,31 +155,40 @@ class _Unlike(Exception):
     """These events differ in their fields."""
 
 
-def _parts(batch: Sequence[LogEvent], wanted: frozenset[str]) -> Iterator[_Part]:
-    """The parts of the events of some kinds. Kinds that recur have no column in common: one can be told after the
-    other."""
-    by_type: dict[type, list[int]] = defaultdict(list)
-    for place, event in enumerate(batch):
-        by_type[type(event)].append(place)
-    told = [place for place in by_type.pop(dict, []) if batch[place]["event"] in wanted]
-    alike = [places for places in by_type.values() if batch[places[0]].event in wanted]
-    if told:
-        places = sorted(chain(told, *alike))
-        yield from _one_by_one([batch[place] for place in places], places)
-        return
-    for places in alike:
-        found = [batch[place] for place in places]
-        try:
-            yield _alike(found, places[0])
-        except _Unlike:
-            yield from _one_by_one(found, places)
+def _parts(batches: Iterable[Sequence[LogEvent]], kinds: frozenset[str]) -> Iterator[_Part]:
+    """The parts of the events of some kinds. Kinds have no column in common: one can be told after the other."""
+    waiting: dict[str, list[LogEvent]] = defaultdict(list)
+    places: dict[str, list[int]] = defaultdict(list)
+    before = 0
+    for batch in batches:
+        for place, event in enumerate(batch, before):
+            kind = event["event"] if isinstance(event, dict) else event.event
+            waiting[kind].append(event)
+            places[kind].append(place)
+        before += len(batch)
+        for kind in [kind for kind, events in waiting.items() if len(events) >= _AT_ONCE or kind not in kinds]:
+            events, at = waiting.pop(kind), places.pop(kind)
+            if kind in kinds:
+                yield from _parts_of(events, at)
+    for kind in waiting:
+        yield from _parts_of(waiting[kind], places[kind])
 
 
-def _alike(events: Sequence[Any], first: int) -> _Part:
+def _parts_of(events: Sequence[LogEvent], places: Sequence[int]) -> "list[_Part]":
+    """The parts of events of one kind, which stand at these places in the log."""
+    try:
+        return [_alike(events, places)]
+    except _Unlike:
+        return _one_by_one(events, places)
+
+
+def _alike(events: Sequence[Any], places: Sequence[int]) -> _Part:
     """Events of one kind with the same fields throughout. Raises `_Unlike`."""
+    if dict in set(map(type, events)):
+        raise _Unlike
     columns = dict(_columns_of(events, events[0].event, is_event=True))
     steps = _whole([each.step for each in events])
-    return _Part(first, steps, {name: _packed(cells) for name, cells in columns.items()})
+    return _Part(_whole(places), steps, {name: _packed(cells) for name, cells in columns.items()})
 
 
 def _columns_of(
