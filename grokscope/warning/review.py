@@ -175,12 +175,12 @@ def findings_table(findings: Iterable[Finding]) -> Table:
         "Detections",
         (
             Column("found"),
-            Column("acted on", lambda default: "*" if default else "", rank=1),
-            Column("rule"),
+            Column("acted on", lambda default: "*" if default else "", rank=4),
+            Column("rule", narrowest=12),
             Column("step", count),
-            Column("confirmed", count),
-            Column("lead", count, "steps"),
-            Column("value", number),
+            Column("confirmed", count, rank=1),
+            Column("lead", count, "steps", rank=2),
+            Column("value", number, rank=3),
         ),
         tuple(
             (each.kind, each.default, each.rule, each.step, each.confirmed_at, each.lead_steps, each.value)

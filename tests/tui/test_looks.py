@@ -105,6 +105,20 @@ async def test_many_samples_have_a_band(tmp_path: Path, driven: Driven) -> None:
         assert len(backgrounds) > 1
 
 
+async def test_each_block_has_a_row_of_shades_under_its_whole_name(tmp_path: Path, driven: Driven) -> None:
+    script = Script()
+    script.started()
+    for step in range(0, 1000, 50):
+        script.measured(step, blocks={"embedding": 0.1, "encoder.0": step / 1000, "encoder.1": 1 - step / 1000})
+    async with driven(script.write(tmp_path), (120, 40)) as (app, pilot):
+        await pilot.press("3", "z")
+        await pilot.pause()
+        rows = {name: line for line in screen(app) for name in re.findall(r"share of \S+", line)}
+        assert set(rows) == {"share of embedding", "share of encoder.0", "share of encoder.1"}
+        first, second = (re.sub(r"[^░▒▓█]", "", rows[f"share of encoder.{layer}"]) for layer in (0, 1))
+        assert (first[0], first[-1], second[0], second[-1]) == ("░", "█", "█", "░")
+
+
 @pytest.mark.parametrize(("bottom", "top"), [(0.22, 0.27), (1e-5, 1.3e-5), (2, 4.9), (64e3, 69e3), (1e-3, 1e3)])
 def test_a_logarithmic_axis_has_labels_of_its_own_at_every_range(bottom: float, top: float) -> None:
     labels = list(value_ticks(Scale(0, 1, bottom, top, log=True), 10).values())

@@ -12,7 +12,7 @@ from events_made import whole
 from grokscope.runs.directory import NoSuchRun
 from grokscope.runs.log import read, read_batches
 from grokscope.tui.demo import DEMO
-from grokscope.warning.review import Review, TimeFold, TimeSpent, time_shares
+from grokscope.warning.review import Review, TimeFold, TimeSpent, findings_table, time_shares
 
 CRITERIA = {
     "early": {"metric": "accuracy", "threshold": 0.5},
@@ -133,6 +133,14 @@ def test_a_review_keeps_no_events() -> None:
 
 def _demo_lines() -> list[bytes]:
     return (DEMO / "events.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def test_the_step_of_a_finding_is_the_last_to_leave_a_narrow_terminal() -> None:
+    findings = Review(read(DEMO / "events.jsonl")).findings
+    (grokked,) = [each for each in findings if each.kind == "grokked" and each.default]
+    lines = findings_table(findings).terminal(40)
+    assert lines[0].split() == ["found", "rule", "step"]
+    assert f"{grokked.step:,}" in next(line for line in lines if line.startswith("grokked"))
 
 
 def test_batches_say_what_their_events_do(tmp_path: Path) -> None:

@@ -44,9 +44,9 @@ def title(view: View, curve: str) -> str:
     about = view.signals.get(signal_of(curve))
     if about is not None:
         return clean(f"{about.words} ({about.unit})" if about.unit else about.words, 24)
-    origin, _, last = curve.rpartition(".")
-    words = last.replace("_", " ")
-    return clean(f"share of {words}" if origin == "blocks" else words, 24)
+    if curve.startswith("blocks."):
+        return clean(f"share of {curve.removeprefix('blocks.')}".replace("_", " "), 24)
+    return clean(curve.rpartition(".")[2].replace("_", " "), 24)
 
 
 def logarithmic(view: View, curve: str) -> bool:
