@@ -102,7 +102,7 @@ def some_replicas(problem: Problem, device: str, count: int, alone: float) -> No
     together = problem.spec.together(sessions, rectangle)  # type: ignore[misc]
     batches = [problem.train.take(problem.rows(seed, 0)) for seed in range(count)]
     optimizers = [problem.config.optimizer_at(0)] * count
-    step = seconds(lambda: together.step(batches, optimizers), sessions[0].synchronize)
+    step = seconds(lambda: together.step(batches, optimizers, [None] * count), sessions[0].synchronize)
     print(f"  {count:5} replicas: {1e3 * step:8.3g} ms a step, {count * alone / step:6.3g} times the throughput")
     arrays = together.placed(batches)  # type: ignore[attr-defined]
     for name, made in GRADIENTS.items():

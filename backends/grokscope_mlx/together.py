@@ -4,13 +4,13 @@ Arrays of MLX do not change in place. After each step, each session gets its row
 moved by itself since then, its rows are taken back first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import mlx.core as mx
 
 from grokscope.contract.backends import StepOutcome
 from grokscope.contract.examples import Examples
-from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers
+from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers, unclipped
 from grokscope.contract.rectangles import Rectangle, Rectangles
 from grokscope_mlx.session import MLXSession
 from grokscope_mlx.vectors import DTYPES
@@ -27,10 +27,19 @@ class MLXTogether:
         self._moving = Moving(None, None, None)
         self._given: list[Moving] = []
 
-    def step(self, batches: Sequence[Examples], optimizers: Sequence[Optimizer]) -> Sequence[StepOutcome]:
+    def step(
+        self,
+        batches: Sequence[Examples],
+        optimizers: Sequence[Optimizer],
+        treats: Sequence[Callable[[mx.array], mx.array] | None],
+    ) -> Sequence[StepOutcome]:
         self._take_back()
-        numbers = self._numbers(optimizers)
         losses, gradients = self._gradients(self._rectangle.filled(batches))
+        if any(treats):
+            both = zip(treats, gradients, strict=True)
+            gradients = mx.stack([row if treat is None else treat(row) for treat, row in both])
+            self._take_back()
+        numbers = self._numbers(unclipped(optimizers, treats))
         moved, norms = self._moved(optimizers[0], numbers, gradients)
         mx.async_eval(*moved, losses, norms)  # type: ignore[no-untyped-call]
         self._moving = moved

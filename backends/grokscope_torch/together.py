@@ -3,14 +3,14 @@
 The parameters and moments of all sessions are rows of common tensors. Each session works on its rows, in place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from grokscope.contract.backends import StepOutcome
 from grokscope.contract.examples import Examples
-from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers
+from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers, unclipped
 from grokscope.contract.rectangles import Rectangle, Rectangles
 from grokscope_torch.session import TorchSession
 
@@ -30,8 +30,17 @@ class TorchTogether:
         for row, session in enumerate(sessions):
             session.live_in(Moving(*(each[row] for each in self._moving)), self._steps[row])
 
-    def step(self, batches: Sequence[Examples], optimizers: Sequence[Optimizer]) -> Sequence[StepOutcome]:
+    def step(
+        self,
+        batches: Sequence[Examples],
+        optimizers: Sequence[Optimizer],
+        treats: Sequence[Callable[[Tensor], Tensor] | None],
+    ) -> Sequence[StepOutcome]:
         losses, gradients = self.gradients(*self.placed(batches))
+        for row, treat in enumerate(treats):
+            if treat is not None:
+                gradients[row] = treat(gradients[row].clone())
+        optimizers = unclipped(optimizers, treats)
         norms = torch.linalg.vector_norm(gradients, dim=1)
         for session in self._sessions:
             session.taken += 1

@@ -151,10 +151,16 @@ class Together(Protocol):
     Each session stays usable by itself: it shares its parameters and moments with this object, in both directions.
     """
 
-    def step(self, batches: Sequence[Examples], optimizers: Sequence[Optimizer]) -> Sequence[StepOutcome]:
+    def step(
+        self,
+        batches: Sequence[Examples],
+        optimizers: Sequence[Optimizer],
+        treats: Sequence[Callable[[Array], Array] | None],
+    ) -> Sequence[StepOutcome]:
         """One optimizer step of each session [sessions], equal to `Session.step` on that batch up to rounding.
 
-        The optimizers have one `name` and one `decay`; their numbers may differ.
+        The optimizers have one `name` and one `decay`; their numbers may differ. Where a session has one of `treats`,
+        the step goes along what it makes of the gradient [size], and does not clip. It may displace its session.
         """
 
 

@@ -36,13 +36,15 @@ class StepInProgress(Protocol):
     number: int
     """Number of steps taken before this step"""
     session: Session
-    batch: Prepared
-    """The training batch of this step"""
     optimizer: Optimizer
     random: np.random.Generator
     """A generator for this intervention and this step. Its draws do not affect other draws"""
     gradient: Array
     """[size]. An intervention replaces it, and never changes it in place. After the update there is no gradient"""
+
+    @property
+    def batch(self) -> Prepared:
+        """The training batch of this step"""
 
     def draw(self) -> Prepared:
         """A batch like the training batches, from `random`."""

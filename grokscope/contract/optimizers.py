@@ -107,6 +107,12 @@ def step_numbers(optimizer: Optimizer, step: int) -> StepNumbers:
     )
 
 
+def unclipped(optimizers: Sequence[Optimizer], treats: Sequence[object | None]) -> list[Optimizer]:
+    """The optimizers, without clipping where there is one of `treats`."""
+    both = zip(optimizers, treats, strict=True)
+    return [each if treat is None else each._replace(clip=None) for each, treat in both]
+
+
 class Piece(NamedTuple):
     """A part of the flat vector that is updated by one formula."""
 

@@ -5,7 +5,7 @@ intervention comes from the snapshot that was written when it was switched on, a
 no intervention acts, the loop does not call the treatment.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ import numpy as np
 
 from grokscope import registry
 from grokscope.contract.arrays import FloatArray
-from grokscope.contract.backends import Prepared, Session, StepOutcome
+from grokscope.contract.backends import Prepared, Session
 from grokscope.contract.examples import Packer
 from grokscope.contract.interventions import Change, Plan, SwitchedOn
 from grokscope.contract.memory import TooLarge, require_memory
@@ -25,7 +25,7 @@ from grokscope.contract.signals import Number
 from grokscope.events import Intervened
 from grokscope.gate import Unreadable
 from grokscope.geometry.commutator import norm
-from grokscope.interventions.step import Acted, Active, TreatmentSource, stepped
+from grokscope.interventions.step import Acted, Active, TreatedStep, TreatmentSource
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.snapshots import read_snapshot, snapshot_file
 from grokscope.settings.config import ConfigError, RunConfig
@@ -145,11 +145,11 @@ class Treatment:
         """The interventions that act in the step after `number` steps, in the order of switching on."""
         return [active for active in self._on.values() if active.acts_in(number)]
 
-    def step(
-        self, acting: Sequence[Active], batch: Prepared, optimizer: Optimizer, number: int
-    ) -> tuple[StepOutcome, list[Acted]]:
-        """See `stepped`."""
-        return stepped(self._session, acting, batch, optimizer, number, self._config.train.seed, self._drawn)
+    def begun(
+        self, acting: Sequence[Active], batch: Callable[[], Prepared], optimizer: Optimizer, number: int
+    ) -> TreatedStep:
+        """The step after `number` steps."""
+        return TreatedStep(self._session, acting, batch, optimizer, number, self._config.train.seed, self._drawn)
 
     def events_for(self, acted: Sequence[Acted], step: int, logging: bool) -> list[Intervened]:
         """The events of a step: all acts if the loss is recorded too (`logging`), else the acts that are always kept.

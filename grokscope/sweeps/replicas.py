@@ -1,8 +1,9 @@
 """Replicas: cells with models of one shape train in one process as one batched model.
 
 Each cell keeps its own trainer and run directory, and its events are those of the cell alone. A trainer asks for its
-plain steps; the steps of all trainers of one shape are one batched computation of the backend. Evaluations, signals and
-steps under an intervention happen cell by cell, as alone. A cell that ends leaves, and the others go on.
+steps; the steps of all trainers of one shape are one batched computation of the backend. What an intervention does with
+a gradient or with parameters, evaluations and signals happen cell by cell, as alone. A cell that ends leaves, and the
+others go on.
 """
 
 import resource
@@ -17,6 +18,7 @@ from grokscope.contract.examples import Packer
 from grokscope.contract.parameters import initial_parameters
 from grokscope.contract.rectangles import Rectangle
 from grokscope.contract.streams import generator
+from grokscope.interventions.step import taken
 from grokscope.settings.config import ConfigError, RunConfig, resolve
 from grokscope.settings.values import dotted
 from grokscope.sweeps.grid import Cell
@@ -71,6 +73,7 @@ def gain(cells: Sequence[Cell], most: int, threads: int) -> float | None:
     rectangle = Rectangle.of(alike[0].model, len(alike[0].rows), [run.examples for run in alike])
     together = _together(alike[0].spec)([run.session for run in alike], rectangle)
     batches, optimizers = [run.examples.take(run.rows) for run in alike], [run.optimizer for run in alike]
+    plain = [None] * len(alike)
     clock = time.process_time if alike[0].session.device == "cpu" else time.perf_counter
 
     def seconds(step: Callable[[], object]) -> float:
@@ -82,7 +85,7 @@ def gain(cells: Sequence[Cell], most: int, threads: int) -> float | None:
         return clock() - began
 
     alone = seconds(lambda: [run.step() for run in alike])
-    return alone / seconds(lambda: [float(each.loss) for each in together.step(batches, optimizers)])
+    return alone / seconds(lambda: [float(each.loss) for each in together.step(batches, optimizers, plain)])
 
 
 class _Measured:
@@ -166,12 +169,13 @@ class _Shape:
     def outcomes(self, members: list[_Replica]) -> Sequence[StepOutcome]:
         """One step of each member."""
         if len(members) == 1:
-            (trainer, asked) = members[0].trainer, members[0].asked
-            return [trainer.session.step(trainer.session.prepare(trainer.train.batch(asked.rows)), asked.optimizer)]
+            asked = members[0].asked
+            return [taken(members[0].trainer.session, asked.batch(), asked.optimizer, asked.treat)]
         if self._together is None or members != self._members:
             self._members, self._together = members, _joined([member.trainer for member in members])
         batches = [member.trainer.data.train.take(member.asked.rows) for member in members]
-        return self._together.step(batches, [member.asked.optimizer for member in members])
+        optimizers = [member.asked.optimizer for member in members]
+        return self._together.step(batches, optimizers, [member.asked.treat for member in members])
 
 
 def _begun(cell: Cell, threads: int, interruption: Interruption) -> _Replica | None:

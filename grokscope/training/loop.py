@@ -6,10 +6,13 @@ exactly behind them.
 """
 
 import math
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
+from grokscope.contract.arrays import Array
 from grokscope.contract.backends import Prepared, Session, StepOutcome
 from grokscope.contract.examples import Ints, Packer
 from grokscope.contract.optimizers import Optimizer
@@ -17,7 +20,7 @@ from grokscope.contract.parameters import layout
 from grokscope.contract.streams import generator
 from grokscope.contract.tasks import TaskData
 from grokscope.events import Diverged, Event, Intervened, SnapshotWritten, Trained
-from grokscope.interventions.step import Acted, Active, TreatmentSource
+from grokscope.interventions.step import Acted, Active, TreatmentSource, taken
 from grokscope.interventions.treatment import Refused, Treatment
 from grokscope.runs.checkpoints import Checkpoint, Place
 from grokscope.runs.inbox import Letter
@@ -37,11 +40,15 @@ REORDERED = 1 << 32
 
 
 class AskedStep(NamedTuple):
-    """An optimizer step that is due, and that no intervention changes."""
+    """An optimizer step that is due."""
 
     rows: Ints
     """Examples of the training set, repetitions allowed"""
     optimizer: Optimizer
+    batch: Callable[[], Prepared]
+    """The same examples, prepared for the trainer's session once they are needed"""
+    treat: Callable[[Array], Array] | None = None
+    """What interventions make of the gradient [size], clipped; None where they leave it to the optimizer"""
 
 
 class Trainer:
@@ -88,14 +95,13 @@ class Trainer:
         try:
             asked = next(steps)
             while True:
-                batch = self.session.prepare(self.train.batch(asked.rows))
-                asked = steps.send(self.session.step(batch, asked.optimizer))
+                asked = steps.send(taken(self.session, asked.batch(), asked.optimizer, asked.treat))
         except StopIteration as end:
             status: Status = end.value
             return status
 
     def steps(self) -> Generator[AskedStep, StepOutcome, Status]:
-        """Train to the end. Each plain step is asked of the caller, who takes it and sends its outcome."""
+        """Train to the end. Each step is asked of the caller, who takes it and sends its outcome."""
         try:
             status = yield from self._trained()
         except Interrupted:
@@ -140,11 +146,12 @@ class Trainer:
         rows = self._drawn_rows()
         acting = self.treatment.acting(self.step)
         self._pace.start()
+        batch = cache(lambda: self.session.prepare(self.train.batch(rows)))
+        asked = AskedStep(rows, config.optimizer_at(self.step), batch)
         if acting:
-            batch = self.session.prepare(self.train.batch(rows))
-            self._outcome, self._acted = self._treated(acting, batch)
+            self._outcome, self._acted = yield from self._treated(acting, asked)
         else:
-            self._outcome, self._acted = (yield AskedStep(rows, config.optimizer_at(self.step))), []
+            self._outcome, self._acted = (yield asked), []
         self.step += 1
         logging = self.step % config.log.every == 0
         if logging or self.step == config.train.steps:
@@ -165,21 +172,38 @@ class Trainer:
             self._pace.tokens += int(self.data.train.target_lengths[rows].sum())
         return rows
 
-    def _treated(self, acting: Sequence[Active], batch: Prepared) -> tuple[StepOutcome, list[Acted]]:
+    def _treated(
+        self, acting: Sequence[Active], asked: AskedStep
+    ) -> Generator[AskedStep, StepOutcome, tuple[StepOutcome, list[Acted]]]:
         """A step under interventions. One that acts now and then may take long: a signal undoes such a step.
 
+        What goes wrong between gradient and update is raised behind the step, which may be one step of many runs.
         Raises `Interrupted`.
         """
-        optimizer = self.config.optimizer_at(self.step)
-        if not any(active.intervention.once or active.intervention.every > 1 for active in acting):
-            return self.treatment.step(acting, batch, optimizer, self.step)
-        before, kept = self.session.state(), self.treatment.levers()
+        treated = self.treatment.begun(acting, asked.batch, asked.optimizer, self.step)
+        long = any(active.intervention.once or active.intervention.every > 1 for active in acting)
+        looking = self.recorder.interruption if long else nullcontext()
+        before = (self.session.state(), self.treatment.levers()) if long else None
+        wrong: list[BaseException] = []
+
+        def treat(gradient: Array) -> Array:
+            try:
+                with looking:
+                    return treated.treat(gradient)
+            except (Exception, Interrupted) as problem:
+                wrong.append(problem)
+                return 0 * gradient
+
         try:
-            with self.recorder.interruption:
-                return self.treatment.step(acting, batch, optimizer, self.step)
+            outcome = yield asked._replace(treat=treat) if treated.touches_gradient else asked
+            if wrong:
+                raise wrong[0]
+            with looking:
+                return treated.ended(outcome)
         except Interrupted:
-            self.session.restore(before)
-            self.treatment.put_back(kept)
+            if before is not None:
+                self.session.restore(before[0])
+                self.treatment.put_back(before[1])
             raise
 
     # --- what is recorded of a step ---------------------------------------------------------------------------------

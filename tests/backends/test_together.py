@@ -1,12 +1,13 @@
 """Sessions that step as one are where they would be alone, at every step, to rounding."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from grokscope import registry
-from grokscope.contract.arrays import FloatArray, Precision
+from grokscope.contract.arrays import Array, FloatArray, Precision
 from grokscope.contract.backends import BackendSpec, Session
 from grokscope.contract.examples import Examples, Packer
 from grokscope.contract.models import ModelSpec
@@ -87,7 +88,7 @@ def assert_equal_steps(
     together = spec.together([each.twin for each in alone], rectangle)
     for step in range(STEPS):
         batches = [each.examples.take(each.rows(step)) for each in alone]
-        outcomes = together.step(batches, optimizers)
+        outcomes = together.step(batches, optimizers, [None] * len(alone))
         for replica, outcome, optimizer in zip(alone, outcomes, optimizers, strict=True):
             loss, norm = replica.step(step, optimizer)
             assert float(outcome.loss) == pytest.approx(loss, rel=TOLERANCE[precision])
@@ -110,3 +111,30 @@ def test_replicas_are_single_runs_at_every_step(spec: BackendSpec, task: str, pr
 def test_any_optimizer(spec: BackendSpec, optimizer: dict[str, Any]) -> None:
     alone = [Alone(spec, "modular", seed, "float64") for seed in range(2)]
     assert_equal_steps(spec, alone, [each._replace(**optimizer) for each in OPTIMIZERS[:2]], "float64")
+
+
+@pytest.mark.slow
+def test_a_treated_gradient_is_followed_and_not_clipped(spec: BackendSpec) -> None:
+    """Of one session among others, which is displaced between gradient and update too."""
+    alone = [Alone(spec, "modular", seed, "float64") for seed in range(3)]
+    rectangle = Rectangle.of(alone[0].model, ROWS, [each.examples for each in alone])
+    assert spec.together is not None
+    together, optimizer = spec.together([each.twin for each in alone], rectangle), Optimizer(lr=1e-2, wd=0.1, clip=0.01)
+    for step in range(5):
+
+        def treated(session: Session, gradient: Array) -> Array:
+            session.displace(0.01 * gradient)
+            return 3 * gradient
+
+        treats = [None, partial(treated, alone[1].twin), None]
+        together.step([each.examples.take(each.rows(step)) for each in alone], [optimizer] * 3, treats)
+        for place, replica in enumerate(alone):
+            if place != 1:
+                replica.step(step, optimizer)
+                continue
+            session = replica.session
+            batch = session.prepare(replica.packer.batch(replica.rows(step)))
+            _, gradient = session.gradient(session.parameters, batch)
+            session.step_along(treated(session, gradient), optimizer._replace(clip=None))
+        for replica in alone:
+            assert_equal(replica.twin.state().parameters, replica.session.state().parameters, TOLERANCE["float64"])

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope import registry
-from grokscope.contract.backends import BackendSpec, Session
+from grokscope.contract.backends import BackendSpec, Session, StepOutcome
 from grokscope.contract.examples import Packer
 from grokscope.contract.interventions import SwitchedOn
 from grokscope.contract.parameters import Layout, initial_parameters, layout
 from grokscope.contract.streams import generator
 from grokscope.interventions.basis import BasisParameters, opened_basis
+from grokscope.interventions.step import Acted, taken
 from grokscope.interventions.treatment import Treatment
 from grokscope.settings.config import RunConfig, resolve
 from grokscope.testing import reference
@@ -53,10 +54,14 @@ class Parts:
         self.treatment.switched_on(kind, parameters, "control", 0)
         if displaced is not None:
             self.session.displace(self.session.asarray(displaced))
-        batch = self.session.prepare(self.train.batch(self.first_rows))
-        acting = self.treatment.acting(0)
-        _, acted = self.treatment.step(acting, batch, self.config.optimizer_at(0), 0)
+        _, acted = self.taken(0)
         return self.treatment.events_for(acted, 1, False)
+
+    def taken(self, number: int) -> tuple[StepOutcome, list[Acted]]:
+        """The step after `number` steps on the first batch, with what is on."""
+        batch, optimizer = self.session.prepare(self.train.batch(self.first_rows)), self.config.optimizer_at(number)
+        step = self.treatment.begun(self.treatment.acting(number), lambda: batch, optimizer, number)
+        return step.ended(taken(self.session, batch, optimizer, step.treat if step.touches_gradient else None))
 
     @property
     def theta(self) -> Vector:

@@ -207,12 +207,7 @@ def test_grokfast_begins_with_the_first_gradient_and_then_remembers(made: Parts)
     assert_close(made.theta, made.updated(made.start, gradient + 3 * gradient), made.start)
     assert event.norm == pytest.approx(3 * np.linalg.norm(gradient))
     second = made.theta
-    made.treatment.step(
-        made.treatment.acting(1),
-        made.session.prepare(made.train.batch(made.first_rows)),
-        made.config.optimizer_at(0),
-        1,
-    )
+    made.taken(1)
     kept = made.session.tonumpy(made.treatment.acting(1)[0].intervention.kept["average"])
     clipped = made.gradient(second) * min(1.0, 0.5 / (np.linalg.norm(made.gradient(second)) + 1e-6))
     assert_allclose(kept, 0.9 * gradient + 0.1 * clipped, rtol=1e-7, atol=1e-10)
@@ -397,10 +392,7 @@ def test_a_control_is_as_long_as_its_lever_in_another_direction(
 def test_the_control_of_a_clamp_goes_on_to_move_as_far_as_the_norm_does(made: Parts) -> None:
     made.step("clamp", direction="random")
     before = np.linalg.norm(made.theta)
-    outcome, acted = made.treatment.step(
-        made.treatment.acting(1), made.session.prepare(made.train.batch(made.first_rows)),
-        made.config.optimizer_at(1), 1,
-    )  # fmt: skip
+    outcome, acted = made.taken(1)
     (change,) = acted[0].changes
     moved = made.session.tonumpy(change.of)
     assert np.linalg.norm(made.session.tonumpy(change.delta)) == pytest.approx(

@@ -11,6 +11,7 @@ from cli_process import Nursery, assert_whole, read_log, tiny, until_logged
 from sweeps_made import Planned
 
 from grokscope.contract.backends import BackendSpec
+from grokscope.interventions.grokfast import Grokfast
 from grokscope.settings.config import ConfigError
 from grokscope.sweeps import Cell, read_standing, replicas
 from grokscope.sweeps.replicas import batchable_groups, check_backend, gain, train_together
@@ -70,6 +71,48 @@ def test_every_replica_records_what_it_records_alone(planned: Planned) -> None:
         assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
     states = [read_standing(cell).state for cell in cells]
     assert states == ["finished", "finished", "diverged"] * 2
+
+
+LEVERS = [
+    [],
+    ["grokfast@3"],
+    ["temperature@10..30:value=2", "grokfast"],
+    ["orthograd@10"],
+    ["noise@10:every=7,published=true"],
+    ["project@8..20:basis=random,strength=0.5", "clamp@25:ratio=0.5"],
+    ["penalty@8:basis=random"],
+    ["kick@12"],
+    ["embedding-lr:ratio=10"],
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "mlx"])
+def test_every_lever_acts_in_a_group_as_alone(planned: Planned, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    """And its steps are steps of the group. Without Adam, which divides by what may be rounding alone."""
+    pytest.importorskip("mlx.core" if backend == "mlx" else backend)
+    optimizer = {"optimizer.name": "sgd", "optimizer.lr": 0.05, "optimizer.clip": 0.5}
+    settings = FLOAT64 | {"backend.name": backend, "backend.device": "cpu", **optimizer}
+    cells = planned({"interventions.schedule": LEVERS}, settings).cells
+    alone = planned({"interventions.schedule": LEVERS}, settings, name="alone").cells
+    for single in alone:
+        assert trained([single]) == []
+    monkeypatch.delattr(replicas, "taken")
+    assert trained(list(cells)) == []
+    for cell, single in zip(cells, alone, strict=True):
+        assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
+
+
+@pytest.mark.slow
+def test_an_intervention_that_fails_takes_its_own_replica_alone(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr(Grokfast, "before_update", lambda self, step: 1 // (step.number - 20))
+    cells = planned({"train.seed": [1, 2], "interventions.schedule": [[], ["grokfast@20"]]}, FLOAT64).cells
+    failures = trained(list(cells))
+    assert [type(problem) for _, problem in failures] == [ZeroDivisionError] * 2
+    assert [read_standing(cell).state for cell in cells if "grokfast" not in cell.slug] == ["finished"] * 2
 
 
 @pytest.mark.slow
