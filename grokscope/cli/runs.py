@@ -172,7 +172,7 @@ def _kinds(text: str) -> list[str]:
 
 
 ControlAction = Literal["pause", "resume", "step", "stop", "snapshot", "intervene"]
-_RESULTING_STATE = {"pause": "paused", "resume": "running"}
+_RESULTING_STATE = {"pause": "paused", "resume": "running", "stop": "finished"}
 """The state that an action leads to; a run in this state needs no command"""
 
 
@@ -197,7 +197,7 @@ def control(
 ) -> None:
     """Pause, resume, stop or treat a live run.
 
-    The command waits for the trainer's answer, and prints it. A run that is paused or running already is left as it
+    The command waits for the trainer's answer, and prints it. A run that is in the wanted state already is left as it
     is.
     """
     from grokscope.runs.directory import find_run

@@ -283,6 +283,8 @@ def test_control_of_a_live_run(nursery: Nursery, tmp_path: Path, live: Process) 
     assert "stopped, step " in stopped.out
     assert live.wait().code == 0
     assert assert_whole(tmp_path / "runs/live")[-1]["status"] == "stopped"
+    again = ask("stop")
+    assert (again.code, again.out, again.err) == (0, "live is finished already\n", "")
     after = ask("pause")
     assert after.code == 3
     assert "has finished (stopped)" in after.err
