@@ -18,6 +18,8 @@ class TorchOptimizer:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
+        self._decaying: list[tuple[float, float, Any]] = []
+        self._decay: float | None = 0.0
 
     def settings(self) -> Mapping[str, float | str]:
         """Weight decay is that of the groups that have one."""
@@ -35,7 +37,15 @@ class TorchOptimizer:
         return found
 
     def decay(self) -> float | None:
-        return common_decay(_share(self._optimizer, group) for group in self._optimizer.param_groups)
+        """Asked at every step, which is why what does not change is not computed again."""
+        groups = self._optimizer.param_groups
+        decaying = [
+            (float(group["lr"]), float(group.get("weight_decay", 0.0)), group.get("momentum")) for group in groups
+        ]
+        if decaying != self._decaying:
+            self._decaying = decaying
+            self._decay = common_decay(_share(self._optimizer, group) for group in groups)
+        return self._decay
 
     def after_steps(self, call: Callable[[], None]) -> Callable[[], None]:
         handle = self._optimizer.register_step_post_hook(lambda *_: call())

@@ -13,12 +13,29 @@ MOMENT = 1e-4
 EASY = 0.8
 """Part of the share that records at half the distance may need before it is halved: costs vary"""
 
+UNSEEN = 0.02
+"""Part of a loop's time that a probe takes where no account of its own sees it: short steps are so much slower between
+records, for the hook behind each, and for a heap that second derivatives have been through (November 2026)"""
 
-def clock_on(device: str) -> Callable[[], float]:
-    """Seconds for a share of a loop's time: on a CPU those that this process has computed, in all its threads, which
-    hold on a busy machine too; on an accelerator those of the clock on the wall, for it computes in nobody's threads.
-    """
-    return time.process_time if device == "cpu" else time.perf_counter
+
+def share_to_keep(asked: float | None) -> float | None:
+    """The share that the account keeps, so that the one that was asked for is kept as seen from outside."""
+    return None if asked is None else max(asked - UNSEEN, asked / 2)
+
+
+class Clocks:
+    """Seconds for a share of a loop's time, from now on: on a CPU those that this process has computed, in all its
+    threads, which hold on a busy machine too; on an accelerator those of the clock on the wall, for it computes in
+    nobody's threads. Which device it is may be known later."""
+
+    def __init__(self) -> None:
+        self._computed, self._passed = time.process_time(), time.perf_counter()
+
+    def on(self, device: str) -> Callable[[], float]:
+        """The clock for a device."""
+        if device == "cpu":
+            return lambda: time.process_time() - self._computed
+        return lambda: time.perf_counter() - self._passed
 
 
 class Cadence:
@@ -26,13 +43,13 @@ class Cadence:
 
     def __init__(self, every: int, share: float | None, clock: Callable[[], float]) -> None:
         """`every`: steps between records, at least. `share`: of the loop's own time that the probe may take on top;
-        None: whatever it takes."""
+        None: whatever it takes. What `clock` shows now, it has taken already."""
         self.every = every
         """Steps between records now"""
         self._least = every
         self._share = share
         self._clock = clock
-        self._probing = 0.0
+        self._probing = clock()
         self._looping = 0.0
         self._aside = 0.0
         self._steps = 0

@@ -1,5 +1,6 @@
 """The splits that a probe scores itself: data by the loss, or whatever a function of the model returns."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import islice
@@ -12,12 +13,23 @@ from grokscope.own.reports import scores_of, splits_named
 from grokscope.own.trial import first_line
 
 
+class Scored(NamedTuple):
+    """What a split was scored with, and how long that took."""
+
+    scores: Scores
+    seconds: float
+
+
 class OwnSplit(NamedTuple):
     """How a split is scored. Both are to be asked inside of `OwnModel.looking`."""
 
-    scores: Callable[[], Scores]
-    trial: Callable[[], Scores]
-    """As much of it as shows that it can be scored: of data, the first batch"""
+    score: Callable[[], Scores]
+    trial: Callable[[], Scores] | None = None
+    """As much of it as shows that it can be scored: of data, the first batch. None where that is all of it: a function
+    of the model is called once, for it may take long"""
+
+    def scored(self) -> Scored:
+        return _timed(self.score)
 
 
 def evaluations(evaluate: Mapping[str, Any], model: OwnModel, metric: str) -> dict[str, OwnSplit]:
@@ -28,13 +40,17 @@ def evaluations(evaluate: Mapping[str, Any], model: OwnModel, metric: str) -> di
     return {named[split]: _evaluation(split, what, model, metric) for split, what in evaluate.items()}
 
 
-def tried_evaluations(splits: Mapping[str, OwnSplit], metric: str) -> list[str]:
-    """What a person should know of the splits before training begins, a sentence each. Inside of `OwnModel.looking`.
+def tried_evaluations(splits: Mapping[str, OwnSplit]) -> dict[str, Scored]:
+    """Score of each split as much as shows that it can be scored. To be asked inside of `OwnModel.looking`.
 
     Raises `CannotProbe`: what cannot be scored then cannot be scored at any record.
     """
-    found = {split: _tried(split, each) for split, each in splits.items()}
-    if "test" not in found or getattr(found["test"], metric, None) is not None:
+    return {split: _tried(split, each) for split, each in splits.items()}
+
+
+def remarks_on(found: Mapping[str, Scored], metric: str) -> list[str]:
+    """What a person should know of the splits before training begins, a sentence each."""
+    if "test" not in found or getattr(found["test"].scores, metric, None) is not None:
         return []
     return [
         f"evaluate={{'test': …}} has no {metric}, so that no step can be called grokked: give a function of the model "
@@ -42,9 +58,14 @@ def tried_evaluations(splits: Mapping[str, OwnSplit], metric: str) -> list[str]:
     ]
 
 
-def _tried(split: str, what: OwnSplit) -> Scores:
+def _timed(score: Callable[[], Scores]) -> Scored:
+    began = time.monotonic()
+    return Scored(score(), time.monotonic() - began)
+
+
+def _tried(split: str, what: OwnSplit) -> Scored:
     try:
-        return what.trial()
+        return _timed(what.trial or what.score)
     except Exception as problem:  # the user's own code: whatever it raises, training has not begun
         kind = "" if isinstance(problem, CannotProbe) else f"{type(problem).__name__}: "
         raise CannotProbe(
@@ -55,8 +76,7 @@ def _tried(split: str, what: OwnSplit) -> Scores:
 
 def _evaluation(split: str, what: Any, model: OwnModel, metric: str) -> OwnSplit:
     if callable(what):
-        scoring = partial(_returned, what, model, metric, split)
-        return OwnSplit(scoring, scoring)
+        return OwnSplit(partial(_returned, what, model, metric, split))
     try:
         source = batch_source(what, model)
     except CannotProbe:

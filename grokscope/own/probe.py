@@ -21,9 +21,9 @@ from grokscope.contract.streams import generator
 from grokscope.events import Diverged, Evaluated, Paced, Trained
 from grokscope.own.adoption import adopted_model, adopted_optimizer
 from grokscope.own.batches import TAKEN, batch_source
-from grokscope.own.cadence import Cadence, clock_on
+from grokscope.own.cadence import Cadence, Clocks, share_to_keep
 from grokscope.own.decay import LoopDecay
-from grokscope.own.evaluation import evaluations, tried_evaluations
+from grokscope.own.evaluation import Scored, evaluations, remarks_on, tried_evaluations
 from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.opening import opened_run, parameters_at_start, run_directory_of, started_of_loop
 from grokscope.own.options import OWN_TASK, Judgement, ProbeOptions
@@ -101,9 +101,10 @@ class Probe:
         - `every`: steps between records. `samples`, `baseline_samples`: pairs of batches of a measurement, and of the
           one at step 0.
         - `max_overhead`: the part of the loop's own time that the probe may take on top, from its constructor on; CPU
-          time where the model is on a CPU. Records come every so many steps times a power of two, as their cost asks
-          for; rules that want several records in a row count the steps that those would take. Without it the distance
-          is fixed, and events repeat exactly.
+          time where the model is on a CPU. The probe's own account (`overhead`) keeps to 0.02 less, or to half of it
+          where that is more: no account sees everything. Records come every so many steps times a power of two, as
+          their cost asks for; rules that want several records in a row count the steps that those would take. Without
+          it the distance is fixed, and events repeat exactly.
         - `evaluate`: splits by name, each a DataLoader, data set, tensors or a list of batches, or a function of the
           model that returns the metric or a mapping of scores (`loss`, `accuracy`, …). They are scored in evaluation
           mode; what cannot be scored is found before training begins. `val` and `eval` are the split `test`, if nothing
@@ -125,6 +126,7 @@ class Probe:
 
         Raises `CannotProbe`, a `ValueError`, before training begins; warns (`ProbeWarning`) where the loss is random.
         """
+        clocks = Clocks()
         self._options = options = ProbeOptions.checked(
             every=every, samples=samples, max_overhead=max_overhead, baseline_samples=baseline_samples,
             signals=signals, judged=Judgement.checked(metric=metric, threshold=threshold, consecutive=consecutive),
@@ -145,36 +147,42 @@ class Probe:
             snapshot_every=options.snapshot_every, facts=options.facts, start=self._start_parameters,
             decay_time=lambda: self._decay.time,
         )  # fmt: skip
-        self._cadence = Cadence(options.every, options.max_overhead, clock_on(self._model.device))
         self._decay = LoopDecay(self._optimizer)
         self._outcome: StepOutcome | None = None
         self._recorded: int | None = options.resume_at or None
         self._diverged = self._off = False
         self._unhook: Callable[[], None] | None = None
         self._start: FloatArray | None = None
+        share = share_to_keep(options.max_overhead)
+        self._cadence = Cadence(options.every, share, clocks.on(self._model.device))
         with self._cadence.probing():
-            remarks = self._tried()
+            remarks, known = self._tried()
             self._open()
             for remark in remarks:
                 warnings.warn(remark, ProbeWarning, stacklevel=2)
             self._recorder.warn(self.steps_taken, remarks)
             if not options.resume_at:
-                self._record_start()
+                self._record_start(known)
 
-    def _record_start(self) -> None:
-        """Where training begins. More pairs are measured there than later, which is known of what a record costs."""
+    def _record_start(self, known: Mapping[str, Scored]) -> None:
+        """Where training begins, `known` being the splits that are scored already. More pairs are measured there than
+        later, which is known of what a record costs."""
         self._start = self._records.parameters()
         seconds: dict[str, float] = {}
         self._recorder.listeners.append(partial(_take_seconds, seconds))
-        self._safely(self._record)
+        self._safely(lambda: self._record(known))
         self._recorder.listeners.pop()
         measured, evaluated = seconds.get("measured", 0.0), seconds.get("evaluated", 0.0)
         if measured:
             later = measured * self._options.samples / self._options.baseline_samples
-            self._cadence.begin((later + evaluated) / (measured + evaluated))
+            before = sum(each.seconds for each in known.values())
+            self._cadence.begin((later + evaluated) / (measured + evaluated - before))
 
-    def _tried(self) -> Sequence[str]:
-        """What a person should know before training begins. Raises `CannotProbe`."""
+    def _tried(self) -> tuple[Sequence[str], Mapping[str, Scored]]:
+        """What a person should know before training begins, and the splits that are scored by then, wholly.
+
+        Raises `CannotProbe`.
+        """
         with self._model.looking():
             try:
                 batch_a, batch_b = self._probed.source.pair(generator(self._options.seed, "probe"))
@@ -184,7 +192,9 @@ class Probe:
                 what = f"{type(problem).__name__}: {first_line(problem)}"
                 raise CannotProbe(f"batches= gave no batch: {what}: {TAKEN}") from problem
             remarks = tried(self._model, batch_a, batch_b, differing=True)
-            return [*remarks, *tried_evaluations(self._splits, self._options.judged.metric)]
+            found = tried_evaluations(self._splits)
+            known = {split: each for split, each in found.items() if self._splits[split].trial is None}
+            return [*remarks, *remarks_on(found, self._options.judged.metric)], known
 
     def _open(self) -> None:
         """Open the run directory as its one writer. Raises `CannotProbe`."""
@@ -235,7 +245,7 @@ class Probe:
 
     @property
     def overhead(self) -> float:
-        """The probe's time, from its constructor on, as a part of the loop's own so far; see `max_overhead`."""
+        """The probe's time, from its constructor on, as a part of the loop's own so far, as its account has it."""
         return self._cadence.overhead
 
     def __enter__(self) -> Self:
@@ -341,11 +351,11 @@ class Probe:
         if self._recorded != self.steps_taken and self._cadence.affordable():
             self._record()
 
-    def _record(self) -> None:
-        """Everything that is due at this step."""
+    def _record(self, known: Mapping[str, Scored] | None = None) -> None:
+        """Everything that is due at this step, but for the splits that are `known` already."""
         self._recorded = self.steps_taken
         with self._cadence.recording():
-            self._records.all(self.steps_taken, self._outcome)
+            self._records.all(self.steps_taken, self._outcome, known)
         forecast = self._recorder.forecast.changed(None)
         if forecast is not None:
             self._recorder.emit(forecast)

@@ -8,7 +8,7 @@ from grokscope.contract.arrays import FloatArray
 from grokscope.contract.backends import StepOutcome
 from grokscope.contract.own_models import OwnModel
 from grokscope.events import Evaluated, Event, Warned
-from grokscope.own.evaluation import OwnSplit
+from grokscope.own.evaluation import OwnSplit, Scored
 from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.vantage import OwnObserver
 from grokscope.training.recorder import Recorder
@@ -28,9 +28,10 @@ class ProbeRecords:
         self._model, self._recorder, self._observer, self._splits = model, recorder, observer, splits
         self._snapshot_every = snapshot_every
 
-    def all(self, step: int, outcome: StepOutcome | None) -> None:
-        """Whatever is due at a record: `outcome` is what the loop has said of this step."""
-        self._look(self._events(step, outcome))
+    def all(self, step: int, outcome: StepOutcome | None, known: Mapping[str, Scored] | None = None) -> None:
+        """Whatever is due at a record: `outcome` is what the loop has said of this step, `known` are the splits that
+        were scored at it already."""
+        self._look(self._events(step, outcome, known or {}))
 
     def snapshot(self, step: int, outcome: StepOutcome | None) -> None:
         """The parameters alone, and the signals that look at them."""
@@ -57,19 +58,19 @@ class ProbeRecords:
             finally:
                 self._observer.forget()
 
-    def _events(self, step: int, outcome: StepOutcome | None) -> Iterator[Event]:
+    def _events(self, step: int, outcome: StepOutcome | None, known: Mapping[str, Scored]) -> Iterator[Event]:
         yield from self._observer.measured(step, outcome)
         if self._splits:
-            yield self._evaluated(step)
+            yield self._evaluated(step, known)
         yield from self._observer.looked_at(step, outcome)
         if self._snapshot_every and step % self._snapshot_every == 0:
             yield from self._snapshotted(step, outcome)
         yield from self._observer.recorded(step, outcome)
 
-    def _evaluated(self, step: int) -> Evaluated:
-        began = self._recorder.seconds
-        scores: dict[str, Any] = {name: split.scores() for name, split in self._splits.items()}
-        return Evaluated(step=step, seconds=self._recorder.seconds - began, **scores)
+    def _evaluated(self, step: int, known: Mapping[str, Scored]) -> Evaluated:
+        scored = {name: known.get(name) or split.scored() for name, split in self._splits.items()}
+        scores: dict[str, Any] = {name: each.scores for name, each in scored.items()}
+        return Evaluated(step=step, seconds=sum(each.seconds for each in scored.values()), **scores)
 
     def _snapshotted(self, step: int, outcome: StepOutcome | None) -> Iterator[Event]:
         vector = self._model.tonumpy(self._model.theta)

@@ -1,5 +1,6 @@
 """How often a probe looks, where it has a share of the loop's time to keep: by a clock that the test turns."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from own_made import KINDS, events_of, probing, seeded, train
 
 import grokscope
 from grokscope.contract.tasks import GrokCriterion
-from grokscope.own.cadence import Cadence
+from grokscope.own.cadence import Cadence, Clocks, share_to_keep
 from grokscope.warning.rules import Grokking, PersistentOnset, Regression, SignalRecord
 from grokscope.words.events import event_in_words
 
@@ -141,3 +142,20 @@ def test_a_run_says_how_it_is_paced(tmp_path: Path) -> None:
 def test_a_share_must_be_one(tmp_path: Path) -> None:
     with pytest.raises(grokscope.CannotProbe, match="max_overhead: input should be greater than 0"):
         grokscope.Probe(torch.nn.Linear(1, 1), lambda m, x: m(x).sum(), torch.ones(3, 1), run=tmp_path, max_overhead=-1)
+
+
+def test_the_account_leaves_room_for_what_it_does_not_see() -> None:
+    assert share_to_keep(None) is None
+    assert share_to_keep(0.05) == pytest.approx(0.03)
+    assert share_to_keep(0.01) == pytest.approx(0.005)
+
+
+def test_a_clock_counts_from_before_the_device_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPU time for a model on a CPU, time on the wall for any other."""
+    monkeypatch.setattr(time, "process_time", lambda: 5.0)
+    monkeypatch.setattr(time, "perf_counter", lambda: 100.0)
+    clocks = Clocks()
+    monkeypatch.setattr(time, "process_time", lambda: 6.0)
+    monkeypatch.setattr(time, "perf_counter", lambda: 103.0)
+    assert (clocks.on("cpu")(), clocks.on("cuda:0")()) == (1.0, 3.0)
+    assert Cadence(1, 0.05, clocks.on("cpu"))._spent() == 1.0

@@ -146,6 +146,21 @@ def test_a_test_split_without_the_metric_is_told_of(tmp_path: Path) -> None:
     assert "has no f1" in events_of(tmp_path / "mine", "warned")[0]["reason"]
 
 
+def test_a_function_that_scores_is_called_once_a_record(tmp_path: Path) -> None:
+    """Also before training begins, where it is tried: it may take long. What it returned then is what is recorded."""
+    given: list[float] = []
+
+    def score(model: nn.Module) -> float:
+        given.append(len(given) / 10)
+        return given[-1]
+
+    watching = probe(tmp_path / "mine", every=1, evaluate={"test": score})
+    assert given == [0.0]
+    watching.step()
+    watching.finish()
+    assert [event["test"]["accuracy"] for event in events_of(tmp_path / "mine", "evaluated")] == given == [0.0, 0.1]
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_step_of_two_optimizers_is_one(order: tuple[int, int], tmp_path: Path) -> None:
     model, data = seeded(MLP)
