@@ -26,6 +26,8 @@ class TensorBoardSink:
 
     def close(self, status: str) -> None:
         self._writer.close()
+        if not Path(self.where).is_dir():
+            raise RuntimeError(f"its folder is gone: {self.where}")
 
 
 def opened_sink(run: ToldRun, folder: Path | None) -> TensorBoardSink:

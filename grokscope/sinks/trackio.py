@@ -11,7 +11,8 @@ from grokscope.sinks.numbers import Told, ToldRun
 
 
 class TrackioSink:
-    """A run of its own in the project."""
+    """A run of its own in the project. Trackio raises nothing where it can keep nothing: it warns, in a thread of its
+    own, and notes for itself that it did."""
 
     def __init__(self, run: Any) -> None:
         self._run = run
@@ -19,9 +20,15 @@ class TrackioSink:
 
     def log(self, told: Told) -> None:
         self._run.log(dict(told.numbers), step=told.step)
+        self._raise_what_it_warned_of()
 
     def close(self, status: str) -> None:
         self._run.finish()
+        self._raise_what_it_warned_of()
+
+    def _raise_what_it_warned_of(self) -> None:
+        if noted := getattr(self._run, "_warned_failures", ()):
+            raise RuntimeError(f"it could not keep everything ({', '.join(sorted(noted))}); its own warnings say why")
 
 
 def opened_sink(run: ToldRun, folder: Path | None) -> TrackioSink:

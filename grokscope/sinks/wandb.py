@@ -15,8 +15,13 @@ class WandbSink:
     other there: wandb's own counter takes no step that lies behind."""
 
     def __init__(self, run: Any) -> None:
+        """Raises `RuntimeError` where wandb writes elsewhere, for it cannot write where it should."""
         self._run = run
-        self.where = run.url or str(Path(run.dir).parent)
+        self._folder = Path(run.dir).parent
+        self.where = run.url or str(self._folder)
+        asked = os.environ.get("WANDB_DIR")
+        if asked and not self._folder.resolve().is_relative_to(Path(asked).resolve()):
+            raise RuntimeError(f"it cannot write WANDB_DIR, {asked}: its files stand in {self._folder}")
         run.define_metric("step", hidden=True)
         run.define_metric("*", step_metric="step")
 
@@ -26,6 +31,8 @@ class WandbSink:
     def close(self, status: str) -> None:
         self._run.summary["status"] = status
         self._run.finish(exit_code=0 if status in ENDED_WELL else 1)
+        if not self._folder.exists():
+            raise RuntimeError(f"its folder is gone: {self._folder}")
 
 
 def opened_sink(run: ToldRun, folder: Path | None) -> WandbSink:

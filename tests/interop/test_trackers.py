@@ -208,6 +208,20 @@ def test_a_tool_that_fails_is_one_warning(tmp_path: Path) -> None:
     assert "Traceback" not in refused.err
 
 
+@pytest.mark.parametrize(("tool", "variable"), [("trackio", "TRACKIO_DIR"), ("wandb", "WANDB_DIR")])
+def test_a_tool_that_cannot_write_is_one_warning(tool: str, variable: str, tmp_path: Path) -> None:
+    """Of itself trackio warns and goes on, and wandb writes somewhere else."""
+    pytest.importorskip(tool)
+    place = tmp_path / "place"
+    place.write_text("a file, and no folder")
+    outcome = grokscope(
+        *tiny("modular", "--steps=20", "--runs=.", "--name=told", f"--sink={tool}"), folder=tmp_path,
+        variables={"HOME": str(tmp_path), "WANDB_MODE": "offline", variable: str(place)},
+    )  # fmt: skip
+    assert (outcome.code, outcome.out) == (0, "told\n")
+    assert outcome.err.count(f"{tool} failed: it c") == 1
+
+
 PROBED = """
 import hashlib, random, sys, grokscope, torch
 sinks = sys.argv[2:]
