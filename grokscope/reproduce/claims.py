@@ -24,6 +24,13 @@ CLAIM_FILES = ("claims-warning.toml", "claims-geometry.toml", "claims-related.to
 INTERVENTION = "intervention"
 """The statistic of the claims that an experiment judges"""
 
+_OWN_STUDIES: Mapping[tuple[str, str, float | None], str] = {
+    ("modular", "noise", 0.1): "noise",
+    ("dyck", "noise", 0.1): "noise",
+    ("dyck", "kick", None): "kicks",
+    ("scan", "kick", None): "kicks",
+}
+"""Claims about interventions that have a study of their own, by task, condition, dose; the others share one a task"""
 _NULLS: Mapping[str, str] = {
     "project": "the same projection on a random basis; noise between runs of one seed",
     "kick": "a kick in a random direction; noise between runs of one seed",
@@ -198,7 +205,7 @@ def claims_of(study: str, claims: Sequence[PublishedClaim]) -> list[PublishedCla
 
 def _about_intervention(claim: Claim) -> PublishedClaim:
     dose = "dose" if claim.dose is None else f"{claim.dose:g}"
-    study = f"noise-{claim.task}" if claim.condition == "noise" and claim.task != "scan" else f"effects-{claim.task}"
+    kind = _OWN_STUDIES.get((claim.task, claim.condition, claim.dose), "effects")
     at = "with its dose" if claim.dose is None else f"at {claim.dose:g}"
     return PublishedClaim(
         id=f"{claim.task}-{claim.condition}-{dose}",
@@ -206,7 +213,7 @@ def _about_intervention(claim: Claim) -> PublishedClaim:
         source=f"arXiv {claim.source}, text and intervention table; author's figures: {claim.evidence}",
         setting=f"{claim.task}, from step 500",
         published=claim.text if claim.size is None else f"{claim.text} (ratio {claim.size:.2f})",
-        study=study,
+        study=f"{kind}-{claim.task}",
         statistic=INTERVENTION,
         null=_NULLS.get(claim.condition, "noise between runs of one seed"),
         refuted_by=_REFUTES[claim.says],

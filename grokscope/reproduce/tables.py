@@ -31,15 +31,19 @@ _INTERVAL = ("value", "95 % low", "95 % high")
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
     """One row per claim."""
+    verdict, *numbers = verdict_columns()
     columns = (
         Column("claim", code=True),
+        verdict,
         Column("sentence", detail=True, prose=True),
-        *verdict_columns(),
+        *numbers,
         Column("source", detail=True, prose=True),
         Column("runs from", detail=True, prose=True),
     )
     rows = tuple(
-        (each.claim.id, each.claim.sentence, *verdict_row(each), each.claim.source, each.basis) for each in verdicts
+        (each.claim.id, found, each.claim.sentence, *rest, each.claim.source, each.basis)
+        for each in verdicts
+        for found, *rest in [verdict_row(each)]
     )
     return Table("verdicts", "Published claims", columns, rows, verdict_notes())
 

@@ -109,6 +109,14 @@ def test_a_claim_needs_what_it_is_about_its_control_and_the_baseline(tmp_path: P
     assert arms_of("matrix-commutator", runs=tmp_path) == {"decay", "no-decay"}
 
 
+def test_a_claim_about_all_doses_has_a_study_with_several() -> None:
+    about = [claim for claim in all_claims().values() if claim.intervention and claim.intervention.dose is None]
+    assert about
+    for claim in about:
+        assert claim.intervention
+        assert len(all_studies()[claim.study].conditions[claim.intervention.condition]) > 1, claim.id
+
+
 def test_the_hours_of_a_claim_are_those_of_its_runs() -> None:
     study, claim = all_studies()["effects-scan"], all_claims()["scan-project-1"]
     fewer = study.only_for([claim])
