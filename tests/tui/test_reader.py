@@ -15,7 +15,7 @@ from grokscope.runs.state import Signs
 from grokscope.tui import reader as reading
 from grokscope.tui.reader import Reader, ReadSoFar, read_whole
 from grokscope.tui.run_look import RunLook, state
-from grokscope.tui.summaries import summaries
+from grokscope.tui.summaries import summaries, sweep_summaries
 from grokscope.tui.view import View
 
 
@@ -178,10 +178,19 @@ def test_summaries(tmp_path: Path) -> None:
     whole_run("b", steps=20000, finish=False).write(tmp_path)
     (tmp_path / "not-a-run").mkdir()
     Script("empty").write(tmp_path)
+    for second, name in enumerate(["b", "a", "empty"]):
+        os.utime(tmp_path / name / "events.jsonl", (second, second))
     found = {item.name: item for item in summaries(tmp_path)}
-    assert set(found) == {"a", "b", "empty"}
+    assert list(found) == ["empty", "a", "b"]
     assert found["a"].facts["grokked"] == 2200
     assert found["a"].setting("lr") == "0.001"
     assert found["b"].run_state.step == 20000
     assert found["b"].state is RunLook.CRASHED
     assert found["empty"].state is RunLook.WAITING
+
+
+def test_no_summaries_of_a_folder_that_cannot_be_opened(tmp_path: Path) -> None:
+    circle = tmp_path / "runs"
+    circle.symlink_to(circle)
+    assert summaries(circle) == []
+    assert sweep_summaries(circle) == []
