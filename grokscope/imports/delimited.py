@@ -29,8 +29,10 @@ BLOCK_CHARACTERS = 1 << 16
 """Characters read at once"""
 ODD_SHARE = 0.1
 """Largest share of rows with another length than the header; if more differ, the header does not fit the table"""
-LARGEST_FILE = 1 << 32
+LARGEST_FILE = 1 << 30
 """Largest size of a file, in bytes after decompression"""
+LONGEST_LINE = 1 << 24
+"""Longest line of a table, in bytes"""
 
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -177,11 +179,8 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         for _ in range(self._header.lines):
             self._text.readline()
-        taken, line = 0, "\n"
+        line = "\n"
         while lines := self._text.readlines(BLOCK_CHARACTERS):
-            taken += sum(map(len, lines))
-            if taken > LARGEST_FILE:
-                raise Unimportable(f"the table is larger than {LARGEST_FILE >> 30} GiB; split it into smaller files")
             line = lines[-1]
             yield from map(self._plain, lines)
         self.torn = not line.endswith(("\n", "\r"))
@@ -194,11 +193,38 @@ class _Lines:
         return " ".join(line.split()) + "\n" if self._header.delimiter == " " else line
 
 
+class _Bounded(io.RawIOBase):
+    """The bytes of a file, so long as they are not too many, in all and in a line: a compressed file may hold anything.
+
+    Raises `Unimportable` where they are.
+    """
+
+    def __init__(self, raw: Any, file: Path, longest_line: int) -> None:
+        self._raw, self._file, self._longest_line = raw, file, longest_line
+        self._taken = self._begun = 0
+        """Bytes in all, and before the line that has begun"""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count: int = self._raw.readinto(buffer)
+        data = bytes(buffer[:count])
+        end = max(data.rfind(b"\n"), data.rfind(b"\r"))
+        self._begun = self._begun if end < 0 else self._taken + end + 1
+        self._taken += count
+        if self._taken > LARGEST_FILE:
+            raise Unimportable(f"{self._file} holds more than {LARGEST_FILE >> 30} GiB; split it into smaller files")
+        if self._taken - self._begun > self._longest_line:
+            raise Unimportable(f"{self._file} has a line of more than {self._longest_line >> 20} MiB; it is no table")
+        return count
+
+
 @contextmanager
-def opened(file: Path) -> Iterator[TextIO]:
+def opened(file: Path, longest_line: int = LONGEST_LINE) -> Iterator[TextIO]:
     """Yields a text file in UTF-8, or in UTF-16 with a byte order mark. The file may be compressed (`.gz`).
 
-    Raises `Unimportable`, also for errors while the caller reads the file.
+    Raises `Unimportable`, also for errors while the caller reads the file, and where it or a line of it is too long.
     """
     try:
         with _bytes_of(file) as raw:
@@ -207,7 +233,11 @@ def opened(file: Path) -> Iterator[TextIO]:
         if encoding == "utf-8-sig" and b"\0" in mark.rstrip(b"\0"):
             hint = "; save the table of a workbook or an archive as CSV" if mark.startswith(b"PK") else ""
             raise Unimportable(f"{file} is no text{hint}")
-        with _bytes_of(file) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
+        with (
+            _bytes_of(file) as raw,
+            io.BufferedReader(_Bounded(raw, file, longest_line)) as bounded,
+            io.TextIOWrapper(bounded, encoding=encoding, newline="") as text,
+        ):
             yield text
     except Unreadable as problem:
         raise Unimportable(str(problem)) from None

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from grokscope.imports.delimited import TORN, opened
+from grokscope.imports.delimited import LARGEST_FILE, TORN, opened
 from grokscope.imports.names import SPLITS, usual_signal, words_of
 from grokscope.imports.sheets import Cells, Collector, Columns, Fragment, Unimportable, flattened, shortened
 from grokscope.words.numbers import counted
@@ -69,8 +69,7 @@ class Records:
 
 def fragments_of(file: Path) -> list[Fragment]:
     """Every table of a JSON file. Raises `Unimportable`."""
-    with opened(file) as text:
-        start = next((line.lstrip()[0] for line in text if line.strip()), "")
+    start = first_letter(file)
     stream = _Array(file) if start == "[" else _Lines(file) if _is_lines(file) else None
     if stream is None:
         return _of_document(_document(file), file)
@@ -79,6 +78,12 @@ def fragments_of(file: Path) -> list[Fragment]:
     if all(map(_is_row, first)):
         return [Fragment(Records(file.name, stream))]
     return _of_document([dict(record) for _, record in stream([])], file)
+
+
+def first_letter(file: Path) -> str:
+    """The first character that is no blank; empty for a file of blanks. Raises `Unimportable`."""
+    with opened(file, LARGEST_FILE) as text:
+        return next((block.lstrip()[0] for block in iter(lambda: text.read(ARRAY_BLOCK), "") if block.strip()), "")
 
 
 def _is_row(record: Record) -> bool:
@@ -126,7 +131,7 @@ class _Lines:
         return _without_summary(self._records(left_out), self.file.name, left_out)
 
     def _records(self, left_out: list[str]) -> Numbered:
-        with opened(self.file) as text:
+        with opened(self.file, LARGEST_DOCUMENT) as text:
             for number, line in enumerate(text, 1):
                 content = line.strip("\0 \t\r\n")
                 if not content:
@@ -145,7 +150,7 @@ class _Lines:
 
 def _is_lines(file: Path) -> bool:
     """Whether the first non-empty line is a complete object, and more than a document on one line."""
-    with opened(file) as text:
+    with opened(file, LARGEST_DOCUMENT) as text:
         first, *more = islice((line for line in text if line.strip()), 2)
     try:
         record = json.loads(first)
@@ -165,7 +170,7 @@ class _Array:
 
     def _records(self, left_out: list[str]) -> Numbered:
         decoder, number = json.JSONDecoder(), 0
-        with opened(self.file) as text:
+        with opened(self.file, LARGEST_FILE) as text:
             buffer, at = "", 0
             while not buffer:
                 buffer = text.read(ARRAY_BLOCK).lstrip()
@@ -209,7 +214,7 @@ def _ends_within(buffer: str) -> bool:
 
 
 def _document(file: Path) -> Any:
-    with opened(file) as text:
+    with opened(file, LARGEST_FILE) as text:
         content = text.read(LARGEST_DOCUMENT + 1)
     if len(content) > LARGEST_DOCUMENT:
         raise Unimportable(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grokscope.imports import documents, tensorboard
-from grokscope.imports.delimited import Delimited, opened
+from grokscope.imports.delimited import Delimited
 from grokscope.imports.names import SPLITS, usual_fact, usual_signal
 from grokscope.imports.sheets import Fragment, Renamed, Sheet, Unimportable
 
@@ -130,7 +130,7 @@ def _read(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragm
     file = found.file
     if tensorboard.is_event_file(file):
         return _events(found)
-    if _first_letter(file) in {"{", "["}:
+    if documents.first_letter(file) in {"{", "["}:
         return ("file", file), found.parts, documents.fragments_of(file)
     sheet = Delimited(file)
     if set(sheet.names) == _SCALAR:
@@ -139,11 +139,6 @@ def _read(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragm
         sheet.whole = True
         return ("chart", found.folder), found.parts, chart
     return ("file", file), found.parts, [Fragment(sheet)]
-
-
-def _first_letter(file: Path) -> str:
-    with opened(file) as text:
-        return next((line.lstrip()[0] for line in text if line.strip()), "")
 
 
 def _events(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:

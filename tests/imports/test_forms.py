@@ -172,6 +172,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("r.csv", b"PK\x03\x04\x00\x01", "save the table of a workbook or an archive as CSV"),
     ("r.csv.gz", b"no gzip", "cannot read"),
     ("r.csv.gz", gzip.compress(PLAIN.encode(), mtime=0)[:-9], "cannot read"),
+    ("r.csv.gz", gzip.compress(b"step,test_accuracy" + b"," * (1 << 25), mtime=0), "a line of more than 16 MiB"),
     ("r.jsonl", '{"step": 0, "test_accuracy": 0}\n{"step": 1,\n{"step": 2}\n', "line 2 is not JSON"),
     ("r.jsonl", '{"step": 0, "test_accuracy": 0}\n[1]\n', "line 2 is not a JSON object"),
     ("r.jsonl", '{"step": true, "test_accuracy": 0}\n', "line 1: step is 'True', which is not a number"),
