@@ -265,6 +265,8 @@ class Probe:
         `status`: how it ended; else `completed`, `stopped` where that was asked for, `diverged` where the loss was not
         finite.
         """
+        if self._elsewhere:
+            return
         if self._unhook is not None:
             self._unhook()
             self._unhook = None
@@ -289,9 +291,13 @@ class Probe:
 
     def _left(self) -> None:
         """The process ends, and nobody has ended the run."""
-        if os.getpid() == self._process:
-            enough = self._options.steps is not None and self.steps_taken >= self._options.steps
-            self.finish(None if enough else "interrupted")
+        enough = self._options.steps is not None and self.steps_taken >= self._options.steps
+        self.finish(None if enough else "interrupted")
+
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether this is a copy of the probe in a forked process: the run has one writer."""
+        return os.getpid() != self._process
 
     def _hooked(self) -> None:
         began = time.perf_counter()
@@ -315,7 +321,7 @@ class Probe:
 
     def _between(self) -> None:
         """What is due between two steps of the loop."""
-        if self._off:
+        if self._off or self._elsewhere:
             return
         step, snapshot_every = self.steps_taken, self._options.snapshot_every
         if step % self._cadence.every == 0 and self._due():
@@ -362,7 +368,7 @@ class Probe:
 
     def _tell(self, loss: Any, gradient_norm: Any, scores: Mapping[str, Any]) -> None:
         """Record what the loop says of itself: scores whenever they come, the loss where a record is due."""
-        if self._off:
+        if self._off or self._elsewhere:
             return
         step = self.steps_taken
         self._outcome = None if loss is None or gradient_norm is None else StepOutcome(loss, gradient_norm)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 import warnings
@@ -144,6 +145,24 @@ def test_a_test_split_without_the_metric_is_told_of(tmp_path: Path) -> None:
     with pytest.warns(grokscope.ProbeWarning, match=r"has no f1, so that no step .*: give a function .*step\(test_f1="):
         probe(tmp_path / "mine", metric="f1", evaluate={"test": vectors()}).finish()
     assert "has no f1" in events_of(tmp_path / "mine", "warned")[0]["reason"]
+
+
+def test_a_forked_process_writes_nothing(tmp_path: Path) -> None:
+    """A loader's worker, say: it has a copy of the probe, and the run has one writer."""
+    watching = probe(tmp_path / "mine", every=1)
+    before = (tmp_path / "mine" / "events.jsonl").read_bytes()
+    child = os.fork()
+    if not child:
+        try:
+            watching.step(loss=1.0)
+            watching.finish()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert (tmp_path / "mine" / "events.jsonl").read_bytes() == before
+    watching.step()
+    watching.finish()
+    assert [event["step"] for event in events_of(tmp_path / "mine", "measured")] == [0, 1]
 
 
 def test_a_function_that_scores_is_called_once_a_record(tmp_path: Path) -> None:
