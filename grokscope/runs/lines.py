@@ -28,9 +28,9 @@ LONGEST_LINE = 1 << 22
 """Bytes of a line that are read at most: 4 MiB."""
 
 _LINE = ConfigDict(strict=True, allow_inf_nan=False)
-_ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_SUSPECT = (b"0" * 300, b"e000", b"E000", b"e+000", b"E+000", b"NaN", b"Infinity")
-"""What a line may hold, once its digits are zeros, that has a number past a float"""
+_ZEROS = bytes.maketrans(b"123456789E", b"000000000e")
+_SUSPECT = (b"0" * 300, b"e000", b"NaN", b"Infinity")
+"""What a line may hold, once its digits are zeros and it has no `E` and no plus, that has a number past a float"""
 _STEPLESS = frozenset({"paused", "resumed", "warned"})
 """Kinds that may come without a step"""
 
@@ -252,7 +252,7 @@ def _open_kinds() -> frozenset[str]:
 
 
 def _is_suspect(line: bytes) -> bool:
-    zeros = line.translate(_ZEROS)
+    zeros = line.translate(_ZEROS, b"+")
     return any(text in zeros for text in _SUSPECT)
 
 
