@@ -31,7 +31,7 @@ ODD_SHARE = 0.1
 """Largest share of rows with another length than the header; if more differ, the header does not fit the table"""
 LARGEST_FILE = 1 << 30
 """Largest size of a file, in bytes after decompression"""
-LONGEST_LINE = 1 << 24
+LONGEST_ROW = 1 << 24
 """Longest line of a table, in bytes"""
 
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -221,7 +221,7 @@ class _Bounded(io.RawIOBase):
 
 
 @contextmanager
-def opened(file: Path, longest_line: int = LONGEST_LINE) -> Iterator[TextIO]:
+def opened(file: Path, longest_line: int = LONGEST_ROW) -> Iterator[TextIO]:
     """Yields a text file in UTF-8, or in UTF-16 with a byte order mark. The file may be compressed (`.gz`).
 
     Raises `Unimportable`, also for errors while the caller reads the file, and where it or a line of it is too long.

@@ -59,7 +59,11 @@ ELSEWHERE = re.compile(
 )
 """These need a terminal, a cluster, another program, or minutes"""
 
-EXPECTED = {r"control": 3, r"intervene (results|spectrum (?!--shipped))": 3, r"forecast --build-bank bank-fraction": 3}
+EXPECTED = {
+    r"control (?!\S+ stop)": 3,
+    r"intervene (results|spectrum (?!--shipped))": 3,
+    r"forecast --build-bank bank-fraction": 3,
+}
 """The exit code where no trainer runs, and where no experiment and no bank's sweep is at hand; else 0"""
 
 
