@@ -117,13 +117,13 @@ class Study(_Data):
 
     def only_for(self, claims: Sequence["PublishedClaim"]) -> "Study":
         """With those of its runs that `claims` need: the baseline, what each is about, and its control."""
-        needs = [claim.needed_of(self) for claim in claims]
+        needed = {each for claim in claims for each in claim.needed_of(self)}
         conditions = {
             name: kept
             for name, doses in self.conditions.items()
-            if (kept := [dose for dose in doses if any((name, dose) in each for each in needs)])
+            if (kept := [dose for dose in doses if (name, dose) in needed])
         }
-        arms = {name: settings for name, settings in self.arms.items() if any((name, None) in each for each in needs)}
+        arms = {name: settings for name, settings in self.arms.items() if (name, None) in needed}
         if not conditions and not arms:
             return self
         fewer = self.model_copy(update={"arms": arms, "conditions": conditions})
