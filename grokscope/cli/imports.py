@@ -76,7 +76,8 @@ def import_files(
 
     The command reads CSV (also with tabs, semicolons or spaces), JSON in its usual shapes, metrics.csv of Lightning,
     trainer_state.json of Hugging Face, histories of Keras, tables of pandas, histories and charts of Weights & Biases,
-    event files and CSVs of TensorBoard. A file must have a step and a test accuracy. It may have train_accuracy,
+    event files and CSVs of TensorBoard, and text that a loop printed, as `step 100 loss 0.5 val_acc 0.2`. A file must
+    have a step and a test accuracy. It may have train_accuracy,
     train_loss, test_loss, gradient_norm, weight_norm, defect and the values of other signals. Usual column names are
     known (val_acc, eval_loss, _step, learning_rate); --column names the others, and --steps-per-epoch makes steps of
     epochs. The command prints which column it used for which signal, and what it skipped.

@@ -258,7 +258,10 @@ def _bytes_of(file: Path) -> Iterator[Any]:
 
 
 def _found_header(text: TextIO, place: str) -> _Header:
-    """The header: the first line with as many cells (two or more) as the next line, and without numbers."""
+    """The header: the first line with as many cells (two or more) as the next line, and without numbers.
+
+    Where spaces stand between the cells, that next line has a number: else the lines may be prose.
+    """
     comment: list[str] = []
     begun: list[_Header] = []
     for number, line in enumerate(islice(text, FIRST_LINES), 1):
@@ -269,7 +272,8 @@ def _found_header(text: TextIO, place: str) -> _Header:
         if cells[0].startswith("#"):
             comment = [cell for cell in (cells[0].lstrip("# "), *cells[1:]) if cell]
             continue
-        if begun and len(_split(line, begun[-1].delimiter)) == len(begun[-1].names):
+        below = _split(line, begun[-1].delimiter) if begun else []
+        if begun and len(below) == len(begun[-1].names) and (begun[-1].delimiter != " " or any(map(_is_number, below))):
             return begun[-1]
         if all(map(_is_number, cells)) and not begun:
             if len(comment) == len(cells):  # NumPy writes the header as a comment
@@ -278,8 +282,8 @@ def _found_header(text: TextIO, place: str) -> _Header:
                 f"{place} has no header: line {number} holds numbers; add a line with the names of the columns"
             )
         begun.append(_Header(cells, delimiter if line.count(delimiter) else " ", number))
-    if not begun:
-        raise Unimportable(f"{place} holds no table: no line has several cells")
+    if not begun or begun[0].delimiter == " ":
+        raise Unimportable(f"{place} holds no table, and no lines with named numbers, as `step 100 val_acc 0.5`")
     return begun[0]
 
 

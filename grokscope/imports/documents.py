@@ -102,7 +102,8 @@ def _is_history(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and _are_objects(value)
 
 
-def _without_summary(records: Numbered, place: str, left_out: list[str]) -> Numbered:
+def without_summary(records: Numbered, place: str, left_out: list[str]) -> Numbered:
+    """The records without that of a Hugging Face trainer which holds means over the run."""
     for number, record in records:
         if LAST_SUMMARY in record:
             left_out.append(f"{place}, record {number}: it holds means over the run, not a step")
@@ -128,7 +129,7 @@ class _Lines:
     file: Path
 
     def __call__(self, left_out: list[str]) -> Numbered:
-        return _without_summary(self._records(left_out), self.file.name, left_out)
+        return without_summary(self._records(left_out), self.file.name, left_out)
 
     def _records(self, left_out: list[str]) -> Numbered:
         with opened(self.file, LARGEST_DOCUMENT) as text:
@@ -166,7 +167,7 @@ class _Array:
     file: Path
 
     def __call__(self, left_out: list[str]) -> Numbered:
-        return _without_summary(self._records(left_out), self.file.name, left_out)
+        return without_summary(self._records(left_out), self.file.name, left_out)
 
     def _records(self, left_out: list[str]) -> Numbered:
         decoder, number = json.JSONDecoder(), 0
@@ -319,7 +320,7 @@ def _is_part(name: str) -> bool:
 def _of_records(records: Sequence[Record], at: _Where) -> Records:
     def stream(left_out: list[str]) -> Numbered:
         named = ({f"{at.prefix}{name}": each for name, each in record.items()} for record in records)
-        return _without_summary(enumerate(named, 1), at.place, left_out)
+        return without_summary(enumerate(named, 1), at.place, left_out)
 
     return Records(at.place, stream, at.facts)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grokscope.imports import documents, tensorboard
+from grokscope.imports import documents, printed, tensorboard
 from grokscope.imports.delimited import Delimited
 from grokscope.imports.names import SPLITS, usual_fact, usual_signal
 from grokscope.imports.sheets import Fragment, Renamed, Sheet, Unimportable
@@ -130,6 +130,8 @@ def _read(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragm
     file = found.file
     if tensorboard.is_event_file(file):
         return _events(found)
+    if printed.is_printed(file):
+        return ("file", file), found.parts, [Fragment(printed.sheet_of(file))]
     if documents.first_letter(file) in {"{", "["}:
         return ("file", file), found.parts, documents.fragments_of(file)
     sheet = Delimited(file)
