@@ -39,7 +39,7 @@ def watch(
 
     A sweep opens as a grid of its runs. Closing the TUI does not stop the training.
     """
-    from grokscope.runs.directory import NoSuchRun, RunDirectory, find_group, find_run, runs_in
+    from grokscope.runs.directory import NoRecordYet, NoSuchRun, RunDirectory, find_group, find_run, runs_in
     from grokscope.runs.state import read_state
     from grokscope.tui.demo import DEMO
 
@@ -49,7 +49,12 @@ def watch(
     if sweep is not None and (replay or at is not None):
         raise typer.BadParameter("a replay is of one run; name a run of the sweep", param_hint="RUN")
     wanted = run or "latest" if sweep is None else str(runs_in(sweep)[0].path)
-    directory = RunDirectory(DEMO) if demo else find_run(wanted, runs)
+    try:
+        directory = RunDirectory(DEMO) if demo else find_run(wanted, runs)
+    except NoRecordYet as empty:
+        if export_svg is not None:
+            raise
+        directory = RunDirectory(empty.path)
     state = read_state(directory, listed=True)
     if sweep is None and state.condition == "unreadable":
         raise NoSuchRun(state.problem)

@@ -21,6 +21,14 @@ class NoSuchRun(LookupError):
     """The name fits no run, or more than one, or what it names cannot be read."""
 
 
+class NoRecordYet(NoSuchRun):
+    """The run directory is there, and its log is not: the trainer or the loop may be about to begin."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} has no record yet; `grokscope watch {path}` waits for the first one")
+        self.path = path
+
+
 class BadRunName(ValueError):
     """A name that could not be a folder everywhere."""
 
@@ -106,7 +114,10 @@ def groups_in(folder: Path) -> dict[Path, list[RunDirectory]]:
 
 
 def find_run(wanted: str, folder: Path) -> RunDirectory:
-    """A run by name, unique prefix, path (also from `folder` on, as `sweep/cell`), or `latest`. Raises `NoSuchRun`."""
+    """A run by name, unique prefix, path (also from `folder` on, as `sweep/cell`), or `latest`.
+
+    Raises `NoSuchRun`; of a folder in which a run may be about to begin, `NoRecordYet`.
+    """
     if wanted == "latest":
         return _latest(folder)
     if _written(wanted) is not None:
@@ -120,12 +131,23 @@ def find_run(wanted: str, folder: Path) -> RunDirectory:
     if os.path.isfile(wanted):
         raise NoSuchRun(f"{wanted} is a file, and a run is a folder; `grokscope import {wanted}` makes one of a record")
     groups = groups_in(folder)
-    if not runs and not groups:
-        raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")
     if folder / wanted in groups:
         cell = groups[folder / wanted][0].name
         raise NoSuchRun(f"{wanted!r} is a folder of runs: name one of them, as {wanted}/{cell}")
+    for place in (folder / wanted, Path(wanted)):
+        if _awaits_record(place):
+            raise NoRecordYet(place)
+    if not runs and not groups:
+        raise NoSuchRun(f"there are no runs in {folder}; `grokscope run modular --preset quick` makes one")
     raise NoSuchRun(f"no run in {folder} is called {wanted!r}; `grokscope ls` lists them")
+
+
+def _awaits_record(folder: Path) -> bool:
+    """Whether a folder without a log is empty, or is what a trainer or a probe has made for its run."""
+    with suppress(OSError, ValueError):
+        names = set(os.listdir(folder))
+        return not names or bool(names & {"control", "lock"})
+    return False
 
 
 def find_group(wanted: str, folder: Path) -> Path | None:

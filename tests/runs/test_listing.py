@@ -9,7 +9,7 @@ from events_made import write_log
 
 from grokscope.gate import Unreadable
 from grokscope.runs import directory as directories
-from grokscope.runs.directory import NoSuchRun, RunDirectory, find_group, find_run, groups_in, runs_in
+from grokscope.runs.directory import NoRecordYet, NoSuchRun, RunDirectory, find_group, find_run, groups_in, runs_in
 from grokscope.runs.listing import Group, asked_for, runs_and_groups, runs_table, sorted_runs
 from grokscope.words.table import Table
 
@@ -67,6 +67,16 @@ def test_a_sweep_is_no_run(runs: Path) -> None:
     with pytest.raises(NoSuchRun, match="'sweep' is a folder of runs: name one of them, as sweep/b"):
         find_run("sweep", runs)
     assert find_run("sweep/a", runs).name == "a"
+
+
+def test_a_folder_without_a_record_is_said_to_have_none(runs: Path) -> None:
+    for name, made_so_far in (("mine", "control"), ("soon", "")):
+        (runs / name / made_so_far).mkdir(parents=True)
+        with pytest.raises(NoRecordYet, match=f"{name} has no record yet"):
+            find_run(name, runs)
+    (runs / "letters/to").mkdir(parents=True)
+    with pytest.raises(NoSuchRun, match="no run in .* is called 'letters'"):
+        find_run("letters", runs)
 
 
 def test_a_folder_of_runs_is_found_by_name_and_path(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tui_made import whole_run
 
 pytestmark = [
     pytest.mark.terminal,
@@ -122,3 +123,13 @@ def test_a_trainer_that_dies_at_once_says_why(tmp_path: Path, terminal: Terminal
     terminal.run(sys.executable, "-m", "grokscope", "run", "modular", "--backend", "no-such", "--tui")
     screen = terminal.until(lambda screen: "no-such" in screen.replace("--backend no-such", ""))
     assert "Traceback" not in screen
+
+
+def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path, terminal: Terminal) -> None:
+    """Its loop has made its folder, and nothing is recorded yet."""
+    (tmp_path / "runs/mine/control").mkdir(parents=True)
+    terminal.run(sys.executable, "-m", "grokscope", "watch", "mine")
+    terminal.until(lambda screen: "waiting for the first record" in screen)
+    whole_run("mine").write(tmp_path / "runs")
+    terminal.until(lambda screen: "✓ finished" in screen and "commutator defect  " in screen)
+    terminal.type("q")

@@ -88,7 +88,7 @@ def _shown(frame: Frame) -> tuple[object, ...]:
 def heading(frame: Frame) -> str:
     """Task, backend and the most important settings, in one line."""
     started = frame.whole.started
-    return event_details(started) if started else frame.waiting or "waiting for the first event"
+    return event_details(started) if started else frame.waiting
 
 
 def time_left(frame: Frame) -> float | None:
