@@ -44,12 +44,16 @@ def ls(
     Each sweep is one line, unless it is asked for by name, or a filter looks for its runs.
     """
     from grokscope.cli.output import say_json, say_table
+    from grokscope.runs.filtering import BadFilter
     from grokscope.runs.listing import SORT_KEYS, Group, asked_for, runs_and_groups, runs_table, sorted_runs
     from grokscope.runs.state import summary
 
     collect_seldom()
     found = runs_and_groups(runs)
-    chosen = asked_for(found, asked or [])
+    try:
+        chosen = asked_for(found, asked or [])
+    except BadFilter as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="FILTER") from None
     if sort is not None:
         try:
             chosen = sorted_runs(chosen, sort)

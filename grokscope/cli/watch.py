@@ -2,13 +2,25 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grokscope.cli.completion import offered_runs
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, not_stdout
+
+if TYPE_CHECKING:
+    from grokscope.runs.directory import RunDirectory
+
+
+def _known_theme(theme: str) -> str:
+    if theme:
+        from grokscope.tui.themes import known_themes
+
+        if theme not in known_themes():
+            raise typer.BadParameter(f"there is no theme {theme!r}; there are: {', '.join(known_themes())}")
+    return theme
 
 
 def watch(
@@ -25,7 +37,10 @@ def watch(
     replay: Annotated[bool, typer.Option("--replay", help="Replay the run from its start.")] = False,
     at: Annotated[int | None, typer.Option(min=0, metavar="STEP", help="Open a replay, stopped at this step.")] = None,
     pick: Annotated[bool, typer.Option("--pick", help="Choose from the list of runs first.")] = False,
-    theme: Annotated[str, typer.Option("--theme", help="grokscope-dark, -light, -contrast, -okabe-ito …")] = "",
+    theme: Annotated[
+        str,
+        typer.Option("--theme", callback=_known_theme, help="grokscope-dark, -light, -contrast, -okabe-ito …"),
+    ] = "",
     ascii_mode: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
     export_svg: Annotated[
         Path | None,
@@ -39,7 +54,7 @@ def watch(
 
     A sweep opens as a grid of its runs. Closing the TUI does not stop the training.
     """
-    from grokscope.runs.directory import NoRecordYet, NoSuchRun, RunDirectory, find_group, find_run, runs_in
+    from grokscope.runs.directory import NoSuchRun, find_group, runs_in
     from grokscope.runs.state import read_state
     from grokscope.tui.demo import DEMO
 
@@ -49,12 +64,7 @@ def watch(
     if sweep is not None and (replay or at is not None):
         raise typer.BadParameter("a replay is of one run; name a run of the sweep", param_hint="RUN")
     wanted = run or "latest" if sweep is None else str(runs_in(sweep)[0].path)
-    try:
-        directory = RunDirectory(DEMO) if demo else find_run(wanted, runs)
-    except NoRecordYet as empty:
-        if export_svg is not None:
-            raise
-        directory = RunDirectory(empty.path)
+    directory = _watched(str(DEMO) if demo else wanted, runs, waiting=export_svg is None)
     state = read_state(directory, listed=True)
     if sweep is None and state.condition == "unreadable":
         raise NoSuchRun(state.problem)
@@ -74,3 +84,15 @@ def watch(
     open_tui(
         directory.path, theme=theme, ascii_mode=ascii_mode, replaying=demo or replay, at=at, pick=pick, sweep=sweep
     )
+
+
+def _watched(wanted: str, runs: Path, *, waiting: bool) -> "RunDirectory":
+    """The run, also one that has no record yet, if somebody waits for it. Raises `NoSuchRun`."""
+    from grokscope.runs.directory import NoRecordYet, RunDirectory, find_run
+
+    try:
+        return find_run(wanted, runs)
+    except NoRecordYet as empty:
+        if not waiting:
+            raise
+        return RunDirectory(empty.path)

@@ -145,6 +145,8 @@ def read_conditions(text: str) -> list[str]:
     for word in filter(None, (part.strip() for part in text.split(","))):
         if word != BASELINE:
             chosen += SETS[word] if word in SETS else (condition_named(word).name,)
+    if not text.strip(" ,"):
+        raise ConfigError(f"--conditions names none; choose of {', '.join(SETS)}, {', '.join(CONDITIONS)}")
     return conditions_in_order(dict.fromkeys(chosen))
 
 

@@ -7,15 +7,20 @@ is a word, which must occur in the run's name, task, backend or state.
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, get_args
 
-from grokscope.runs.state import DETECTED, RunState, summary
-from grokscope.settings.values import setting
+from grokscope.runs.state import DETECTED, RunCondition, RunState, summary
+from grokscope.settings.values import dotted, setting
 
 _OF_STARTED = ("task", "backend", "device", "precision", "parameters", "host")
 _TERM = re.compile(r"([A-Za-z_][\w.]*)(<=|>=|!=|<|>|=|~)(.*)")
+_SIGNS = frozenset("<>=~!")
+_STATES = get_args(RunCondition)
+_KNOWN = frozenset({"accuracy", "test", "train", "host", *DETECTED})
+"""Names of facts that a run may lack"""
 _ORDER: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -51,7 +56,7 @@ class Filter:
 
     @classmethod
     def parse(cls, text: str) -> "Filter":
-        """The filter of a text; every text is valid. A condition without a value (still being typed) is ignored."""
+        """The filter of a text that may still be typed: any is valid. A condition without a value is ignored."""
         conditions, words = [], []
         for term in text.split():
             match = _TERM.fullmatch(term)
@@ -67,6 +72,36 @@ class Filter:
         return all(word in described for word in self.words) and all(
             condition.holds(facts) for condition in self.conditions
         )
+
+
+class BadFilter(ValueError):
+    """A filter that can mean nothing."""
+
+
+def checked_filter(text: str, facts: Sequence[Mapping[str, Any]]) -> Filter:
+    """The filter of a text that is no longer typed on. `facts` of the runs tell what names there are.
+
+    Raises `BadFilter`, with a sentence.
+    """
+    for word in text.split():
+        match = _TERM.fullmatch(word)
+        if match and match[3] and match[3][0] not in _SIGNS:
+            _check(Term(match[1], match[2], match[3]), facts)
+        elif _SIGNS & set(word):
+            raise BadFilter(f"{word!r} is no condition; write one as lr<1e-3: <, <=, >, >=, =, != or ~, without spaces")
+    return Filter.parse(text)
+
+
+def _check(term: Term, facts: Sequence[Mapping[str, Any]]) -> None:
+    if facts and term.name not in _KNOWN and all(setting(each, term.name) is None for each in facts):
+        names = {part for each in facts for key in dotted(each) for part in (key, key.rpartition(".")[2])}
+        nearest = get_close_matches(term.name, sorted(names | _KNOWN), n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise BadFilter(f"no run here has a setting {term.name!r}{hint}")
+    if term.relation in _ORDER and _number(term.value) is None:
+        raise BadFilter(f"{term.value!r} in {term.name}{term.relation}{term.value} is not a number")
+    if term.name == "state" and term.relation in {"=", "!="} and term.value.lower() not in _STATES:
+        raise BadFilter(f"there is no state {term.value!r}; there are: {', '.join(_STATES)}")
 
 
 def run_facts(state: RunState) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.runs.directory import groups_in, runs_in
-from grokscope.runs.filtering import Filter, run_facts
+from grokscope.runs.filtering import checked_filter, run_facts
 from grokscope.runs.state import RunState, read_state, summary
 from grokscope.settings.values import setting
 from grokscope.words.durations import age
@@ -74,14 +74,16 @@ def runs_and_groups(folder: Path) -> list[RunState | Group]:
 
 def asked_for(found: Sequence[RunState | Group], asked: Sequence[str]) -> list[RunState | Group]:
     """What a list shows of a folder's runs and groups: all, the runs of the groups that are `asked` for by name, and of
-    these the runs that pass the filter that the other words make. A filter looks into groups too."""
+    these the runs that pass the filter that the other words make. A filter looks into groups too. Raises `BadFilter`.
+    """
     groups = {each.path.name: each for each in found if isinstance(each, Group)}
     opened = [groups[word.rstrip("/")] for word in asked if word.rstrip("/") in groups]
-    chosen = Filter.parse(" ".join(word for word in asked if word.rstrip("/") not in groups))
     if not asked:
         return list(found)
     runs = [run for each in (opened or found) for run in (each.states if isinstance(each, Group) else (each,))]
-    return [run for run in runs if chosen.holds(str(run.directory.path), run_facts(run))]
+    facts = [run_facts(run) for run in runs]
+    chosen = checked_filter(" ".join(word for word in asked if word.rstrip("/") not in groups), facts)
+    return [run for run, about in zip(runs, facts, strict=True) if chosen.holds(str(run.directory.path), about)]
 
 
 def sorted_runs(found: Sequence[RunState | Group], key: str) -> list[RunState | Group]:

@@ -294,7 +294,7 @@ def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     layer = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
-        if not equals:
+        if not equals or not key.strip():
             raise ConfigError(f"--set needs section.key=value, not {assignment!r}")
         layer[key.strip()] = read_value(text.strip())
     return layer

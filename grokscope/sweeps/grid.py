@@ -199,7 +199,7 @@ def read_axes(texts: Iterable[str]) -> dict[str, list[Any]]:
     axes: dict[str, list[Any]] = {}
     for text in texts:
         key, equals, values = text.partition("=")
-        if not equals or not values.strip():
+        if not equals or not key.strip() or not values.strip():
             raise ConfigError(f"--axis needs section.key=value,value, not {text!r}")
         found = read_value(values.strip())
         several = found if isinstance(found, list) else [read_value(each.strip()) for each in values.split(",")]

@@ -49,14 +49,12 @@ KEY_ACTIONS: tuple[KeyAction, ...] = (
     KeyAction("ascii", "A", "ASCII", "Switch drawing with ASCII characters only on or off", "everywhere", _APP),
     KeyAction("save_svg", "v", "Save SVG", "Save the screen as an SVG picture", "everywhere", _SAVE),
     KeyAction("save_csv", "d", "Save CSV", "Save the curves of this run as CSV", "everywhere", _SAVE),
-    KeyAction(
-        "pause", "space", "Pause", "Pause or resume the run; in a replay, stop or play", "watch chart", _RUN, True
-    ),
+    KeyAction("pause", "space", "Pause", "Pause or resume a run; stop or play a replay", "watch chart", _RUN, True),
     KeyAction("step", "s", "Step", "Take one training step while paused", "watch", _RUN),
     KeyAction("steps", "S", "Steps…", "Take several training steps while paused", "watch", _RUN),
     KeyAction("snapshot", "w", "Snapshot", "Ask the trainer to write a snapshot", "watch", _RUN),
     KeyAction("untreat", "u", "Undo", "Go back to before the first intervention, in a new run", "watch", _RUN),
-    KeyAction("stop", "X", "Stop…", "Stop the run, after a question", "watch", _RUN, True),
+    KeyAction("stop", "X", "Stop…", "Stop a run that is being trained, after a question", "watch", _RUN, True),
     KeyAction("chart", "c", "Chart", "The full chart: axes, cursor, overlaid runs", "watch", _VIEW, True),
     KeyAction("grid", "g", "All charts", "All quantities as a grid of charts, with a filter", "watch", _VIEW),
     KeyAction("trainer", "o", "Trainer", "What the trainer uses and what it printed", "watch", _VIEW),

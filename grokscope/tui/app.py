@@ -23,6 +23,7 @@ from grokscope.tui.ascii import Ascii
 from grokscope.tui.controlling import ControllingApp
 from grokscope.tui.frame import read_range
 from grokscope.tui.messages import ChartOpened, GuideMoved, RunOpened, RunOverlaid
+from grokscope.tui.offers import label_now
 from grokscope.tui.reader import TrainerProcess
 from grokscope.tui.replay import Player, fitting_speed
 from grokscope.tui.run_look import RunLook
@@ -128,7 +129,7 @@ class GrokscopeApp(ControllingApp):
 
     def seen_first(self) -> None:
         """Start the replay that the command line asked for, at the first events of the run."""
-        if self._at is not None and len(self.snapshot.view.clock) >= 2:
+        if self._at is not None and self.snapshot.view.length:
             self.player = Player.stopped_at(self._at, self.snapshot.view)
         elif self._replay_at_once:
             self.action_replay()
@@ -138,7 +139,7 @@ class GrokscopeApp(ControllingApp):
 
     def action_pause(self) -> None:
         if self.player is not None:
-            again = self.player.seconds >= self.snapshot.view.elapsed
+            again = self.player.seconds >= self.snapshot.view.length
             self.player = replace(
                 self.player, playing=not self.player.playing, seconds=0.0 if again else self.player.seconds
             )
@@ -150,7 +151,7 @@ class GrokscopeApp(ControllingApp):
     def action_replay(self) -> None:
         if self.player is not None:
             self.player = None
-        elif len(self.snapshot.view.clock) < 2:
+        elif not self.snapshot.view.length:
             self.notify("the run has nothing to replay yet", severity="warning")
         else:
             self.player = Player(speed=fitting_speed(self.snapshot.view))
@@ -165,14 +166,14 @@ class GrokscopeApp(ControllingApp):
 
     def action_scrub(self, fraction: float) -> None:
         """Move the replay by a fraction of the run. Without a replay, one begins, stopped at the present."""
-        player = self.player or Player(self.snapshot.view.elapsed, fitting_speed(self.snapshot.view), False)
-        if len(self.snapshot.view.clock) >= 2:
+        player = self.player or Player(self.snapshot.view.length, fitting_speed(self.snapshot.view), False)
+        if self.snapshot.view.length:
             self.player = player.moved(fraction, self.snapshot.view)
 
     @on(Transport.Sought)
     def _sought(self, sought: Transport.Sought) -> None:
         if self.player is not None:
-            self.player = replace(self.player, seconds=sought.fraction * self.snapshot.view.elapsed)
+            self.player = replace(self.player, seconds=sought.fraction * self.snapshot.view.length)
 
     # Screens and files. A screen is imported when it is first shown: the first curve does not wait for it.
 
@@ -325,12 +326,16 @@ class GrokscopeApp(ControllingApp):
             self.notify(f"wrote {file.name}", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The actions of the present screen, for the palette."""
+        """The actions of the present screen that the run can obey, for the palette."""
         where = getattr(screen, "WHERE", "")
+        frame = self.frame()
         for action in (*actions_of(where), *actions_of("everywhere")):
+            label = label_now(action.name, action.label, frame)
+            if not label:
+                continue
             keys = printed(tuple(action.keys.split(",")))
             run = action.run or f"app.{action.name}"
-            yield SystemCommand(f"{action.label} ({keys})", action.help, lambda run=run: screen.run_action(run))
+            yield SystemCommand(f"{label} ({keys})", action.help, lambda run=run: screen.run_action(run))
         for name in self.available_themes:
             yield SystemCommand(f"Theme {name}", "Use this theme", lambda name=name: setattr(self, "theme", name))
 

@@ -187,7 +187,7 @@ class FollowingApp(App[None]):
         now = self.frame()
         for screen in self.screen_stack:
             if isinstance(screen, RunScreen):
-                screen.frame = now
+                screen.show_frame(now)
 
     def _waiting(self) -> str:
         """Why there are no events yet; empty if there are events."""
@@ -195,7 +195,11 @@ class FollowingApp(App[None]):
             return ""
         code = self._trainer.poll() if self._trainer is not None else None
         if code is None:
-            return "waiting for the run to start" if self._trainer else "nothing is recorded yet; waiting for the first record"
+            return (
+                "waiting for the run to start"
+                if self._trainer
+                else "nothing is recorded yet; waiting for the first record"
+            )
         return f"the trainer ended with code {code} before its first event: {self._last_error()}"
 
     def _last_error(self) -> str:

@@ -50,7 +50,7 @@ class Player:
     @classmethod
     def stopped_at(cls, step: float, view: View) -> "Player":
         """A stopped replay at `step`, or at the nearest step of the run."""
-        return cls(float(np.interp(step, view.clock.steps, view.clock.values)), fitting_speed(view), False)
+        return cls(float(np.interp(step, view.clock.steps, view.played)), fitting_speed(view), False)
 
     def faster(self) -> "Player":
         return replace(self, speed=next((speed for speed in SPEEDS if speed > self.speed), SPEEDS[-1]))
@@ -61,22 +61,22 @@ class Player:
     def advanced(self, real_seconds: float, view: View) -> "Player":
         """The replay after `real_seconds` of wall time. It stops at the end of the run."""
         seconds = self.seconds + real_seconds * self.speed
-        if seconds >= view.elapsed:
-            return replace(self, seconds=view.elapsed, playing=False)
+        if seconds >= view.length:
+            return replace(self, seconds=view.length, playing=False)
         return replace(self, seconds=seconds)
 
     def moved(self, fraction: float, view: View) -> "Player":
         """The replay moved forward (or back, if negative) by a fraction of the whole run."""
-        return replace(self, seconds=min(view.elapsed, max(0.0, self.seconds + fraction * view.elapsed)))
+        return replace(self, seconds=min(view.length, max(0.0, self.seconds + fraction * view.length)))
 
     def step(self, view: View) -> float:
         """The step of the run at this position."""
-        if self.seconds >= view.elapsed or not len(view.clock):
+        if self.seconds >= view.length or not len(view.clock):
             return float(view.step)
-        return float(np.interp(self.seconds, view.clock.values, view.clock.steps))
+        return float(np.interp(self.seconds, view.played, view.clock.steps))
 
 
 def fitting_speed(view: View, seconds: float = 45.0) -> float:
     """The speed at which the replay of the whole run takes about `seconds`."""
-    wanted = view.elapsed / seconds
+    wanted = view.length / seconds
     return min(SPEEDS, key=lambda speed: abs(np.log(speed / max(wanted, 1e-9))))

@@ -6,7 +6,7 @@ Okabe and Ito.
 
 from collections.abc import Mapping
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 DEFAULT = "grokscope-dark"
 
@@ -92,6 +92,11 @@ COLOUR_BLIND_LIGHT = Theme(
     variables=_series(OKABE_ITO_ON_LIGHT),
 )
 THEMES = (DARK, LIGHT, CONTRAST, COLOUR_BLIND, COLOUR_BLIND_LIGHT)
+
+
+def known_themes() -> list[str]:
+    """The names of all themes: those here, then Textual's."""
+    return [*(theme.name for theme in THEMES), *BUILTIN_THEMES]
 
 
 def series_colours(variables: Mapping[str, str]) -> tuple[str, ...]:

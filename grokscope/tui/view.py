@@ -9,7 +9,7 @@ from typing import Any
 from grokscope.contract.signals import SignalDescription
 from grokscope.runs.log import decode
 from grokscope.runs.state import Phase
-from grokscope.tui.series import Series
+from grokscope.tui.series import Rows, Series
 from grokscope.words.clean import clean
 from grokscope.words.events import event_details
 from grokscope.words.numbers import count
@@ -183,6 +183,17 @@ class View:
 
     def detection(self, name: str) -> Transition | None:
         return next((found for found in self.detected if found.name == name), None)
+
+    @property
+    def played(self) -> Rows:
+        """When a replay reaches each step of the clock, in seconds of training; a run without times, as one that was
+        imported, takes a second for each step. [n]"""
+        return self.clock.values if self.elapsed else self.clock.steps
+
+    @property
+    def length(self) -> float:
+        """Seconds of training that a replay of the run covers; 0 where there is nothing to replay."""
+        return self.elapsed or (float(self.clock.steps[-1]) if len(self.clock) else 0.0)
 
     def seconds_between(self, start: float, end: float) -> float | None:
         """Seconds of training from one step to another; None if the clock does not know the later one."""

@@ -404,4 +404,7 @@ def test_a_list_is_filtered_and_sorted(nursery: Nursery, made_runs: Path) -> Non
     found = nursery.run("ls", "modulus=11", "--sort=name", "--json", folder=made_runs).json
     assert [run["path"] for run in found] == ["runs/grid/cell", "runs/made"]
     assert "passes this filter" in nursery.run("ls", "modulus>11", folder=made_runs).err
+    refused = nursery.run("ls", "modulus<<11", folder=made_runs)
+    assert (refused.code, refused.out) == (2, "")
+    assert "'modulus<<11' is no condition" in refused.err
     assert "none of these runs has 'beauty'" in nursery.run("ls", "--sort=beauty", folder=made_runs).err

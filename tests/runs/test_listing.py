@@ -75,7 +75,7 @@ def test_a_folder_without_a_record_is_said_to_have_none(runs: Path) -> None:
         with pytest.raises(NoRecordYet, match=f"{name} has no record yet"):
             find_run(name, runs)
     (runs / "letters/to").mkdir(parents=True)
-    with pytest.raises(NoSuchRun, match="no run in .* is called 'letters'"):
+    with pytest.raises(NoSuchRun, match=r"no run in .* is called 'letters'"):
         find_run("letters", runs)
 
 

@@ -127,9 +127,10 @@ def test_axes_in_flags(text: str, values: list[Any]) -> None:
     assert list(read_axes([text]).values()) == [values]
 
 
-def test_an_axis_without_values_is_refused() -> None:
+@pytest.mark.parametrize("axis", ["lr", "lr=", "=1,2", "="])
+def test_an_axis_without_values_or_name_is_refused(axis: str) -> None:
     with pytest.raises(ConfigError, match="--axis needs"):
-        read_axes(["lr"])
+        read_axes([axis])
 
 
 FILE = {"task": "modular", "preset": "quick", "base": {"train.steps": 50}, "axes": {"lr": [1e-3], "seed": [1, 2]}}

@@ -1,11 +1,12 @@
 """Numbers, words, filters, ASCII, key map: everything a person reads or types."""
 
+import re
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
-from grokscope.runs.filtering import Filter
+from grokscope.runs.filtering import BadFilter, Filter, checked_filter
 from grokscope.settings.values import setting
 from grokscope.tui.actions import KEY_ACTIONS, bindings, keys_of, printed
 from grokscope.tui.ascii import ascii_text
@@ -34,6 +35,29 @@ FACTS = {"task": "modular", "state": "crashed", "config": {"optimizer": {"lr": 1
 )  # fmt: skip
 def test_filters(text: str, holds: bool) -> None:
     assert Filter.parse(text).holds("run-7", FACTS) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("lr<<3", "'lr<<3' is no condition"), ("lr<", "'lr<' is no condition"), ("=3", "'=3' is no condition"),
+        ("modular lr < 3", "'<' is no condition"), ("lr==1", "write one as lr<1e-3"), ("lrr=1", "did you mean lr"),
+        ("lr<abc", "'abc' in lr<abc is not a number"), ("learn<1", "no run here has a setting 'learn'"),
+        ("state=finishd", "no state 'finishd'; there are: waiting"),
+    ],
+)  # fmt: skip
+def test_filters_that_can_mean_nothing(text: str, said: str) -> None:
+    with pytest.raises(BadFilter, match=re.escape(said)):
+        checked_filter(text, [FACTS])
+
+
+@pytest.mark.parametrize("text", ["", "modular lr<1e-2", "grokked<3000", "state~fin", "wd!=1", "optimizer.lr>=0.1"])
+def test_filters_that_mean_something(text: str) -> None:
+    assert checked_filter(text, [FACTS]) == Filter.parse(text)
+
+
+def test_without_runs_any_name_may_be_a_setting() -> None:
+    assert checked_filter("learn<1", []) == Filter.parse("learn<1")
 
 
 def test_ascii_keeps_the_cells() -> None:

@@ -45,6 +45,13 @@ def test_a_size_that_is_none(tmp_path: Path) -> None:
     assert not Path("a.svg").exists()
 
 
+def test_a_theme_that_is_none(tmp_path: Path) -> None:
+    done = CliRunner().invoke(APP, ["--demo", "--theme", "beige", "--export-svg", "a.svg"])
+    assert done.exit_code == 2
+    assert "no theme 'beige'" in done.output
+    assert not Path("a.svg").exists()
+
+
 def test_a_sweep_is_its_grid(tmp_path: Path) -> None:
     for name in ("cell-1", "cell-2"):
         whole_run(name).write(tmp_path / "runs" / "grid")

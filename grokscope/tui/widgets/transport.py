@@ -7,6 +7,7 @@ from textual.strip import Strip
 from grokscope.tui.frame import Frame
 from grokscope.tui.widgets.base import Drawn, Inks, strip
 from grokscope.words.durations import duration
+from grokscope.words.numbers import count
 
 
 class Transport(Drawn):
@@ -20,7 +21,7 @@ class Transport(Drawn):
     def watch_frame(self, old: Frame, new: Frame) -> None:
         if self.display != (new.player is not None):
             self.display = new.player is not None
-        if old.player != new.player or (new.player and old.whole.elapsed != new.whole.elapsed):
+        if old.player != new.player or (new.player and old.whole.length != new.whole.length):
             self.redraw()
 
     def draw(self, width: int, height: int, inks: Inks) -> list[Strip]:
@@ -29,9 +30,10 @@ class Transport(Drawn):
             return []
         word = "playing" if player.playing else "stopped"
         left = f" {'▶' if player.playing else '‖'} replay {word} {player.speed:g}x "
-        right = f" {duration(player.seconds)} of {duration(whole.elapsed)} "
+        now, end = (duration(at) if whole.elapsed else count(at) for at in (player.seconds, whole.length))
+        right = f" {now} of {end} "
         self._bar = (len(left), max(4, width - len(left) - len(right)))
-        done = round(self._bar[1] * min(1.0, player.seconds / max(whole.elapsed, 1e-9)))
+        done = round(self._bar[1] * min(1.0, player.seconds / max(whole.length, 1e-9)))
         done = min(done, self._bar[1] - 1)
         return [
             strip(
