@@ -191,7 +191,7 @@ class _Order:
 
     def kept(self, batch: list[LogEvent | OddLine]) -> list[LogEvent]:
         """The events of a batch that were not there before."""
-        seqs = list(map(_seq, batch))
+        seqs = [each["seq"] if isinstance(each, dict) else getattr(each, "seq", None) for each in batch]
         if seqs == list(range(self.expected, self.expected + len(batch))):
             self.number += len(batch)
             self.expected += len(batch)
@@ -213,12 +213,6 @@ class _Order:
             self.odd.add(self.number, f"{counted(missing - self.unknown, 'event')} missing before it")
         self.expected, self.unknown = seq + 1, 0
         return True
-
-
-def _seq(found: LogEvent | OddLine) -> int | None:
-    """The number of an event; None for an odd line."""
-    seq: int | None = found["seq"] if isinstance(found, dict) else getattr(found, "seq", None)
-    return seq
 
 
 def decode(line: bytes) -> dict[str, Any] | None:

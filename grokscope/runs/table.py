@@ -10,9 +10,7 @@ the same fields, as most have; those that differ in their fields, event by event
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
-from itertools import groupby
-from operator import attrgetter
+from itertools import count, groupby
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -29,7 +27,9 @@ ENVELOPE = frozenset({"v", "run", "seq", "time", "event", "step", "flags"})
 _ARRAYS = {float: np.float64, int: np.int64, bool: np.bool_}
 _CELLS = frozenset({*_ARRAYS, str, NoneType})
 _AT_ONCE = 400
-"""Events of a kind from which on they are told"""
+"""Events of a kind that are taken at once"""
+_FEW = 20
+"""Below so many, events with the same fields are taken one by one"""
 
 
 def wide_table(batches: Iterable[Sequence[LogEvent]], kinds: Iterable[str] = RECURRING) -> WideTable:
@@ -37,7 +37,7 @@ def wide_table(batches: Iterable[Sequence[LogEvent]], kinds: Iterable[str] = REC
 
     A cell that a step does not have is missing. Where one kind has a step twice, the later one counts.
     """
-    parts = list(_parts(batches, frozenset(kinds)))
+    parts = sorted(_parts(batches, frozenset(kinds)), key=lambda part: part.places[:1].tolist())
     steps = np.concatenate([each.steps for each in parts] or [_whole([])])
     rows = np.sort(steps, kind="stable")  # quick where they are in order, as most are
     rows = rows[np.append(True, rows[1:] != rows[:-1])[: len(rows)]]
@@ -89,7 +89,8 @@ class _Part(NamedTuple):
 
 
 def _joined(rows: NDArray[np.int64], rows_of_steps: NDArray[np.int64], parts: "list[_Part]") -> Iterator[WideColumn]:
-    """The columns of all parts over all rows. Where parts have a cell in common, the later one counts.
+    """The columns of all parts, which come in the order of the log, over all rows. Where parts have a cell in common,
+    the later one counts.
 
     rows_of_steps: of each part, one after the other, each step's index in `rows`.
     """
@@ -98,8 +99,7 @@ def _joined(rows: NDArray[np.int64], rows_of_steps: NDArray[np.int64], parts: "l
     for index, part in enumerate(parts):
         for name in part.columns:
             having[name].append(index)
-    names = sorted(having, key=lambda name: min(parts[index].places[0] for index in having[name]))
-    for indices, together in groupby(names, having.__getitem__):
+    for indices, together in groupby(having, having.__getitem__):
         places = np.concatenate([parts[index].places for index in indices])
         where = np.concatenate([by_part[index] for index in indices])
         order = slice(None) if (places[1:] > places[:-1]).all() else np.argsort(places)
@@ -114,25 +114,25 @@ def _joined(rows: NDArray[np.int64], rows_of_steps: NDArray[np.int64], parts: "l
             yield WideColumn(name, values, present)
 
 
-def _packed(cells: Sequence[TableCell]) -> _Cells:
-    types = set(map(type, cells))
+def _packed(cells: Sequence[TableCell], types: set[type]) -> _Cells:
+    """Cells, which have these types, as arrays."""
     present = np.ones(len(cells), np.bool_)
     if NoneType in types:
-        types.remove(NoneType)
         present = np.array([cell is not None for cell in cells], np.bool_)
         cells = [0 if cell is None else cell for cell in cells]
-    array = _ARRAYS.get(types.pop(), object) if len(types) == 1 else object
+    own = types - {NoneType}
+    array = _ARRAYS.get(own.pop(), object) if len(own) == 1 else object
     try:
         return _Cells(np.array(cells, array), present)
     except OverflowError:  # a whole number past 64 bits
         return _Cells(np.array(cells, object), present)
 
 
-def _one_by_one(events: Sequence[LogEvent], places: Sequence[int]) -> "list[_Part]":
-    """The parts of any events, which stand at these places in the log."""
+def _one_by_one(placed: "Sequence[_Placed]") -> "list[_Part]":
+    """The parts of any events."""
     found: dict[str, list[tuple[int, int, TableCell]]] = defaultdict(list)
     every: list[int] = []
-    for event, place in zip(as_dictionaries(events), places, strict=True):
+    for (place, _), event in zip(placed, as_dictionaries([event for _, event in placed]), strict=True):
         if (step := event.get("step")) is not None:
             every.append(step)
             for name, cell in event_cells(event).items():
@@ -140,7 +140,7 @@ def _one_by_one(events: Sequence[LogEvent], places: Sequence[int]) -> "list[_Par
     parts = [_Part(_whole([]), _whole(every), {})]
     for name, rows in found.items():
         at, steps, cells = zip(*rows, strict=True)
-        parts.append(_Part(_whole(at), _whole(steps), {name: _packed(cells)}))
+        parts.append(_Part(_whole(at), _whole(steps), {name: _packed(cells, set(map(type, cells)))}))
     return parts
 
 
@@ -155,70 +155,79 @@ class _Unlike(Exception):
     """These events differ in their fields."""
 
 
+_Placed = tuple[int, LogEvent]
+"""An event and its place in the log"""
+
+
 def _parts(batches: Iterable[Sequence[LogEvent]], kinds: frozenset[str]) -> Iterator[_Part]:
-    """The parts of the events of some kinds. Kinds have no column in common: one can be told after the other."""
-    waiting: dict[str, list[LogEvent]] = defaultdict(list)
-    places: dict[str, list[int]] = defaultdict(list)
-    before = 0
+    """The parts of the events of some kinds."""
+    waiting: dict[type, list[_Placed]] = defaultdict(list)
+    places = count()
     for batch in batches:
-        for place, event in enumerate(batch, before):
-            kind = event["event"] if isinstance(event, dict) else event.event
-            waiting[kind].append(event)
-            places[kind].append(place)
-        before += len(batch)
-        for kind in [kind for kind, events in waiting.items() if len(events) >= _AT_ONCE or kind not in kinds]:
-            events, at = waiting.pop(kind), places.pop(kind)
-            if kind in kinds:
-                yield from _parts_of(events, at)
-    for kind in waiting:
-        yield from _parts_of(waiting[kind], places[kind])
+        for event, kind, place in zip(batch, map(type, batch), places, strict=False):
+            waiting[kind].append((place, event))
+        for kind in [kind for kind, events in waiting.items() if len(events) >= _AT_ONCE]:
+            yield from _parts_of(kind, waiting.pop(kind), kinds)
+    for kind, events in waiting.items():
+        yield from _parts_of(kind, events, kinds)
 
 
-def _parts_of(events: Sequence[LogEvent], places: Sequence[int]) -> "list[_Part]":
-    """The parts of events of one kind, which stand at these places in the log."""
+def _parts_of(kind: type, placed: "list[_Placed]", kinds: frozenset[str]) -> "list[_Part]":
+    """The parts of events of one type, as far as they are of some kinds."""
+    if kind is dict:
+        return _one_by_one([each for each in placed if each[1]["event"] in kinds])
+    if placed[0][1].event not in kinds:
+        return []
     try:
-        return [_alike(events, places)]
+        return [_alike(placed)]
     except _Unlike:
-        return _one_by_one(events, places)
+        shapes: dict[Any, list[_Placed]] = defaultdict(list)
+        for each in placed:
+            shapes[_shape(each[1])].append(each)
+        large = [each for each in shapes.values() if len(each) >= _FEW]
+        small = [each for some in shapes.values() if len(some) < _FEW for each in some]
+        return [*map(_alike, large), *_one_by_one(small)]
 
 
-def _alike(events: Sequence[Any], places: Sequence[int]) -> _Part:
-    """Events of one kind with the same fields throughout. Raises `_Unlike`."""
-    if dict in set(map(type, events)):
-        raise _Unlike
+def _shape(value: Any) -> Any:
+    """What is equal for two values where they have the same cells."""
+    kind = type(value)
+    if kind in _CELLS:
+        return None
+    if kind is dict:
+        names, cells = tuple(value), value.values()
+        return names if _CELLS.issuperset(map(type, cells)) else (names, *map(_shape, cells))
+    if issubclass(kind, msgspec.Struct):
+        return kind, *[_shape(each) for each in msgspec.structs.astuple(value)]
+    return kind
+
+
+def _alike(placed: Sequence[_Placed]) -> _Part:
+    """Events of one type with the same fields throughout. Raises `_Unlike`."""
+    places, events = zip(*placed, strict=True)
     columns = dict(_columns_of(events, events[0].event, is_event=True))
-    steps = _whole([each.step for each in events])
-    return _Part(_whole(places), steps, {name: _packed(cells) for name, cells in columns.items()})
+    return _Part(_whole(places), _whole([each.step for each in events]), columns)
 
 
-def _columns_of(
-    objects: Sequence[Any], above: str, *, is_event: bool = False
-) -> Iterator[tuple[str, Sequence[TableCell]]]:
+def _columns_of(objects: Sequence[Any], above: str, *, is_event: bool = False) -> Iterator[tuple[str, _Cells]]:
     """The cells of objects of one type by column, where all have the same fields. Raises `_Unlike`."""
-    for name, values in _fields_of(objects, is_event):
+    for name, values in _fields_of(objects):
+        if is_event and name in ENVELOPE:
+            continue
         types = set(map(type, values))
         if types <= _CELLS:
-            yield f"{above}.{name}", values
+            yield f"{above}.{name}", _packed(values, types)
         elif len(types) > 1:
             raise _Unlike
         elif not types <= {list, msgspec.UnsetType}:
             yield from _columns_of(values, name if is_event else f"{above}.{name}")
 
 
-def _fields_of(objects: Sequence[Any], is_event: bool) -> Iterable[tuple[str, Sequence[Any]]]:
+def _fields_of(objects: Sequence[Any]) -> Iterable[tuple[str, Sequence[Any]]]:
     first = objects[0]
     if isinstance(first, dict):
-        if any(each.keys() != first.keys() for each in objects):
+        names = list(first)
+        if any(list(each) != names for each in objects):
             raise _Unlike
-        return [(name, [each[name] for each in objects]) for name in first]
-    kind: type[msgspec.Struct] = type(first)
-    names, read = _reader(kind, is_event)
-    return zip(names, zip(*map(read, objects), strict=True), strict=True)
-
-
-@cache
-def _reader(kind: type[msgspec.Struct], is_event: bool) -> tuple[list[str], Any]:
-    """The fields of a struct that may hold cells, and a function that reads them."""
-    names = [name for name in kind.__struct_fields__ if not (is_event and name in ENVELOPE)]
-    read = attrgetter(*names)
-    return names, read if len(names) > 1 else lambda each: (read(each),)
+        return [(name, [each[name] for each in objects]) for name in names]
+    return zip(first.__struct_fields__, zip(*map(msgspec.structs.astuple, objects), strict=True), strict=True)

@@ -15,7 +15,7 @@ from grokscope.runs.table import ENVELOPE, wide_table
 from grokscope.words.table import Column, Table
 
 NUMBERS = [0.5, -0.0, 0, 3, 1e-4, 9.9e-5, 1e-7, 1e15, 1e16, 1.7976931348623157e308, 5e-324, 0.1 + 0.2, None]
-WORDS = ["exact", "", "déjà, vu", 'a "b"', "\u202eevil\x1b[31m", "100%", "null", "x" * 3000, "7"]
+WORDS = ["exact", "", "déjà, vu", 'a "b"', "\u202eevil\x1b[31m", "100%", "null", "x" * 3000, "7", "}, {", "],["]
 OTHERS = ["validation", "note", "lists", "deep", "big"]
 
 
