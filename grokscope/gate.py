@@ -11,7 +11,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,18 +33,33 @@ class Missing(Unreadable):
     """There is no such file."""
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Problems that leave a file cut off"""
+
+
 @contextmanager
 def writing(file: Path) -> Iterator[None]:
-    """A block that writes `file`, which a person named. Raises `OSError` that names it; `FileExistsError` where a run
-    keeps its record there."""
+    """A block that writes `file`, which a person named. Where the disk is full, no part of the file stays: a table that
+    is cut off looks like a whole one. Raises `OSError` that names the file; `FileExistsError` where a run keeps its
+    record there."""
     if _is_a_runs(file):
         raise FileExistsError(errno.EEXIST, "a run keeps its record there; give another file", str(file))
     try:
         yield
     except OSError as problem:
+        if problem.errno in _FULL:
+            remove_part(file)
         if problem.errno is None or problem.filename is not None:
             raise
         raise OSError(problem.errno, problem.strerror, str(file)) from problem
+
+
+def remove_part(file: Path) -> None:
+    """Remove a regular file that was not written to its end."""
+    with suppress(OSError):
+        real = file.resolve()
+        if real.is_file():
+            real.unlink()
 
 
 def write_file(file: Path, content: str | bytes) -> None:

@@ -161,3 +161,21 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left") as full, writing(tmp_path / "page.html"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert full.value.filename == str(tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path, number: int) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("step,acc")
+    with pytest.raises(OSError, match="full"), writing(file):
+        raise OSError(number, "full")
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOENT])
+def test_what_cannot_be_opened_stays(tmp_path: Path, number: int) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("whole")
+    with pytest.raises(OSError, match="closed"), writing(file):
+        raise OSError(number, "closed")
+    assert file.read_text() == "whole"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from grokscope.cli.exits import ExitCode
-from grokscope.gate import writing
+from grokscope.gate import remove_part, writing
 from grokscope.words.clean import clean, json_text
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def say_table(table: "Table", *, titled: bool = True) -> None:
 
 @contextmanager
 def written_to(file: Path | None) -> Iterator[TextIO]:
-    """Yields `file`, opened for writing, or stdout for `-` and for None.
+    """Yields `file`, opened for writing, or stdout for `-` and for None. No part of a file stays where the block fails.
 
     Raises `typer.BadParameter` if `file` cannot be opened, otherwise the errors of `grokscope.gate.writing`."""
     if file is None or file == Path("-"):
@@ -88,7 +88,11 @@ def written_to(file: Path | None) -> Iterator[TextIO]:
         except OSError as problem:
             raise typer.BadParameter(f"cannot write {file}: {problem.strerror}", param_hint="-o") from None
         with out:
-            yield out
+            try:
+                yield out
+            except BaseException:  # an interrupt too
+                remove_part(file)
+                raise
 
 
 @contextmanager

@@ -221,6 +221,13 @@ def test_export_where_nothing_can_be_written(nursery: Nursery, made_runs: Path) 
 
 
 @pytest.mark.parametrize("form", ["--csv", "--json"])
+def test_no_part_of_an_export_stays_on_a_full_disk(nursery: Nursery, made_runs: Path, form: str) -> None:
+    done = nursery.run("export", "made", form, "-o", "part", folder=made_runs, file_bytes=2000)
+    assert (done.code, done.err) == (1, "grokscope: part: File too large\n")
+    assert not (made_runs / "part").exists()
+
+
+@pytest.mark.parametrize("form", ["--csv", "--json"])
 def test_a_dash_is_stdout(nursery: Nursery, made_runs: Path, form: str) -> None:
     plain = nursery.run("export", "made", form, folder=made_runs)
     assert nursery.run("export", "made", form, "-o", "-", folder=made_runs).out == plain.out
