@@ -23,17 +23,22 @@ _CHANCE_SHARE = 0.05
 
 
 def section(
-    found: Sequence[tuple[str, Sequence[Run], Scoreboard, LeadTimeLaw]], experiments: Sequence[Sentence] = ()
+    found: Sequence[tuple[str, Sequence[Run], Scoreboard, LeadTimeLaw]],
+    experiments: Sequence[Sentence] = (),
+    *,
+    untreated: str = "run",
 ) -> Section:
     """The answer: about each task, from its untreated runs, their scoreboard and the law of the onset, and
-    the sentences about `experiments`."""
-    sentences = [each for task, runs, board, law in found for each in _sentences(task, runs, board, law)]
+    the sentences about `experiments`. `untreated`: what one of these runs is called."""
+    sentences = [each for task, runs, board, law in found for each in _sentences(task, runs, board, law, untreated)]
     sentences += experiments
     return Section("answer", "The answer", (), (ShortAnswer(tuple(sentences)),) if sentences else ())
 
 
-def _sentences(task: str, runs: Sequence[Run], board: Scoreboard, law: LeadTimeLaw) -> Iterator[Sentence]:
-    yield Sentence(_grokked(task, runs, board), f"overview-{task}", "all-runs")
+def _sentences(
+    task: str, runs: Sequence[Run], board: Scoreboard, law: LeadTimeLaw, untreated: str
+) -> Iterator[Sentence]:
+    yield Sentence(_grokked(task, runs, board, untreated), f"overview-{task}", "all-runs")
     onset = next((row for row in board.rules if row.rule == _RULE), None)
     if onset is not None and board.grokking:
         yield Sentence(_warned(onset), f"scoreboard-{task}", f"scoreboard-{task}")
@@ -50,13 +55,13 @@ def _sentences(task: str, runs: Sequence[Run], board: Scoreboard, law: LeadTimeL
         yield Sentence(f"Not decided by these runs: {'; '.join(undecided)}.", f"auroc-{task}", f"scoreboard-{task}")
 
 
-def _grokked(task: str, runs: Sequence[Run], board: Scoreboard) -> str:
+def _grokked(task: str, runs: Sequence[Run], board: Scoreboard, untreated: str) -> str:
     steps = [step for run in runs if (step := run.trajectory.grok_step) is not None]
     middle = "in the median " if len(steps) > 1 else ""
     when = f", {middle}at step {count(median(steps))}" if steps else ""
     between = f" ({count(min(steps))} to {count(max(steps))})" if len(steps) > 1 else ""
     never = f"; {board.controls:,} never did within their budget" if board.controls else ""
-    return f"{task}: {len(steps):,} of {counted(len(runs), 'run')} grokked{when}{between}{never}."
+    return f"{task}: {len(steps):,} of {counted(len(runs), untreated)} grokked{when}{between}{never}."
 
 
 def _warned(row: RuleRow) -> str:
@@ -103,8 +108,9 @@ def _told_apart(board: Scoreboard) -> tuple[Horizon, Auroc, Auroc | None] | None
 
 def _auroc(at: Horizon, defect: Auroc, clock: Auroc | None) -> str:
     beside = f"; lr · wd alone has {_interval(clock)}" if clock is not None else ""
+    moment = at_words(at) if at.decay_time is None else f"lr · wd · step = {at.decay_time:g}"
     return (
-        f"At {at_words(at)}, the defect tells runs that will grok from those that never do with an AUROC of "
+        f"At {moment}, the defect tells runs that will grok from those that never do with an AUROC of "
         f"{_interval(defect)}{beside} (a coin has {_COIN})."
     )
 

@@ -18,10 +18,12 @@ def varying(trajectories: Sequence[Trajectory]) -> list[str]:
 
 
 def label(trajectory: Trajectory, keys: Sequence[str], most: int = 4) -> str:
-    """`add · lr 0.001 · wd 1`: the values of these settings; the run's name for no or too many settings."""
-    if not keys or len(keys) > most:
+    """`add · lr 0.001 · wd 1`: the values of those of these settings that the run has; its name where it has none, and
+    for too many settings."""
+    known = [key for key in keys if trajectory.facts.get(key) is not None]
+    if not known or len(keys) > most:
         return trajectory.name
-    return " · ".join(one_label(key, trajectory.facts.get(key)) for key in keys)
+    return " · ".join(one_label(key, trajectory.facts[key]) for key in known)
 
 
 def one_label(key: str, value: float | int | str | None) -> str:

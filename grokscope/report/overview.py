@@ -13,7 +13,7 @@ from grokscope.warning.configuration import configuration_of
 from grokscope.warning.detection import described
 from grokscope.warning.relapse import relapses_in_words
 from grokscope.words.names import in_words
-from grokscope.words.numbers import count, counted
+from grokscope.words.numbers import count, counted, listed
 from grokscope.words.table import Column, Table
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ PANEL, TITLE_LINE = 1.05, 0.09
 """Height of a row of panels whose titles have one line, and of each further line, inches"""
 AXES = 0.76
 """Height of the axes of a panel, inches"""
-LETTERS_PER_INCH = 20
-"""Letters of a title that fit beside each other at least"""
+TITLE_POINTS = 6
+"""Size of the letters of a title"""
 
 
 def parts(runs: Sequence[Run], slug: str) -> list[Part]:
@@ -63,9 +63,17 @@ def by_configuration(runs: Sequence[Run]) -> dict[str, list[Run]]:
     ordered = sorted(groups.values(), key=lambda group: [_rank(group[0], key) for key in keys])
     named: dict[str, list[Run]] = {}
     for group in ordered:
-        name = label(group[0].trajectory, keys)
+        name = label(group[0].trajectory, keys) if keys or len(group) == 1 else _seeds(group)
         named[name if name not in named else f"{name} ({len(named) + 1})"] = group
     return named
+
+
+def _seeds(group: Sequence[Run]) -> str:
+    """The label of a configuration whose runs differ in nothing else: `seeds 42 and 7`."""
+    seeds = [run.trajectory.facts.get("train.seed") for run in group]
+    if None in seeds or len(set(seeds)) < len(seeds):
+        return counted(len(group), "run")
+    return f"seeds {listed([str(seed) for seed in seeds])}"
 
 
 _LAST: dict[str, Any] = {"marker": "x", "color": FAINT, "markersize": 3.5, "markeredgewidth": 0.8}
@@ -120,7 +128,7 @@ def draw_overview(groups: Mapping[str, Sequence[Run]], columns: int = COLUMNS[0]
     for place, (name, group) in zip(places, groups.items(), strict=False):
         for run in group:
             _draw(place, run)
-        place.set_title(titles[name], fontsize=6, weight="normal", pad=2)
+        place.set_title(titles[name], fontsize=TITLE_POINTS, weight="normal", pad=2)
     for place in places[len(groups) :]:
         place.set_axis_off()
     _axes(figure, grid, rows, columns, len(groups))
@@ -129,18 +137,34 @@ def draw_overview(groups: Mapping[str, Sequence[Run]], columns: int = COLUMNS[0]
 
 def _title(name: str, columns: int) -> str:
     """The label of a panel in lines that are no wider than the panel; what does not fit ends in `…`."""
-    letters = int(LETTERS_PER_INCH * 0.88 * DOUBLE / columns / 1.12)
-    lines: list[str] = [""]
-    for part in name.split(" · "):
-        longer = f"{lines[-1]} · {part}" if lines[-1] else part
-        if len(longer) <= letters or not lines[-1]:
-            lines[-1] = longer
+    inches = 0.88 * DOUBLE / columns / 1.12
+    parts = [part if _width(part) <= inches else part.replace(" ", "\n") for part in name.split(" · ")]
+    lines: list[str] = []
+    for part in "\n".join(parts).split("\n"):
+        if lines and _width(f"{lines[-1]} · {part}") <= inches:
+            lines[-1] += f" · {part}"
         else:
             lines.append(part)
     if len(lines) > TITLE_LINES:
         lines[TITLE_LINES - 1] += "…"
-    cut = (each if len(each) <= letters else f"{each[: letters - 1]}…" for each in lines[:TITLE_LINES])
-    return "\n".join(cut)
+    return "\n".join(_cut(line, inches) for line in lines[:TITLE_LINES])
+
+
+def _cut(line: str, inches: float) -> str:
+    """A line that is no wider than this; what does not fit ends in `…`."""
+    kept = line
+    while len(kept) > 1 and _width(kept) > inches:
+        kept = f"{kept.removesuffix('…')[:-1]}…"
+    return kept
+
+
+def _width(text: str) -> float:
+    """Inches of a title's text."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    font = FontProperties(family="DejaVu Sans", size=TITLE_POINTS)  # that of `style`, whatever is set outside
+    return float(TextPath((0, 0), text, prop=font, usetex=False).get_extents().width / 72) if text.strip() else 0.0
 
 
 def _draw(axes: "Axes", run: Run) -> None:

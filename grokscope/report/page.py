@@ -155,7 +155,7 @@ def _part(part: Part, drawings: Mapping[str, str], files: Files) -> str:
         case ShortAnswer():
             return _answer(part, drawings)
         case LeftOut():
-            return f'<p class="left-out"><strong>Left out: {for_html(part.what)}.</strong> {for_html(part.why)}.</p>'
+            return f'<p class="left-out"><strong>{for_html(part.what)}</strong> is left out: {_words(part.why)}.</p>'
 
 
 def _answer(answer: ShortAnswer, drawings: Mapping[str, str]) -> str:
@@ -204,11 +204,19 @@ def _listing(listing: Listing) -> str:
 
 def _left_out(sections: Sequence[Section]) -> str:
     missing = [(section, part) for section in sections for part in section.parts if isinstance(part, LeftOut)]
-    items = "\n".join(
-        f"<li>{for_html(section.title)}: {for_html(part.what)}: {for_html(part.why)}.</li>" for section, part in missing
-    )
+    items = "\n".join(f"<li>{for_html(_named(section, part))}: {_words(part.why)}.</li>" for section, part in missing)
     body = f"<ul>\n{items}\n</ul>" if items else "<p>Nothing: these runs have the data for every figure.</p>"
     return f'<section id="section-left-out">\n<h2>Left out</h2>\n{body}\n</section>'
+
+
+def _named(section: Section, part: LeftOut) -> str:
+    """What is left out, with its section where that says more."""
+    return part.what if section.title in part.what else f"{section.title}, {part.what}"
+
+
+def _words(text: str) -> str:
+    """A sentence in which words between backticks are commands."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", for_html(text))
 
 
 def _methods() -> str:

@@ -81,6 +81,7 @@ def sections_of(sources: Sequence[ReportSource], most: int = curves.MOST_RUNS) -
     yield answer.section(
         [(task, mine, boards[task], laws[task][0]) for task, mine in tasks.items()],
         list(filter(None, map(experiments.sentence, found))),
+        untreated="untreated run" if len(untreated) < len(runs) else "run",
     )
     yield methods.origin(sources)
     yield _all_runs(runs, tasks)

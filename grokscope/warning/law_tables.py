@@ -13,6 +13,7 @@ from grokscope.words.numbers import (
     fixed,
     interval_form,
     listed,
+    number,
     p_value,
     percent,
     whole_percent,
@@ -115,7 +116,8 @@ def unexpected_in_words(cases: Sequence[Case]) -> list[str]:
 def law_in_words(fit: PowerLaw | Stated) -> str:
     """The formula with its precision."""
     return (
-        f"{fit.constant:.3f} · grok^{fit.exponent:.3f}: SE {fit.standard_error:.3f}, R² {fit.r_squared:.3f}, n {fit.n}"
+        f"{number(fit.constant, 3)} · grok^{fit.exponent:.3f}: SE {fit.standard_error:.3f}, "
+        f"R² {fit.r_squared:.3f}, n {fit.n}"
     )
 
 

@@ -446,3 +446,24 @@ def test_titles_never_overlap(longer: str, tmp_path: Path) -> None:
             panels = [axes.get_window_extent(renderer) for axes in drawn]
             assert not any(titles[i].overlaps(panels[j]) for i, j in itertools.permutations(range(len(titles)), 2))
             assert all(title.y1 <= figure.bbox.y1 for title in titles)
+
+
+def titles_of(folder: Path, trajectories: Sequence[Trajectory]) -> list[str]:
+    write_table(folder / "made.jsonl", trajectories)
+    with style():
+        [part] = overview.parts(read_source(folder / "made.jsonl").runs, "modular")
+        assert isinstance(part, Plate)
+        return [axes.get_title(loc="left") for axes in part.draw().axes if axes.axison]
+
+
+def test_a_panel_of_several_seeds_is_named_after_all_of_them(tmp_path: Path) -> None:
+    assert titles_of(tmp_path, [made(seed=42), made(seed=7)]) == ["seeds 42 and 7"]
+
+
+def test_a_title_that_fits_is_not_cut(tmp_path: Path) -> None:
+    """Six panels in a row, as wide as they are; a name that does not fit in one line stands in two."""
+    fractions = (0.2, 0.22, 0.3, 0.4, 0.5, 0.7)
+    runs = [replace(made(), name=f"{each}", facts={**made().facts, "task.train_fraction": each}) for each in fractions]
+    assert titles_of(tmp_path, runs) == [f"train_fraction {each}" for each in fractions]
+    longer = [replace(run, facts={**run.facts, "task.fraction_of_rows": float(run.name)}) for run in runs]
+    assert all("…" not in title for title in titles_of(tmp_path, longer))
