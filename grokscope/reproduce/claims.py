@@ -35,14 +35,19 @@ _NULLS: Mapping[str, str] = {
     "project": "the same projection on a random basis; noise between runs of one seed",
     "kick": "a kick in a random direction; noise between runs of one seed",
 }
-_REFUTES: Mapping[str, str] = {
-    "none": f"an effect beyond the noise; supported only within a factor of {NO_EFFECT_MARGIN:g}",
-    "never": "every treated run groks",
-    "sooner": "an interval above 1, or one that does not reach the published ratio",
-    "later": "an interval below 1, or one that does not reach the published ratio",
-    "sooner with dose": "a trend in the other direction",
-    "later with dose": "a trend in the other direction",
+_DECIDES: Mapping[str, tuple[str, str]] = {
+    "none": (
+        f"the whole interval lies within a factor of {NO_EFFECT_MARGIN:g} of 1",
+        "the whole interval lies above 1, or below 1",
+    ),
+    "never": ("no treated run groks, and baselines of the same seeds do", "every treated run groks"),
+    "sooner": ("the whole interval lies below 1", "the interval lies above 1, or does not reach the published ratio"),
+    "later": ("the whole interval lies above 1", "the interval lies below 1, or does not reach the published ratio"),
+    "sooner with dose": ("a trend in this direction", "a trend in the other direction"),
+    "later with dose": ("a trend in this direction", "a trend in the other direction"),
 }
+"""What supports and what refutes a claim about an intervention, by what the claim says. Intervals are of the ratio of
+grok steps to the baseline."""
 
 
 class _Data(BaseModel):
@@ -148,6 +153,8 @@ class PublishedClaim(_Data):
     """Arguments of the statistic"""
     rule: DecisionRule | None = None
     null: str
+    supported_by: str = ""
+    """For an intervention; other claims have a rule"""
     refuted_by: str
     needs: str = ""
     """What this version lacks to test the claim; empty: nothing"""
@@ -176,7 +183,7 @@ class PublishedClaim(_Data):
     @property
     def decided_by(self) -> str:
         """The decision rule in words."""
-        return self.rule.words if self.rule is not None else "see refuted by" if not self.needs else "not testable yet"
+        return self.rule.words if self.rule is not None else self.supported_by or "not testable yet"
 
 
 @cache
@@ -216,7 +223,8 @@ def _about_intervention(claim: Claim) -> PublishedClaim:
         study=f"{kind}-{claim.task}",
         statistic=INTERVENTION,
         null=_NULLS.get(claim.condition, "noise between runs of one seed"),
-        refuted_by=_REFUTES[claim.says],
+        supported_by=_DECIDES[claim.says][0],
+        refuted_by=_DECIDES[claim.says][1],
         intervention=claim,
     )
 
