@@ -46,6 +46,7 @@ class EventLog:
     def __init__(self, file: Path, lock: Path, run: str) -> None:
         self.run = run
         self.file = file
+        self._place = file.absolute()
         try:
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as problem:
@@ -83,7 +84,7 @@ class EventLog:
             stamps["session"] = self._session
         line = to_line(event.model_copy(update=stamps))
         data = line.encode() + b"\n"
-        end = os.fstat(self._out).st_size
+        end = self._check_place().st_size
         try:
             written = os.write(self._out, data)
             if written != len(data):
@@ -97,8 +98,18 @@ class EventLog:
         return found
 
     def flush(self) -> None:
-        """Make everything written so far survive a power cut."""
+        """Make everything written so far survive a power cut. Raises `RunUnwritable`."""
+        self._check_place()
         os.fsync(self._out)
+
+    def _check_place(self) -> os.stat_result:
+        """What the system knows of the log, which stands where it was opened: else checkpoints would go where the log
+        is not. Raises `RunUnwritable`."""
+        here = os.fstat(self._out)
+        with suppress(OSError):
+            if os.path.samestat(here, os.stat(self._place)):
+                return here
+        raise RunUnwritable(errno.ENOENT, f"{self.file} was moved, replaced or removed while the run was trained")
 
     def close(self) -> None:
         os.close(self._out)

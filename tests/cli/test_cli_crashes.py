@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -107,6 +108,24 @@ def test_a_second_trainer_is_refused(nursery: Nursery, tmp_path: Path) -> None:
     first.signal(signal.SIGTERM)
     assert first.wait().code == 143
     assert_whole(run)
+
+
+def test_a_run_that_is_moved_or_removed_while_it_trains(nursery: Nursery, tmp_path: Path) -> None:
+    """It ends, where it is goes on from its last checkpoint, and where it was nothing is made."""
+    run, elsewhere = tmp_path / "runs/a", tmp_path / "runs/b"
+    trainer = nursery.start(*tiny("modular", *ENDLESS), folder=tmp_path)
+    until_logged(run, "checkpoint")
+    run.rename(elsewhere)
+    done = trainer.wait()
+    assert (done.code, done.err) == (
+        1, "grokscope: runs/a/events.jsonl was moved, replaced or removed while the run was trained\n"
+    )  # fmt: skip
+    assert not run.exists()
+    trainer = nursery.start("run", "--resume=b", "--quiet", folder=tmp_path)
+    until_logged(elsewhere, "trained", after=until_logged(elsewhere, "started", after=0)["seq"])
+    shutil.rmtree(elsewhere)
+    assert trainer.wait().code == 1
+    assert not elsewhere.exists()
 
 
 @pytest.mark.parametrize("kilobytes", [12, 16, 45])

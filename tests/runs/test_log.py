@@ -58,6 +58,30 @@ def test_a_directory_that_takes_no_lock_is_a_sentence(tmp_path: Path) -> None:
         EventLog(tmp_path / "events.jsonl", tmp_path / "lock", "mine")
 
 
+@pytest.mark.parametrize("way", ["moved", "removed", "replaced"])
+def test_a_log_that_is_not_at_its_place_takes_no_more(log: EventLog, way: str) -> None:
+    """Else checkpoints would be written where no log is, and their events where no checkpoint is."""
+    fill(log, 2)
+    if way == "replaced":
+        log.file.with_name("copy").write_bytes(log.file.read_bytes())
+        log.file.with_name("copy").replace(log.file)
+    elif way == "moved":
+        log.file.parent.rename(log.file.parent.with_name("elsewhere"))
+    else:
+        log.file.unlink()
+    for action in (log.flush, lambda: fill(log, 1)):
+        with pytest.raises(RunUnwritable, match="was moved, replaced or removed"):
+            action()
+
+
+def test_a_log_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = EventLog(Path("events.jsonl"), Path("lock"), "run")
+    monkeypatch.chdir("/")
+    fill(log, 1)
+    log.close()
+
+
 def fill(log: EventLog, count: int) -> None:
     for number in range(count):
         log.write(Warned(step=number, reason=f"number {number}"))
