@@ -4,22 +4,38 @@ from typing import Annotated
 
 import typer
 
+from grokscope.cli.completion import offered_backends, offered_settings, offered_tasks, one_of
 from grokscope.cli.shared import AsJson
 from grokscope.cli.training import PresetOption, flag_settings
 
 
 def bench(
-    task: Annotated[str, typer.Argument(help="scan, dyck, modular, or any plugin.")] = "dyck",
+    task: Annotated[
+        str, typer.Argument(help="scan, dyck, modular, or any plugin.", autocompletion=offered_tasks)
+    ] = "dyck",
     *,
     preset: PresetOption = None,
-    backend: Annotated[str | None, typer.Option(help="torch, mlx, any plugin, or auto (the default).")] = None,
-    device: Annotated[str | None, typer.Option(help="auto (the default), cpu, cuda, mps or gpu.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32 (the default) or float64.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="torch, mlx, any plugin, or auto (the default).", autocompletion=offered_backends)
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="auto (the default), cpu, cuda, mps or gpu.",
+            autocompletion=one_of("auto", "cpu", "cuda", "mps", "gpu"),
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32 (the default) or float64.", autocompletion=one_of("float32", "float64"))
+    ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor threads; default: the backend's choice.")
     ] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.", autocompletion=offered_settings
+        ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0, help="Approximate time to spend; at least four rounds.")] = 20.0,
     grow: Annotated[

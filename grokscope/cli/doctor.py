@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from grokscope.cli.completion import offered_backends, one_of
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
@@ -15,8 +16,16 @@ def doctor(
     ] = None,
     *,
     verify: Annotated[bool, typer.Option("--verify", help="Check the arithmetic against golden points.")] = False,
-    backend: Annotated[str, typer.Option(help="For --verify: torch, mlx, any plugin, or auto.")] = "auto",
-    device: Annotated[str, typer.Option(help="For --verify: auto, cpu, cuda, mps or gpu.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="For --verify: torch, mlx, any plugin, or auto.", autocompletion=offered_backends)
+    ] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="For --verify: auto, cpu, cuda, mps or gpu.",
+            autocompletion=one_of("auto", "cpu", "cuda", "mps", "gpu"),
+        ),
+    ] = "auto",
     precision: Annotated[
         Literal["float32", "float64"] | None, typer.Option(help="For --verify; default: all precisions of the device.")
     ] = None,

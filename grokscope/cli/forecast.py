@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grokscope.cli.completion import offered_runs
+from grokscope.cli.completion import offered_runs, offered_signals, offered_splits, several
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder, not_stdout
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def forecast(
             metavar="SPLIT",
             help="What --backtest leaves out together: configuration, lr, wd, operation, fraction, size, seed; "
             "operation+fraction leaves out what shares either; repeatable. Default: configuration, then operation.",
+            autocompletion=several(offered_splits, "+"),
         ),
     ] = None,
     build_bank: Annotated[
@@ -58,7 +59,9 @@ def forecast(
     signal: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME[:k=v]", help="For --build-bank: also this one, from the runs' snapshots; repeatable."
+            metavar="NAME[:k=v]",
+            help="For --build-bank: also this one, from the runs' snapshots; repeatable.",
+            autocompletion=offered_signals,
         ),
     ] = None,
     runs: RunsFolder = DEFAULT_RUNS,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from grokscope.cli.completion import offered_columns, offered_settings, offered_tasks
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
 if TYPE_CHECKING:
@@ -30,21 +31,36 @@ def import_files(
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(metavar="SIGNAL=NAME", help="The column of a signal, as test_accuracy=val_acc; repeatable."),
+        typer.Option(
+            metavar="SIGNAL=NAME",
+            help="The column of a signal, as test_accuracy=val_acc; repeatable.",
+            autocompletion=offered_columns,
+        ),
     ] = None,
     run_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="The column that distinguishes several runs.")
     ] = None,
     fact: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="A setting of all runs, as lr=1e-3 or task.operation=add; repeatable."),
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="A setting of all runs, as lr=1e-3 or task.operation=add; repeatable.",
+            autocompletion=offered_settings,
+        ),
     ] = None,
     fact_column: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=NAME", help="The column of a setting, as lr=NAME; repeatable."),
+        typer.Option(
+            metavar="KEY=NAME", help="The column of a setting, as lr=NAME; repeatable.", autocompletion=offered_settings
+        ),
     ] = None,
     task: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Task of the runs, as modular; it selects the bank of runs.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Task of the runs, as modular; it selects the bank of runs.",
+            autocompletion=offered_tasks,
+        ),
     ] = None,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Test accuracy that counts as grokked.")] = 0.98,
     consecutive: Annotated[int, typer.Option(min=1, help="Number of consecutive records above the threshold.")] = 3,

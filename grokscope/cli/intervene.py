@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grokscope.cli.command import DefaultsToRun, PlainHelpCommand
+from grokscope.cli.completion import offered_conditions, offered_doses, offered_experiments, several
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder, not_stdout
 from grokscope.cli.training import (
@@ -60,11 +61,18 @@ def run_experiment(
     preset: PresetOption = None,
     conditions: Annotated[
         str,
-        typer.Option(help="core, all, levers, or names with commas; ONE+OTHER for two. A wrong name prints all names."),
+        typer.Option(
+            help="core, all, levers, or names with commas; ONE+OTHER for two. A wrong name prints all names.",
+            autocompletion=several(offered_conditions),
+        ),
     ] = "core",
     doses: Annotated[
         list[str] | None,
-        typer.Option(metavar="CONDITION=DOSE,…", help="Doses of a condition and its controls; repeatable."),
+        typer.Option(
+            metavar="CONDITION=DOSE,…",
+            help="Doses of a condition and its controls; repeatable.",
+            autocompletion=offered_doses,
+        ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds with commas.")] = "42,137,2024",
     replicates: Annotated[
@@ -137,7 +145,9 @@ def run_experiment(
 
 @intervene.command(cls=PlainHelpCommand)
 def results(
-    wanted: Annotated[str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT_HELP)] = "latest",
+    wanted: Annotated[
+        str, typer.Argument(metavar="EXPERIMENT", help=EXPERIMENT_HELP, autocompletion=offered_experiments)
+    ] = "latest",
     *,
     runs: RunsFolder = DEFAULT_RUNS,
     output: Output = None,
@@ -157,7 +167,10 @@ def results(
 @intervene.command(cls=PlainHelpCommand)
 def spectrum(
     wanted: Annotated[
-        list[str] | None, typer.Argument(metavar="[EXPERIMENT…]", help=f"Several of: {EXPERIMENT_HELP.lower()}")
+        list[str] | None,
+        typer.Argument(
+            metavar="[EXPERIMENT…]", help=f"Several of: {EXPERIMENT_HELP.lower()}", autocompletion=offered_experiments
+        ),
     ] = None,
     *,
     shipped: Annotated[

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grokscope.cli.completion import offered_runs
+from grokscope.cli.completion import offered_facts, offered_rules, offered_runs
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
 if TYPE_CHECKING:
@@ -23,10 +23,20 @@ def law(
     *,
     published: Annotated[bool, typer.Option("--published", help="The published tables instead of runs.")] = False,
     onset: Annotated[
-        str, typer.Option(metavar="RULE", help="Rule whose lead is fitted: onset, onset-paper, memorized, …")
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="Rule whose lead is fitted: onset, onset-paper, memorized, …",
+            autocompletion=offered_rules,
+        ),
     ] = "onset",
     by: Annotated[
-        str | None, typer.Option(metavar="FACT", help="A fit for each value of this setting, as task.operation.")
+        str | None,
+        typer.Option(
+            metavar="FACT",
+            help="A fit for each value of this setting, as task.operation.",
+            autocompletion=offered_facts,
+        ),
     ] = None,
     at: Annotated[list[int] | None, typer.Option(min=0, help="Step at which signals are scored; repeatable.")] = None,
     runs: RunsFolder = DEFAULT_RUNS,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grokscope.cli.command import PlainHelpCommand, PlainHelpGroup
-from grokscope.cli.completion import offered_interventions, offered_signals
+from grokscope.cli.completion import offered_interventions, offered_signals, offered_tasks
 from grokscope.cli.exits import complain
 from grokscope.cli.shared import AsJson, not_stdout
 
@@ -78,7 +78,7 @@ def _task(spec: "TaskSpec") -> dict[str, Any]:
 
 @tasks.command("export", cls=PlainHelpCommand)
 def export_task(
-    task: Annotated[str, typer.Argument(help="A task whose data are files: scan.")],
+    task: Annotated[str, typer.Argument(help="A task whose data are files: scan.", autocompletion=offered_tasks)],
     *,
     split: Annotated[str, typer.Option(help="Which split.")] = "simple",
     output: Annotated[
@@ -301,7 +301,10 @@ def _intervention(spec: "InterventionSpec") -> dict[str, Any]:
 def schema(
     *,
     config: Annotated[
-        str | None, typer.Option(metavar="TASK", help="Print the schema of a configuration file for this task.")
+        str | None,
+        typer.Option(
+            metavar="TASK", help="Print the schema of a configuration file for this task.", autocompletion=offered_tasks
+        ),
     ] = None,
 ) -> None:
     """Print the JSON Schema of events.

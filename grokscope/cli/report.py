@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from grokscope.cli.completion import offered_runs
+from grokscope.cli.completion import offered_runs, one_of, several
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder, not_stdout
 
 
@@ -26,7 +26,13 @@ def report(
         ),
     ],
     formats: Annotated[
-        str, typer.Option("--format", metavar="svg,png", help="File formats of the figures; none: tables only.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="svg,png",
+            help="File formats of the figures; none: tables only.",
+            autocompletion=several(one_of("svg", "png", "none")),
+        ),
     ] = "svg",
     curves: Annotated[
         int, typer.Option(min=0, metavar="N", help="Largest number of runs that get a figure each.")

@@ -81,6 +81,7 @@ def run(
         typer.Option(
             metavar="RUN",
             help="Repeat all interventions on this run, at the same steps.",
+            autocompletion=offered_runs,
             rich_help_panel="Interventions",
         ),
     ] = None,

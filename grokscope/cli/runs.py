@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from grokscope.cli.completion import offered_interventions, offered_runs
+from grokscope.cli.completion import (
+    offered_interventions,
+    offered_kinds,
+    offered_parameters,
+    offered_runs,
+    offered_signals,
+    offered_sort_keys,
+    several,
+)
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, batches_of, collect_seldom, events_of
 from grokscope.cli.sinks import ToolChoice, export_to
@@ -33,7 +41,12 @@ def ls(
     ] = None,
     *,
     sort: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Sort by name, step, test, grokked, defect or a setting, as lr.")
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Sort by name, step, test, grokked, defect or a setting, as lr.",
+            autocompletion=offered_sort_keys,
+        ),
     ] = None,
     reverse: Annotated[bool, typer.Option("--reverse", "-r", help="The other way round.")] = False,
     runs: RunsFolder = DEFAULT_RUNS,
@@ -94,13 +107,18 @@ def export(
         Path | None, typer.Option("--output", "-o", help="Write to this file, or folder of TensorBoard; `-` is stdout.")
     ] = None,
     events: Annotated[
-        str | None, typer.Option(help="Kinds of events, with commas; default: trained,evaluated,measured,observed.")
+        str | None,
+        typer.Option(
+            help="Kinds of events, with commas; default: trained,evaluated,measured,observed.",
+            autocompletion=several(offered_kinds),
+        ),
     ] = None,
     signal: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME[:PARAMETER=VALUE,…]",
             help="Compute a signal that the run did not record from the run's snapshots; repeatable.",
+            autocompletion=offered_signals,
         ),
     ] = None,
     runs: RunsFolder = DEFAULT_RUNS,
@@ -137,7 +155,12 @@ def events(
         bool, typer.Option("--follow", "-f", help="Go on with new events until the run has ended.")
     ] = False,
     kinds: Annotated[
-        str | None, typer.Option("--kinds", help="Only these kinds, with commas, as in evaluated,grokked.")
+        str | None,
+        typer.Option(
+            "--kinds",
+            help="Only these kinds, with commas, as in evaluated,grokked.",
+            autocompletion=several(offered_kinds),
+        ),
     ] = None,
     since: Annotated[int, typer.Option(min=0, metavar="SEQ", help="Begin with the event of this number.")] = 0,
     runs: RunsFolder = DEFAULT_RUNS,
@@ -190,7 +213,12 @@ def control(
     *,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the intervention; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A parameter of the intervention; repeatable.",
+            autocompletion=offered_parameters,
+        ),
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Steps to take, for `step` while paused.")] = 1,
     wait: Annotated[

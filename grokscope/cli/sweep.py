@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from grokscope.cli.command import DefaultsToRun, PlainHelpCommand
-from grokscope.cli.completion import offered_settings
+from grokscope.cli.completion import offered_settings, offered_sweeps
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 from grokscope.cli.signals import on_signals
@@ -162,7 +162,11 @@ def run_sweep(
 def status(
     wanted: Annotated[
         str | None,
-        typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`; default: list all sweeps."),
+        typer.Argument(
+            metavar="SWEEP",
+            help="A name, a unique prefix, a path, or `latest`; default: list all sweeps.",
+            autocompletion=offered_sweeps,
+        ),
     ] = None,
     *,
     runs: RunsFolder = DEFAULT_RUNS,
@@ -182,7 +186,12 @@ def status(
 
 @sweep.command(cls=PlainHelpCommand)
 def resume(
-    wanted: Annotated[str, typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`.")],
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`.", autocompletion=offered_sweeps
+        ),
+    ],
     *,
     runs: RunsFolder = DEFAULT_RUNS,
     engine: EngineName = "local",
@@ -203,7 +212,12 @@ def resume(
 
 @sweep.command(name="replicas", cls=PlainHelpCommand)
 def run_replicas(
-    wanted: Annotated[str, typer.Argument(metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`.")],
+    wanted: Annotated[
+        str,
+        typer.Argument(
+            metavar="SWEEP", help="A name, a unique prefix, a path, or `latest`.", autocompletion=offered_sweeps
+        ),
+    ],
     cells: Annotated[list[str], typer.Argument(metavar="CELL", help="Names of cells.")],
     *,
     threads: Annotated[int, typer.Option(min=1, help="Threads on the CPU.")] = 1,

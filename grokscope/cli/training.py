@@ -4,7 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from grokscope.cli.completion import offered_backends, offered_presets, offered_settings, offered_signals, offered_tasks
+from grokscope.cli.completion import (
+    offered_backends,
+    offered_presets,
+    offered_settings,
+    offered_signals,
+    offered_tasks,
+    one_of,
+)
 
 WHERE, TRAINING, MEASURING = "Where", "Training", "Measuring"
 
@@ -15,8 +22,18 @@ BackendOption = Annotated[
     str | None,
     typer.Option(help="torch, mlx, any plugin, or auto.", autocompletion=offered_backends, rich_help_panel=WHERE),
 ]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps or gpu.", rich_help_panel=WHERE)]
-PrecisionOption = Annotated[str | None, typer.Option(help="float32 or float64.", rich_help_panel=WHERE)]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="auto, cpu, cuda, mps or gpu.",
+        autocompletion=one_of("auto", "cpu", "cuda", "mps", "gpu"),
+        rich_help_panel=WHERE,
+    ),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(help="float32 or float64.", autocompletion=one_of("float32", "float64"), rich_help_panel=WHERE),
+]
 PresetOption = Annotated[
     str | None,
     typer.Option(
@@ -40,7 +57,12 @@ EvalEveryOption = Annotated[int | None, typer.Option(help="Steps between evaluat
 MeasureEveryOption = Annotated[int | None, typer.Option(help="Steps between measurements.", rich_help_panel=MEASURING)]
 SamplesOption = Annotated[int | None, typer.Option(help="Pairs of batches per measurement.", rich_help_panel=MEASURING)]
 EstimatorOption = Annotated[
-    str | None, typer.Option(help="exact, finite-difference or off.", rich_help_panel=MEASURING)
+    str | None,
+    typer.Option(
+        help="exact, finite-difference or off.",
+        autocompletion=one_of("exact", "finite-difference", "off"),
+        rich_help_panel=MEASURING,
+    ),
 ]
 SignalsOption = Annotated[
     list[str] | None,

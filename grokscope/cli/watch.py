@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grokscope.cli.completion import offered_runs
+from grokscope.cli.completion import offered_runs, offered_themes
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, RunsFolder, not_stdout
 
@@ -39,7 +39,12 @@ def watch(
     pick: Annotated[bool, typer.Option("--pick", help="Choose from the list of runs first.")] = False,
     theme: Annotated[
         str,
-        typer.Option("--theme", callback=_known_theme, help="grokscope-dark, -light, -contrast, -okabe-ito …"),
+        typer.Option(
+            "--theme",
+            callback=_known_theme,
+            autocompletion=offered_themes,
+            help="grokscope-dark, -light, -contrast, -okabe-ito …",
+        ),
     ] = "",
     ascii_mode: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
     export_svg: Annotated[
