@@ -74,8 +74,8 @@ def offered_interventions(ctx: typer.Context, incomplete: str) -> Iterable[str]:
 
 @_offered
 def offered_parameters(ctx: typer.Context, incomplete: str) -> Iterable[str]:
-    """Those of all interventions, each with the `=` that comes next. Which one was named is not known: Click gives up the
-    arguments of a line whose last option has no value yet."""
+    """Those of all interventions, each with the `=` that comes next. Which one was named is not known: Click gives up
+    the arguments of a line whose last option has no value yet."""
     from grokscope import registry
 
     kinds = (registry.get("interventions", kind) for kind in _plugins("interventions"))

@@ -1,5 +1,6 @@
 """`grokscope`: all commands, and the one place where errors become sentences and exit codes."""
 
+import codecs
 import os
 import shutil
 import sys
@@ -100,7 +101,18 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a letter that the terminal cannot encode must not cause a traceback
             stream.reconfigure(errors="replace")
+            if stream.isatty() and "PYTHONIOENCODING" not in os.environ:
+                _write_ascii_where_asked(stream)
     sys.exit(exit_code(sys.argv[1:]))
+
+
+def _write_ascii_where_asked(stream: Any) -> None:
+    """On a terminal whose locale has no other letters, write ASCII in as many cells."""
+    from grokscope.words.ascii import ascii_for, locale_is_ascii
+
+    if locale_is_ascii():
+        codecs.register_error("ascii-cells", ascii_for)
+        stream.reconfigure(encoding="ascii", errors="ascii-cells")
 
 
 def exit_code(arguments: list[str]) -> int:

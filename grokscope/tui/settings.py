@@ -1,14 +1,14 @@
 """The user's own settings: `tui.toml` in the configuration directory.
 
 theme = "grokscope-light"
-ascii = false
+ascii = false          # without it: as the locale asks for (LC_ALL, LC_CTYPE, LANG)
 
 [keys]
 pause = "p"
 replay = "P"
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from platformdirs import user_config_path
 
 from grokscope.gate import Missing, Unreadable, read_toml
 from grokscope.tui.actions import unknown_names
+from grokscope.words.ascii import locale_is_ascii
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,9 @@ def read_settings(file: Path | None = None) -> Settings:
     try:
         table = read_toml(file)
     except Missing:
-        return Settings()
+        return _settings({}, file.name)
     except Unreadable as problem:
-        return Settings(problems=(str(problem),))
+        return replace(_settings({}, file.name), problems=(str(problem),))
     return _settings(table, file.name)
 
 
@@ -52,6 +53,6 @@ def _settings(table: dict[str, Any], name: str) -> Settings:
     unknown = unknown_names(keys)
     if unknown:
         problems.append(f"{name}: there is no action {', '.join(unknown)}; the help (?) lists the names of actions")
-    theme, plain = table.get("theme", ""), table.get("ascii", False)
+    theme, plain = table.get("theme", ""), table.get("ascii", locale_is_ascii())
     usable = {action: key for action, key in keys.items() if action not in unknown}
     return Settings(str(theme), plain is True, usable, tuple(problems))

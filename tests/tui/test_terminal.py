@@ -125,6 +125,18 @@ def test_a_trainer_that_dies_at_once_says_why(tmp_path: Path, terminal: Terminal
     assert "Traceback" not in screen
 
 
+@pytest.mark.parametrize("locale", ["LANG=C", "LC_ALL=POSIX", "LANG=de_DE.ISO-8859-1", "LANG=C.UTF-8"])
+def test_a_locale_without_other_letters_gets_ascii(tmp_path: Path, terminal: Terminal, locale: str) -> None:
+    whole_run("mine").write(tmp_path / "runs")
+    command = (sys.executable, "-m", "grokscope")
+    terminal.run("env", "-u", "LC_ALL", "-u", "LC_CTYPE", "-u", "LANG", locale, *command, "show", "mine")
+    shown = terminal.until(lambda screen: re.search(r"^files .*\n(.*\n)*\S*[$#]", screen, re.MULTILINE))
+    terminal.run("env", "-u", "LC_ALL", "-u", "LC_CTYPE", "-u", "LANG", locale, *command, "watch", "mine")
+    watched = terminal.until(lambda screen: "finished" in screen and "commutator defect  " in screen)
+    terminal.type("q")
+    assert (shown.isascii(), watched.isascii()) == (("UTF-8" not in locale),) * 2
+
+
 def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path, terminal: Terminal) -> None:
     """Its loop has made its folder, and nothing is recorded yet."""
     (tmp_path / "runs/mine/control").mkdir(parents=True)

@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from grokscope.runs.filtering import BadFilter, Filter, checked_filter
 from grokscope.settings.values import setting
 from grokscope.tui.actions import KEY_ACTIONS, bindings, keys_of, printed
-from grokscope.tui.ascii import ascii_text
 from grokscope.tui.settings import read_settings
 from grokscope.tui.themes import THEMES, allowed, series_colours
+from grokscope.words.ascii import ascii_text, locale_is_ascii
 
 
 def test_settings_are_found_by_their_last_part() -> None:
@@ -99,3 +99,29 @@ def test_themes() -> None:
         assert len(set(series_colours(theme.variables))) == 6
         assert allowed(theme.name, no_color=True)
     assert len(series_colours({})) == 6
+
+
+@pytest.mark.parametrize(
+    ("environment", "plain"),
+    [
+        ({}, False), ({"LANG": "C"}, True), ({"LANG": "POSIX"}, True), ({"LANG": "C.UTF-8"}, False),
+        ({"LANG": "de_DE.UTF-8"}, False), ({"LANG": "de_DE"}, False), ({"LANG": "de_DE.ISO-8859-1@euro"}, True),
+        ({"LC_ALL": "C", "LANG": "de_DE.UTF-8"}, True), ({"LC_ALL": "en_US.utf8", "LANG": "C"}, False),
+        ({"LC_CTYPE": "en_US.UTF-8", "LANG": "C"}, False), ({"LC_ALL": "", "LANG": "C"}, True),
+    ],
+)  # fmt: skip
+def test_the_locale_that_asks_for_ascii(environment: dict[str, str], plain: bool) -> None:
+    assert locale_is_ascii(environment, utf8_mode=0) is plain
+
+
+def test_what_python_has_set_itself_asks_for_nothing() -> None:
+    coerced = {"LANG": "C", "LC_CTYPE": "C.UTF-8"}
+    assert locale_is_ascii(coerced, utf8_mode=1)
+    assert not locale_is_ascii(coerced, utf8_mode=0)
+
+
+def test_the_setting_is_before_the_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grokscope.tui.settings.locale_is_ascii", lambda: True)
+    assert read_settings(tmp_path / "none.toml").ascii
+    (tmp_path / "tui.toml").write_text("ascii = false")
+    assert not read_settings(tmp_path / "tui.toml").ascii
