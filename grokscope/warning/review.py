@@ -142,17 +142,19 @@ class TimeFold:
 
     @property
     def spent(self) -> TimeSpent:
-        """Up to the newest event."""
-        return TimeSpent(self._total, **self._spent)
+        """Up to the newest event; in total at least the sum of the parts."""
+        return TimeSpent(max(self._total, sum(self._spent.values())), **self._spent)
 
     @property
     def _total(self) -> float:
-        return self._ended + (0.0 if self._began is None else _seconds(self.newest) - _seconds(self._began))
+        """By the stamps of the events; a clock that was set back takes no time away."""
+        now = 0.0 if self._began is None else _seconds(self.newest) - _seconds(self._began)
+        return self._ended + max(0.0, now)
 
 
 def time_shares(cost: TimeSpent) -> dict[str, float]:
     """Fractions of the wall time."""
-    total = max(cost.total, cost.training + cost.evaluation + cost.measurement, 1e-9)
+    total = max(cost.total, 1e-9)
     return {name: getattr(cost, name) / total for name in ("training", "evaluation", "measurement", "other")}
 
 

@@ -130,8 +130,11 @@ class Watch:
         return None if onset is None or grokked is None else grokked.step - onset.step
 
     def _lead_seconds(self) -> float | None:
-        seconds = [None if found is None else found.seconds for found in (self.onset, self.grokked)]
-        return None if seconds[0] is None or seconds[1] is None else seconds[1] - seconds[0]
+        """None also where the clock was set back in between: less time than none has not passed."""
+        first, last = (None if found is None else found.seconds for found in (self.onset, self.grokked))
+        if first is None or last is None:
+            return None
+        return last - first if (last - first) * (self._lead_steps() or 0) >= 0 else None
 
 
 def _step(detected: Detected | None) -> int | None:

@@ -100,6 +100,16 @@ def test_cost_of_a_run_in_two_processes() -> None:
     assert math.isclose(sum(time_shares(spent).values()), 1)
 
 
+def test_a_clock_that_was_set_back_takes_no_time_away() -> None:
+    events = [
+        at(30, {"event": "started", "step": 0}),
+        at(2, {"event": "measured", "seconds": 2.0}),
+        at(3, {"event": "started", "step": 10}),
+        at(9, {"event": "evaluated", "seconds": 0.5}),
+    ]
+    assert [spent_in(events[:length]).total for length in range(1, 5)] == [0.0, 2.0, 2.0, 6.0]
+
+
 @pytest.mark.parametrize("events", [[], [at(0, {"event": "started", "step": 0})]], ids=len)
 def test_cost_of_nothing(events: list[dict[str, Any]]) -> None:
     assert set(time_shares(spent_in(events)).values()) == {0.0}

@@ -120,6 +120,14 @@ def test_grokking_says_how_long_ago_onset_was() -> None:
     assert (grokked.lead_steps, grokked.lead_seconds) == (400, 8.0)
 
 
+def test_a_lead_has_no_seconds_where_the_clock_was_set_back() -> None:
+    watching = watch()
+    times = [30 + index if index < 8 else index for index in range(len(STORY))]
+    found = [each for event, time in zip(STORY, times, strict=True) for each in watching.see(stamped(event, time))]
+    grokked = next(event for event in found if isinstance(event, Grokked))
+    assert (grokked.lead_steps, grokked.lead_seconds) == (400, None)
+
+
 def test_a_run_that_loses_it_again() -> None:
     accuracies = [0.1, 0.99, 0.99, 0.99, 0.99, 0.2, 0.2, 0.2, 0.99]
     events = [evaluated(index * 100, 1.0, accuracy, 1.0) for index, accuracy in enumerate(accuracies)]
