@@ -22,7 +22,7 @@ MOST_REMARKS = 10
 def import_files(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE|FOLDER", help="CSV, JSON or TensorBoard files; a folder: all files in it."),
+        typer.Argument(metavar="FILE|FOLDER", help="CSV, JSON, text or a tracker's files; a folder: all files in it."),
     ],
     *,
     name: Annotated[
@@ -92,7 +92,8 @@ def import_files(
 
     The command reads CSV (also with tabs, semicolons or spaces), JSON in its usual shapes, metrics.csv of Lightning,
     trainer_state.json of Hugging Face, histories of Keras, tables of pandas, histories and charts of Weights & Biases,
-    event files and CSVs of TensorBoard, and text that a loop printed, as `step 100 loss 0.5 val_acc 0.2`. A file must
+    event files and CSVs of TensorBoard, what mlflow, trackio and Weights & Biases keep on this machine (mlflow.db,
+    mlruns, PROJECT.db, run-ID.wandb), and text that a loop printed, as `step 100 loss 0.5 val_acc 0.2`. A file must
     have a step and a test accuracy. It may have train_accuracy,
     train_loss, test_loss, gradient_norm, weight_norm, defect and the values of other signals. Usual column names are
     known (val_acc, eval_loss, _step, learning_rate); --column names the others, and --steps-per-epoch makes steps of

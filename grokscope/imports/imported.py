@@ -86,7 +86,7 @@ def _places(runs: Sequence[ForeignRun], name: str | None) -> list[tuple[str, ...
     places: list[tuple[str, ...]] = []
     for place, run in zip(named, runs, strict=True):
         if times[place] > 1:  # files of the same name in different folders
-            place = (*place[:-1], f"{_as_name(run.source.files[0].resolve().parent.name)}-{place[-1]}")
+            place = (*place[:-1], f"{_as_name(run.source.home.name)}-{place[-1]}")
         same = places.count(place)
         places.append((*place[:-1], f"{place[-1]}-{same + 1}") if same else place)
     return places

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grokscope.imports import documents, printed, tensorboard
+from grokscope.imports import documents, mlruns, printed, tensorboard
+from grokscope.imports.databases import DATABASES, database_fragments, is_database
 from grokscope.imports.delimited import Delimited
 from grokscope.imports.names import SPLITS, usual_fact, usual_signal
+from grokscope.imports.offline import OFFLINE, is_beside, offline_run
 from grokscope.imports.sheets import Fragment, Renamed, Sheet, Unimportable
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
@@ -27,6 +29,8 @@ _CHART = re.compile(r"(?P<run>.+) - (?P<metric>.+?)(?P<bound>__MIN|__MAX)?")
 _NO_RUN = frozenset({"", "epoch", "time", "wall time", "_runtime", "_timestamp"})
 """Columns that are no run where each of the others is one"""
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
+_Read = tuple[tuple[object, ...], "Source", list[Fragment]]
+"""A key, a run (or runs) of this key, and tables of a file that belong to it"""
 
 
 @dataclass
@@ -35,6 +39,8 @@ class Source:
 
     parts: tuple[str, ...]
     """Parts of the name: a path below the folder of runs"""
+    home: Path
+    """The folder that tells it from another of its name"""
     files: list[Path] = field(default_factory=list)
     fragments: list[Fragment] = field(default_factory=list)
 
@@ -54,6 +60,10 @@ class Found:
     file: Path
     folder: Path | None = None
 
+    def source(self, *parts: str) -> Source:
+        """Where the tables of this file belong; `parts`: the name of the run, if not `self.parts`."""
+        return Source(parts or self.parts, self.file.resolve().parent)
+
     @property
     def parts(self) -> tuple[str, ...]:
         """The name of a run of this file: the stem of the file, or its path below the folder that the user named."""
@@ -72,6 +82,11 @@ class Found:
         rest = (*home.relative_to(self.folder).parts, *more)
         return (self.folder.resolve().name, *(["-".join(rest)] if rest else []))
 
+    def below(self, home: Path, group: str, run: str) -> tuple[str, ...]:
+        """The name of a run that a tracker has named: alone where the user named its own folder `home`, or files."""
+        alone = self.folder is None or self.folder.resolve().is_relative_to(home.resolve())
+        return (run,) if alone or not group else (group, run)
+
 
 def stem_of(file: Path) -> str:
     """A file's name without the suffixes of its kind."""
@@ -89,7 +104,7 @@ def find_files(paths: Iterable[Path]) -> list[Found]:
         inside = [Found(file, path) for file in _files_in(path)]
         if not inside:
             kinds = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
-            raise Unimportable(f"{path} holds no file that can be imported ({kinds}, TensorBoard's event files)")
+            raise Unimportable(f"{path} holds no file that can be imported ({kinds}, or files of a tracker)")
         found += inside
     return found
 
@@ -98,10 +113,20 @@ def _files_in(folder: Path) -> Iterator[Path]:
     for number, file in enumerate(sorted(folder.rglob("*"))):
         if number >= MOST_FILES:
             raise Unimportable(f"{folder} holds more than {MOST_FILES:,} files; name the files to import")
-        wanted = file.name.removesuffix(".gz").endswith(SUFFIXES) or tensorboard.is_event_file(file)
         own = (file.parent / "events.jsonl").is_file()  # a run of grokscope, which needs no import
-        if wanted and not own and not file.name.startswith(".") and file.is_file():
+        if not own and not file.name.startswith(".") and file.is_file() and _is_wanted(file):
             yield file
+
+
+def _is_wanted(file: Path) -> bool:
+    """Whether a file of a folder may hold a table. What trackers keep beside their tables does not."""
+    if tensorboard.is_event_file(file) or file.suffix == OFFLINE or mlruns.kept_run(file):
+        return True
+    if file.suffix in DATABASES:
+        return is_database(file)
+    if not file.name.removesuffix(".gz").endswith(SUFFIXES):
+        return False
+    return not (is_beside(file) or mlruns.is_artifact(file))
 
 
 def find_sources(found: Sequence[Found], left_out: list[str]) -> list[Source]:
@@ -113,47 +138,60 @@ def find_sources(found: Sequence[Found], left_out: list[str]) -> list[Source]:
     sources: dict[tuple[object, ...], Source] = {}
     for each in _without_earlier_checkpoints(found, left_out):
         try:
-            key, parts, fragments = _read(each)
+            key, begun, fragments = _read(each)
         except Unimportable as problem:
             if each.folder is None:
                 raise
             left_out.append(str(problem))
             continue
-        source = sources.setdefault(key, Source(parts))
+        source = sources.setdefault(key, begun)
         source.files.append(each.file)
         source.fragments += fragments
     return list(sources.values())
 
 
-def _read(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:
-    """Key, name and tables of a file. Files with the same key belong to the same run, or runs."""
+def _read(found: Found) -> _Read:
+    """Key, run and tables of a file. Files with the same key belong to the same run, or runs."""
     file = found.file
     if tensorboard.is_event_file(file):
         return _events(found)
+    if home := mlruns.kept_run(file):
+        return _metric(found, home)
+    if file.suffix == OFFLINE:
+        run = offline_run(file)
+        return ("file", file), found.source(*found.below(file.parent, run.project, run.name)), [Fragment(run.sheet)]
+    if is_database(file):
+        return ("file", file), found.source(), database_fragments(file)
     if printed.is_printed(file):
-        return ("file", file), found.parts, [Fragment(printed.sheet_of(file))]
+        return ("file", file), found.source(), [Fragment(printed.sheet_of(file))]
     if documents.first_letter(file) in {"{", "["}:
-        return ("file", file), found.parts, documents.fragments_of(file)
+        return ("file", file), found.source(), documents.fragments_of(file)
     sheet = Delimited(file)
     if set(sheet.names) == _SCALAR:
         return _scalar(found, sheet)
     if chart := _chart(sheet) or _column_a_run(sheet, stem_of(file)):
         sheet.whole = True
-        return ("chart", found.folder), found.parts, chart
-    return ("file", file), found.parts, [Fragment(sheet)]
+        return ("chart", found.folder), found.source(), chart
+    return ("file", file), found.source(), [Fragment(sheet)]
 
 
-def _events(found: Found) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:
+def _metric(found: Found, home: Path) -> _Read:
+    """A metric of mlflow: one folder is one run."""
+    named = Source(found.below(home, *mlruns.tracked_names(home)), home)
+    return ("mlflow", home), named, [Fragment(mlruns.metric_sheet(found.file, home))]
+
+
+def _events(found: Found) -> _Read:
     """Event files of TensorBoard: one folder is one run. Keras writes each split of a run into a folder of its own."""
     home, prefix = found.file.parent, ""
     name = home.resolve().name
     if name.lower() in SPLITS:
         home, prefix = home.parent, f"{name}/"
     sheets = tensorboard.sheets_of(found.file, prefix)
-    return ("events", home.resolve()), found.within(home), [Fragment(sheet) for sheet in sheets]
+    return ("events", home.resolve()), found.source(*found.within(home)), [Fragment(sheet) for sheet in sheets]
 
 
-def _scalar(found: Found, sheet: Delimited) -> tuple[tuple[object, ...], tuple[str, ...], list[Fragment]]:
+def _scalar(found: Found, sheet: Delimited) -> _Read:
     """One exported scalar of TensorBoard. The column is named after the tag, or after the file."""
     sheet.whole = True
     stem = stem_of(found.file)
@@ -162,8 +200,8 @@ def _scalar(found: Found, sheet: Delimited) -> tuple[tuple[object, ...], tuple[s
     if run.lower() in SPLITS:
         run, tag = "", f"{run}/{tag}"
     home = found.file.parent
-    parts = found.within(home, *([run] if run else []))
-    return ("scalars", home.resolve(), run), parts, [Fragment(Renamed(sheet, {"Step": "Step", tag: "Value"}))]
+    begun = found.source(*found.within(home, *([run] if run else [])))
+    return ("scalars", home.resolve(), run), begun, [Fragment(Renamed(sheet, {"Step": "Step", tag: "Value"}))]
 
 
 def _chart(sheet: Delimited) -> list[Fragment]:

@@ -1,6 +1,9 @@
 """Several files, folders, and files of other tools: which records are one run, and what runs are called."""
 
 import json
+import sqlite3
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -214,10 +217,65 @@ class TestTensorBoard:
     ) -> None:
         from grokscope.contract.backends import Unavailable
 
-        monkeypatch.setitem(__import__("sys").modules, "tensorboard.backend.event_processing", None)
+        monkeypatch.setitem(sys.modules, "tensorboard.backend.event_processing", None)
         file = imports.file("events.out.tfevents.1.host", b"")
         with pytest.raises(Unavailable, match=r"pip install '\.\[tensorboard\]'"):
             imports.take(file)
+
+
+class TestTrackersOnThisMachine:
+    """How each writes them itself is in tests/interop."""
+
+    def run_of_mlflow(self, imports: Imports, key: str, stage: str = "active") -> Path:
+        home = f"mlruns/7/{key}"
+        imports.file("mlruns/7/meta.yaml", "experiment_id: '7'\nname: grok\n")
+        imports.file(f"{home}/meta.yaml", f"lifecycle_stage: {stage}\nrun_id: {key}\nrun_name: sun\n")
+        imports.file(f"{home}/params/learning_rate", "0.001")
+        imports.file(f"{home}/artifacts/history.json", json.dumps(RECORDS))
+        for name, values in (("train_acc", TRAIN), ("val/acc", TEST)):
+            lines = "".join(f"1700000000000 {value} {step}\n" for step, value in zip(STEPS, values, strict=True))
+            imports.file(f"{home}/metrics/{name}", lines)
+        return imports.files / home
+
+    def test_a_folder_of_mlflow(self, imports: Imports) -> None:
+        first = self.run_of_mlflow(imports, "aa")
+        self.run_of_mlflow(imports, "bb")
+        self.run_of_mlflow(imports, "cc", stage="deleted")
+        runs = imports.take(imports.files / "mlruns")
+        assert imports.names() == ["grok/aa-sun", "grok/bb-sun"]
+        assert all(map(is_usual, runs))
+        assert [run.facts["optimizer.lr"] for run in runs] == [0.001] * 2
+        assert imports.remarks == ""
+        [run] = imports.take(first)
+        assert "sun" in imports.names()
+        assert is_usual(run)
+
+    def test_a_metric_of_mlflow_that_is_torn_or_none(self, imports: Imports) -> None:
+        file = self.run_of_mlflow(imports, "aa") / "metrics" / "val" / "acc"
+        file.write_text(file.read_text()[:-2])
+        [run] = imports.take(file)
+        assert column(run, "test_accuracy") == TEST[:-1]
+        assert "is incomplete" in imports.remarks
+        file.write_text("0.5\n")
+        with pytest.raises(Unimportable, match="line 1 has no time, value and step"):
+            imports.take(file, name="none")
+
+    def test_a_database_of_something_else(self, imports: Imports) -> None:
+        file = imports.files / "mine.db"
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("CREATE TABLE metrics (step, value)")
+        with pytest.raises(Unimportable, match=r"mine\.db is a database, but neither of mlflow nor of trackio"):
+            imports.take(file)
+        file.write_bytes(file.read_bytes()[:200])
+        with pytest.raises(Unimportable, match="cannot be read"):
+            imports.take(file)
+
+    def test_an_offline_run_without_its_package(self, imports: Imports, monkeypatch: pytest.MonkeyPatch) -> None:
+        from grokscope.contract.backends import Unavailable
+
+        monkeypatch.setitem(sys.modules, "wandb.proto.wandb_internal_pb2", None)
+        with pytest.raises(Unavailable, match=r"pip install '\.\[wandb\]'.*; or give the CSV of the run's history"):
+            imports.take(imports.file("run-x.wandb", b":W&B"))
 
 
 def write_events(folder: Path, scalars: dict[str, list[float]]) -> None:

@@ -1,10 +1,8 @@
 """A run told to each tracker, by `export --to` and `run --sink`, and read back by the tracker's own reader."""
 
 import json
-import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,26 +56,10 @@ def in_mlflow(folder: Path, variables: dict[str, str], run: str) -> dict[str, An
 
 def in_wandb(folder: Path) -> list[Any]:
     """The records of an offline run, as wandb's own protocol reads them."""
-    from wandb.proto.wandb_internal_pb2 import Record
+    from grokscope.imports.offline import offline_records
 
     [file] = folder.glob("wandb/offline-run-*/run-*.wandb")
-    return [Record.FromString(each) for each in frames(file.read_bytes())]
-
-
-def frames(data: bytes) -> Iterator[bytes]:
-    """The records of a log of LevelDB's kind behind wandb's header: pieces within blocks of 32 KiB."""
-    at, record = 7, b""
-    while at < len(data):
-        left = 32768 - at % 32768
-        if left < 7:
-            at += left
-            continue
-        size, kind = struct.unpack("<HB", data[at + 4 : at + 7])
-        record += data[at + 7 : at + 7 + size]
-        at += 7 + size
-        if kind in (1, 4):  # whole, or the last piece
-            yield record
-            record = b""
+    return list(offline_records(file))
 
 
 def wandb_history(records: list[Any]) -> dict[str, Points]:

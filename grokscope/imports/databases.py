@@ -1,0 +1,89 @@
+"""Databases of trackers: that of mlflow (`mlflow.db`), and those of trackio, one a project."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from grokscope.gate import Unreadable, open_regular
+from grokscope.imports.documents import Records
+from grokscope.imports.recipe import fact_value
+from grokscope.imports.sheets import Columns, Fragment, Unimportable
+
+DATABASES = (".db", ".sqlite", ".sqlite3")
+_MARK = b"SQLite format 3\0"
+
+_TRACKIO = {"metrics", "configs", "project_metadata"}
+"""Tables that a database of trackio has, and one of mlflow has not"""
+_MLFLOW = {"metrics", "params", "runs", "experiments"}
+
+
+def is_database(file: Path) -> bool:
+    """Whether a file is a database of SQLite. Raises `Unimportable`."""
+    try:
+        with open_regular(file) as raw:
+            return raw.read(len(_MARK)) == _MARK
+    except Unreadable as problem:
+        raise Unimportable(str(problem)) from None
+
+
+def database_fragments(file: Path) -> list[Fragment]:
+    """The tables of all runs of a tracker. Raises `Unimportable`."""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file.resolve()))}?mode=ro", uri=True)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables >= _MLFLOW:
+                return list(_of_mlflow(database))
+            if tables >= _TRACKIO:
+                return list(_of_trackio(database))
+    except sqlite3.Error as problem:
+        raise Unimportable(f"{file} cannot be read: {problem}") from None
+    raise Unimportable(f"{file.name} is a database, but neither of mlflow nor of trackio")
+
+
+def _of_mlflow(database: sqlite3.Connection) -> Iterator[Fragment]:
+    """One sheet a metric of a run, with the run's parameters. Deleted runs are left out."""
+    runs = database.execute(
+        "SELECT runs.run_uuid, experiments.name, runs.name FROM runs JOIN experiments USING (experiment_id)"
+        " WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active' ORDER BY runs.start_time"
+    ).fetchall()
+    several = len({experiment for _, experiment, _ in runs}) > 1
+    labels = _labels([(key, f"{experiment}/{name}" if several else name) for key, experiment, name in runs])
+    for key, label in labels.items():
+        stated = database.execute("SELECT key, value FROM params WHERE run_uuid = ?", [key])
+        facts = {name: fact_value(value) for name, value in stated}
+        rows = database.execute(
+            "SELECT key, step, CASE WHEN is_nan THEN NULL ELSE value END FROM metrics WHERE run_uuid = ?"
+            " ORDER BY key, step, timestamp", [key],
+        )  # fmt: skip
+        metrics: dict[str, list[tuple[int, float | None]]] = {}
+        for name, step, value in rows:
+            metrics.setdefault(name, []).append((step, value))
+        for name, points in metrics.items():
+            columns: dict[str, list[Any]] = {"step": [step for step, _ in points], name: [value for _, value in points]}
+            yield Fragment(Columns(f"{label}: {name}", columns, facts), label)
+
+
+def _of_trackio(database: sqlite3.Connection) -> Iterator[Fragment]:
+    """One sheet a run, whose records are what was logged at a step."""
+    runs = database.execute("SELECT run_id, run_name FROM metrics GROUP BY run_id ORDER BY min(id)").fetchall()
+    for key, label in _labels(runs).items():
+        stated = database.execute("SELECT config FROM configs WHERE run_id = ?", [key]).fetchone()
+        rows = database.execute("SELECT step, metrics FROM metrics WHERE run_id = ? ORDER BY id", [key])
+        records: list[dict[str, Any]] = [{**json.loads(logged), "step": step} for step, logged in rows]
+        yield Fragment(record_sheet(label, records, json.loads(stated[0]) if stated else {}), label)
+
+
+def record_sheet(place: str, records: Sequence[dict[str, Any]], facts: dict[str, Any]) -> Records:
+    """A sheet of records in memory, and the settings beside them."""
+    return Records(place, lambda _: iter(enumerate(records, 1)), facts)
+
+
+def _labels(runs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The runs' names by their keys, with the beginning of the key where two have one name."""
+    times = Counter(name for _, name in runs)
+    return {key: name if times[name] == 1 else f"{name}-{key[:8]}" for key, name in runs}

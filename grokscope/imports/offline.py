@@ -1,0 +1,95 @@
+"""Runs that Weights & Biases has kept on this machine, `run-ID.wandb`, read by its own package (extra `wandb`)."""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grokscope.contract.backends import Unavailable, how_to_install
+from grokscope.gate import Unreadable, open_regular
+from grokscope.imports.databases import record_sheet
+from grokscope.imports.delimited import LARGEST_FILE
+from grokscope.imports.documents import Records
+from grokscope.imports.sheets import Unimportable
+
+OFFLINE = ".wandb"
+_HEAD, _BLOCK, _FRAME = 7, 32768, 7
+"""Bytes of the file's head, of a block, and before each piece of a record"""
+_WHOLE, _LAST = 1, 4
+"""Kinds of pieces that end a record"""
+
+
+@dataclass(frozen=True)
+class OfflineRun:
+    """A run of Weights & Biases."""
+
+    project: str
+    name: str
+    sheet: Records
+
+
+def is_beside(file: Path) -> bool:
+    """Whether a file is what a run has kept beside its history."""
+    return any(any(folder.parent.glob(f"*{OFFLINE}")) for folder in file.parents if folder.name == "files")
+
+
+def offline_run(file: Path) -> OfflineRun:
+    """The history and the settings of a run. Raises `Unavailable` without the package, `Unimportable`."""
+    rows: list[dict[str, Any]] = []
+    facts: dict[str, Any] = {}
+    project, name, key = "", "", ""
+    for record in offline_records(file):
+        kind = record.WhichOneof("record_type")
+        if kind == "history":
+            items = record.history.item
+            rows.append({item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items})
+        elif kind in {"run", "config"}:
+            config = record.run.config if kind == "run" else record.config
+            facts |= {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in config.update}
+        if kind == "run":
+            project, name, key = record.run.project, record.run.display_name, record.run.run_id
+    if not rows:
+        raise Unimportable(f"{file.name} holds no history")
+    return OfflineRun(project, name or key, record_sheet(file.name, rows, facts))
+
+
+def offline_records(file: Path) -> Iterator[Any]:
+    """What wandb has kept of a run, as its own protocol has it, up to where a killed run ends.
+
+    Raises `Unavailable` without the package, `Unimportable`.
+    """
+    try:
+        from wandb.proto.wandb_internal_pb2 import Record
+    except ImportError:
+        raise Unavailable(
+            f"{file.name} needs wandb, which is not installed: {how_to_install('wandb')}; or give the CSV of the run's "
+            "history, as `wandb.Api().run(PATH).history().to_csv()` writes it"
+        ) from None
+    try:
+        with open_regular(file) as raw:
+            data = raw.read(LARGEST_FILE)
+        yield from (Record.FromString(each) for each in _frames(data))
+    except Unreadable as problem:
+        raise Unimportable(str(problem)) from None
+    except Exception as problem:  # the package of somebody else
+        raise Unimportable(f"{file} cannot be read by wandb: {problem}") from None
+
+
+def _frames(data: bytes) -> Iterator[bytes]:
+    """The records of a log in LevelDB's format: pieces within blocks."""
+    at, record = _HEAD, b""
+    while at < len(data):
+        left = _BLOCK - at % _BLOCK
+        if left < _FRAME:
+            at += left
+            continue
+        size, kind = struct.unpack("<HB", data[at + 4 : at + _FRAME].ljust(3, b"\0"))
+        at += _FRAME + size
+        record += data[at - size : at]
+        if at > len(data):
+            return
+        if kind in {_WHOLE, _LAST}:
+            yield record
+            record = b""
