@@ -19,7 +19,7 @@ from grokscope.contract.backends import Bracket
 from grokscope.contract.own_batches import mapped, rows_in
 from grokscope.contract.own_models import CannotProbe, ModelMode, OwnLoss, OwnScores
 from grokscope.contract.parameters import Block, Layout, Parameter
-from grokscope_torch.refusals import check_loss, check_module, check_parameters, scalar
+from grokscope_torch.refusals import check_loss, check_module, check_parameters, scalar, unchanged
 from grokscope_torch.stillness import draw_from, twice_differentiable, undisturbed
 from grokscope_torch.vectors import DTYPES, TorchVectors
 
@@ -73,17 +73,22 @@ class OwnModule(TorchVectors):
 
     @contextmanager
     def looking(self) -> Iterator[None]:
+        self._check_still_known()
         if self._upcast:
             _copy_state(self._original, self._module)
-        now = set(map(id, self._module.parameters()))
-        if any(id(parameter) not in now for parameter in self._parameters):
-            raise CannotProbe("the model has other parameters than when the probe began: end it, and begin another one")
         with undisturbed(self._module) as again, twice_differentiable(self._module):
             self._again, self._theta = again, None
             try:
                 yield
             finally:
                 self._theta = None
+
+    def _check_still_known(self) -> None:
+        """Raises `CannotProbe` where a parameter was replaced, added or unfrozen; one that is frozen just counts 0."""
+        now = set(map(id, self._module.parameters()))
+        names = {name for name, parameter in self._original.named_parameters() if parameter.requires_grad}
+        if not now.issuperset(map(id, self._parameters)) or not names <= {each.name for each in self.layout}:
+            raise CannotProbe("the model has other parameters than when the probe began: end it, and begin another one")
 
     # --- vectors ----------------------------------------------------------------------------------------------------
 
@@ -217,7 +222,8 @@ class OwnModule(TorchVectors):
             torch.mps.synchronize()
 
     def check(self, batch: NoisyBatch) -> None:
-        check_loss(lambda: self._raw_loss(batch))
+        with unchanged(self._module):
+            check_loss(lambda: self._raw_loss(batch))
 
 
 def uncompiled(module: nn.Module) -> nn.Module:

@@ -18,7 +18,7 @@ class TorchOptimizer:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        self._decaying: list[tuple[float, float, Any]] = []
+        self._decaying: list[tuple[float | None, float, Any]] = []
         self._decay: float | None = 0.0
 
     def settings(self) -> Mapping[str, float | str]:
@@ -26,7 +26,7 @@ class TorchOptimizer:
         found: dict[str, float | str] = {"name": type(self._optimizer).__name__}
         groups = self._optimizer.param_groups
         for ours, theirs in _SETTINGS.items():
-            values = {float(group[theirs]) for group in groups if theirs in group}
+            values = {value for group in groups if (value := _number(group.get(theirs))) is not None}
             if ours == "wd" and len(values) > 1:
                 values.discard(0.0)
             if len(values) == 1:
@@ -39,24 +39,34 @@ class TorchOptimizer:
     def decay(self) -> float | None:
         """Asked at every step, which is why what does not change is not computed again."""
         groups = self._optimizer.param_groups
-        decaying = [
-            (float(group["lr"]), float(group.get("weight_decay", 0.0)), group.get("momentum")) for group in groups
-        ]
+        decaying = [(_number(group.get("lr")), _decay_of(group), group.get("momentum")) for group in groups]
         if decaying != self._decaying:
             self._decaying = decaying
             self._decay = common_decay(_share(self._optimizer, group) for group in groups)
         return self._decay
 
     def after_steps(self, call: Callable[[], None]) -> Callable[[], None]:
-        handle = self._optimizer.register_step_post_hook(lambda *_: call())
+        """The hook is never compiled, for a compiled function may take the step."""
+        handle = self._optimizer.register_step_post_hook(
+            torch.compiler.disable(lambda *_: call())  # type: ignore[no-untyped-call]
+        )
         return handle.remove
 
 
 def _share(optimizer: Optimizer, group: Mapping[str, Any]) -> float | None:
     """lr · wd where a step multiplies the group's parameters by 1 − lr · wd beside whatever else it does."""
-    wd = float(group.get("weight_decay", 0.0))
+    wd, lr = _decay_of(group), _number(group.get("lr"))
     decoupled = isinstance(optimizer, _DECOUPLED) or group.get("decoupled_weight_decay", False)
     plain = isinstance(optimizer, SGD) and not group.get("momentum")
-    if wd and not (decoupled or plain):
-        return None
-    return float(group["lr"]) * wd
+    if lr is None or (wd and not (decoupled or plain)):
+        return None if wd else 0.0
+    return lr * wd
+
+
+def _decay_of(group: Mapping[str, Any]) -> float:
+    return _number(group.get("weight_decay")) or 0.0
+
+
+def _number(value: Any) -> float | None:
+    """A setting that is one number, as most are: Adafactor has two `eps`, and may choose its `lr` itself."""
+    return None if value is None or isinstance(value, tuple | list) else float(value)

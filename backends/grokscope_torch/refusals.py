@@ -1,6 +1,7 @@
 """What is wrong with a module or a loss that cannot be looked at: found before training begins, said in a sentence."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -49,6 +50,23 @@ def check_parameters(named: Sequence[tuple[str, nn.Parameter]]) -> None:
     places = {str(parameter.device) for _, parameter in named}
     if len(places) > 1:
         raise CannotProbe(f"the parameters lie on {' and '.join(sorted(places))}: a probe needs them on one device")
+
+
+@contextmanager
+def unchanged(module: nn.Module) -> Iterator[None]:
+    """Raises `CannotProbe` where a forward pass changes parameters, as with `max_norm`; they are put back."""
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    bounded = {f"{name}.weight".lstrip(".") for name, each in module.named_modules() if getattr(each, "max_norm", None)}
+    yield
+    for name, parameter in module.named_parameters():
+        same = torch.allclose(before[name], parameter, rtol=0.0, atol=0.0, equal_nan=True)
+        if not same:
+            parameter.data.copy_(before[name])
+        if not same or name in bounded:
+            raise CannotProbe(
+                f"the forward pass itself changes {name} (max_norm?), which the probe's batches would do too: change "
+                "it in the loop instead, behind optimizer.step()"
+            )
 
 
 def scalar(value: Any, *, differentiable: bool = True) -> Tensor:

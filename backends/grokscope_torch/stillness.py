@@ -7,7 +7,6 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +14,18 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 _DICTIONARIES = ("_parameters", "_buffers", "_modules")
+_PLAIN = vars(nn.Module()).keys() - set(_DICTIONARIES)
+"""Attributes of every module, which its forward pass does not change"""
 
 
 @contextmanager
 def undisturbed(module: nn.Module) -> Iterator[Callable[[], None]]:
-    """Leave attributes, buffers and modes of all submodules, and every random stream, as they are.
+    """Leave attributes, buffers, gradients and modes of all submodules, and every random stream, as they are.
 
     Yields what takes the module back to where it was when the block began, to be looked at again.
     """
     streams, kept = _random_streams(), [_Kept(each) for each in module.modules()]
+    gradients = [(parameter, parameter.grad) for parameter in module.parameters()]
 
     def again() -> None:
         for each in kept:
@@ -34,10 +36,14 @@ def undisturbed(module: nn.Module) -> Iterator[Callable[[], None]]:
 
     try:
         again()
+        for parameter, _ in gradients:
+            parameter.grad = None
         yield again
     finally:
         for each in kept:
             each.put_back()
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
         for stream in streams:
             stream()
 
@@ -49,13 +55,17 @@ class _Kept:
         self._module = module
         self._attributes = dict(vars(module))
         self._inner = [
-            (self._attributes[name], dict(self._attributes[name])) for name in _DICTIONARIES if name in self._attributes
+            (value, value.copy())
+            for name, value in self._attributes.items()
+            if name not in _PLAIN and isinstance(value, dict | list | set)
         ]
 
     def put_back(self) -> None:
-        for dictionary, content in self._inner:
-            _restore(dictionary, content)
-        _restore(vars(self._module), self._attributes)
+        for container, content in self._inner:
+            container.clear()
+            (container.extend if isinstance(container, list) else container.update)(content)
+        vars(self._module).clear()
+        vars(self._module).update(self._attributes)
 
     def shield(self, copies: dict[int, Tensor]) -> None:
         """Put copies in the places of tensors that are no parameters. `copies`: those made so far, by the identity of
@@ -66,11 +76,6 @@ class _Kept:
                     if id(value) not in copies:
                         copies[id(value)] = value.detach().clone()
                     place[name] = copies[id(value)]
-
-
-def _restore(dictionary: dict[str, Any], content: dict[str, Any]) -> None:
-    dictionary.clear()
-    dictionary.update(content)
 
 
 def _random_streams() -> list[Callable[[], None]]:

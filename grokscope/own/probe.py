@@ -151,6 +151,8 @@ class Probe:
         self._outcome: StepOutcome | None = None
         self._recorded: int | None = options.resume_at or None
         self._diverged = self._off = False
+        self._said: set[str] = set()
+        """What has failed, in words"""
         self._unhook: Callable[[], None] | None = None
         self._start: FloatArray | None = None
         share = share_to_keep(options.max_overhead)
@@ -282,7 +284,14 @@ class Probe:
     def _end(self, status: Status | None) -> None:
         if status is None:
             self._safely(self._record_if_new)
-        self._recorder.finish(self.steps_taken, status or self._ended(), self._records.parameters())
+        self._recorder.finish(self.steps_taken, status or self._ended(), self._last_parameters())
+
+    def _last_parameters(self) -> FloatArray | None:
+        """Those at the end; None where the model has others than when the probe began."""
+        try:
+            return self._records.parameters()
+        except CannotProbe:
+            return None
 
     def _ended(self) -> Status:
         if self._diverged:
@@ -407,13 +416,16 @@ class Probe:
     # --- when something fails ---------------------------------------------------------------------------------------
 
     def _safely(self, act: Callable[[], None]) -> None:
-        """Do it; what fails is warned of, and training goes on."""
+        """Do it; what fails is warned of, once for each reason, and training goes on."""
         try:
             act()
         except Exception as problem:
             if self._options.on_error == "raise":
                 raise
-            reason = f"the probe failed at step {self.steps_taken:,}: {first_line(problem)}"
+            if (said := first_line(problem)) in self._said:
+                return
+            self._said.add(said)
+            reason = f"the probe failed at step {self.steps_taken:,}: {said}"
             self._off = self._off or isinstance(problem, RunUnwritable)
             if not self._off:
                 self._recorder.warn(self.steps_taken, [reason])

@@ -110,8 +110,8 @@ class Recorder:
     def warn(self, step: int, reasons: Iterable[str]) -> None:
         self.emit_all(Warned(step=step, reason=reason) for reason in reasons)
 
-    def finish(self, step: int, status: Status, parameters: FloatArray) -> None:
-        """The last event, `parameters` [size] being the final ones."""
+    def finish(self, step: int, status: Status, parameters: FloatArray | None) -> None:
+        """The last event, `parameters` [size] being the final ones, where they are known."""
         self.emit(
             Finished(
                 step=step,
@@ -119,7 +119,7 @@ class Recorder:
                 steps=step,
                 seconds=self.seconds,
                 result=self.watch.result(),
-                parameters_digest=parameters_digest(parameters),
+                parameters_digest="" if parameters is None else parameters_digest(parameters),
             )
         )
         self._log.flush()

@@ -105,7 +105,7 @@ class Tied(nn.Module):
 
 
 class Counting(nn.Module):
-    """Attributes that a forward pass changes: a number, a tensor, and a buffer that is bound anew."""
+    """Attributes that a forward pass changes: a number, a tensor, a list, and a buffer that is bound anew."""
 
     counted: Tensor
 
@@ -113,11 +113,13 @@ class Counting(nn.Module):
         super().__init__()
         self.inner = nn.Linear(6, CLASSES)
         self.calls = 0
+        self.seen: list[int] = []
         self.total = torch.zeros(1)
         self.register_buffer("counted", torch.zeros(1))
 
     def forward(self, inputs: Tensor) -> Tensor:
         self.calls += 1
+        self.seen.append(len(inputs))
         self.total += 1
         self.counted = self.counted + 1
         logits: Tensor = self.inner(inputs)
@@ -187,7 +189,13 @@ def digest(model: nn.Module, optimizer: torch.optim.Optimizer, losses: list[floa
 
 def _parts(model: nn.Module, optimizer: torch.optim.Optimizer, losses: list[float]) -> Iterator[Any]:
     for name, each in model.named_modules():
-        yield name, each.training, sorted(vars(each)), getattr(each, "calls", None), len(each._forward_hooks)
+        yield (
+            name,
+            each.training,
+            sorted(vars(each)),
+            [getattr(each, name, None) for name in ("calls", "seen")],
+            len(each._forward_hooks),
+        )
         yield from (value for value in vars(each).values() if isinstance(value, Tensor))
     for name, parameter in model.named_parameters():
         yield from (name, parameter, parameter.requires_grad, parameter._version)

@@ -433,6 +433,31 @@ def test_a_probe_that_fails_warns_and_training_goes_on(tmp_path: Path) -> None:
     assert events_of(tmp_path / "mine", "finished")[0]["status"] == "completed"
 
 
+CHANGES: dict[str, Any] = {
+    "a module replaced": lambda model: model.__setitem__(0, nn.Linear(6, 12)),
+    "a module added": lambda model: model.append(nn.Linear(5, 5)),
+    "a part unfrozen": lambda model: model[0].requires_grad_(True),
+}
+
+
+@pytest.mark.parametrize(("name", "upcast"), [*((name, False) for name in CHANGES), ("a module added", True)])
+def test_a_model_that_changes_is_told_of_once(name: str, upcast: bool, tmp_path: Path) -> None:
+    """A part that was frozen would be missing in what is measured, without a word."""
+    model: Any = perceptron()
+    model[0].requires_grad_(name != "a part unfrozen")
+    watching = grokscope.Probe(model, cross_entropy, vectors(), run=tmp_path / "mine", every=1, upcast=upcast)
+    CHANGES[name](model)
+    with pytest.warns(grokscope.ProbeWarning, match="other parameters than when the probe began"):
+        assert watching.step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert all(watching.step() for _ in range(3))
+        watching.finish()
+    assert [event["step"] for event in events_of(tmp_path / "mine", "measured")] == [0]
+    [finished] = events_of(tmp_path / "mine", "finished")
+    assert (finished["status"], finished["parameters_digest"]) == ("completed", "")
+
+
 @pytest.mark.parametrize("name", ["a loss that fails", "a module replaced"])
 def test_who_runs_the_loop_is_told(name: str, tmp_path: Path) -> None:
     """Of what fails later, in a signal or beside it: the log is no place where somebody looks then."""
@@ -543,6 +568,15 @@ def generated(model: nn.Module, batch: Any) -> torch.Tensor:
     return cross_entropy(model, (batch[0] + torch.randn(batch[0].shape, generator=GENERATOR), batch[1]))
 
 
+class Bounding(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(6, 5)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.weight.data.clamp_(-0.1, 0.1)
+        return super().forward(inputs)
+
+
 class Table:
     """As those of pandas: a shape, a length, and columns by name."""
 
@@ -574,6 +608,10 @@ REFUSED: dict[str, tuple[Any, Any, Any, str]] = {
     "frozen": (lambda: perceptron().requires_grad_(False), cross_entropy, None, "no parameter of the model requires"),
     "no function": (perceptron, generated, None, "draws from a generator of its own"),
     "complex": (lambda: nn.Linear(6, 5, dtype=torch.complex64), cross_entropy, None, "is complex64"),
+    "max_norm": (lambda: nn.Sequential(nn.Embedding(9, 6, max_norm=9.0), nn.Flatten(), nn.Linear(24, 5)), cross_entropy,
+                 (torch.randint(9, (40, 4)), torch.randint(5, (40,))),
+                 r"the forward pass itself changes 0.weight \(max_norm\?\)"),
+    "a weight that its pass bounds": (Bounding, cross_entropy, None, "the forward pass itself changes weight"),
     "lazy": (lambda: nn.LazyLinear(5), cross_entropy, None, "run one batch through the model first"),
     "scripted": (scripted, cross_entropy, None, "the model is compiled by torch.jit"),
     "no number": (perceptron, lambda m, b: cross_entropy(m, b) * math.nan, None, "is nan before training begins"),

@@ -1,15 +1,30 @@
 """A probe disturbs nothing: with it and without it a loop comes to the same bits, whatever is trained and however."""
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from own_made import KINDS, cross_entropy, digest, events_of, normalized, probing, rows_of, seeded, train, vectors
+from own_made import (
+    KINDS,
+    Kind,
+    cross_entropy,
+    digest,
+    events_of,
+    normalized,
+    perceptron,
+    probing,
+    rows_of,
+    seeded,
+    train,
+    vectors,
+)  # fmt: skip
 from torch import nn
 
 import grokscope
+from grokscope_torch.own_optimizer import TorchOptimizer
 
 RANDOM = {"transformer", "attention", "masks in a mapping", "batch norm"}
 """Kinds with dropout"""
@@ -121,6 +136,82 @@ def test_a_model_whose_passes_are_traced_ahead_of_time(backend: str, tmp_path: P
 
     assert trained(tmp_path / "run") == trained(None)
     assert [event["step"] for event in events_of(tmp_path / "run", "measured")] == [0, 1, 2, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of which dynamo has many
+def test_a_compiled_step(tmp_path: Path) -> None:
+    """The optimizer's hook is called within a compiled function then, and measures outside of it."""
+
+    def trained(run: Path | None) -> str:
+        model, data = seeded(KINDS["MLP"])
+        optimizer = torch.optim.AdamW(model.parameters())
+        torch._dynamo.reset()
+
+        @torch.compile(backend="eager")
+        def step(batch: Any) -> Any:
+            value = cross_entropy(model, batch)
+            value.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return value
+
+        watching = nullcontext() if run is None else probing(KINDS["MLP"], model, data, run, every=1)(optimizer)
+        with watching:
+            return digest(model, optimizer, [step(rows_of(data, torch.arange(n, n + 8))).item() for n in range(3)])
+
+    assert trained(tmp_path / "run") == trained(None)
+    assert [event["step"] for event in events_of(tmp_path / "run", "measured")] == [0, 1, 2, 3]
+
+
+OPTIMIZERS = ["Adafactor", "Adagrad", "Adamax", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD"]
+"""Of PyTorch; Adafactor has two epsilons"""
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_any_optimizer(name: str, tmp_path: Path) -> None:
+    def trained(run: Path | None) -> str:
+        model, data = seeded(KINDS["MLP"])
+        optimizer = getattr(torch.optim, name)(model.parameters(), lr=1e-3)
+        watching = nullcontext() if run is None else probing(KINDS["MLP"], model, data, run, every=1)(optimizer)
+        with watching:
+            for _ in range(3):
+                optimizer.zero_grad()
+                cross_entropy(model, data).backward()
+                optimizer.step()
+            return digest(model, optimizer, [])
+
+    assert trained(tmp_path / "run") == trained(None)
+    [started] = events_of(tmp_path / "run", "started")
+    assert started["config"]["optimizer"]["name"] == name
+    assert started["config"]["optimizer"]["lr"] == 1e-3
+
+
+def test_an_optimizer_that_chooses_its_rate_itself() -> None:
+    """As that of Hugging Face with `lr=None`: nothing is known of its decay, and nothing fails."""
+
+    class Choosing(torch.optim.Optimizer):
+        def step(self, closure: Any = None) -> None: ...
+
+    parameter = nn.Parameter(torch.ones(1))
+    for decay, known in ((0.1, None), (0.0, 0.0)):
+        optimizer = TorchOptimizer(Choosing([parameter], {"lr": None, "eps": (1e-30, 1e-3), "weight_decay": decay}))
+        assert optimizer.settings() == {"name": "Choosing", "wd": decay}
+        assert optimizer.decay() == known
+
+
+def adversarial(model: nn.Module, batch: Any) -> torch.Tensor:
+    """A loss that differentiates itself: gradients of parameters are left behind, as they are between two steps."""
+    inputs = batch[0].clone().requires_grad_()
+    cross_entropy(model, (inputs, batch[1])).backward()
+    return cross_entropy(model, ((inputs + 0.1 * inputs.grad.sign()).detach(), batch[1]))
+
+
+def test_a_loss_that_leaves_gradients(tmp_path: Path) -> None:
+    kind = Kind(perceptron, vectors, adversarial)
+    alone = train(*seeded(kind), kind.loss, 3)
+    model, data = seeded(kind)
+    assert train(model, data, kind.loss, 3, probing(kind, model, data, tmp_path / "run", every=1)) == alone
 
 
 def test_a_graph_that_is_still_needed(tmp_path: Path) -> None:
