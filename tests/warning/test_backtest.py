@@ -100,6 +100,21 @@ class TestWhen:
             assert 0.8 <= (score.covered or 0) <= 1
             assert (score.width or math.inf) < 0.8 * (score.clock_width or 0)
 
+    def test_other_seeds_are_as_far_off_as_their_grok_steps_are(self) -> None:
+        """Two seeds that grok at steps a and b predict one another: off by b/a − 1 and by 1 − a/b."""
+        pairs = bank(seeds=2, lrs=(1e-3, 2e-3, 3e-3), noise=NOISE)
+        steps: dict[str, list[int]] = {}
+        for run in pairs:
+            if run.grok_step is not None:
+                steps.setdefault(configuration_of(run), []).append(run.grok_step)
+        ratios = [a / b for both in steps.values() for a, b in (both, both[::-1])]
+        found = backtest(pairs)
+        assert found.seed_runs == len(ratios) > 20
+        assert found.seed_error == pytest.approx(np.mean([abs(each - 1) for each in ratios]))
+
+    def test_one_seed_has_no_other(self) -> None:
+        assert (done().seed_error, done().seed_runs) == (None, 0)
+
 
 class TestLead:
     def test_what_shows_from_the_start_is_foreseen_as_early_as_it_is_asked(self) -> None:

@@ -25,7 +25,7 @@ from grokscope.warning.forecast.budgets import giveaway
 from grokscope.warning.forecast.comparable import comparable_runs
 from grokscope.warning.forecast.forecaster import Forecaster
 from grokscope.warning.forecast.intervals import FORECAST_LEVEL
-from grokscope.warning.forecast.peers import SIZE_FACTS, Mask, Peers, peers_of, settled
+from grokscope.warning.forecast.peers import SIZE_FACTS, Mask, Peers, peers_of, seed_errors, settled
 from grokscope.warning.forecast.refusals import NoAnswer
 from grokscope.warning.ranking import Auroc, auroc
 from grokscope.warning.trajectory import Fact, Trajectory
@@ -193,6 +193,11 @@ class Backtest:
     dates: Sequence[DateScore]
     reliability: Sequence[Reliability]
     lead: Lead
+    seed_error: float | None
+    """Mean error of a run's grok step by those of the other seeds of its configuration (their geometric mean): what
+    no knowledge of settings can undercut. None where no configuration grokked twice"""
+    seed_runs: int
+    """Runs whose configuration grokked with another seed"""
     refusals: Mapping[str, Mapping[str, int]]
     """By question: how often each reason was given"""
 
@@ -248,6 +253,7 @@ def _scored(splits: Sequence[Split], peers: Peers, groups: int, answers: Sequenc
     }
     refused = {name: [each.chance.refused for each in asked] for name, asked in questions.items()}
     refused["when"] = [answer.said.when.refused for answer in answers]
+    apart = list(seed_errors(peers))
     return Backtest(
         splits=splits,
         level=FORECAST_LEVEL,
@@ -259,6 +265,8 @@ def _scored(splits: Sequence[Split], peers: Peers, groups: int, answers: Sequenc
         dates=[_date_score(part, [each for each in answers if each.part == part]) for part in PARTS],
         reliability=[row for name, asked in questions.items() for row in _reliability(name, asked)],
         lead=_lead(questions["generalizes"]),
+        seed_error=float(np.mean(apart)) if apart else None,
+        seed_runs=len(apart),
         refusals={name: _counted(reasons) for name, reasons in refused.items()},
     )
 

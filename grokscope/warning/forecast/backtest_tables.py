@@ -153,8 +153,18 @@ def dates_table(tested: Backtest) -> Table:
             "Runs that grok and had not yet. error: mean of |predicted / true − 1|, on the same runs.",
             "better by: error of lr · wd alone less the error, paired, configurations drawn with replacement.",
             f"hold: share of the intervals at {whole_percent(tested.level)} with the grok step in them.",
+            *_seeds_in_words(tested),
         ),
     )  # fmt: skip
+
+
+def _seeds_in_words(tested: Backtest) -> list[str]:
+    if tested.seed_error is None:
+        return []
+    return [
+        f"The mean grok step of other seeds of the same configuration is off by {percent(tested.seed_error)} "
+        f"({counted(tested.seed_runs, 'run')}): so far apart are runs that differ in chance alone."
+    ]
 
 
 def reliability_table(tested: Backtest) -> Table:

@@ -5,7 +5,7 @@ the same for all of them, and what they still differ in is what a forecast can k
 """
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -214,3 +214,12 @@ def numbered(keys: Sequence[Hashable]) -> NDArray[np.int64]:
     """A number for each different key, in the order of their first occurrence. [n]"""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def seed_errors(peers: Peers) -> Iterator[float]:
+    """|predicted / true − 1| of each grok step, predicted by the other seeds of its configuration (geometric mean)."""
+    grokked = np.isfinite(peers.kappa)
+    for own in np.unique(peers.configuration[grokked]):
+        logs = np.log(peers.kappa[grokked & (peers.configuration == own)])
+        for index in range(len(logs)) if len(logs) > 1 else ():
+            yield abs(math.exp(np.delete(logs, index).mean() - logs[index]) - 1)
