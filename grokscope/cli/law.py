@@ -112,8 +112,8 @@ def _of_runs(wanted: Sequence[str], folder: Path, onset: str, by: str | None, at
     groups = grouped(trajectories, by) if by else {"": trajectories}
     if by and set(groups) == {"-"}:
         raise typer.BadParameter(f"no run has a setting {by!r}; they have: {', '.join(_facts(trajectories))}")
-    laws = {value: fit(group, onset) for value, group in groups.items()}
-    board = scoreboard(trajectories, at_steps=at)
+    laws = {value: fit(group, onset) for value, group in tracked(list(groups.items()), "laws")}
+    board = scoreboard(trajectories, at_steps=at, track=tracked)
     verdicts = judged_on(trajectories, onset)
     if json:
         fitted = [{"group": value, **each.to_json()} if by else each.to_json() for value, each in laws.items()]

@@ -8,6 +8,7 @@ was known at that moment is all that counts.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from grokscope.warning.predictors import LR, WD, PredictorRow, predictors, value
 from grokscope.warning.ranking import Auroc, Correlation, auroc, spearman, stratified_auroc
 from grokscope.warning.rules import Detected
 from grokscope.warning.trajectory import Trajectory
+from grokscope.words.tracking import Track, untracked
 
 STRATA = (LR, WD, "task.operation", "task.train_fraction")
 DECAY_TIMES = (1.0, 1.5, 2.0, 2.5)
@@ -160,6 +162,10 @@ class _Run:
     trajectory: Trajectory
     found: Mapping[str, Detected | None]
 
+    @cached_property
+    def configuration(self) -> str:
+        return configuration_of(self.trajectory)
+
     @property
     def grok(self) -> float:
         return float(self.trajectory.grok_step or 0)
@@ -172,10 +178,12 @@ def scoreboard(
     decay_times: Sequence[float] = DECAY_TIMES,
     draws: int = AUROC_DRAWS,
     seed: int = 0,
+    track: Track = untracked,
 ) -> Scoreboard:
     """Score all rules and signals. Without `at_steps`, the fixed step is half of the earliest grok step.
 
-    `fractions` of the budget: by default `BUDGET_FRACTIONS` where no run has a decay time, else none.
+    `fractions` of the budget: by default `BUDGET_FRACTIONS` where no run has a decay time, else none. `track` sees the
+    scores while they are computed.
     """
     runs = [_Run(trajectory, detections(trajectory)) for trajectory in trajectories]
     grokking = [run for run in runs if run.trajectory.grok_step is not None]
@@ -206,9 +214,9 @@ def scoreboard(
         ),
         aurocs=tuple(
             _auroc_row(each, horizon, grokking, controls, draws, seed)
-            for horizon in horizons
-            for each in scored
-            if each.number not in missing
+            for each, horizon in track(
+                [(each, horizon) for horizon in horizons for each in scored if each.number not in missing], "scores"
+            )
         ),
         predictors=predictors([run.trajectory for run in grokking], [run.found for run in grokking]),
         not_recorded=missing,
@@ -262,7 +270,7 @@ def _auroc_row(
         known = [np.array([stratum is not None for stratum in group], dtype=bool) for group in strata]
         kept = [[stratum for stratum in group if stratum is not None] for group in strata]
         within[fact] = stratified_auroc(values[0][known[0]], values[1][known[1]], kept[0], kept[1])
-    clusters = [[configuration_of(run.trajectory) for run, _ in group] for group in (positive, negative)]
+    clusters = [[run.configuration for run, _ in group] for group in (positive, negative)]
     found = auroc(values[0], values[1], draws, seed, (clusters[0], clusters[1]))
     return AurocRow(what.name, what.kind, horizon, found, within)
 
