@@ -33,6 +33,8 @@ LARGEST_FILE = 1 << 30
 """Largest size of a file, in bytes after decompression"""
 LONGEST_ROW = 1 << 24
 """Longest line of a table, in bytes"""
+MOST_ROWS = 10_000_000
+"""Lines of a file, or records of an array, that are read"""
 
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -194,7 +196,8 @@ class _Lines:
 
 
 class _Bounded(io.RawIOBase):
-    """The bytes of a file, so long as they are not too many, in all and in a line: a compressed file may hold anything.
+    """The bytes of a file, so long as they and their lines are not too many, nor those of one line: a compressed file
+    may hold anything.
 
     Raises `Unimportable` where they are.
     """
@@ -203,6 +206,7 @@ class _Bounded(io.RawIOBase):
         self._raw, self._file, self._longest_line = raw, file, longest_line
         self._taken = self._begun = 0
         """Bytes in all, and before the line that has begun"""
+        self._lines = 0
 
     def readable(self) -> bool:
         return True
@@ -217,7 +221,15 @@ class _Bounded(io.RawIOBase):
             raise Unimportable(f"{self._file} holds more than {LARGEST_FILE >> 30} GiB; split it into smaller files")
         if self._taken - self._begun > self._longest_line:
             raise Unimportable(f"{self._file} has a line of more than {self._longest_line >> 20} MiB; it is no table")
+        self._lines += max(data.count(b"\n"), data.count(b"\r"))
+        check_rows(self._lines, self._file)
         return count
+
+
+def check_rows(count: int, file: Path) -> None:
+    """Raises `Unimportable` where a file has more rows than are read."""
+    if count > MOST_ROWS:
+        raise Unimportable(f"{file} has more than {MOST_ROWS:,} rows; split it into smaller files, or leave rows out")
 
 
 @contextmanager

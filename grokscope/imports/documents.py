@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from grokscope.imports.delimited import LARGEST_FILE, TORN, opened
+from grokscope.imports.delimited import LARGEST_FILE, TORN, check_rows, opened
 from grokscope.imports.names import SPLITS, usual_signal, words_of
 from grokscope.imports.sheets import Cells, Collector, Columns, Fragment, Unimportable, flattened, shortened
 from grokscope.words.numbers import counted
@@ -194,6 +194,7 @@ class _Array:
                         raise Unimportable(f"{self.file.name}, record {number + 1} is not JSON") from None
                     continue
                 number += 1
+                check_rows(number, self.file)
                 if not isinstance(record, dict):
                     raise Unimportable(f"{self.file.name}, record {number} is {shortened(record)}, not an object")
                 yield number, record

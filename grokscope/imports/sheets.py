@@ -75,6 +75,10 @@ class Fragment:
     run: str | None = None
 
 
+MOST_CELLS = 50_000_000
+"""Cells of one sheet that are kept, 8 bytes each"""
+
+
 class Collector:
     """Builds `Cells` row by row. It works in blocks, so that a long file takes only eight bytes per number."""
 
@@ -140,6 +144,8 @@ class Collector:
         rows, self._rows = self._rows, []
         if not rows:
             return
+        if self.rows * (len(self._numbers) + len(self._words)) > MOST_CELLS:
+            raise Unimportable(f"{self._place} has more than {MOST_CELLS:,} cells to read; split it into smaller files")
         for name, column in self._numbers.items():
             cells = list(map(self._cell(name), rows))
             before = len(column)

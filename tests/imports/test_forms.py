@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from imports_made import RECORDS, STEPS, TEST, TRAIN, Imports, column, csv, is_usual, jsonl
 
+from grokscope.imports import delimited, sheets
 from grokscope.imports.sheets import Unimportable
 
 PLAIN = csv("step,train_acc,test_acc", STEPS, TRAIN, TEST)
@@ -199,6 +200,31 @@ def test_what_is_refused_and_where(imports: Imports, name: str, content: str | b
     assert "\n" not in str(problem.value)
     assert len(str(problem.value)) < 400
     assert not imports.runs.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("r.csv", PLAIN),
+        ("r.csv", PLAIN.replace("\n", "\r")),
+        ("r.csv.gz", gzip.compress(b"step,test_accuracy\n1,0.5\n" + b"\n" * 20, mtime=0)),
+        ("r.csv", PLAIN.encode("utf-16")),
+        ("r.jsonl", jsonl(*RECORDS)),
+        ("r.json", json.dumps(RECORDS)),
+    ],
+)
+def test_rows_and_cells_are_bounded(
+    imports: Imports, monkeypatch: pytest.MonkeyPatch, name: str, content: str | bytes
+) -> None:
+    """A packed file of 1 MB may hold hundreds of millions of rows, and each takes memory."""
+    monkeypatch.setattr(delimited, "MOST_ROWS", 7)
+    with pytest.raises(Unimportable, match=r"has more than 7 rows; split it into smaller files, or leave rows out"):
+        imports.one(name, content)
+    monkeypatch.undo()
+    monkeypatch.setattr(sheets, "MOST_CELLS", 15)
+    rows = PLAIN if "gz" in name else content
+    with pytest.raises(Unimportable, match=r"has more than 15 cells to read"):
+        imports.one(name.removesuffix(".gz"), rows)
 
 
 def test_a_header_alone_has_no_runs_to_tell_apart(imports: Imports) -> None:
