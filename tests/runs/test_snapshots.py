@@ -19,7 +19,7 @@ from grokscope.contract.models import ModelSpec
 from grokscope.contract.parameters import Layout, Parameter, initial_parameters, layout
 from grokscope.gate import Unreadable
 from grokscope.runs.log import RunUnwritable
-from grokscope.runs.sealed import read_sealed
+from grokscope.runs.sealed import read_sealed, read_vector
 from grokscope.runs.snapshots import parameters_digest, read_snapshot, write_snapshot
 
 MODEL = ModelSpec("encoder-decoder", 5, 4, 6, width=8, layers=1, heads=2, feed_forward=8, target_vocabulary=6,
@@ -40,6 +40,19 @@ class TestSnapshot:
         assert_array_equal(snapshot.parameters, PARAMETERS.astype(dtype))
         assert parameters_digest(snapshot.parameters) == parameters_digest(PARAMETERS)
         assert os.listdir(file.parent) == [file.name]
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_a_part_of_it(self, tmp_path: Path, dtype: type) -> None:
+        sealed = read_sealed(write_snapshot(tmp_path, 0, LAYOUT, PARAMETERS.astype(dtype)).file)
+        assert_array_equal(read_vector(sealed, "parameters", 5, 9), PARAMETERS[5:9].astype(dtype))
+
+    def test_it_survives_a_power_cut(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As far as a program can see to it: the system was asked to put it onto the disk while it had no name yet."""
+        synced: list[bool] = []
+        file = tmp_path / "step-00000000.safetensors"
+        monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(file.exists()))
+        assert write_snapshot(tmp_path, 0, LAYOUT, PARAMETERS).file == file
+        assert synced[0] is False
 
     def test_of_a_model_that_nobody_knows(self, tmp_path: Path) -> None:
         """A layout is enough: names and shapes as somebody's own model has them."""
@@ -107,6 +120,9 @@ class TestSnapshot:
         save_file({"parameters": PARAMETERS}, file, metadata=told)
         assert read_sealed(file).vectors["parameters"].size == len(PARAMETERS)
         content = file.read_bytes()
+        file.write_bytes(content[:-1])
+        with pytest.raises(Unreadable, match="do not stand where it says"):
+            read_sealed(file)
         size = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + size])
         header["parameters"] |= tensor
