@@ -24,7 +24,7 @@ from grokscope.experiment.conditions import (
     possible,
 )
 from grokscope.gate import Missing, Unreadable, read_toml
-from grokscope.runs.directory import NoSuchRun, check_name, find_manifest, folders_with, write_whole
+from grokscope.runs.directory import NoSuchRun, check_name, find_manifest, folders_with, not_there, write_whole
 from grokscope.settings.config import ConfigError, RunConfig, resolve
 from grokscope.settings.values import problem_in_words
 from grokscope.sweeps.grid import Cell, Listed, Sweep, SweepFile, plan
@@ -173,12 +173,12 @@ def grown(design: Design, runs: Path) -> Design:
 
 
 def record_design(design: Design, runs: Path) -> Design:
-    """Write the design that `grown` returns, and return it. Raises `ConfigError`."""
+    """Write the design that `grown` returns, and return it. Raises `ConfigError`, `OSError`."""
     design, folder = grown(design, runs), runs / design.name
     try:
         write_whole(folder / EXPERIMENT_FILE, tomli_w.dumps(design.model_dump()))
     except OSError as problem:
-        raise ConfigError(f"cannot write {folder}: {problem.strerror}; choose another folder with --runs") from None
+        raise not_there(problem, folder) from None
     return design
 
 

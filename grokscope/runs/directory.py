@@ -248,6 +248,11 @@ def distinct_names(places: Sequence[Path]) -> list[str]:
     return [str(place) for place in places]
 
 
+def not_there(problem: OSError, what: Path) -> OSError:
+    """The problem of a run or sweep that cannot be begun, as a sentence that says what to do."""
+    return OSError(problem.errno, f"cannot write {what}: {problem.strerror}; choose another folder with --runs")
+
+
 def write_whole(file: Path, content: str | bytes, *, durable: bool = False) -> None:
     """Write a file that is whole at any moment; its folder is made. Raises `OSError`.
 

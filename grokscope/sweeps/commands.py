@@ -79,7 +79,9 @@ def stderr_file(cell: Cell) -> Path:
 
 
 def failure_reason(cell: Cell, code: int) -> str:
-    """Why a cell's process ended with exit code `code`: the signal, the last line of its stderr, or the code."""
+    """Why a cell's process ended with exit code `code`: the signal, the last line of its stderr, or the code, where it
+    could not write a line because the disk is full."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
-    return last_line(stderr_file(cell)).removeprefix("grokscope: ") or f"exit code {code}"
+    file = stderr_file(cell)
+    return last_line(file).removeprefix("grokscope: ") or f"exit code {code}, and {file} does not say why"

@@ -10,7 +10,7 @@ from pathlib import Path
 import tomli_w
 
 from grokscope.gate import read_toml
-from grokscope.runs.directory import NoSuchRun, find_manifest, folders_with, write_whole
+from grokscope.runs.directory import NoSuchRun, find_manifest, folders_with, not_there, write_whole
 from grokscope.settings.config import ConfigError
 from grokscope.sweeps.grid import Cell, Sweep, SweepFile, plan
 from grokscope.sweeps.standing import read_standing
@@ -22,13 +22,13 @@ FREE = ("backend.name", "backend.device", "backend.threads")
 
 
 def record_sweep(sweep: Sweep) -> None:
-    """Write the manifest. Raises `ConfigError`, see `check`."""
+    """Write the manifest. Raises `ConfigError`, see `check`, and `OSError`."""
     check(sweep)
     file = sweep.folder / SWEEP_FILE
     try:
         write_whole(file, manifest_of(sweep.file))
     except OSError as problem:
-        raise ConfigError(f"cannot write {file}: {problem.strerror}; choose another folder with --runs") from None
+        raise not_there(problem, file) from None
 
 
 def check(sweep: Sweep) -> None:

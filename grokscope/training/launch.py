@@ -17,7 +17,7 @@ from grokscope.contract.parameters import initial_parameters, layout
 from grokscope.contract.tasks import TaskData, TaskSpec
 from grokscope.events import Criterion, Rule, Started
 from grokscope.interventions.treatment import objections, offered
-from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name, remove_drafts, write_whole
+from grokscope.runs.directory import NoSuchRun, RunDirectory, check_name, not_there, remove_drafts, write_whole
 from grokscope.runs.heartbeat import Heartbeat
 from grokscope.runs.log import EventLog
 from grokscope.runs.resumption import Resumption, make_way, resumption
@@ -166,9 +166,7 @@ def _opened_log(directory: RunDirectory, *, resume: bool) -> Iterator[EventLog]:
             directory.path.mkdir(parents=True, exist_ok=True)
             directory.control.mkdir(exist_ok=True)
         except OSError as problem:
-            raise ConfigError(
-                f"cannot make {directory.path}: {problem.strerror}; choose another folder with --runs"
-            ) from None
+            raise not_there(problem, directory.path) from None
     with closing(EventLog(directory.events, directory.lock, directory.name)) as log:
         yield log
 

@@ -146,6 +146,15 @@ def test_a_full_disk(nursery: Nursery, tmp_path: Path, kilobytes: int) -> None:
     assert digest(run) == digest(tmp_path / "runs/b")
 
 
+@pytest.mark.parametrize("command", [["sweep", *tiny()[1:], "--axis=seed=1,2"], ["intervene", "run", "modular"]])
+def test_a_disk_that_is_full_from_the_beginning(nursery: Nursery, tmp_path: Path, command: list[str]) -> None:
+    """The code of a full disk, not that of a wrong flag."""
+    done = nursery.run(*command, "--name=s", folder=tmp_path, file_bytes=150)
+    assert done.code == 1, done.err
+    assert done.err.startswith("grokscope: cannot write runs/s")
+    assert done.err.endswith(": File too large; choose another folder with --runs\n")
+
+
 def test_a_reader_of_json_who_leaves_stops_the_run(nursery: Nursery, tmp_path: Path) -> None:
     """`grokscope run … --json | head -3`: a checkpoint, and the code of an interrupt."""
     pipe = tmp_path / "pipe"
