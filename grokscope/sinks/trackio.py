@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import trackio
+from trackio.sqlite_storage import SQLiteStorage
 
 from grokscope.sinks.numbers import Told, ToldRun
 
@@ -16,15 +17,24 @@ class TrackioSink:
 
     def __init__(self, run: Any) -> None:
         self._run = run
+        self._expected = self._kept()
+        """Records that should stand in its database"""
         self.where = f"trackio show --project {run.project}"
 
     def log(self, told: Told) -> None:
         self._run.log(dict(told.numbers), step=told.step)
+        self._expected += 1
         self._raise_what_it_warned_of()
 
     def close(self, status: str) -> None:
         self._run.finish()
         self._raise_what_it_warned_of()
+        kept = self._kept()
+        if kept < self._expected and getattr(self._run, "_is_local", False):
+            raise RuntimeError(f"it has {kept:,} of {self._expected:,} records: its folder is full, or gone")
+
+    def _kept(self) -> int:
+        return int(SQLiteStorage.get_log_count(self._run.project, run_id=self._run.id))
 
     def _raise_what_it_warned_of(self) -> None:
         if noted := getattr(self._run, "_warned_failures", ()):

@@ -9,6 +9,9 @@ import wandb
 from grokscope.sinks.numbers import Told, ToldRun
 from grokscope.sinks.tools import ENDED_WELL
 
+_LOST = "failed to save record"
+"""What wandb says in its own log alone, where it cannot write"""
+
 
 class WandbSink:
     """A run of its own beside whatever else the process tells wandb. Charts go by `step`, which is a number like any
@@ -33,6 +36,8 @@ class WandbSink:
         self._run.finish(exit_code=0 if status in ENDED_WELL else 1)
         if not self._folder.exists():
             raise RuntimeError(f"its folder is gone: {self._folder}")
+        if _LOST in Path(self._run.settings.log_internal).read_text("utf-8", "replace"):
+            raise RuntimeError(f"it could not keep everything in {self._folder}: the disk may be full")
 
 
 def opened_sink(run: ToldRun, folder: Path | None) -> WandbSink:

@@ -242,3 +242,47 @@ def test_a_loop_of_somebody_s_own_tells_all(tmp_path: Path) -> None:
     logged = {event["step"]: event["defect"]["median"] for event in events if event["event"] == "measured"}
     assert sorted(logged) == [0, 2, 4, 6]
     check_told(tmp_path, tmp_path / "runs" / "told", variables, logged)
+
+
+LOSING = """
+import resource, shutil, sys, time
+from pathlib import Path
+from grokscope.sinks.numbers import Told, ToldRun
+from grokscope.sinks.tools import TOOLS
+tool, gone, bytes_a_file = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, bytes_a_file))
+sink = TOOLS[tool].open(ToldRun("mine", Path(), {}, 0))
+for step in range(600):
+    sink.log(Told(step, float(step), {f"number/{n}": n / 7 for n in range(20)}))
+if gone.name != "nothing":
+    while not gone.exists():
+        time.sleep(0.1)
+    time.sleep(2)
+    shutil.rmtree(gone)
+try:
+    sink.close("completed")
+except RuntimeError as problem:
+    print(problem)
+"""
+
+
+@pytest.mark.parametrize(
+    ("tool", "gone", "size", "said"),
+    [
+        ("trackio", "nothing", 1 << 30, ""),
+        ("trackio", "kept", 1 << 30, "it "),  # it has lost them, or could not write more
+        ("wandb", "nothing", 1 << 30, ""),
+        ("wandb", "wandb", 1 << 30, "its folder is gone: "),
+        ("wandb", "nothing", 100_000, "it could not keep everything in "),
+    ],
+)
+def test_what_a_tool_has_lost_is_known_at_its_end(tool: str, gone: str, size: int, said: str, tmp_path: Path) -> None:
+    """Of itself it says nothing: its folder is removed before the end, or files become no larger, as on a full disk."""
+    pytest.importorskip(tool)
+    variables = {"HOME": str(tmp_path), "TRACKIO_DIR": str(tmp_path / "kept"), "WANDB_MODE": "offline"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOSING, tool, gone, str(size)], capture_output=True, text=True, check=True,
+        cwd=tmp_path, env=environment(variables),
+    )  # fmt: skip
+    lines = [line for line in done.stdout.splitlines() if line.startswith("it")]
+    assert [line.startswith(said) for line in lines] == [True] * bool(said), done.stdout
