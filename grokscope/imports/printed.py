@@ -7,10 +7,11 @@ get this one. A line without a step belongs to the step or epoch above it, as th
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, count, islice
+from functools import partial
+from itertools import chain, count, islice, takewhile
 from pathlib import Path
 
-from grokscope.imports.delimited import TORN, opened
+from grokscope.imports.delimited import LARGEST_FILE, LONGEST_ROW, TORN, opened
 from grokscope.imports.documents import Numbered, Records, without_summary
 from grokscope.imports.epochs import epochs_of
 from grokscope.imports.names import SPLITS, usual_signal, words_of
@@ -36,8 +37,9 @@ _PLACE = ""
 
 def is_printed(file: Path) -> bool:
     """Whether two of the first lines name several numbers each, one of them by a usual name. JSON quotes its names."""
-    with opened(file) as text:
-        rows = [numbers_in(line) for line in islice(text, SEARCHED_LINES) if '"' not in line]
+    with opened(file, LARGEST_FILE) as text:  # which may be a document on one line
+        lines = takewhile(lambda line: len(line) < LONGEST_ROW, iter(partial(text.readline, LONGEST_ROW), ""))
+        rows = [numbers_in(line) for line in islice(lines, SEARCHED_LINES) if '"' not in line]
     return sum(len(row) > 1 and any(map(usual_signal, row)) for row in rows) > 1
 
 

@@ -88,6 +88,22 @@ def test_every_form_is_the_same_run(imports: Imports, name: str, content: str | 
     assert is_usual(imports.one(name, content))
 
 
+NOTE = "x" * (delimited.LONGEST_ROW // len(RECORDS))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [{**record, "note": NOTE} for record in RECORDS],
+        {"history": [{**record, "note": NOTE} for record in RECORDS]},
+        {**LISTS, "note": [NOTE] * len(RECORDS)},
+    ],
+    ids=["array", "history", "lists"],
+)
+def test_a_document_may_be_one_line_longer_than_that_of_a_table(imports: Imports, content: Any) -> None:
+    assert is_usual(imports.one("r.json", json.dumps(content)))
+
+
 @pytest.mark.parametrize("delimiter", [",", "\t", " "])
 def test_commas_in_steps_stand_between_thousands(imports: Imports, delimiter: str) -> None:
     steps = [1000 * step for step in STEPS]
