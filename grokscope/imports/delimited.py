@@ -33,7 +33,7 @@ LARGEST_FILE = 1 << 30
 """Largest size of a file, in bytes after decompression"""
 LONGEST_ROW = 1 << 24
 """Longest line of a table, in bytes"""
-MOST_ROWS = 10_000_000
+MOST_IMPORTED_ROWS = 10_000_000
 """Lines of a file, or records of an array, that are read"""
 
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -228,8 +228,10 @@ class _Bounded(io.RawIOBase):
 
 def check_rows(count: int, file: Path) -> None:
     """Raises `Unimportable` where a file has more rows than are read."""
-    if count > MOST_ROWS:
-        raise Unimportable(f"{file} has more than {MOST_ROWS:,} rows; split it into smaller files, or leave rows out")
+    if count > MOST_IMPORTED_ROWS:
+        raise Unimportable(
+            f"{file} has more than {MOST_IMPORTED_ROWS:,} rows; split it into smaller files, or leave rows out"
+        )
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class Fragment:
     run: str | None = None
 
 
-MOST_CELLS = 50_000_000
+MOST_IMPORTED_CELLS = 50_000_000
 """Cells of one sheet that are kept, 8 bytes each"""
 
 
@@ -144,8 +144,10 @@ class Collector:
         rows, self._rows = self._rows, []
         if not rows:
             return
-        if self.rows * (len(self._numbers) + len(self._words)) > MOST_CELLS:
-            raise Unimportable(f"{self._place} has more than {MOST_CELLS:,} cells to read; split it into smaller files")
+        if self.rows * (len(self._numbers) + len(self._words)) > MOST_IMPORTED_CELLS:
+            raise Unimportable(
+                f"{self._place} has more than {MOST_IMPORTED_CELLS:,} cells to read; split it into smaller files"
+            )
         for name, column in self._numbers.items():
             cells = list(map(self._cell(name), rows))
             before = len(column)

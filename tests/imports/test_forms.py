@@ -233,11 +233,11 @@ def test_rows_and_cells_are_bounded(
     imports: Imports, monkeypatch: pytest.MonkeyPatch, name: str, content: str | bytes
 ) -> None:
     """A packed file of 1 MB may hold hundreds of millions of rows, and each takes memory."""
-    monkeypatch.setattr(delimited, "MOST_ROWS", 7)
+    monkeypatch.setattr(delimited, "MOST_IMPORTED_ROWS", 7)
     with pytest.raises(Unimportable, match=r"has more than 7 rows; split it into smaller files, or leave rows out"):
         imports.one(name, content)
     monkeypatch.undo()
-    monkeypatch.setattr(sheets, "MOST_CELLS", 15)
+    monkeypatch.setattr(sheets, "MOST_IMPORTED_CELLS", 15)
     rows = PLAIN if "gz" in name else content
     with pytest.raises(Unimportable, match=r"has more than 15 cells to read"):
         imports.one(name.removesuffix(".gz"), rows)
