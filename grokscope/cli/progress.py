@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from shutil import get_terminal_size
+from threading import Event, Lock, Thread
 from time import monotonic as clock
 
 from grokscope.words.durations import duration
@@ -26,26 +27,52 @@ def on_terminal() -> bool:
 
 
 def progress_line(done: int, total: int, seconds: float, words: str) -> str:
-    """How much is done, how fast it goes, and how long the rest may take."""
+    """How much is done, how fast it goes, and how long the rest may take; before anything is done, how long it took."""
     line = f"{done:,} of {total:,} {words}"
     if not done or seconds <= 0:
-        return line
+        return f"{line}, {duration(seconds)} so far"
     return f"{line}, {number(done / seconds, 2)}/s, {duration((total - done) * seconds / done)} left"
 
 
 def _shown(items: Sequence[Item], words: str) -> Iterator[Item]:
-    started = drawn = clock()
-    width = get_terminal_size().columns - 1
+    line = _Line(len(items), words)
     try:
         for done, item in enumerate(items):
-            now = clock()
-            if now - started > PATIENCE_SECONDS and now - drawn > _REDRAW_SECONDS:
-                _write(progress_line(done, len(items), now - started, words)[:width])
-                drawn = now
+            line.done = done
+            line.draw()
             yield item
     finally:
-        if drawn != started:
-            _write("")
+        line.clear()
+
+
+class _Line:
+    """The line of progress. A thread draws it while one item takes long, such as a large file."""
+
+    def __init__(self, total: int, words: str) -> None:
+        self.done = 0
+        self._total, self._words = total, words
+        self._width = get_terminal_size().columns - 1
+        self._started = self._drawn = clock()
+        self._lock, self._over = Lock(), Event()
+        Thread(target=self._wait, name="progress", daemon=True).start()
+
+    def draw(self) -> None:
+        with self._lock:
+            now = clock()
+            due = now - self._started > PATIENCE_SECONDS and now - self._drawn > _REDRAW_SECONDS
+            if due and not self._over.is_set():
+                _write(progress_line(self.done, self._total, now - self._started, self._words)[: self._width])
+                self._drawn = now
+
+    def clear(self) -> None:
+        with self._lock:
+            self._over.set()
+            if self._drawn != self._started:
+                _write("")
+
+    def _wait(self) -> None:
+        while not self._over.wait(_REDRAW_SECONDS):
+            self.draw()
 
 
 def _write(line: str) -> None:
