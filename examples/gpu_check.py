@@ -87,16 +87,19 @@ def replicas(problem: Problem, device: str, counts: Sequence[int]) -> None:
     single = problem.session(device)
     batch = problem.packer.batch(problem.rows(0, 0))
     alone = seconds(lambda: single.step(single.prepare(batch), optimizer), single.synchronize)
-    print(f"  one run alone: {1e3 * alone:.3g} ms a step")
+    here = single.parameters
+    looked = seconds(lambda: single.bracket(here, single.prepare(batch), single.prepare(batch)), single.synchronize)
+    print(f"  one run alone: {1e3 * alone:.3g} ms a step, {1e3 * looked:.3g} ms a bracket")
     for count in counts:
         try:
-            some_replicas(problem, device, count, alone)
+            some_replicas(problem, device, count, alone, looked)
         except (RuntimeError, ImportError, AssertionError) as met:  # out of memory, or no compiler
             print(f"  {count:5} replicas: {type(met).__name__}: {str(met).splitlines()[0][:100]}")
 
 
-def some_replicas(problem: Problem, device: str, count: int, alone: float) -> None:
-    """Milliseconds of a step of `count` replicas, and its throughput where a run alone takes `alone` seconds a step."""
+def some_replicas(problem: Problem, device: str, count: int, alone: float, looked: float) -> None:
+    """Milliseconds of a step and of a bracket of `count` replicas, and their throughput where a run alone takes `alone`
+    and `looked` seconds."""
     rectangle = Rectangle.of(problem.model, problem.config.train.batch_size, [problem.train])
     sessions = [problem.session(device, seed=seed) for seed in range(count)]
     together = problem.spec.together(sessions, rectangle)  # type: ignore[misc]
@@ -104,6 +107,8 @@ def some_replicas(problem: Problem, device: str, count: int, alone: float) -> No
     optimizers = [problem.config.optimizer_at(0)] * count
     step = seconds(lambda: together.step(batches, optimizers, [None] * count), sessions[0].synchronize)
     print(f"  {count:5} replicas: {1e3 * step:8.3g} ms a step, {count * alone / step:6.3g} times the throughput")
+    brackets = seconds(lambda: together.brackets(batches, batches), sessions[0].synchronize)
+    print(f"        {'bracket':>14}: {1e3 * brackets:8.3g} ms, {count * looked / brackets:6.3g} times the throughput")
     arrays = together.placed(batches)  # type: ignore[attr-defined]
     for name, made in GRADIENTS.items():
         took = seconds(made(together.gradients, arrays), sessions[0].synchronize)  # type: ignore[attr-defined]

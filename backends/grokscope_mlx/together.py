@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import mlx.core as mx
 
-from grokscope.contract.backends import StepOutcome
+from grokscope.contract.backends import Bracket, StepOutcome
 from grokscope.contract.examples import Examples
 from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers, unclipped
 from grokscope.contract.rectangles import Rectangle, Rectangles
@@ -56,17 +56,39 @@ class MLXTogether:
 
     def _gradients(self, batches: Rectangles) -> tuple[mx.array, mx.array]:
         """Losses [sessions] and gradients [sessions, size]"""
+        losses_at = self._losses(batches)
+
+        def total(points: mx.array) -> tuple[mx.array, mx.array]:
+            losses = losses_at(points)
+            return mx.sum(losses), losses
+
+        (_, losses), gradients = mx.value_and_grad(total)(self._moving.theta)
+        return losses, gradients
+
+    def _losses(self, batches: Rectangles) -> Callable[[mx.array], mx.array]:
+        """From points [sessions, size] to the loss of each session at its own [sessions]"""
         arrays = [self._first.placed(each) for each in batches if each is not None]
 
         def loss(theta: mx.array, *batch: mx.array) -> mx.array:
             return self._first.loss(theta, self._plan(Rectangles(*batch)))
 
-        def total(theta: mx.array) -> tuple[mx.array, mx.array]:
-            losses = mx.vmap(loss)(theta, *arrays)
-            return mx.sum(losses), losses
+        return lambda points: mx.vmap(loss)(points, *arrays)
 
-        (_, losses), gradients = mx.value_and_grad(total)(self._moving.theta)
-        return losses, gradients
+    def brackets(self, batches_a: Sequence[Examples], batches_b: Sequence[Examples]) -> Sequence[Bracket]:
+        self._take_back()
+        losses_a, losses_b = (self._losses(self._rectangle.filled(each)) for each in (batches_a, batches_b))
+
+        def along(points_a: mx.array, points_b: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+            gradients_a = mx.grad(lambda points: mx.sum(losses_a(points)))(points_a)
+            gradients_b = mx.grad(lambda points: mx.sum(losses_b(points)))(points_b)
+            both = gradients_b * mx.stop_gradient(gradients_a) + gradients_a * mx.stop_gradient(gradients_b)
+            return mx.sum(both), gradients_a, gradients_b
+
+        theta = self._moving.theta
+        (_, *gradients), (products_a, products_b) = mx.value_and_grad(along, argnums=(0, 1))(theta, theta)
+        mx.eval(*gradients, products_b, products_a)
+        rows = range(len(self._sessions))
+        return [Bracket(*(each[row] for each in (*gradients, products_b, products_a))) for row in rows]
 
     def _moved(self, optimizer: Optimizer, numbers: StepNumbers, gradients: mx.array) -> tuple[Moving, mx.array]:
         """What all sessions move to, and the norms of their gradients [sessions]."""

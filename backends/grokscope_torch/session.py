@@ -1,5 +1,6 @@
 """One model, one optimizer state, one device, in PyTorch."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -142,6 +143,12 @@ class TorchSession(TorchVectors):
         """Whether the graphs of all gradients fit into memory at a time, comfortably."""
         numbers = sum(graph_numbers(batch, self._model) for batch in batches)
         return comfortable(numbers * theta.element_size(), self._free_bytes())
+
+    def most_brackets(self, batch: ForwardPlan) -> int:
+        """How many brackets of pairs of batches like this one fit into memory at a time, comfortably; at least one."""
+        free = self._free_bytes()
+        needed = 2 * graph_numbers(batch, self._model) * self._theta.element_size()
+        return sys.maxsize if free is None else max(1, free // 2 // needed)
 
     def _free_bytes(self) -> int | None:
         if self._where.type != "cuda":

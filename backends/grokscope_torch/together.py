@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from grokscope.contract.backends import StepOutcome
+from grokscope.contract.backends import Bracket, StepOutcome
 from grokscope.contract.examples import Examples
 from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers, unclipped
 from grokscope.contract.rectangles import Rectangle, Rectangles
@@ -62,11 +62,38 @@ class TorchTogether:
     def gradients(self, *arrays: Tensor) -> tuple[Tensor, Tensor]:
         """Loss [sessions] and gradient [sessions, size] of each session where it stands. `arrays`: see `placed`."""
 
+        losses = self._losses(self._theta, arrays)
+        return losses.detach(), torch.autograd.grad(losses.sum(), self._theta)[0]
+
+    def brackets(self, batches_a: Sequence[Examples], batches_b: Sequence[Examples]) -> Sequence[Bracket]:
+        arrays_a, arrays_b = self.placed(batches_a), self.placed(batches_b)
+        count = self._first.most_brackets(self._plan(Rectangles(*(each[0] for each in arrays_a))))
+        found: list[Bracket] = []
+        for begin in range(0, len(self._sessions), count):
+            part = slice(begin, begin + count)
+            found += self._brackets(part, [each[part] for each in arrays_a], [each[part] for each in arrays_b])
+        return found
+
+    def _brackets(self, part: slice, arrays_a: Sequence[Tensor], arrays_b: Sequence[Tensor]) -> list[Bracket]:
+        """Of some sessions, in one graph: a sum over sessions has each session's gradient in its own row."""
+        points = self._theta.detach()[part].requires_grad_()
+        gradients_a, gradients_b = (
+            torch.autograd.grad(self._losses(points, arrays).sum(), points, create_graph=True)[0]
+            for arrays in (arrays_a, arrays_b)
+        )
+        fixed_a, fixed_b = gradients_a.detach(), gradients_b.detach()
+        (products_b,) = torch.autograd.grad((gradients_b * fixed_a).sum(), points)
+        (products_a,) = torch.autograd.grad((gradients_a * fixed_b).sum(), points)
+        return [Bracket(*each) for each in zip(fixed_a, fixed_b, products_b, products_a, strict=True)]
+
+    def _losses(self, points: Tensor, arrays: Sequence[Tensor]) -> Tensor:
+        """Loss of each session at its row of `points` [sessions, size], [sessions]"""
+
         def loss(theta: Tensor, *batch: Tensor) -> Tensor:
             return self._first.loss(theta, self._plan(Rectangles(*batch)))
 
-        losses: Tensor = torch.vmap(loss)(self._theta, *arrays)
-        return losses.detach(), torch.autograd.grad(losses.sum(), self._theta)[0]
+        losses: Tensor = torch.vmap(loss)(points, *arrays)
+        return losses
 
     def _asarray(self, values: Sequence[float]) -> Tensor:
         """[sessions]"""

@@ -163,6 +163,9 @@ class Together(Protocol):
         the step goes along what it makes of the gradient [size], and does not clip. It may displace its session.
         """
 
+    def brackets(self, batches_a: Sequence[Examples], batches_b: Sequence[Examples]) -> Sequence[Bracket]:
+        """The bracket of each session where it stands [sessions], equal to its own up to rounding. No state changes."""
+
 
 class PlainRun(Protocol):
     """The same training as a plain script: padded, eager, without shared work. `bench` compares with it."""

@@ -31,6 +31,7 @@ from grokscope.training.interruption import Interrupted, interruptible
 from grokscope.training.observation import Observer, OpenSignal
 from grokscope.training.pace import Pace
 from grokscope.training.recorder import Recorder, Status
+from grokscope.training.vantage import Foreseen, probe_rows
 from grokscope.words.durations import duration
 
 LONG_RUN_SECONDS = 30 * 60
@@ -49,6 +50,9 @@ class AskedStep(NamedTuple):
     """The same examples, prepared for the trainer's session once they are needed"""
     treat: Callable[[Array], Array] | None = None
     """What interventions make of the gradient [size], clipped; None where they leave it to the optimizer"""
+    probed: Callable[[], Sequence[tuple[Ints, Ints]]] | None = None
+    """Examples of the pairs of batches whose brackets are looked at right after the step; None where there are none, or
+    where interventions may still move the parameters"""
 
 
 class Trainer:
@@ -83,6 +87,8 @@ class Trainer:
         if self._resumed is not None and self._resumed.outcome is not None:
             self._outcome = StepOutcome(*self._resumed.outcome)
         self._acted: list[Acted] = []
+        self.foreseen: Foreseen | None = None
+        """What the caller of `steps` may have computed of `AskedStep.probed` when it sends the outcome"""
         self._checkpointed: int | None = None
         self._snapshotted: int | None = None
         self._pace = Pace()
@@ -147,7 +153,7 @@ class Trainer:
         acting = self.treatment.acting(self.step)
         self._pace.start()
         batch = cache(lambda: self.session.prepare(self.train.batch(rows)))
-        asked = AskedStep(rows, config.optimizer_at(self.step), batch)
+        asked = AskedStep(rows, config.optimizer_at(self.step), batch, probed=None if acting else self._probed())
         if acting:
             self._outcome, self._acted = yield from self._treated(acting, asked)
         else:
@@ -171,6 +177,17 @@ class Trainer:
         if self.data.train.target_lengths is not None:
             self._pace.tokens += int(self.data.train.target_lengths[rows].sum())
         return rows
+
+    def _probed(self) -> Callable[[], Sequence[tuple[Ints, Ints]]] | None:
+        """What is looked at right after the next step. See `AskedStep.probed`."""
+        config, after, section = self.config, self.step + 1, self.config.measure
+        if (
+            after % section.every
+            or section.estimator != "exact"
+            or section.precision not in {"run", self.session.precision}
+        ):
+            return None
+        return lambda: [probe_rows(config, len(self.train.examples), after, index) for index in range(section.samples)]
 
     def _treated(
         self, acting: Sequence[Active], asked: AskedStep
@@ -219,6 +236,7 @@ class Trainer:
                 self.recorder.emit_all(self.treatment.events_left_out(self._acted, step))
             self._place = Place(self.recorder.seq, began, recorded=False, final=last)
         if step % config.measure.every == 0 or last:
+            observer.foreseen, self.foreseen = self.foreseen, None
             self._look(observer.measured(step, self._outcome))
         evaluating = step % config.evaluate.every == 0 or last
         if evaluating:

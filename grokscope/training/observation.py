@@ -26,7 +26,7 @@ from grokscope.runs.snapshots import read_snapshot, snapshot_file
 from grokscope.settings.config import ConfigError, RunConfig
 from grokscope.settings.signals import MEASURING, AskedSignal, asked_signals, installed_signals
 from grokscope.training.evaluation import PreparedSplit
-from grokscope.training.vantage import LiveVantage, WatchedRun
+from grokscope.training.vantage import Foreseen, LiveVantage, WatchedRun
 from grokscope.warning.trajectory import cells_of
 
 
@@ -210,6 +210,15 @@ class Observer(SignalObserver):
             details=any(each.spec.details for each in self._opened),
             shared=sum(each.spec.cost == "gradients" for each in self._opened) > 1,
         )
+        self.foreseen: Foreseen | None = None
+        """What somebody computed for many runs at once; of use at its step alone"""
+
+    def measured(self, step: int, outcome: StepOutcome | None) -> Iterator[Measured | Observed | Warned]:
+        foreseen = self._foreseen_at(step)
+        for event in super().measured(step, outcome):
+            if foreseen is not None and isinstance(event, Measured):
+                event = event.model_copy(update={"seconds": event.seconds + foreseen.seconds})
+            yield event
 
     def evaluated(self, step: int, outcome: StepOutcome | None) -> Iterator[Evaluated | Observed | Warned]:
         """Every split scored whole, and the signals that come with an evaluation."""
@@ -226,7 +235,10 @@ class Observer(SignalObserver):
         yield from self._observed(vantage, "recorded")
 
     def _vantage(self, step: int, outcome: StepOutcome | None) -> LiveVantage:
-        return LiveVantage(self._watched, step, outcome)
+        return LiveVantage(self._watched, step, outcome, self._foreseen_at(step))
+
+    def _foreseen_at(self, step: int) -> Foreseen | None:
+        return self.foreseen if self.foreseen is not None and self.foreseen.step == step else None
 
     def _at(self, step: int, outcome: StepOutcome | None) -> LiveVantage:
         vantage = super()._at(step, outcome)

@@ -4,17 +4,17 @@ Batches A and B are drawn as the paper draws them, with replacement from the tra
 size, but from the probe's own stream: looking more often, less or not at all leaves every training batch as it was.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grokscope.contract.arrays import Array, FloatArray, Precision
 from grokscope.contract.backends import Bracket, Landscape, Prediction, Prepared, Session, StepOutcome
-from grokscope.contract.examples import Packer
+from grokscope.contract.examples import Ints, Packer
 from grokscope.contract.parameters import Layout
 from grokscope.contract.signals import Answers, NotOffered
 from grokscope.contract.streams import generator
@@ -46,11 +46,31 @@ class WatchedRun:
     """Whether more than one signal looks at gradients, so that they are worth remembering"""
 
 
+class Foreseen(NamedTuple):
+    """What somebody computed of a moment for many runs at once."""
+
+    step: int
+    brackets: Sequence[Bracket]
+    """Of the first pairs of batches, in the run's own precision, at its parameters then"""
+    seconds: float
+    """This run's part of the time"""
+
+
+def probe_rows(config: RunConfig, examples: int, step: int, index: int) -> tuple[Ints, Ints]:
+    """The examples of batches A and B of a pair, [rows] each"""
+    random = generator(config.train.seed, "probe", step, index)
+    a, b = (random.integers(examples, size=config.train.batch_size) for _ in range(2))
+    return a, b
+
+
 class LiveVantage:
     """See `grokscope.contract.signals.Vantage`: the moment after `step` optimizer steps."""
 
-    def __init__(self, watched: WatchedRun, step: int, outcome: StepOutcome | None) -> None:
+    def __init__(
+        self, watched: WatchedRun, step: int, outcome: StepOutcome | None, foreseen: Foreseen | None = None
+    ) -> None:
         self._watched = watched
+        self._foreseen = foreseen
         self.step = step
         self.outcome = outcome
         self._drawn: dict[int, tuple[Prepared, Prepared]] = {}
@@ -121,13 +141,17 @@ class LiveVantage:
 
     @cached_property
     def landscape(self) -> Landscape[Any]:
-        session = self._watched.session
-        return RememberedLandscape(session, self.point) if self._watched.shared else session
+        session, foreseen = self._watched.session, self._foreseen
+        if foreseen is None or self.precision != session.precision:
+            return RememberedLandscape(session, self.point) if self._watched.shared else session
+        known = ((self.draw(index), bracket) for index, bracket in enumerate(foreseen.brackets))
+        return RememberedLandscape(session, self.point, known)
 
     def draw(self, index: int) -> tuple[Prepared, Prepared]:
         if index not in self._drawn:
-            random = generator(self._watched.config.train.seed, "probe", self.step, index)
-            self._drawn[index] = (self._batch(random), self._batch(random))
+            train, session = self._watched.train, self._watched.session
+            a, b = probe_rows(self._watched.config, len(train.examples), self.step, index)
+            self._drawn[index] = session.prepare(train.batch(a)), session.prepare(train.batch(b))
         return self._drawn[index]
 
     def example(self, index: int) -> Prepared:
@@ -136,11 +160,6 @@ class LiveVantage:
             raise NotOffered(f"there are {len(train.examples)} training examples, and no number {index}")
         order = generator(self._watched.config.train.seed, "analysis").permutation(len(train.examples))
         return session.prepare(train.batch(order[index : index + 1]))
-
-    def _batch(self, random: np.random.Generator) -> Prepared:
-        train = self._watched.train
-        rows = random.integers(len(train.examples), size=self._watched.config.train.batch_size)
-        return self._watched.session.prepare(train.batch(rows))
 
     # --- what the run records anyway --------------------------------------------------------------------------------
 
@@ -171,13 +190,21 @@ class RememberedLandscape:
     their last bits may differ, and a number must not depend on who else is looking.
     """
 
-    def __init__(self, landscape: Landscape[Any], point: Array) -> None:
+    def __init__(
+        self,
+        landscape: Landscape[Any],
+        point: Array,
+        known: Iterable[tuple[tuple[Prepared, Prepared], Bracket]] = (),
+    ) -> None:
+        """`known`: brackets of pairs of batches at `point`."""
         self._landscape = landscape
         self._point = point
         self._gradients: dict[int, tuple[Array, Array]] = {}
         self._brackets: dict[tuple[int, int], Bracket] = {}
         self._kept: list[Prepared] = []
         """Batches that were asked about: while they live, their ids are theirs"""
+        for (batch_a, batch_b), bracket in known:
+            self._keep(batch_a, batch_b, bracket)
 
     def gradient(self, theta: Array, batch: Prepared) -> tuple[Array, Array]:
         if theta is not self._point:
@@ -195,9 +222,12 @@ class RememberedLandscape:
             return commutator.bracket(self._landscape, theta, batch_a, batch_b)
         key = id(batch_a), id(batch_b)
         if key not in self._brackets:
-            self._kept += [batch_a, batch_b]
-            self._brackets[key] = commutator.bracket(self._landscape, theta, batch_a, batch_b)
+            self._keep(batch_a, batch_b, commutator.bracket(self._landscape, theta, batch_a, batch_b))
         return self._brackets[key]
+
+    def _keep(self, batch_a: Prepared, batch_b: Prepared, bracket: Bracket) -> None:
+        self._kept += [batch_a, batch_b]
+        self._brackets[id(batch_a), id(batch_b)] = bracket
 
 
 def _read_only(values: FloatArray) -> FloatArray:

@@ -15,6 +15,7 @@ from grokscope.contract.optimizers import Optimizer
 from grokscope.contract.parameters import initial_parameters
 from grokscope.contract.rectangles import Rectangle
 from grokscope.contract.streams import generator
+from grokscope.geometry.commutator import bracket
 from grokscope.settings.config import resolve
 
 STEPS = 50
@@ -111,6 +112,33 @@ def test_replicas_are_single_runs_at_every_step(spec: BackendSpec, task: str, pr
 def test_any_optimizer(spec: BackendSpec, optimizer: dict[str, Any]) -> None:
     alone = [Alone(spec, "modular", seed, "float64") for seed in range(2)]
     assert_equal_steps(spec, alone, [each._replace(**optimizer) for each in OPTIMIZERS[:2]], "float64")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("free", [1 << 40, 1], ids=["at once", "one by one"])
+@pytest.mark.parametrize("task", TASKS)
+def test_brackets_are_those_of_single_runs(
+    spec: BackendSpec, task: str, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the sessions stand after some steps, one of which a session took by itself; nothing moves."""
+    monkeypatch.setattr(f"grokscope_{spec.name}.session.free_bytes", lambda: free)
+    alone = [Alone(spec, task, seed, "float64") for seed in range(3)]
+    rectangle = Rectangle.of(alone[0].model, ROWS, [each.examples for each in alone])
+    assert spec.together is not None
+    together = spec.together([each.twin for each in alone], rectangle)
+    batches = [[each.examples.take(each.rows(step)) for each in alone] for step in range(2)]
+    together.step(batches[0], OPTIMIZERS[:3], [None] * 3)
+    alone[1].twin.displace(0.01 * alone[1].twin.parameters)
+    before = [each.twin.state() for each in alone]
+    for replica, found, state in zip(alone, together.brackets(*batches), before, strict=True):
+        session = replica.session
+        session.restore(state)
+        pair = (session.prepare(replica.packer.batch(replica.rows(step))) for step in range(2))
+        own = bracket(session, session.parameters, *pair)
+        for part, expected in zip(found, own, strict=True):
+            assert_equal(replica.twin.tonumpy(part), session.tonumpy(expected), 1e-12)
+        for mine, held in zip(replica.twin.state(), state, strict=True):
+            np.testing.assert_array_equal(mine, held)
 
 
 @pytest.mark.slow

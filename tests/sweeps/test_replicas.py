@@ -2,7 +2,7 @@
 
 import math
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import pytest
 from cli_process import Nursery, assert_whole, read_log, tiny, until_logged
 from sweeps_made import Planned
 
-from grokscope.contract.backends import BackendSpec
+from grokscope.contract.backends import BackendSpec, Bracket, Together
+from grokscope.contract.examples import Examples
 from grokscope.interventions.grokfast import Grokfast
 from grokscope.settings.config import ConfigError
 from grokscope.sweeps import Cell, read_standing, replicas
 from grokscope.sweeps.replicas import batchable_groups, check_backend, gain, train_together
 from grokscope.training.interruption import Interruption
+from grokscope.training.loop import Trainer
 
 TIMED = {"time", "seconds", "steps_per_second", "tokens_per_second", "seconds_left", "lead_seconds"}
 """What differs between two runs that are the same"""
@@ -71,6 +73,62 @@ def test_every_replica_records_what_it_records_alone(planned: Planned) -> None:
         assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
     states = [read_standing(cell).state for cell in cells]
     assert states == ["finished", "finished", "diverged"] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["torch", "mlx"])
+def test_brackets_that_all_look_at_are_computed_together(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    """As on a GPU: at every measurement but the first, which comes before the first step."""
+    pytest.importorskip("mlx.core" if backend == "mlx" else backend)
+    settings = FLOAT64 | {"backend.name": backend, "backend.device": "cpu", "train.steps": 30, "measure.samples": 2}
+    cells = planned({"train.seed": [1, 2, 3]}, settings).cells
+    alone = planned({"train.seed": [1, 2, 3]}, settings, name="alone").cells
+    for single in alone:
+        assert trained([single]) == []
+    asked: list[int] = []
+    joined = replicas._joined
+
+    def counted(trainers: Sequence[Trainer]) -> Together:
+        together = joined(trainers)
+        whole = together.brackets
+
+        def brackets(*batches: Sequence[Examples]) -> Sequence[Bracket]:
+            asked.append(len(batches[0]))
+            return whole(*batches)
+
+        monkeypatch.setattr(together, "brackets", brackets)
+        if "cpu" in replicas.BRACKETS_TOGETHER:
+            for trainer in trainers:
+                monkeypatch.setattr(trainer.session, "bracket", None)  # or a signal would be left out with a warning
+        return together
+
+    monkeypatch.setattr(replicas, "_joined", counted)
+    assert trained(list(cells)) == []
+    assert asked == [], "a CPU takes one after the other"
+    again = planned({"train.seed": [1, 2, 3]}, settings, name="again").cells
+    monkeypatch.setattr(replicas, "BRACKETS_TOGETHER", {"cpu"})
+    assert trained(list(again)) == []
+    assert asked == 2 * 3 * [3], "two pairs at steps 10, 20 and 30"
+    for cell, single in zip(again, alone, strict=True):
+        assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
+
+
+@pytest.mark.slow
+def test_where_an_intervention_may_still_move_one_all_look_alone(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr(replicas, "BRACKETS_TOGETHER", {"cpu"})
+    settings = FLOAT64 | {"train.steps": 30, "optimizer.name": "sgd", "optimizer.lr": 0.05}
+    schedules = {"interventions.schedule": [[], ["kick@9"]]}
+    cells, alone = (planned(schedules, settings, name=name).cells for name in ("sweep", "alone"))
+    for single in alone:
+        assert trained([single]) == []
+    assert trained(list(cells)) == []
+    for cell, single in zip(cells, alone, strict=True):
+        assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
 
 
 LEVERS = [
