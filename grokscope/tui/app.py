@@ -18,7 +18,7 @@ from grokscope.gate import write_file
 from grokscope.runs.directory import RunDirectory
 from grokscope.runs.inbox import Command
 from grokscope.tui import themes
-from grokscope.tui.actions import actions_of, bindings, printed
+from grokscope.tui.actions import KEY_ACTIONS, actions_of, bindings, keys_of, printed
 from grokscope.tui.ascii import Ascii
 from grokscope.tui.controlling import ControllingApp
 from grokscope.tui.frame import read_range
@@ -100,6 +100,7 @@ class GrokscopeApp(ControllingApp):
         if self._unknown_theme:
             message = f"there is no theme {self._unknown_theme!r}; using {self.theme}"
             self.notify(message, severity="warning", markup=False)
+        self.app_resume_signal.subscribe(self, lambda app: app.refresh(layout=True))  # the shell has cleared the screen
         self._ticker = self.set_interval(REDRAW_SECONDS, self._tick, pause=True)
         self.open_run(self.run_directory)
         if self._pick:
@@ -292,6 +293,11 @@ class GrokscopeApp(ControllingApp):
         from grokscope.tui.screens.help import HelpScreen
 
         self.push_screen(HelpScreen(self.settings.keys))
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C, which leaves other programs: say which key leaves this one."""
+        [detach] = [action for action in KEY_ACTIONS if action.name == "detach"]
+        self.notify(f"{printed(keys_of(detach, self.settings.keys))} closes the TUI; the run continues", markup=False)
 
     def action_detach(self) -> None:
         self.exit()

@@ -145,3 +145,18 @@ def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path, terminal: Termin
     whole_run("mine").write(tmp_path / "runs")
     terminal.until(lambda screen: "✓ finished" in screen and "commutator defect  " in screen)
     terminal.type("q")
+
+
+def test_suspended_and_back(tmp_path: Path, terminal: Terminal) -> None:
+    """What does not move is drawn again too; Ctrl-C says which key leaves."""
+    whole_run("mine").write(tmp_path / "runs")
+    terminal.run(sys.executable, "-m", "grokscope", "watch", "mine")
+    terminal.until(lambda screen: "commutator defect  " in screen)
+    terminal.type("C-z")
+    terminal.until(lambda screen: "commutator defect  " not in screen and "grokscope watch mine" in screen)
+    terminal.run("fg")
+    terminal.until(lambda screen: "commutator defect  " in screen and "✓ finished" in screen)
+    terminal.type("C-c")
+    terminal.until(lambda screen: "q closes the TUI; the run continues" in screen)
+    terminal.type("q")
+    terminal.until(lambda screen: "commutator defect  " not in screen)
