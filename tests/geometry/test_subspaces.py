@@ -222,6 +222,13 @@ def test_trajectory_directions_are_those_of_the_explicit_svd() -> None:
         assert np.abs(block.vectors @ right.T) == pytest.approx(np.eye(3), abs=1e-10)
 
 
+def test_a_short_trajectory_has_as_many_directions() -> None:
+    """What counts as rounding is a share of the largest variance, not a size."""
+    long, short = (trajectory_basis([size * each for each in walk()], LAYOUT, components=3) for size in (1.0, 1e-7))
+    for one, other in zip(long.blocks, short.blocks, strict=True):
+        assert one.vectors == pytest.approx(other.vectors, abs=1e-6)
+
+
 def test_a_joint_basis_spans_the_plane_of_a_plane_trajectory() -> None:
     mask = np.zeros(LAYOUT.size)
     for start, stop in covered(weight_blocks(LAYOUT)):

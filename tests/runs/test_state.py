@@ -86,6 +86,18 @@ def test_phase(tmp_path: Path, events: list[dict[str, Any]], phase: Phase, step:
     assert (state.phase, state.step, state.events) == (phase, step, len(events))
 
 
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([STARTED, FINISHED], "stopped at 5"),
+        ([STARTED, {**FINISHED, "status": "completed"}], "did not grok by 5"),
+        ([STARTED, {**FINISHED, "status": "grokked", "result": {"grokked_step": 3}}], "grokked at 3"),
+    ],
+)
+def test_how_it_stands_in_words(tmp_path: Path, events: list[dict[str, Any]], words: str) -> None:
+    assert read_state(write(tmp_path, *events)).standing == words
+
+
 def test_the_heartbeat_knows_the_trainer_before_the_log_does(tmp_path: Path) -> None:
     """A resumed run's log names the process of before."""
     directory = write(tmp_path, {**STARTED, "host": socket.gethostname(), "process": NOBODY})

@@ -196,3 +196,5 @@ def test_query_gap_is_the_mean_over_attentions() -> None:
 def test_models_without_attention(name: str) -> None:
     with pytest.raises(ValueError, match="square query and key matrices"):
         opened(name, Subject("made", layout=made_layout({"emb": (3, 2), "up": (2, 2)})))
+    with pytest.raises(ValueError, match="square query and key matrices"):  # numbers, which have no gap and commute
+        opened(name, Subject("made", layout=attention([(np.eye(1), np.eye(1))]).layout))

@@ -52,6 +52,11 @@ class TestThreshold:
             200, 0.99, 200, {"name": "memorized", "threshold": 0.99}
         )
 
+    def test_one_record_lasts_no_time_whatever_a_log_says_of_its_cadence(self) -> None:
+        rule = fresh(SignalRule("high", "above", threshold=2.0, consecutive=2))
+        rule.count_steps(0)
+        assert steps(rule, [3, 1, 3, 3]) == (2, 3)
+
     def test_at_most_there_for_some_records(self) -> None:
         rule = SignalRule("low", "below", threshold=2.0, consecutive=2)
         assert steps(fresh(rule), [3, 2, 2.5, 2, 1, 1]) == (3, 4)
