@@ -4,6 +4,7 @@ One size varies at a time: width (and the feed-forward width with it), length, l
 visited in turn, so that a machine whose speed drifts does so for all of them. On a CPU the time is CPU time.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +54,8 @@ class Growth:
     milliseconds: tuple[float, ...]
     """Median of each size"""
     exponent: float
-    """Slope of log(milliseconds) against log(size), by least squares"""
+    """Slope of log(milliseconds) against log(size), by least squares; nan where an operation is shorter than a tick of
+    the clock"""
     low: float
     high: float
     """Interval of the slope at `_CONFIDENCE`, from the residuals (Student's t)"""
@@ -178,6 +180,8 @@ def _fitted(operation: str, size: str, timings: dict[int, list[float]], mathemat
     from scipy.stats import linregress, t
 
     sizes, medians = tuple(timings), tuple(float(np.median(each)) for each in timings.values())
+    if min(medians) <= 0:
+        return Growth(operation, size, sizes, medians, math.nan, math.nan, math.nan, mathematics)
     line = linregress(np.log(sizes), np.log(medians))
     error = 0.0 if np.isnan(line.stderr) else line.stderr  # SciPy's where all medians are equal
     reach = float(t.ppf(0.5 + _CONFIDENCE / 2, len(sizes) - 2) * error)

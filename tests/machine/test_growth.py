@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cli_process import grokscope
 
-from grokscope.machine.growth import MATHEMATICS, _fitted
+from grokscope.machine.growth import MATHEMATICS, _fitted, growth_table
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 1.5, 2.0])
@@ -24,6 +24,12 @@ def test_an_interval_is_as_wide_as_the_line_is_bad() -> None:
 
 
 @pytest.mark.slow
+def test_what_is_shorter_than_a_tick_of_the_clock_has_no_exponent() -> None:
+    ticked = _fitted("step", "width", {8: [0.0, 0.0, 10.0], 16: [10.0], 32: [10.0]}, "1")
+    assert (ticked.milliseconds, math.isnan(ticked.exponent)) == ((0.0, 10.0, 10.0), True)
+    assert growth_table([ticked]).terminal(120)[1].split()[-4:] == ["–", "–", "–", "1"]
+
+
 def test_all_operations_against_all_sizes(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     small = ["task.modulus=7", "model.width=8", "model.heads=2", "model.feed_forward=8", "train.batch_size=4"]
