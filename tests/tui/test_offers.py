@@ -115,3 +115,12 @@ async def test_a_run_without_times_is_replayed_by_its_steps(tmp_path: Path, driv
         await pilot.pause()
         assert app.player is not None
         assert app.frame().view.step < 3000
+
+
+async def test_at_80_columns_the_footer_of_a_switch_is_whole(tmp_path: Path, driven: Driven) -> None:
+    async with driven(running(tmp_path), size=(80, 24)) as (app, pilot):
+        await pilot.press("5")
+        await pilot.pause()
+        assert {"On/off", "Parameters", "Stop…", "Detach"} <= offered(app)
+        assert "Interventions" not in offered(app), "the focus is there already"
+        assert max(key.region.right for key in app.screen.query(FooterKey)) <= 80

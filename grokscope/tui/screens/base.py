@@ -37,12 +37,16 @@ class RunScreen(Screen[None]):
 
     def _offered(self, active: ActiveBinding) -> ActiveBinding:
         binding = active.binding
-        label = label_now(binding.id or "", binding.description, self.frame)
+        label = "" if self.is_at(binding.id or "") else label_now(binding.id or "", binding.description, self.frame)
         if label == binding.description:
             return active
         return active._replace(
             binding=replace(binding, show=binding.show and bool(label), description=label or binding.description)
         )
+
+    def is_at(self, action: str) -> bool:
+        """Whether the focus is where the action of this name leads."""
+        return False
 
     @property
     def charted(self) -> str:

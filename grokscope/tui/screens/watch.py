@@ -112,6 +112,9 @@ class WatchScreen(RunScreen):
             body.move_child(side, after=self.query_one("#defect" if spacious else "#signals"))
             body.reset()
 
+    def is_at(self, action: str) -> bool:
+        return action == "panel_treat" and isinstance(self.focused, Toggle)
+
     def action_panel(self, name: str) -> None:
         """Focus a panel. If only one side panel fits on the screen, this panel becomes the visible one."""
         if name in _BESIDE:
