@@ -69,8 +69,9 @@ def forecast(
 ) -> None:
     """Estimate whether and when a run will grok.
 
-    Each of the three questions has its own answer, or the reason why there is none. The answers rest on a bank: runs
-    whose outcome is known, compared at equal decay time lr · wd · step. The interval holds for runs that grok.
+    Three questions are answered: will the run generalize, will it grok within its budget, and when. Each has its own
+    answer, or the reason why there is none. The answers rest on a bank: runs whose outcome is known, compared at equal
+    decay time lr · wd · step. The interval holds for runs that grok.
 
     --backtest asks about runs that are left out of the bank, and shows beside each score what is free: the base rate
     of the bank, and lr · wd alone. With RUN... and --bank it asks about the runs, calibrated on the bank alone.

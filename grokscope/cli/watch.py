@@ -57,7 +57,8 @@ def watch(
 ) -> None:
     """Watch a run in the terminal: live, finished or crashed.
 
-    A sweep opens as a grid of its runs. Closing the TUI does not stop the training.
+    A sweep opens as a grid of its runs. A run whose folder has no record yet is waited for. Closing the TUI does not
+    stop the training.
     """
     from grokscope.runs.directory import NoSuchRun, find_group, runs_in
     from grokscope.runs.state import read_state
