@@ -1,11 +1,11 @@
 """What a probe with `max_overhead=0.05` costs three models, seen from outside: a loop with it beside two without it.
 
-python examples/own_overhead.py [STEPS]      minutes on one core; STEPS (6,000) is how long each loop is
+python examples/own_overhead.py [STEPS] [REPEATS]      ten minutes on one core; STEPS (6,000) a loop, REPEATS (3)
 
 The three loops are processes of their own, which take turns of 20 steps, so that whatever else the machine does meets
 all of them. Time is that which they compute. `share` is all that the probe adds, from its constructor on, over the
 loop alone; `noise` is what the second loop without a probe adds, which is how exact `share` is. `said` is the account
-that the probe keeps itself, after the same steps.
+that the probe keeps itself, after the same steps. Each is a median, and in brackets the least and the largest.
 """
 
 import sys
@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -112,20 +113,27 @@ def in_turns(name: str, steps: int, run: Path) -> list[tuple[float, float]]:
     return told
 
 
-def main(steps: int) -> None:
-    print(f"{steps:,} steps, asked for {ASKED:.0%}")
-    print(
-        f"{'model':<12} {'alone, s':>9} {'probed, s':>10} {'share':>6} {'noise':>6} {'said':>6}  {'measured at steps'}"
-    )
+def spread(values: list[float]) -> str:
+    return f"{median(values):.1%} [{min(values):.1%}, {max(values):.1%}]"
+
+
+def main(steps: int, repeats: int) -> None:
+    print(f"{steps:,} steps, {repeats} times, asked for {ASKED:.0%}")
+    print(f"{'model':<12} {'alone, s':>8}  {'share':<22} {'noise':<22} {'said':<22} records")
     for name in MODELS:
-        with tempfile.TemporaryDirectory() as folder:
-            (alone, _), (again, _), (probed, said) = in_turns(name, steps, Path(folder) / "run")
-            measured = [event["step"] for event in grokscope.open(Path(folder) / "run").events("measured")]
-        share, noise = probed / alone - 1, again / alone - 1
-        print(
-            f"{name:<12} {alone:>9.2f} {probed:>10.2f} {share:>6.1%} {noise:>6.1%} {said:>6.1%}  {measured}", flush=True
-        )
+        seconds, shares, noises, said, records = [], [], [], [], []
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as folder:
+                (alone, _), (again, _), (probed, account) = in_turns(name, steps, Path(folder) / "run")
+                records.append(len(list(grokscope.open(Path(folder) / "run").events("measured"))))
+            seconds.append(alone)
+            shares.append(probed / alone - 1)
+            noises.append(again / alone - 1)
+            said.append(account)
+        columns = [f"{spread(each):<22}" for each in (shares, noises, said)]
+        print(f"{name:<12} {median(seconds):>8.2f}  {' '.join(columns)} {records}", flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 6000)
+    asked = [int(each) for each in sys.argv[1:]]
+    main(*asked, *(6000, 3)[len(asked) :])
