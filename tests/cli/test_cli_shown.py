@@ -110,6 +110,8 @@ def reader(nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "history.json").write_text(
         '{"loss": [2, 1, 0.5], "val_loss": [2, 3, 1], "val_accuracy": [0.1, 0.1, 0.9]}'
     )
+    steps = (f"step {step} train_acc {step / 100} val_acc {step / 200}" for step in range(0, 100, 10))
+    (folder / "train.log").write_text("\n".join(steps))
     shutil.copy(folder / "runs/mine/config.toml", folder)
     logs = folder / "lightning_logs/version_0"
     logs.mkdir(parents=True)
