@@ -109,11 +109,13 @@ def test_what_was_done_is_shown_and_nothing_is_replayed_from_nothing(nursery: Nu
 
 @pytest.fixture
 def live(nursery: Nursery, tmp_path: Path) -> Process:
-    """A run called `live` that takes its time."""
+    """A run called `live` that takes its time, and has as many snapshots as a basis needs."""
     process = nursery.start(
         *tiny("modular", "--steps=100000000", "--set=snapshot.every=20", "--quiet", "--name=live"), folder=tmp_path
     )
-    until_logged(tmp_path / "runs/live", "evaluated")
+    seq = -1
+    for _ in range(3):
+        seq = until_logged(tmp_path / "runs/live", "snapshot", after=seq)["seq"]
     return process
 
 
