@@ -1,16 +1,19 @@
-"""Databases of trackers: that of mlflow (`mlflow.db`), and those of trackio, one a project."""
+"""Databases of trackers: that of mlflow (`mlflow.db`), and those of trackio, one a project.
 
-import json
+A cell of SQLite may hold a value of any type, whatever its column says: names are cast to text.
+"""
+
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from grokscope.gate import Unreadable, open_regular
-from grokscope.imports.documents import Records
+from grokscope.imports.documents import Record, Records, json_object
 from grokscope.imports.recipe import fact_value
 from grokscope.imports.sheets import Columns, Fragment, Unimportable
 
@@ -35,11 +38,12 @@ def database_fragments(file: Path) -> list[Fragment]:
     """The tables of all runs of a tracker. Raises `Unimportable`."""
     try:
         with closing(sqlite3.connect(f"file:{quote(str(file.resolve()))}?mode=ro", uri=True)) as database:
+            database.text_factory = partial(str, encoding="utf-8", errors="replace")
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if tables >= _MLFLOW:
                 return list(_of_mlflow(database))
             if tables >= _TRACKIO:
-                return list(_of_trackio(database))
+                return list(_of_trackio(database, file.name))
     except sqlite3.Error as problem:
         raise Unimportable(f"{file} cannot be read: {problem}") from None
     raise Unimportable(f"{file.name} is a database, but neither of mlflow nor of trackio")
@@ -48,17 +52,21 @@ def database_fragments(file: Path) -> list[Fragment]:
 def _of_mlflow(database: sqlite3.Connection) -> Iterator[Fragment]:
     """One sheet a metric of a run, with the run's parameters. Deleted runs are left out."""
     runs = database.execute(
-        "SELECT runs.run_uuid, experiments.name, runs.name FROM runs JOIN experiments USING (experiment_id)"
+        "SELECT runs.run_uuid, CAST(experiments.name AS TEXT), COALESCE(CAST(runs.name AS TEXT), 'run')"
+        " FROM runs JOIN experiments USING (experiment_id)"
         " WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active' ORDER BY runs.start_time"
     ).fetchall()
     several = len({experiment for _, experiment, _ in runs}) > 1
     labels = _labels([(key, f"{experiment}/{name}" if several else name) for key, experiment, name in runs])
     for key, label in labels.items():
-        stated = database.execute("SELECT key, value FROM params WHERE run_uuid = ?", [key])
+        stated = database.execute(
+            "SELECT CAST(key AS TEXT), CAST(value AS TEXT) FROM params"
+            " WHERE run_uuid = ? AND key IS NOT NULL AND value IS NOT NULL", [key],
+        )  # fmt: skip
         facts = {name: fact_value(value) for name, value in stated}
         rows = database.execute(
-            "SELECT key, step, CASE WHEN is_nan THEN NULL ELSE value END FROM metrics WHERE run_uuid = ?"
-            " ORDER BY key, step, timestamp", [key],
+            "SELECT CAST(key AS TEXT), step, CASE WHEN is_nan THEN NULL ELSE value END FROM metrics"
+            " WHERE run_uuid = ? AND key IS NOT NULL ORDER BY key, step, timestamp", [key],
         )  # fmt: skip
         metrics: dict[str, list[tuple[int, float | None]]] = {}
         for name, step, value in rows:
@@ -68,22 +76,25 @@ def _of_mlflow(database: sqlite3.Connection) -> Iterator[Fragment]:
             yield Fragment(Columns(f"{label}: {name}", columns, facts), label)
 
 
-def _of_trackio(database: sqlite3.Connection) -> Iterator[Fragment]:
-    """One sheet a run, whose records are what was logged at a step."""
-    runs = database.execute("SELECT run_id, run_name FROM metrics GROUP BY run_id ORDER BY min(id)").fetchall()
+def _of_trackio(database: sqlite3.Connection, place: str) -> Iterator[Fragment]:
+    """One sheet a run, whose records are what was logged at a step. Raises `Unimportable`."""
+    runs = database.execute(
+        "SELECT run_id, COALESCE(CAST(run_name AS TEXT), 'run') FROM metrics GROUP BY run_id ORDER BY min(id)"
+    ).fetchall()
     for key, label in _labels(runs).items():
         stated = database.execute("SELECT config FROM configs WHERE run_id = ?", [key]).fetchone()
         rows = database.execute("SELECT step, metrics FROM metrics WHERE run_id = ? ORDER BY id", [key])
-        records: list[dict[str, Any]] = [{**json.loads(logged), "step": step} for step, logged in rows]
-        yield Fragment(record_sheet(label, records, json.loads(stated[0]) if stated else {}), label)
+        records = [{**json_object(logged, f"{place}, {label}, step {step}"), "step": step} for step, logged in rows]
+        facts = json_object(stated[0], f"{place}, configuration of {label}") if stated else {}
+        yield Fragment(record_sheet(label, records, facts), label)
 
 
-def record_sheet(place: str, records: Sequence[dict[str, Any]], facts: dict[str, Any]) -> Records:
+def record_sheet(place: str, records: Sequence[Record], facts: Record) -> Records:
     """A sheet of records in memory, and the settings beside them."""
     return Records(place, lambda _: iter(enumerate(records, 1)), facts)
 
 
-def _labels(runs: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _labels(runs: Sequence[tuple[Any, str]]) -> dict[Any, str]:
     """The runs' names by their keys, with the beginning of the key where two have one name."""
     times = Counter(name for _, name in runs)
-    return {key: name if times[name] == 1 else f"{name}-{key[:8]}" for key, name in runs}
+    return {key: name if times[name] == 1 else f"{name}-{str(key)[:8]}" for key, name in runs}

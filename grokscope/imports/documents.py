@@ -222,14 +222,27 @@ def _document(file: Path) -> Any:
         raise Unimportable(
             f"{file} is a JSON document of over {LARGEST_DOCUMENT >> 20} MiB; write one record per line instead"
         )
+    return json_value(content, str(file))
+
+
+def json_value(text: Any, place: str) -> Any:
+    """What a JSON text says. `place`: where it stands. Raises `Unimportable`, also for what is no text."""
     try:
-        return json.loads(content)
+        return json.loads(text)
     except RecursionError:
-        raise Unimportable(f"{file} is nested too deeply") from None
-    except json.JSONDecodeError as problem:
-        raise Unimportable(f"{file} is not JSON: {problem}") from None
+        raise Unimportable(f"{place} is nested too deeply") from None
+    except (json.JSONDecodeError, UnicodeError, TypeError) as problem:
+        raise Unimportable(f"{place} is not JSON: {problem}") from None
     except ValueError:
-        raise Unimportable(f"{file} holds a number with too many digits") from None
+        raise Unimportable(f"{place} holds a number with too many digits") from None
+
+
+def json_object(text: Any, place: str) -> Record:
+    """The same for an object. Raises `Unimportable`."""
+    value = json_value(text, place)
+    if not isinstance(value, dict):
+        raise Unimportable(f"{place} is {shortened(value)}, not an object")
+    return value
 
 
 def _of_document(document: Any, file: Path) -> list[Fragment]:

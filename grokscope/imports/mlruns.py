@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from grokscope.gate import Unreadable, read_text
 from grokscope.imports.delimited import TORN, opened
 from grokscope.imports.names import usual_fact
 from grokscope.imports.recipe import fact_value
@@ -36,8 +37,8 @@ def _homes(file: Path, part: str) -> Iterator[Path]:
 def stated_in(folder: Path) -> dict[str, str]:
     """What mlflow says of a run or of an experiment in its folder: plain values by name."""
     try:
-        text = (folder / _META).read_text("utf-8")
-    except (OSError, UnicodeError):
+        text = read_text(folder / _META)
+    except Unreadable:
         return {}
     return {name: value.strip("'\"") for name, value in _STATED.findall(text)}
 

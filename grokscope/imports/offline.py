@@ -1,8 +1,7 @@
 """Runs that Weights & Biases has kept on this machine, `run-ID.wandb`, read by its own package (extra `wandb`)."""
 
-import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from grokscope.contract.backends import Unavailable, how_to_install
 from grokscope.gate import Unreadable, open_regular
 from grokscope.imports.databases import record_sheet
 from grokscope.imports.delimited import LARGEST_FILE
-from grokscope.imports.documents import Records
+from grokscope.imports.documents import Records, json_value
 from grokscope.imports.sheets import Unimportable
 
 OFFLINE = ".wandb"
@@ -43,16 +42,20 @@ def offline_run(file: Path) -> OfflineRun:
     for record in offline_records(file):
         kind = record.WhichOneof("record_type")
         if kind == "history":
-            items = record.history.item
-            rows.append({item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items})
+            rows.append(_values(record.history.item, file))
         elif kind in {"run", "config"}:
             config = record.run.config if kind == "run" else record.config
-            facts |= {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in config.update}
+            facts |= _values(config.update, file)
         if kind == "run":
             project, name, key = record.run.project, record.run.display_name, record.run.run_id
     if not rows:
         raise Unimportable(f"{file.name} holds no history")
     return OfflineRun(project, name or key, record_sheet(file.name, rows, facts))
+
+
+def _values(items: Iterable[Any], file: Path) -> dict[str, Any]:
+    """By name."""
+    return {item.key or ".".join(item.nested_key): json_value(item.value_json, file.name) for item in items}
 
 
 def offline_records(file: Path) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """Several files, folders, and files of other tools: which records are one run, and what runs are called."""
 
 import json
+import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -270,12 +271,93 @@ class TestTrackersOnThisMachine:
         with pytest.raises(Unimportable, match="cannot be read"):
             imports.take(file)
 
+    @pytest.mark.parametrize(
+        ("cell", "message"),
+        [
+            ('{"test_acc', "is not JSON"),
+            ("[1, 2]", r"is \[1, 2\], not an object"),
+            ("[" * 100_000, "nested too deeply"),
+            (b"\xff\xfe\x00", "is not JSON"),
+            (None, "is not JSON"),
+            ("3", "is 3, not an object"),
+            (3, "is not JSON"),
+        ],
+        ids=["torn", "a list", "deep", "bytes", "nothing", "a number", "no text"],
+    )
+    @pytest.mark.parametrize("place", ["metrics", "config"])
+    def test_a_database_of_trackio_with_a_cell_that_is_no_object(
+        self, imports: Imports, place: str, cell: object, message: str
+    ) -> None:
+        file = database_of_trackio(imports)
+        with closing(sqlite3.connect(file)) as database, database:
+            database.execute(f"UPDATE {'configs' if place == 'config' else 'metrics'} SET {place} = ?", [cell])
+        with pytest.raises(Unimportable, match=rf"kept\.db, .*{message}"):
+            imports.take(file)
+
+    @pytest.mark.parametrize("cell", [None, 3, b"\xff\x00", ""], ids=str)
+    @pytest.mark.parametrize("place", ["runs.name", "params.key", "params.value", "metrics.run_uuid"])
+    def test_a_cell_of_a_database_may_be_of_any_type(self, imports: Imports, place: str, cell: object) -> None:
+        """SQLite does not hold columns to their types. What names nothing is left out."""
+        file = database_of_mlflow(imports)
+        table, _, name = place.partition(".")
+        with closing(sqlite3.connect(file)) as database, database:
+            database.execute(f"UPDATE {table} SET {name} = ? WHERE rowid = (SELECT max(rowid) FROM {table})", [cell])
+        [run] = imports.take(file)
+        assert column(run, "test_accuracy") == (TEST[:-1] if table == "metrics" else TEST)
+
+    def test_runs_of_trackio_without_a_name(self, imports: Imports) -> None:
+        file = database_of_trackio(imports)
+        with closing(sqlite3.connect(file)) as database, database:
+            database.execute("UPDATE metrics SET run_name = NULL")
+        [run] = imports.take(file)
+        assert column(run, "test_accuracy") == TEST
+
+    def test_a_pipe_where_mlflow_keeps_what_it_says_of_a_run(self, imports: Imports) -> None:
+        """Nobody writes into it: reading it would wait for ever."""
+        home = self.run_of_mlflow(imports, "aa")
+        (home / "meta.yaml").unlink()
+        os.mkfifo(home / "meta.yaml")
+        with pytest.raises(Unimportable, match="holds no file that can be imported"):
+            imports.take(home / "metrics")
+
     def test_an_offline_run_without_its_package(self, imports: Imports, monkeypatch: pytest.MonkeyPatch) -> None:
         from grokscope.contract.backends import Unavailable
 
         monkeypatch.setitem(sys.modules, "wandb.proto.wandb_internal_pb2", None)
         with pytest.raises(Unavailable, match=r"pip install '\.\[wandb\]'.*; or give the CSV of the run's history"):
             imports.take(imports.file("run-x.wandb", b":W&B"))
+
+
+def database_of_trackio(imports: Imports) -> Path:
+    file = imports.files / "kept.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.executescript(
+            "CREATE TABLE metrics (id INTEGER PRIMARY KEY, run_id, run_name, step, metrics);"
+            "CREATE TABLE configs (run_id, config); CREATE TABLE project_metadata (key);"
+            "INSERT INTO configs VALUES ('a', '{}')"
+        )
+        rows = [
+            (step, json.dumps({"train_acc": a, "val_acc": b})) for step, a, b in zip(STEPS, TRAIN, TEST, strict=True)
+        ]
+        database.executemany("INSERT INTO metrics (run_id, run_name, step, metrics) VALUES ('a', 'sun', ?, ?)", rows)
+    return file
+
+
+def database_of_mlflow(imports: Imports) -> Path:
+    file = imports.files / "mlflow.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.executescript(
+            "CREATE TABLE experiments (experiment_id, name, lifecycle_stage);"
+            "CREATE TABLE runs (run_uuid, experiment_id, name, lifecycle_stage, start_time);"
+            "CREATE TABLE params (run_uuid, key, value);"
+            "CREATE TABLE metrics (run_uuid, key, step, value, is_nan, timestamp);"
+            "INSERT INTO experiments VALUES (1, 'grok', 'active'); INSERT INTO params VALUES ('a', 'lr', '0.001');"
+            "INSERT INTO runs VALUES ('a', 1, 'sun', 'active', 0)"
+        )
+        for key, values in (("train_acc", TRAIN), ("val_acc", TEST)):
+            rows = [(key, step, value) for step, value in zip(STEPS, values, strict=True)]
+            database.executemany("INSERT INTO metrics VALUES ('a', ?, ?, ?, 0, 0)", rows)
+    return file
 
 
 def write_events(folder: Path, scalars: dict[str, list[float]]) -> None:
