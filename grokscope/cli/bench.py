@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-from grokscope.cli.completion import offered_backends, offered_settings, offered_tasks, one_of
+from grokscope.cli.completion import (
+    offered_backends,
+    offered_devices,
+    offered_precisions,
+    offered_settings,
+    offered_tasks,
+)
 from grokscope.cli.shared import AsJson
 from grokscope.cli.training import PresetOption, flag_settings
 
@@ -22,11 +28,11 @@ def bench(
         str | None,
         typer.Option(
             help="auto (the default), cpu, cuda, mps or gpu.",
-            autocompletion=one_of("auto", "cpu", "cuda", "mps", "gpu"),
+            autocompletion=offered_devices,
         ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="float32 (the default) or float64.", autocompletion=one_of("float32", "float64"))
+        str | None, typer.Option(help="float32 (the default) or float64.", autocompletion=offered_precisions)
     ] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Processor threads; default: the backend's choice.")

@@ -30,6 +30,10 @@ def one_of(*words: str) -> Callable[[typer.Context, str], list[str]]:
     return _offered(lambda ctx, incomplete: words)
 
 
+offered_devices = one_of("auto", "cpu", "cuda", "mps", "gpu")
+offered_precisions = one_of("float32", "float64")
+
+
 def several(names: Offer, between: str = ",") -> Callable[[typer.Context, str], list[str]]:
     """Offers names behind those that stand there already, with a comma between them."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from grokscope.cli.completion import offered_backends, one_of
+from grokscope.cli.completion import offered_backends, offered_devices
 from grokscope.cli.exits import ExitCode, complain
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunsFolder
 
@@ -23,7 +23,7 @@ def doctor(
         str,
         typer.Option(
             help="For --verify: auto, cpu, cuda, mps or gpu.",
-            autocompletion=one_of("auto", "cpu", "cuda", "mps", "gpu"),
+            autocompletion=offered_devices,
         ),
     ] = "auto",
     precision: Annotated[

@@ -6,6 +6,8 @@ import typer
 
 from grokscope.cli.completion import (
     offered_backends,
+    offered_devices,
+    offered_precisions,
     offered_presets,
     offered_settings,
     offered_signals,
@@ -26,13 +28,13 @@ DeviceOption = Annotated[
     str | None,
     typer.Option(
         help="auto, cpu, cuda, mps or gpu.",
-        autocompletion=one_of("auto", "cpu", "cuda", "mps", "gpu"),
+        autocompletion=offered_devices,
         rich_help_panel=WHERE,
     ),
 ]
 PrecisionOption = Annotated[
     str | None,
-    typer.Option(help="float32 or float64.", autocompletion=one_of("float32", "float64"), rich_help_panel=WHERE),
+    typer.Option(help="float32 or float64.", autocompletion=offered_precisions, rich_help_panel=WHERE),
 ]
 PresetOption = Annotated[
     str | None,

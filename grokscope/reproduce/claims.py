@@ -214,6 +214,7 @@ def _about_intervention(claim: Claim) -> PublishedClaim:
     dose = "dose" if claim.dose is None else f"{claim.dose:g}"
     kind = _OWN_STUDIES.get((claim.task, claim.condition, claim.dose), "effects")
     at = "with its dose" if claim.dose is None else f"at {claim.dose:g}"
+    supported_by, refuted_by = _DECIDES[claim.says]
     return PublishedClaim(
         id=f"{claim.task}-{claim.condition}-{dose}",
         sentence=f"The intervention {claim.condition} {at} on {claim.task}: {claim.text}.",
@@ -223,8 +224,8 @@ def _about_intervention(claim: Claim) -> PublishedClaim:
         study=f"{kind}-{claim.task}",
         statistic=INTERVENTION,
         null=_NULLS.get(claim.condition, "noise between runs of one seed"),
-        supported_by=_DECIDES[claim.says][0],
-        refuted_by=_DECIDES[claim.says][1],
+        supported_by=supported_by,
+        refuted_by=refuted_by,
         intervention=claim,
     )
 

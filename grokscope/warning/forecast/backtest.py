@@ -194,8 +194,8 @@ class Backtest:
     reliability: Sequence[Reliability]
     lead: Lead
     seed_error: float | None
-    """Mean error of a run's grok step by those of the other seeds of its configuration (their geometric mean): what
-    no knowledge of settings can undercut. None where no configuration grokked twice"""
+    """Mean error of a run's grok step by those of the other seeds of its configuration (their geometric mean): how far
+    apart runs are that differ in chance alone. None where no configuration grokked twice"""
     seed_runs: int
     """Runs whose configuration grokked with another seed"""
     refusals: Mapping[str, Mapping[str, int]]
