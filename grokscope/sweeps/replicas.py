@@ -202,7 +202,7 @@ class _Shape:
         session.synchronize()
         seconds = (time.perf_counter() - began) / len(members)
         for trainer, brackets in zip(trainers, zip(*found, strict=True), strict=True):
-            trainer.foreseen = Foreseen(trainer.step + 1, brackets, seconds)
+            trainer.foreseen = Foreseen(brackets, seconds)
 
 
 def _begun(cell: Cell, threads: int, interruption: Interruption) -> _Replica | None:

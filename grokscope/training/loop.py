@@ -88,7 +88,7 @@ class Trainer:
             self._outcome = StepOutcome(*self._resumed.outcome)
         self._acted: list[Acted] = []
         self.foreseen: Foreseen | None = None
-        """What the caller of `steps` may have computed of `AskedStep.probed` when it sends the outcome"""
+        """What the caller of `steps` may have computed of `AskedStep.probed` when it sends the outcome; of use once"""
         self._checkpointed: int | None = None
         self._snapshotted: int | None = None
         self._pace = Pace()
@@ -236,8 +236,8 @@ class Trainer:
                 self.recorder.emit_all(self.treatment.events_left_out(self._acted, step))
             self._place = Place(self.recorder.seq, began, recorded=False, final=last)
         if step % config.measure.every == 0 or last:
-            observer.foreseen, self.foreseen = self.foreseen, None
-            self._look(observer.measured(step, self._outcome))
+            foreseen, self.foreseen = self.foreseen, None
+            self._look(observer.measured(step, self._outcome, foreseen))
         evaluating = step % config.evaluate.every == 0 or last
         if evaluating:
             self._look(observer.evaluated(step, self._outcome))

@@ -210,11 +210,11 @@ class Observer(SignalObserver):
             details=any(each.spec.details for each in self._opened),
             shared=sum(each.spec.cost == "gradients" for each in self._opened) > 1,
         )
-        self.foreseen: Foreseen | None = None
-        """What somebody computed for many runs at once; of use at its step alone"""
 
-    def measured(self, step: int, outcome: StepOutcome | None) -> Iterator[Measured | Observed | Warned]:
-        foreseen = self._foreseen_at(step)
+    def measured(
+        self, step: int, outcome: StepOutcome | None, foreseen: Foreseen | None = None
+    ) -> Iterator[Measured | Observed | Warned]:
+        self._moment = LiveVantage(self._watched, step, outcome, foreseen)
         for event in super().measured(step, outcome):
             if foreseen is not None and isinstance(event, Measured):
                 event = event.model_copy(update={"seconds": event.seconds + foreseen.seconds})
@@ -235,10 +235,7 @@ class Observer(SignalObserver):
         yield from self._observed(vantage, "recorded")
 
     def _vantage(self, step: int, outcome: StepOutcome | None) -> LiveVantage:
-        return LiveVantage(self._watched, step, outcome, self._foreseen_at(step))
-
-    def _foreseen_at(self, step: int) -> Foreseen | None:
-        return self.foreseen if self.foreseen is not None and self.foreseen.step == step else None
+        return LiveVantage(self._watched, step, outcome)
 
     def _at(self, step: int, outcome: StepOutcome | None) -> LiveVantage:
         vantage = super()._at(step, outcome)

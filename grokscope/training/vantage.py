@@ -49,7 +49,6 @@ class WatchedRun:
 class Foreseen(NamedTuple):
     """What somebody computed of a moment for many runs at once."""
 
-    step: int
     brackets: Sequence[Bracket]
     """Of the first pairs of batches, in the run's own precision, at its parameters then"""
     seconds: float
