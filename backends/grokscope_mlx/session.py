@@ -86,7 +86,7 @@ class MLXSession(MLXVectors):
         and g_A is computed twice; the bits are the same. None: together where both graphs fit comfortably."""
         if together is None:
             numbers = sum(graph_numbers(batch, self._model) for batch in (batch_a, batch_b))
-            together = comfortable(numbers * theta.itemsize, free_bytes())
+            together = comfortable(numbers * theta.itemsize, self.free_bytes())
         if not together:
             _, gradient_a = self.gradient(theta, batch_a)
             gradient_b, product_b = self._gradient_and_product(theta, batch_b, gradient_a)
@@ -101,6 +101,10 @@ class MLXSession(MLXVectors):
         (_, gradient_a, gradient_b), (product_a, product_b) = mx.value_and_grad(along, argnums=(0, 1))(theta, theta)
         _start(gradient_a, gradient_b, product_b, product_a)
         return Bracket(gradient_a, gradient_b, product_b, product_a)
+
+    def free_bytes(self) -> int | None:
+        """Bytes that are free, of the memory that processor and GPU share. None if unknown."""
+        return free_bytes()
 
     def predict(self, theta: mx.array, batch: ForwardPlan, *, details: bool = False) -> Prediction:
         losses, logits, representations = self._transformer.forward(theta, batch)

@@ -4,12 +4,13 @@ Arrays of MLX do not change in place. After each step, each session gets its row
 moved by itself since then, its rows are taken back first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import mlx.core as mx
 
 from grokscope.contract.backends import Bracket, StepOutcome
 from grokscope.contract.examples import Examples
+from grokscope.contract.memory import comfortable_parts
 from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers, unclipped
 from grokscope.contract.rectangles import Rectangle, Rectangles
 from grokscope_mlx.session import MLXSession
@@ -76,6 +77,16 @@ class MLXTogether:
 
     def brackets(self, batches_a: Sequence[Examples], batches_b: Sequence[Examples]) -> Sequence[Bracket]:
         self._take_back()
+        theta = self._moving.theta
+        needed = 2 * self._rectangle.graph_numbers(batches_a[0]) * theta.itemsize
+        parts = comfortable_parts(len(batches_a), needed, self._first.free_bytes())
+        both = ((theta[part], batches_a[part], batches_b[part]) for part in parts)
+        return [bracket for each in both for bracket in self._brackets(*each)]
+
+    def _brackets(
+        self, theta: mx.array, batches_a: Sequence[Examples], batches_b: Sequence[Examples]
+    ) -> Iterator[Bracket]:
+        """Of some sessions, in one graph."""
         losses_a, losses_b = (self._losses(self._rectangle.filled(each)) for each in (batches_a, batches_b))
 
         def along(points_a: mx.array, points_b: mx.array) -> tuple[mx.array, mx.array, mx.array]:
@@ -84,11 +95,10 @@ class MLXTogether:
             both = gradients_b * mx.stop_gradient(gradients_a) + gradients_a * mx.stop_gradient(gradients_b)
             return mx.sum(both), gradients_a, gradients_b
 
-        theta = self._moving.theta
         (_, *gradients), (products_a, products_b) = mx.value_and_grad(along, argnums=(0, 1))(theta, theta)
         mx.eval(*gradients, products_b, products_a)
-        rows = range(len(self._sessions))
-        return [Bracket(*(each[row] for each in (*gradients, products_b, products_a))) for row in rows]
+        for row in range(len(theta)):
+            yield Bracket(*(each[row] for each in (*gradients, products_b, products_a)))
 
     def _moved(self, optimizer: Optimizer, numbers: StepNumbers, gradients: mx.array) -> tuple[Moving, mx.array]:
         """What all sessions move to, and the norms of their gradients [sessions]."""

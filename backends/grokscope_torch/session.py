@@ -1,6 +1,5 @@
 """One model, one optimizer state, one device, in PyTorch."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -142,15 +141,10 @@ class TorchSession(TorchVectors):
     def _fit(self, theta: Tensor, *batches: ForwardPlan) -> bool:
         """Whether the graphs of all gradients fit into memory at a time, comfortably."""
         numbers = sum(graph_numbers(batch, self._model) for batch in batches)
-        return comfortable(numbers * theta.element_size(), self._free_bytes())
+        return comfortable(numbers * theta.element_size(), self.free_bytes())
 
-    def most_brackets(self, batch: ForwardPlan) -> int:
-        """How many brackets of pairs of batches like this one fit into memory at a time, comfortably; at least one."""
-        free = self._free_bytes()
-        needed = 2 * graph_numbers(batch, self._model) * self._theta.element_size()
-        return sys.maxsize if free is None else max(1, free // 2 // needed)
-
-    def _free_bytes(self) -> int | None:
+    def free_bytes(self) -> int | None:
+        """Bytes that are free on the device. None if unknown."""
         if self._where.type != "cuda":
             return free_bytes()
         return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from grokscope.contract.backends import Bracket, StepOutcome
 from grokscope.contract.examples import Examples
+from grokscope.contract.memory import comfortable_parts
 from grokscope.contract.optimizers import Moving, Optimizer, StepNumbers, step_numbers, unclipped
 from grokscope.contract.rectangles import Rectangle, Rectangles
 from grokscope_torch.session import TorchSession
@@ -61,18 +62,14 @@ class TorchTogether:
 
     def gradients(self, *arrays: Tensor) -> tuple[Tensor, Tensor]:
         """Loss [sessions] and gradient [sessions, size] of each session where it stands. `arrays`: see `placed`."""
-
         losses = self._losses(self._theta, arrays)
         return losses.detach(), torch.autograd.grad(losses.sum(), self._theta)[0]
 
     def brackets(self, batches_a: Sequence[Examples], batches_b: Sequence[Examples]) -> Sequence[Bracket]:
-        arrays_a, arrays_b = self.placed(batches_a), self.placed(batches_b)
-        count = self._first.most_brackets(self._plan(Rectangles(*(each[0] for each in arrays_a))))
-        found: list[Bracket] = []
-        for begin in range(0, len(self._sessions), count):
-            part = slice(begin, begin + count)
-            found += self._brackets(part, [each[part] for each in arrays_a], [each[part] for each in arrays_b])
-        return found
+        needed = 2 * self._rectangle.graph_numbers(batches_a[0]) * self._first.parameters.element_size()
+        parts = comfortable_parts(len(batches_a), needed, self._first.free_bytes())
+        both = ((part, self.placed(batches_a[part]), self.placed(batches_b[part])) for part in parts)
+        return [bracket for each in both for bracket in self._brackets(*each)]
 
     def _brackets(self, part: slice, arrays_a: Sequence[Tensor], arrays_b: Sequence[Tensor]) -> list[Bracket]:
         """Of some sessions, in one graph: a sum over sessions has each session's gradient in its own row."""

@@ -37,6 +37,14 @@ def comfortable(needed: int, free: int | None) -> bool:
     return free is None or needed <= free / 2
 
 
+def comfortable_parts(count: int, each: int, free: int | None) -> Iterator[slice]:
+    """0 to `count`, in slices of as many as are comfortable at `each` bytes, at least one. One slice if `free` is
+    unknown."""
+    most = count if free is None else max(1, free // 2 // each)
+    for begin in range(0, count, most):
+        yield slice(begin, begin + most)
+
+
 def bytes_in_words(amount: int) -> str:
     """Bytes in words: `1.5 GiB`."""
     size = float(amount)

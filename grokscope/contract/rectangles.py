@@ -14,7 +14,7 @@ import numpy as np
 
 from grokscope.contract.examples import IGNORED, Examples, Ints
 from grokscope.contract.models import ModelSpec
-from grokscope.contract.plans import Attention, ForwardPlan, Stack
+from grokscope.contract.plans import Attention, ForwardPlan, Stack, graph_numbers
 
 
 class Rectangles(NamedTuple):
@@ -74,6 +74,11 @@ class Rectangle:
             if self.target
             else None,
         )
+
+    def graph_numbers(self, batch: Examples) -> int:
+        """Of the gradient of one run's batch. See `grokscope.contract.plans.graph_numbers`."""
+        filled = (None if each is None else each[0] for each in self.filled([batch]))
+        return graph_numbers(self._plan(Rectangles(*filled), self._constants), self.model)
 
     def planner(self, place: Callable[[Any], Any]) -> Callable[[Rectangles], ForwardPlan]:
         """What makes the forward pass of one run's batch from arrays of a backend. `place` moves a NumPy array to the

@@ -130,7 +130,12 @@ def test_brackets_are_those_of_single_runs(
     together.step(batches[0], OPTIMIZERS[:3], [None] * 3)
     alone[1].twin.displace(0.01 * alone[1].twin.parameters)
     before = [each.twin.state() for each in alone]
-    for replica, found, state in zip(alone, together.brackets(*batches), before, strict=True):
+    asked: list[int] = []
+    filled = Rectangle.filled
+    monkeypatch.setattr(Rectangle, "filled", lambda self, some: asked.append(len(some)) or filled(self, some))
+    brackets = together.brackets(*batches)
+    assert max(asked) == (3 if free > 1 else 1)
+    for replica, found, state in zip(alone, brackets, before, strict=True):
         session = replica.session
         session.restore(state)
         pair = (session.prepare(replica.packer.batch(replica.rows(step))) for step in range(2))

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from grokscope.contract import memory
-from grokscope.contract.memory import TooLarge, bytes_in_words, free_bytes, require_memory
+from grokscope.contract.memory import TooLarge, bytes_in_words, comfortable_parts, free_bytes, require_memory
 
 
 def test_this_machine_has_some() -> None:
@@ -31,6 +31,20 @@ def test_a_limit_of_the_process_counts() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 1 << 32
+
+
+@pytest.mark.parametrize(
+    ("free", "parts"),
+    [
+        (None, [(0, 5)]),
+        (100, [(0, 5)]),
+        (99, [(0, 4), (4, 8)]),
+        (40, [(0, 2), (2, 4), (4, 6)]),
+        (1, [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]),
+    ],
+)
+def test_parts_take_half_of_what_is_free_at_most(free: int | None, parts: list[tuple[int, int]]) -> None:
+    assert list(comfortable_parts(5, 10, free)) == [slice(*part) for part in parts]
 
 
 @pytest.mark.parametrize(

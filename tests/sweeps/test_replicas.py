@@ -2,7 +2,7 @@
 
 import math
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,13 @@ def assert_alike(one: Any, other: Any, where: str = "") -> None:
         assert one == other, where
 
 
+def assert_as_alone(cells: Iterable[Cell], alone: Iterable[Cell]) -> None:
+    """The logs of a group are those of its replicas, each trained alone."""
+    for cell, single in zip(cells, alone, strict=True):
+        assert trained([single]) == []
+        assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
+
+
 AXES = {
     "train.seed": [1, 2],
     "optimizer.lr, optimizer.wd, optimizer.beta1, task.train_fraction, task.operation, interventions.schedule": [
@@ -68,9 +75,7 @@ def test_every_replica_records_what_it_records_alone(planned: Planned) -> None:
     assert [len(group) for group in batchable_groups(cells, 64)] == [6]
     assert trained(list(cells)) == []
     alone = planned(AXES, FLOAT64, name="alone").cells
-    for cell, single in zip(cells, alone, strict=True):
-        assert trained([single]) == []
-        assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
+    assert_as_alone(cells, alone)
     states = [read_standing(cell).state for cell in cells]
     assert states == ["finished", "finished", "diverged"] * 2
 
@@ -85,8 +90,6 @@ def test_brackets_that_all_look_at_are_computed_together(
     settings = FLOAT64 | {"backend.name": backend, "backend.device": "cpu", "train.steps": 30, "measure.samples": 2}
     cells = planned({"train.seed": [1, 2, 3]}, settings).cells
     alone = planned({"train.seed": [1, 2, 3]}, settings, name="alone").cells
-    for single in alone:
-        assert trained([single]) == []
     asked: list[int] = []
     joined = replicas._joined
 
@@ -111,8 +114,7 @@ def test_brackets_that_all_look_at_are_computed_together(
     monkeypatch.setattr(replicas, "BRACKETS_TOGETHER", {"cpu"})
     assert trained(list(again)) == []
     assert asked == 2 * 3 * [3], "two pairs at steps 10, 20 and 30"
-    for cell, single in zip(again, alone, strict=True):
-        assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
+    assert_as_alone(again, alone)
 
 
 @pytest.mark.slow
@@ -124,11 +126,8 @@ def test_where_an_intervention_may_still_move_one_all_look_alone(
     settings = FLOAT64 | {"train.steps": 30, "optimizer.name": "sgd", "optimizer.lr": 0.05}
     schedules = {"interventions.schedule": [[], ["kick@9"]]}
     cells, alone = (planned(schedules, settings, name=name).cells for name in ("sweep", "alone"))
-    for single in alone:
-        assert trained([single]) == []
     assert trained(list(cells)) == []
-    for cell, single in zip(cells, alone, strict=True):
-        assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
+    assert_as_alone(cells, alone)
 
 
 LEVERS = [
@@ -153,12 +152,10 @@ def test_every_lever_acts_in_a_group_as_alone(planned: Planned, monkeypatch: pyt
     settings = FLOAT64 | {"backend.name": backend, "backend.device": "cpu", **optimizer}
     cells = planned({"interventions.schedule": LEVERS}, settings).cells
     alone = planned({"interventions.schedule": LEVERS}, settings, name="alone").cells
-    for single in alone:
-        assert trained([single]) == []
-    monkeypatch.delattr(replicas, "taken")
-    assert trained(list(cells)) == []
-    for cell, single in zip(cells, alone, strict=True):
-        assert_alike(read_log(cell.directory.path), read_log(single.directory.path), cell.slug)
+    with monkeypatch.context() as patch:
+        patch.delattr(replicas, "taken")
+        assert trained(list(cells)) == []
+    assert_as_alone(cells, alone)
 
 
 @pytest.mark.slow
