@@ -116,8 +116,12 @@ def _train(
     from grokscope.reproduce.studies import shown, study_cells, train
     from grokscope.sweeps.local import LocalEngine, cores
     from grokscope.sweeps.standing import left_to_do
+    from grokscope.words.numbers import counted
 
     left = {study.name: len(left_to_do(study_cells(study, budget, runs))) for study in studies}
+    if any(left.values()) and not quiet:
+        runs_left = counted(sum(left.values()), "run")
+        complain(f"{runs_left} to train; --dry-run says how long they take, and --judge trains nothing")
     engine, failures = LocalEngine(jobs or cores()), []
     with stopped_by_signals() as received:
         try:

@@ -94,6 +94,7 @@ def test_stopped_and_continued(nursery: Nursery, tmp_path: Path) -> None:
     process.signal(signal.SIGINT)
     done = process.wait()
     assert (done.code, done.out) == (130, "")
+    assert "3 runs to train; --dry-run says how long they take" in done.err
     assert "interrupted; repeat the command to continue" in done.err
     stopped = json.loads((run / "events.jsonl").read_bytes().splitlines()[-1])
     assert (stopped["event"], stopped["status"]) == ("finished", "interrupted")
