@@ -2,6 +2,7 @@
 
 The name of a number is the words before it. Behind a word for a split (`Test set: Loss 0.5`), names that have no split
 get this one. A line without a step belongs to the step or epoch above it, as the numbers below `Epoch 3/10` of Keras.
+Lines that call the step by other names (`step 100: val loss 0.5`, `iter 100: loss 0.4`) mean the same step.
 """
 
 import re
@@ -21,12 +22,14 @@ from grokscope.words.numbers import counted
 _NO_TEXT = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\0|\d{2,4}[-/.]\d\d[-/.]\d{2,4}T?|\d+:\d\d(?::\d\d)?(?:[.,]\d+)?")
 """Colours, zeros behind a crash, dates and times"""
 _NUMBER = re.compile(
-    r"(?:(?P<name>[^\W\d](?:[\w./@-]|[ ](?=[^\W\d])){0,60})(?P<between>'?\s*[:=][\s\[(']*|[\s\[(]+))?"
+    r"(?:(?P<name>[^\W\d](?:[\w./@-]|[ ](?=[^\W\d])){0,60})(?P<between>['\"]?\s*[:=][\s\[('\"]*|[\s\[(]+))?"
     r"(?<![\w.])(?P<value>[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)|nan|[-+]?inf)"
     r"(?:\s?/\s?(?P<whole>\d+))?(?P<percent>\s?%)?(?![\w.]?\w)",
     re.IGNORECASE,
 )
 """A number, the words before it, the number behind a stroke, and a percent sign"""
+_IN_WORDS = re.compile(r'(?!\s*[{\["]).*\s\{"|[^"]*$')
+"""A line without quotes, or with an object of JSON behind other words"""
 SEARCHED_LINES = 1000
 """Lines in which the first step is looked for"""
 MOST_CHARACTERS = 10_000
@@ -36,10 +39,11 @@ _PLACE = ""
 
 
 def is_printed(file: Path) -> bool:
-    """Whether two of the first lines name several numbers each, one of them by a usual name. JSON quotes its names."""
+    """Whether two of the first lines name several numbers each, one of them by a usual name. JSON quotes its names, and
+    a logger writes words before it."""
     with opened(file, LARGEST_FILE) as text:  # which may be a document on one line
         lines = takewhile(lambda line: len(line) < LONGEST_ROW, iter(partial(text.readline, LONGEST_ROW), ""))
-        rows = [numbers_in(line) for line in islice(lines, SEARCHED_LINES) if '"' not in line]
+        rows = [numbers_in(line) for line in islice(lines, SEARCHED_LINES) if _IN_WORDS.match(line)]
     return sum(len(row) > 1 and any(map(usual_signal, row)) for row in rows) > 1
 
 
@@ -68,13 +72,17 @@ class _Lines:
     def rows(self, lines: Iterator[str], left_out: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
         """The numbers of each line that has any, with those of the last step or epoch above where it has none."""
         last: dict[str, str] = {}
-        below = 0
+        below, called = 0, ""
         for number, line in enumerate(lines, 1):
             row = numbers_in(line)
             if row and not line.endswith(("\n", "\r")):
                 left_out.append(f"{self.file.name}: {TORN}")
                 break
             place = row.pop(_PLACE, None)
+            steps = [name for name in row if usual_signal(name) == "step"]
+            if len(steps) == 1:
+                called = called or steps[0]
+                row = {called if name == steps[0] else name: value for name, value in row.items()}
             named = _steps_of(row)
             if row and not named and last:
                 row, below = {**last, **row}, below + 1

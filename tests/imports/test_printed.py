@@ -27,6 +27,10 @@ LOGS = {
     "percentages": printed(lambda s, a, b: f"Step: {s} Train Acc: {100 * a:.2f}% Val Acc: {100 * b:.2f} %"),
     "shares": printed(lambda s, a, b: f"step {s} train acc {10 * a:g}/10\nTest set: Accuracy: {b * 1000:.0f}/1000"),
     "dictionaries": printed(lambda s, a, b: str({"step": s, "train_acc": a, "val_acc": str(b)})),
+    "two names of the step": printed(lambda s, a, b: f"step {s}: train acc {a}, val acc {b}\niter {s}: loss 0.5"),
+    "objects behind words": printed(
+        lambda s, a, b: f'2026-11-28 10:00:00 | INFO | valid | {{"num_updates": "{s}", "train_acc": {a}, "acc": "{b}"}}'
+    ),
     "words around": "loading step by step\n" + printed(lambda s, a, b: f"step {s} train_acc {a} val_acc {b}\nsaved it"),
 }  # fmt: skip
 
@@ -87,7 +91,7 @@ def test_means_over_the_run_are_no_step(imports: Imports) -> None:
         ("saved checkpoint-1000/model-2.pt at step 1000", {"step": "1000"}),
         ("1/9 - loss: 0.7\b\b\b\b9/9 - loss: 0.5", {"": "9", "loss": "0.5"}),
         ("x" * 10_000 + " step 3", {}),
-        ('{"step": 100, "loss": 0.5}', {}),
+        ('valid | {"step": "100", "loss": 0.5}', {"step": "100", "valid loss": "0.5"}),
         ("adam,100,loss,0.5", {}),
     ],
 )  # fmt: skip
