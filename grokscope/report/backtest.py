@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import Run
 from grokscope.report.style import DOUBLE, FAINT, INK, line, look, points
-from grokscope.warning.forecast.backtest import Backtest, DateScore, backtest
+from grokscope.warning.forecast.backtest import Backtest, backtest
+from grokscope.warning.forecast.backtest_scores import DateScore
 from grokscope.warning.forecast.backtest_tables import (
     QUESTION_WORDS,
     backtest_headline,

@@ -11,7 +11,8 @@ import pytest
 from forecast_made import BUDGET_TAU, ELASTICITIES, OPERATIONS, TRAIN_LOSS, bank, kappa_of, made
 
 from grokscope.warning.configuration import configuration_of
-from grokscope.warning.forecast.backtest import PARTS, Backtest, ChanceScore, DateScore, Split, backtest, backtest_new
+from grokscope.warning.forecast.backtest import Backtest, Split, backtest, backtest_new
+from grokscope.warning.forecast.backtest_scores import PARTS, ChanceScore, DateScore
 from grokscope.warning.forecast.forecaster import calibrate
 from grokscope.warning.trajectory import Trajectory
 from grokscope.words.tracking import Item

@@ -1,6 +1,7 @@
 """A backtest as tables, and the sentences around them."""
 
-from grokscope.warning.forecast.backtest import Backtest, ChanceScore, DateScore, Lead
+from grokscope.warning.forecast.backtest import Backtest
+from grokscope.warning.forecast.backtest_scores import ChanceScore, DateScore, Lead
 from grokscope.words.numbers import count, counted, estimate, fixed, interval_form, percent, whole_percent
 from grokscope.words.table import Column, Table, TableCell
 
