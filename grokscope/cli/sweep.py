@@ -150,10 +150,11 @@ def run_sweep(
     )  # fmt: skip
     planned = _planned(task, axis or [], config, preset, setting or [], flags, name, runs)
     if dry_run:
+        from grokscope.cli.sweep_output import say_cell_hours
         from grokscope.sweeps.manifest import check
 
         check(planned)
-        _say_plan(planned, jobs or 1, timing, json)
+        say_cell_hours(planned, jobs or 1, timing, json)
         return
     _run(planned, _engine(engine, planned, jobs, replicas, slurm, detach, json), engine, retry_diverged, json, quiet)
 
@@ -176,12 +177,13 @@ def status(
 
     The command works at any time, on any machine that can read the sweep's folder.
     """
+    from grokscope.cli.sweep_output import say_cells, say_sweeps
     from grokscope.sweeps.manifest import find_sweep, read_sweep, sweeps_in
 
     if wanted is None:
-        _say_sweeps(_read_sweeps(sweeps_in(runs)), runs, json)
+        say_sweeps(_read_sweeps(sweeps_in(runs)), runs, json)
     else:
-        _say_cells(read_sweep(find_sweep(wanted, runs)), json)
+        say_cells(read_sweep(find_sweep(wanted, runs)), json)
 
 
 @sweep.command(cls=PlainHelpCommand)
@@ -300,9 +302,10 @@ def _engine(
             planned.folder, read_assignments(slurm or []), jobs=jobs, detach=detach, replicas=replicas or 1
         )
     if name == "plan":
+        from grokscope.cli.sweep_output import say_command, say_command_json
         from grokscope.sweeps.commands import PlanEngine
 
-        return PlanEngine(_say_command_json if json else _say_command)
+        return PlanEngine(say_command_json if json else say_command)
     from grokscope.sweeps.local import LocalEngine
     from grokscope.sweeps.replicas import REPLICAS, check_backend
 
@@ -327,8 +330,9 @@ def _faster(together: "LocalEngine", planned: "Sweep") -> "Engine":
 
 def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, json: bool, quiet: bool) -> None:
     """Run the cells that are left to do, show their progress, and exit with the code of the sweep."""
-    from grokscope.cli.output import say, say_json_line
+    from grokscope.cli.output import say_json_line
     from grokscope.cli.sweep_display import sweep_display
+    from grokscope.cli.sweep_output import say_sweep_end
     from grokscope.sweeps.manifest import record_sweep
     from grokscope.sweeps.standing import left_to_do, read_standing
 
@@ -351,10 +355,7 @@ def _run(planned: "Sweep", engine: "Engine", name: str, retry_diverged: bool, js
         except KeyboardInterrupt:
             failures = None
     standings = [read_standing(cell) for cell in planned.cells]
-    if json:
-        say_json_line({"event": "sweep", **_summary(planned, standings), "failures": _failures(failures or [])})
-    else:
-        say(str(planned.folder))
+    say_sweep_end(planned, standings, failures or [], json)
     if failures is None:
         complain(f"interrupted; `grokscope sweep resume {planned.name}` continues the sweep")
         raise typer.Exit(received[0] if received else ExitCode.INTERRUPTED)
@@ -394,63 +395,6 @@ def stopped_by_signals() -> Iterator[list[int]]:
         yield received
 
 
-def _say_command(cell: "Cell", command: list[str]) -> None:
-    import shlex
-
-    from grokscope.cli.output import say
-
-    say(shlex.join(command))
-
-
-def _say_command_json(cell: "Cell", command: list[str]) -> None:
-    from grokscope.cli.output import say_json_line
-
-    say_json_line({"cell": cell.slug, "command": command, "path": str(cell.directory.path)})
-
-
-def _say_cells(planned: "Sweep", json: bool) -> None:
-    from grokscope.cli.output import say, say_json, say_table
-    from grokscope.sweeps.standing import read_standing
-    from grokscope.sweeps.tables import cells_table, states_in_words
-
-    standings = [read_standing(cell) for cell in planned.cells]
-    summary = _summary(planned, standings)
-    if json:
-        say_json({**summary, "list": [standing.to_dict() for standing in standings]})
-        return
-    say(f"{planned.name}: {states_in_words(standings)} of {len(standings)} cells")
-    say_table(cells_table(standings), titled=False)
-
-
-def _say_plan(planned: "Sweep", jobs: int, timing: bool, json: bool) -> None:
-    """List the cells and their hours. The hours assume that a cell uses its whole budget; grokking ends it earlier."""
-    from grokscope.cli.hours import expected_hours
-    from grokscope.cli.output import say, say_json, say_table
-    from grokscope.sweeps.standing import read_standing
-    from grokscope.sweeps.tables import states_in_words, sweep_plan_table
-
-    standings = [read_standing(cell) for cell in planned.cells]
-    hours, basis = expected_hours(planned.cells, jobs) if timing else ([None] * len(standings), None)
-    known = [each for each in hours if each is not None]
-    summary = {
-        **_summary(planned, standings),
-        "hours": sum(known) if known else None,
-        "hours_basis": basis,
-    }
-    if json:
-        cells = [
-            standing.to_dict()
-            | {"lr": standing.cell.config.optimizer.lr, "wd": standing.cell.config.optimizer.wd, "hours": each}
-            for standing, each in zip(standings, hours, strict=True)
-        ]
-        say_json({**summary, "list": cells})
-        return
-    say(f"{planned.name}: {states_in_words(standings)} of {len(standings)} cells")
-    say_table(sweep_plan_table(standings, hours), titled=False)
-    if known:
-        say(f"at most {sum(known):.1f} hours if the cells run one after the other, {basis}")
-
-
 def _read_sweeps(folders: "Iterator[Path]") -> "list[Sweep]":
     """The sweeps that can be read. The others are reported on stderr."""
     from grokscope.cli.exits import exit_code_of
@@ -465,34 +409,3 @@ def _read_sweeps(folders: "Iterator[Path]") -> "list[Sweep]":
                 raise
             complain(f"{folder} is skipped: {problem}")
     return found
-
-
-def _say_sweeps(sweeps: "list[Sweep]", runs: Path, json: bool) -> None:
-    from grokscope.cli.output import say_json, say_table
-    from grokscope.sweeps.standing import read_standing
-    from grokscope.sweeps.tables import sweeps_table
-
-    listed = [(each, [read_standing(cell) for cell in each.cells]) for each in sweeps]
-    if json:
-        say_json([_summary(each, standings) for each, standings in listed])
-    elif listed:
-        say_table(sweeps_table(listed), titled=False)
-    else:
-        complain(f"there are no sweeps in {runs}; `grokscope sweep modular --axis lr=1e-3,2e-3` starts one")
-
-
-def _summary(planned: "Sweep", standings: list[Any]) -> dict[str, Any]:
-    from grokscope.sweeps.tables import states
-
-    return {
-        "sweep": planned.name,
-        "task": planned.file.task,
-        "path": str(planned.folder),
-        "cells": len(standings),
-        "states": states(standings),
-        "grokked": sum(standing.grokked_step is not None for standing in standings),
-    }
-
-
-def _failures(failures: "list[Failure]") -> list[dict[str, Any]]:
-    return [{"cell": each.cell.slug, "code": each.code, "reason": each.reason} for each in failures]
