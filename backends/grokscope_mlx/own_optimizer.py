@@ -48,6 +48,10 @@ class MLXOptimizer:
             return None
         return self._lr * wd
 
+    def changed(self) -> bool:
+        """Arrays may have been written into: they are read."""
+        return True
+
     def after_steps(self, call: Callable[[], None]) -> Callable[[], None]:
         """MLX has no hooks: the optimizer's own `update` stands aside for one that calls it and then `call`.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer
 
 from grokscope.contract.own_optimizers import common_decay
@@ -18,8 +19,9 @@ class TorchOptimizer:
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        self._decaying: list[tuple[float | None, float, Any]] = []
-        self._decay: float | None = 0.0
+        self._seen: list[tuple[Any, Any, Any]] = []
+        self._plain = False
+        """Whether none of what was seen is a tensor"""
 
     def settings(self) -> Mapping[str, float | str]:
         """Weight decay is that of the groups that have one."""
@@ -37,13 +39,17 @@ class TorchOptimizer:
         return found
 
     def decay(self) -> float | None:
-        """Asked at every step, which is why what does not change is not computed again."""
         groups = self._optimizer.param_groups
-        decaying = [(_number(group.get("lr")), _decay_of(group), group.get("momentum")) for group in groups]
-        if decaying != self._decaying:
-            self._decaying = decaying
-            self._decay = common_decay(_share(self._optimizer, group) for group in groups)
-        return self._decay
+        self._seen = [(group.get("lr"), group.get("weight_decay"), group.get("momentum")) for group in groups]
+        self._plain = not any(isinstance(value, Tensor) for values in self._seen for value in values)
+        return common_decay(_share(self._optimizer, group) for group in groups)
+
+    def changed(self) -> bool:
+        """A tensor may have been written into since it was seen."""
+        if not self._plain:
+            return True
+        groups = self._optimizer.param_groups
+        return [(group.get("lr"), group.get("weight_decay"), group.get("momentum")) for group in groups] != self._seen
 
     def after_steps(self, call: Callable[[], None]) -> Callable[[], None]:
         """The hook is never compiled, for a compiled function may take the step."""

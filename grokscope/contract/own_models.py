@@ -106,6 +106,9 @@ class OwnOptimizer(Protocol):
         """lr · wd of the step that comes next: how much of a parameter weight decay takes away. None where it is not
         the same for all parameters that are decayed, or where the optimizer's decay does not do that."""
 
+    def changed(self) -> bool:
+        """Whether `decay` may be another than when it was asked last. Asked at every step."""
+
     def after_steps(self, call: Callable[[], None]) -> Callable[[], None]:
         """Call `call` after every step from now on; returns what ends that."""
 

@@ -7,7 +7,6 @@ fails before training begins, in a sentence, or not at all: what fails later is 
 import atexit
 import math
 import os
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -24,6 +23,7 @@ from grokscope.own.batches import TAKEN, batch_source
 from grokscope.own.cadence import Cadence, Clocks, share_to_keep
 from grokscope.own.decay import LoopDecay
 from grokscope.own.evaluation import Scored, evaluations, remarks_on, tried_evaluations
+from grokscope.own.lookout import Lookout
 from grokscope.own.one_defect import ProbeWarning
 from grokscope.own.opening import opened_run, parameters_at_start, run_directory_of, started_of_loop
 from grokscope.own.options import OWN_TASK, Judgement, ProbeOptions
@@ -145,10 +145,12 @@ class Probe:
             model=self._model, source=source, seed=options.seed, pairs=options.samples,
             baseline_pairs=options.baseline_samples, snapshots=self.directory.snapshots,
             snapshot_every=options.snapshot_every, facts=options.facts, start=self._start_parameters,
-            decay_time=lambda: self._decay.time,
+            decay_time=lambda: self._decay.at(self.steps_taken),
         )  # fmt: skip
         self._decay = LoopDecay(self._optimizer)
         self._outcome: StepOutcome | None = None
+        self._counted = self.steps_taken
+        """Steps that the account of time has seen"""
         self._recorded: int | None = options.resume_at or None
         self._diverged = self._off = False
         self._said: set[str] = set()
@@ -216,6 +218,7 @@ class Probe:
         self._recorder.listeners.append(observer.see)
         self._records = ProbeRecords(self._model, self._recorder, observer, self._splits, options.snapshot_every)
         self._decay.go_on(self.steps_taken, *observer.series("decay_time"))
+        self._lookout = Lookout(self._recorder.control, self.steps_taken)
         atexit.register(self._left)
 
     # --- the loop's side --------------------------------------------------------------------------------------------
@@ -228,16 +231,13 @@ class Probe:
         are read where they are recorded alone. Where the block counts the optimizer's steps, nothing is counted here.
         """
         self._recorder.control.impossible.pop("stop", None)
-        began, counts = time.perf_counter(), self._unhook is None
-        if counts:
-            self._count()
-        if not scores and self._nothing_due():
-            self._cadence.passed_by(time.perf_counter() - began)
-            return not self._recorder.control.stopped
-        with self._cadence.probing():
-            self._safely(lambda: self._tell(loss, gradient_norm, scores))
-            if counts:
-                self._between()
+        counts = self._unhook is None
+        due = self._stepped() if counts else self.steps_taken % self._options.every == 0
+        if due or scores:
+            with self._cadence.probing():
+                self._safely(lambda: self._tell(loss, gradient_norm, scores))
+                if due and counts:
+                    self._between()
         return not self._recorder.control.stopped
 
     def report(self, loss: Any = None, *, gradient_norm: Any = None, **scores: Any) -> None:
@@ -309,30 +309,30 @@ class Probe:
         return os.getpid() != self._process
 
     def _hooked(self) -> None:
-        began = time.perf_counter()
-        self._count()
-        if self._nothing_due():
-            self._cadence.passed_by(time.perf_counter() - began)
-        else:
+        if self._stepped():
             with self._cadence.probing():
                 self._between()
 
-    def _count(self) -> None:
+    def _stepped(self) -> bool:
+        """The loop has taken a step; whether anything is due at it. At most steps nothing is, and they must cost next
+        to nothing."""
         self.steps_taken += 1
-        self._cadence.stepped()
-        self._decay.stepped()
+        self._decay.stepped(self.steps_taken)
+        return self.steps_taken >= self._lookout.next and self._lookout.due(self.steps_taken, self._distances)
 
-    def _nothing_due(self) -> bool:
-        """Whether this step is one of the many at which nothing is done, which must cost next to nothing."""
-        step, snapshot_every = self.steps_taken, self._options.snapshot_every
-        recording = step % self._options.every == 0 or (snapshot_every and step % snapshot_every == 0)
-        return self._off or (not recording and self._recorder.control.idle)
+    @property
+    def _distances(self) -> tuple[int, ...]:
+        """Steps between what is done every so many steps: what `step` is told is recorded as often as was asked."""
+        return self._options.every if self._unhook is None else self._cadence.every, self._options.snapshot_every
 
     def _between(self) -> None:
         """What is due between two steps of the loop."""
         if self._off or self._elsewhere:
+            self._lookout.end()
             return
         step, snapshot_every = self.steps_taken, self._options.snapshot_every
+        self._cadence.stepped(step - self._counted)
+        self._counted = step
         if step % self._cadence.every == 0 and self._due():
             self._safely(self._record)
             before = self._cadence.every
@@ -342,6 +342,7 @@ class Probe:
             self._safely(lambda: self._records.snapshot(step, self._outcome))
         if not self._off:
             self._safely(self._obey)
+        self._lookout.look_again(step, self._distances)
 
     def _due(self) -> bool:
         """Whether a record is due. Where time counts, a device finishes the loop's steps first."""

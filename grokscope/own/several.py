@@ -21,6 +21,9 @@ class SeveralOptimizers:
     def decay(self) -> float | None:
         return common_decay(each.decay() for each in self._optimizers)
 
+    def changed(self) -> bool:
+        return any(each.changed() for each in self._optimizers)
+
     def after_steps(self, call: Callable[[], None]) -> Callable[[], None]:
         waiting = set(range(len(self._optimizers)))
 

@@ -12,7 +12,7 @@ from own_made import KINDS, events_of, probing, seeded, train
 
 import grokscope
 from grokscope.contract.tasks import GrokCriterion
-from grokscope.own.cadence import Cadence, Clocks, share_to_keep
+from grokscope.own.cadence import HOOK, Cadence, Clocks, share_to_keep
 from grokscope.warning.rules import Grokking, PersistentOnset, Regression, SignalRecord
 from grokscope.words.events import event_in_words
 
@@ -37,7 +37,7 @@ class Loop:
         for step in steps:
             self.now += self.step_seconds
             with self.cadence.probing():
-                self.cadence.stepped()
+                self.cadence.stepped(1)
                 if self.cadence.due(step):
                     with self.cadence.recording():
                         self.now += self.cost
@@ -56,9 +56,9 @@ def test_without_a_share_the_distance_is_fixed() -> None:
 def test_the_share_is_kept_at_every_moment(every: int, share: float, cost: float, opening: float, steps: int) -> None:
     """What came before the first step is paid back before anything is recorded again, and the share is kept then."""
     loop = Loop(every, share, cost=cost, step=1.0, opening=opening)
-    paid = (opening + 3 * cost) / share
     for step in range(1, steps):
         loop.run(range(step, step + 1))
+        paid = (opening + 3 * cost + step * HOOK) / share + step * HOOK
         assert loop.cadence.overhead <= share * (1 + 1e-9) or (step < paid and not loop.records)
     assert all(step % every == 0 for step in loop.records)
     assert all((distance // every).bit_count() == 1 for distance in loop.distances)

@@ -201,6 +201,32 @@ def test_a_step_of_two_optimizers_is_one(order: tuple[int, int], tmp_path: Path)
     assert times == pytest.approx([0.0, 0.01, 0.02]), "lr · wd is the same for both"
 
 
+@pytest.mark.parametrize("lr", [0.01, torch.tensor(0.01)], ids=["number", "tensor"])
+def test_decay_time_is_the_sum_over_a_schedule(tmp_path: Path, lr: Any) -> None:
+    """Bit for bit that of lr · wd at each step, at every record: lr, wd and the groups change between records."""
+    model, data = seeded(MLP)
+    optimizer = torch.optim.AdamW([next(model.parameters())], lr=lr, weight_decay=0.3)
+    known, expected = 0.0, [0.0]
+    with probe(tmp_path / "mine", model, data, optimizer=optimizer, every=5):
+        for step in range(1, 31):
+            if step == 12:
+                optimizer.param_groups[0]["weight_decay"] = 0.7
+            if step == 17:
+                optimizer.load_state_dict(optimizer.state_dict())
+            group = optimizer.param_groups[0]
+            if step % 3 == 0 and isinstance(lr, torch.Tensor):
+                group["lr"].mul_(0.9)
+            elif step % 3 == 0:
+                group["lr"] *= 0.9
+            cross_entropy(model, data).backward()
+            optimizer.step()
+            known += float(group["lr"]) * group["weight_decay"]
+            if step % 5 == 0:
+                expected.append(known)
+    observed = [event["signals"] for event in events_of(tmp_path / "mine", "observed")]
+    assert [signals["decay_time"] for signals in observed if "decay_time" in signals] == expected
+
+
 def test_data_are_scored_whole(tmp_path: Path) -> None:
     model, data = seeded(KINDS["batch norm"])
     with torch.no_grad():
