@@ -44,7 +44,10 @@ def recorded(program: str, task: str, backend: str) -> list[dict[str, Any]]:
             runs,
             "--json",
         ]
-        done = subprocess.run(command, capture_output=True, text=True)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except OSError as problem:
+            sys.exit(f"{program} cannot be run: {problem.strerror}")
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -89,4 +92,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

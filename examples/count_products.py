@@ -6,6 +6,7 @@ Counted are the multiplications and additions of matrix products on PyTorch, in 
 these at about the same speed, so that the last column is about as many times as an operation can be faster.
 """
 
+import argparse
 import sys
 
 import torch
@@ -16,10 +17,10 @@ from grokscope.machine.bench import PLAIN_TWINS, operations_of
 from grokscope.settings.config import resolve
 
 
-def main() -> None:
+def main(tasks: list[str]) -> None:
     torch.backends.mha.set_fastpath_enabled(False)  # the fused evaluation of a plain module hides its products
     print(f"{'task':8}  {'operation':36}  {'GFLOP':>8}  {'plain':>8}  ratio")
-    for name in sys.argv[1:] or ["modular", "dyck", "scan"]:
+    for name in tasks:
         task = registry.get("tasks", name)
         config, options = resolve(task, {"backend.name": "torch", "backend.threads": 1}, preset="paper")
         ready = operations_of(config, task, options).ready
@@ -37,4 +38,9 @@ def _gigaflops(call: object) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", nargs="*", default=["modular", "dyck", "scan"])
+    try:
+        main(parser.parse_args().task)
+    except (registry.NoSuchPlugin, KeyboardInterrupt) as problem:
+        sys.exit(str(problem) or "interrupted")

@@ -141,11 +141,16 @@ def graphed(gradients: Callable[..., Any], arrays: Sequence[torch.Tensor]) -> Ca
 GRADIENTS = {"eager": eager}
 
 
+def counts(text: str) -> list[int]:
+    """Numbers between commas. Raises `ValueError`."""
+    return [int(each) for each in text.split(",")]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each bench")
-    parser.add_argument("--replicas", default="1,15,64,256,1024")
+    parser.add_argument("--replicas", type=counts, default="1,15,64,256,1024")
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--tests", action="store_true")
@@ -169,7 +174,7 @@ def main() -> int:
         error = problem.gradient_error(asked.device)
         wrong += apart > PARITY_LOSS or error > FLOAT32_GRADIENT
         print(f"{task}: losses of {PARITY_STEPS} steps agree with the CPU to {apart:.1e}, a gradient to {error:.1e}")
-        replicas(problem, asked.device, [int(each) for each in asked.replicas.split(",")])
+        replicas(problem, asked.device, asked.replicas)
         command = [sys.executable, "-m", "grokscope", "bench", task, "--backend", "torch", "--device", asked.device]
         sets = [part for each in asked.settings for part in ("--set", each)]
         sys.stdout.flush()
@@ -181,4 +186,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (registry.NoSuchPlugin, ValueError, KeyboardInterrupt) as problem:
+        sys.exit(str(problem) or "interrupted")

@@ -6,6 +6,7 @@ The record holds one exact sample: two gradients and two Hessian-vector products
 and the optimizer. Time is that which the process computes; the median of five counts.
 """
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -94,7 +95,8 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "LSTM": lambda: Sequences(Recurrent()),
 }
 
-if __name__ == "__main__":
+
+def main() -> None:
     torch.set_num_threads(1)
     print(f"{'model':<26}{'gradient, ms':>14}{'record, ms':>12}{'gradients':>11}")
     for name, make in MODELS.items():
@@ -102,3 +104,10 @@ if __name__ == "__main__":
         with tempfile.TemporaryDirectory() as folder:
             gradient, sample = costs(make(), Path(folder) / "run")
         print(f"{name:<26}{gradient:>14.1f}{sample:>12.1f}{sample / gradient:>11.1f}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

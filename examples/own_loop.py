@@ -7,6 +7,7 @@ transformers: the first forecast is about step 1,700. Whether it groks is refuse
 Another modulus or batch size would be outside of the bank, and everything refused by name.
 """
 
+import argparse
 import sys
 
 import torch
@@ -73,4 +74,11 @@ def main(steps: int, run: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300, sys.argv[2] if len(sys.argv) > 2 else "runs/own-loop")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="?", type=int, default=300)
+    parser.add_argument("run", nargs="?", default="runs/own-loop")
+    asked = parser.parse_args()
+    try:
+        main(asked.steps, asked.run)
+    except (grokscope.CannotProbe, KeyboardInterrupt) as problem:
+        sys.exit(str(problem) or "interrupted")

@@ -5,6 +5,7 @@ python examples/own_loop_mlx.py [STEPS] [RUN]      then, meanwhile or afterwards
 The same as own_loop.py. MLX tells nobody of its steps, so the loop has one line for the probe.
 """
 
+import argparse
 import sys
 from typing import Any
 
@@ -76,4 +77,11 @@ def main(steps: int, run: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300, sys.argv[2] if len(sys.argv) > 2 else "runs/own-loop-mlx")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="?", type=int, default=300)
+    parser.add_argument("run", nargs="?", default="runs/own-loop-mlx")
+    asked = parser.parse_args()
+    try:
+        main(asked.steps, asked.run)
+    except (grokscope.CannotProbe, KeyboardInterrupt) as problem:
+        sys.exit(str(problem) or "interrupted")

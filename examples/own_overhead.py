@@ -8,6 +8,8 @@ loop alone; `noise` is what the second loop without a probe adds, which is how e
 that the probe keeps itself, after the same steps. Each is a median, and in brackets the least and the largest.
 """
 
+import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -99,17 +101,23 @@ def in_turns(name: str, steps: int, run: Path) -> list[tuple[float, float]]:
         spawn.Process(target=loop, args=(there, name, where), daemon=True)
         for (_, there), where in zip(pipes, (None, None, run), strict=True)
     ]
+    answering = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the loops inherit it: Ctrl-C is answered here alone
     for process in loops:
         process.start()
+    signal.signal(signal.SIGINT, answering)
     lines = [here for here, _ in pipes]
-    for turn in range(steps // TURN):
-        for number in range(3):
-            number = (number + turn) % 3
-            lines[number].send(TURN)
-            told[number] = lines[number].recv()
-    for line, process in zip(lines, loops, strict=True):
-        line.send(0)
-        process.join()
+    try:
+        for turn in range(steps // TURN):
+            for number in range(3):
+                number = (number + turn) % 3
+                lines[number].send(TURN)
+                told[number] = lines[number].recv()
+        for line, process in zip(lines, loops, strict=True):
+            line.send(0)
+            process.join()
+    finally:  # of loops that wait for a turn which does not come
+        for process in loops:
+            process.kill()
     return told
 
 
@@ -135,5 +143,11 @@ def main(steps: int, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    asked = [int(each) for each in sys.argv[1:]]
-    main(*asked, *(6000, 3)[len(asked) :])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="?", type=int, default=6000)
+    parser.add_argument("repeats", nargs="?", type=int, default=3)
+    asked = parser.parse_args()
+    try:
+        main(asked.steps, asked.repeats)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

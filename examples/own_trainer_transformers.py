@@ -3,6 +3,7 @@
 python examples/own_trainer_transformers.py [STEPS] [RUN]
 """
 
+import argparse
 import sys
 import tempfile
 
@@ -33,4 +34,11 @@ def main(steps: int, run: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 100, sys.argv[2] if len(sys.argv) > 2 else "runs/own-transformers")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("steps", nargs="?", type=int, default=100)
+    parser.add_argument("run", nargs="?", default="runs/own-transformers")
+    asked = parser.parse_args()
+    try:
+        main(asked.steps, asked.run)
+    except (grokscope.CannotProbe, KeyboardInterrupt) as problem:
+        sys.exit(str(problem) or "interrupted")

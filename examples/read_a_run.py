@@ -3,6 +3,7 @@
 python examples/read_a_run.py runs/NAME
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from grokscope.runs.snapshots import read_snapshot
 
 
 def main(run: Path) -> None:
-    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    *lines, _ = (run / "events.jsonl").read_text().split("\n")  # a line that is being written has no end yet
+    events = [json.loads(line) for line in lines]
     for event in events:
         if event["event"] == "measured":
             print(event["step"], event["defect"]["median"], event["relative_commutator"])
@@ -22,4 +24,12 @@ def main(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    asked = parser.parse_args()
+    try:
+        main(asked.run)
+    except OSError as problem:
+        sys.exit(f"{problem.filename} cannot be read: {problem.strerror}")
+    except ValueError as problem:
+        sys.exit(f"{asked.run} holds no run: {problem}")

@@ -77,7 +77,9 @@ def opened_run(
             if there:
                 log.keep(events_until(directory.events, resume_at) if resume_at else 0)
                 remove_ahead(directory.snapshots, resume_at or -1)
-        except (OSError, RunBusy, Unreadable) as problem:
+        except OSError as problem:
+            raise CannotProbe(f"cannot write {directory.path}: {problem.strerror}") from None
+        except (RunBusy, Unreadable) as problem:
             raise CannotProbe(f"cannot write {directory.path}: {problem}") from None
         for folder in (directory.path, directory.snapshots):
             remove_drafts(folder)
