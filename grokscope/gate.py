@@ -6,6 +6,7 @@ fit into 64 bits. All that can go wrong is one error, and one sentence.
 """
 
 import errno
+import io
 import math
 import os
 import stat
@@ -82,7 +83,8 @@ def _is_a_runs(file: Path) -> bool:
 
 
 def open_regular(file: Path) -> BinaryIO:
-    """A regular file, opened for reading in binary. It never waits, as opening a pipe would. Raises `Unreadable`."""
+    """A regular file, opened for reading in binary. It never waits, as opening a pipe would. Raises `Unreadable`, also
+    where it is read and the disk fails."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -91,20 +93,42 @@ def open_regular(file: Path) -> BinaryIO:
         raise Unreadable(f"cannot read {file}: {problem.strerror}") from None
     except ValueError:
         raise Unreadable(f"{str(file)!r} cannot be the name of a file") from None
-    mode = os.fstat(descriptor).st_mode
+    with _readable(file):
+        mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         raise Unreadable(f"{file} is {_KINDS.get(stat.S_IFMT(mode), 'a device')}, not a file")
-    return os.fdopen(descriptor, "rb")
+    return io.BufferedReader(_Regular(descriptor, file))
+
+
+class _Regular(io.FileIO):
+    """A file that says its name where it cannot be read."""
+
+    def __init__(self, descriptor: int, file: Path) -> None:
+        super().__init__(descriptor)
+        self._file = file
+
+    def readinto(self, buffer: Any) -> int | None:
+        with _readable(self._file):
+            return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        with _readable(self._file):
+            return super().readall()
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise Unreadable(f"cannot read {file}: {problem.strerror}") from None
 
 
 def read_bytes(file: Path, most: int = LARGEST_TEXT) -> bytes:
     """All bytes of a regular file that has at most `most`. Raises `Unreadable`."""
     with open_regular(file) as opened:
-        try:
-            data = opened.read(most + 1)
-        except OSError as problem:
-            raise Unreadable(f"cannot read {file}: {problem.strerror}") from None
+        data = opened.read(most + 1)
     if len(data) > most:
         raise Unreadable(f"{file} is larger than {most:,} bytes, the most that is read of such a file")
     return data

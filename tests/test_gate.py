@@ -55,6 +55,16 @@ def test_a_missing_file_is_told_apart(tmp_path: Path) -> None:
         read_bytes(tmp_path / ("x" * 300))
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file of this system fails when it is read")
+@pytest.mark.parametrize("read", ["read", "readline", "readlines", "peek"])
+def test_a_disk_that_fails_names_the_file(read: str) -> None:
+    with (
+        open_regular(Path("/proc/self/mem")) as file,
+        pytest.raises(Unreadable, match="cannot read /proc/self/mem: Input/output error"),
+    ):
+        getattr(file, read)()
+
+
 def test_size_is_bounded(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"12345")

@@ -1,5 +1,6 @@
 """Where things stand in a run directory, what runs there are, and how a person names one."""
 
+import errno
 import os
 import re
 import secrets
@@ -14,6 +15,8 @@ from grokscope.gate import Unreadable
 DRAFT_SUFFIX = ".draft"
 """Of what a process that died while it wrote leaves behind"""
 
+_NO_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+"""Problems of a path that leads nowhere"""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -113,6 +116,13 @@ def groups_in(folder: Path) -> dict[Path, list[RunDirectory]]:
     return {path: groups[path] for path, _ in _newest_first(ages)}
 
 
+def runs_within(folder: Path) -> list[RunDirectory]:
+    """The runs directly inside `folder`, and in the folders inside of it that hold some, by path. Raises
+    `Unreadable`."""
+    groups = groups_in(folder).values()
+    return sorted([*runs_in(folder), *(run for runs in groups for run in runs)], key=lambda run: run.path)
+
+
 def find_run(wanted: str, folder: Path) -> RunDirectory:
     """A run by name, unique prefix, path (also from `folder` on, as `sweep/cell`), or `latest`.
 
@@ -204,8 +214,10 @@ def _written(folder: Path | str) -> float | None:
         return os.stat(file).st_mtime
     except (FileNotFoundError, NotADirectoryError):
         return os.lstat(file).st_mtime if os.path.islink(file) else None
-    except (OSError, ValueError) as problem:
-        return 0.0 if isinstance(problem, PermissionError) or os.path.islink(file) else None
+    except ValueError:
+        return None
+    except OSError as problem:
+        return None if problem.errno in _NO_NAME and not os.path.islink(file) else 0.0
 
 
 def find_manifest(wanted: str, runs: Path, manifest: str) -> Path | None:

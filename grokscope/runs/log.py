@@ -9,14 +9,14 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from grokscope.events import Event, Finished, Started, to_line
-from grokscope.gate import Unreadable, open_regular
+from grokscope.gate import open_regular
 from grokscope.runs.lines import LONGEST_LINE, LogEvent, OddLine, as_dictionaries, batches_on, event_of
 from grokscope.words.numbers import counted
 
@@ -49,9 +49,10 @@ class EventLog:
         self._place = file.absolute()
         try:
             self._lock = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+            taken = _taken(self._lock)
         except OSError as problem:
             raise RunUnwritable(problem.errno, f"cannot write {lock}: {problem.strerror}") from problem
-        if not _taken(self._lock):
+        if not taken:
             os.close(self._lock)
             raise RunBusy(f"another trainer is writing {run}; stop it first, or give this run another --name")
         self._out = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -62,7 +63,7 @@ class EventLog:
     def keep(self, count: int) -> None:
         """Keep the first `count` events and go on behind them. Raises `ValueError` where there are fewer lines."""
         kept, length = 0, 0
-        with self.file.open("rb") as lines:
+        with open_regular(self.file) as lines:
             for line in lines:
                 if kept == count or not line.endswith(b"\n"):
                     break
@@ -70,8 +71,9 @@ class EventLog:
                 length += len(line)
         if kept != count:
             raise ValueError(f"{self.file} holds {kept} events, not {count}")
-        os.ftruncate(self._out, length)
-        os.fsync(self._out)
+        with self._writing():
+            os.ftruncate(self._out, length)
+            os.fsync(self._out)
         self.seq = count
 
     def write(self, event: Event) -> dict[str, Any]:
@@ -86,13 +88,14 @@ class EventLog:
         data = line.encode() + b"\n"
         end = self._check_place().st_size
         try:
-            written = os.write(self._out, data)
-            if written != len(data):
-                written += os.write(self._out, data[written:])  # the second call says why the first fell short
-        except OSError as problem:
+            with self._writing():
+                written = os.write(self._out, data)
+                if written != len(data):
+                    written += os.write(self._out, data[written:])  # the second call says why the first fell short
+        except RunUnwritable:
             with suppress(OSError):
                 os.ftruncate(self._out, end)
-            raise RunUnwritable(problem.errno, f"cannot write {self.file}: {problem.strerror}") from problem
+            raise
         self.seq += 1
         found: dict[str, Any] = json.loads(line)
         return found
@@ -100,12 +103,21 @@ class EventLog:
     def flush(self) -> None:
         """Make everything written so far survive a power cut. Raises `RunUnwritable`."""
         self._check_place()
-        os.fsync(self._out)
+        with self._writing():
+            os.fsync(self._out)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            raise RunUnwritable(problem.errno, f"cannot write {self.file}: {problem.strerror}") from problem
 
     def _check_place(self) -> os.stat_result:
         """What the system knows of the log, which stands where it was opened: else checkpoints would go where the log
         is not. Raises `RunUnwritable`."""
-        here = os.fstat(self._out)
+        with self._writing():
+            here = os.fstat(self._out)
         with suppress(OSError):
             if os.path.samestat(here, os.stat(self._place)):
                 return here
@@ -255,7 +267,7 @@ class Tail:
             if truncated:
                 self.offset, self._too_long = 0, False
             log.seek(self.offset)
-            while data := self._read(log, limit):
+            while data := log.read(limit):
                 end = data.rfind(b"\n")
                 if end >= 0:
                     return self._split(data[:end]), truncated
@@ -268,12 +280,6 @@ class Tail:
                     self.offset += len(data)
                     self._too_long = True
         return [], truncated
-
-    def _read(self, log: BinaryIO, limit: int) -> bytes:
-        try:
-            return log.read(limit)
-        except OSError as problem:
-            raise Unreadable(f"cannot read {self.file}: {problem.strerror}") from None
 
     def _split(self, data: bytes) -> list[bytes]:
         self.offset += len(data) + 1

@@ -79,8 +79,6 @@ def read_sealed(file: Path) -> Sealed:
         vectors = {name: _stored(tensor, len(head), size) for name, tensor in header.items()}
     except Unreadable:
         raise
-    except OSError as problem:
-        raise Unreadable(f"cannot read {file}: {problem.strerror}") from None
     except (KeyError, TypeError, AttributeError, ValueError) as problem:
         what = f"{problem} is missing" if isinstance(problem, KeyError) else problem
         raise Unreadable(f"{file} is not a snapshot or checkpoint, or is damaged: {what}") from None

@@ -187,8 +187,6 @@ def read_state(directory: RunDirectory, *, listed: bool = False) -> RunState:
             problem = f"{directory.events} is a link to a file that is not there"
     except Unreadable as odd:
         problem = str(odd)
-    except OSError as odd:
-        problem = f"cannot read {directory.events}: {odd.strerror}"
     state = RunState(directory, last, Signs(), problem)
     return state if state.phase == "finished" else replace(state, signs=signs_of(directory, last.get("started", {})))
 

@@ -8,14 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, find_run
+from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, find_run, runs_within
 from grokscope.warning.recorded import with_recorded
 from grokscope.warning.tables import TABLE_SUFFIXES, read_table
 from grokscope.warning.trajectory import OddLog, Skipped, Trajectory, ignore_skipped, trajectory_of
 from grokscope.words.tracking import Track, untracked
-
-_RUNS = ("*/events.jsonl", "*/*/events.jsonl")
-"""Where a folder of runs has them: a sweep or an import of several runs is a folder in it"""
 
 
 def gathered(
@@ -64,7 +61,7 @@ def place_of(wanted: str, folder: Path) -> Path | None:
 
 def holds_runs(path: Path) -> bool:
     """Whether a folder is a run, or has runs in it."""
-    return (path / "events.jsonl").is_file() or any(next(path.glob(runs), None) for runs in _RUNS)
+    return path.is_dir() and ((path / "events.jsonl").is_file() or bool(runs_within(path)))
 
 
 def read_trajectories(path: Path, skipped: Skipped = ignore_skipped, track: Track = untracked) -> list[Trajectory]:
@@ -79,8 +76,10 @@ def read_trajectories(path: Path, skipped: Skipped = ignore_skipped, track: Trac
         raise NoSuchRun(f"there is no {path}")
     if (path / "events.jsonl").is_file():
         return [trajectory_of(RunDirectory(path.resolve()), skipped)]
-    folders = sorted({log.parent for pattern in _RUNS for log in path.glob(pattern)})
-    found = [_named(each.relative_to(path).as_posix(), each, skipped) for each in track(folders, "runs read")]
+    found = [
+        _named(run.path.relative_to(path).as_posix(), run.path, skipped)
+        for run in track(runs_within(path), "runs read")
+    ]
     trajectories = [trajectory for trajectory in found if trajectory is not None]
     if not trajectories:
         raise NoSuchRun(f"{path} holds no run")

@@ -1,5 +1,6 @@
 """A folder of runs as a list: every run has its row, whatever the others are."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,16 @@ from events_made import write_log
 
 from grokscope.gate import Unreadable
 from grokscope.runs import directory as directories
-from grokscope.runs.directory import NoRecordYet, NoSuchRun, RunDirectory, find_group, find_run, groups_in, runs_in
+from grokscope.runs.directory import (
+    NoRecordYet,
+    NoSuchRun,
+    RunDirectory,
+    find_group,
+    find_run,
+    groups_in,
+    runs_in,
+    runs_within,
+)
 from grokscope.runs.listing import Group, asked_for, runs_and_groups, runs_table, sorted_runs
 from grokscope.words.table import Table
 
@@ -141,17 +151,21 @@ def test_runs_that_vanish_while_they_are_listed(runs: Path, monkeypatch: pytest.
     ]
 
 
-def test_a_folder_that_may_not_be_entered_is_listed(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As root one may enter all of them, so the refusal is played."""
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_a_folder_that_may_not_be_looked_into_is_listed(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As root one may enter all of them, and disks rarely fail, so the refusal is played."""
     real = os.stat
 
     def refusing(path: Any, *others: Any, **more: Any) -> os.stat_result:
         if str(path).startswith(f"{runs}/empty/"):
-            raise PermissionError(13, "Permission denied", str(path))
+            raise OSError(number, os.strerror(number), str(path))
         return real(path, *others, **more)
 
     monkeypatch.setattr(directories.os, "stat", refusing)
     assert [run.name for run in runs_in(runs)] == ["new", "old", "empty"]
+    assert [run.name for run in runs_within(runs)] == ["empty", "new", "old", "a", "b"]
 
 
 def test_a_folder_that_cannot_be_listed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """The event log: one writer, torn lines, truncation, and readers that follow."""
 
+import errno
 import json
 import math
+import os
 import resource
 import subprocess
 import sys
@@ -56,6 +58,18 @@ def test_a_directory_that_takes_no_lock_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(RunUnwritable, match=r"cannot write .*lock: Is a directory"):
         EventLog(tmp_path / "events.jsonl", tmp_path / "lock", "mine")
+
+
+@pytest.mark.parametrize("call", ["fsync", "fstat", "write"])
+def test_a_disk_that_fails_names_the_log(log: EventLog, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    def failing(*arguments: Any) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing)
+        with pytest.raises(RunUnwritable, match=r"cannot write .*events.jsonl: Input/output error"):
+            log.flush() if call == "fsync" else fill(log, 1)
+    fill(log, 1)
 
 
 @pytest.mark.parametrize("way", ["moved", "removed", "replaced"])

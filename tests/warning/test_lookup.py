@@ -1,7 +1,9 @@
 """What a person names, as runs: each is its path, whatever it looks like."""
 
+import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from warning_made import log, made, write_log
@@ -27,6 +29,23 @@ def test_folders_of_runs_and_of_sweeps(tmp_path: Path) -> None:
     assert tracked == [(4, "runs read")]
     with pytest.raises(NoSuchRun, match=r"there is no .*nothing"):
         read_trajectories(tmp_path / "nothing")
+
+
+def test_a_run_that_may_not_be_looked_at_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Disks rarely fail, so it is played: what is known of a file is not given, and its content is."""
+    for name in ("a", "b"):
+        write_log(tmp_path / name, log())
+    real = os.stat
+
+    def failing(path: Any, *others: Any, **more: Any) -> os.stat_result:
+        if str(path) == str(tmp_path / "a" / "events.jsonl"):
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return real(path, *others, **more)
+
+    monkeypatch.setattr(os, "stat", failing)
+    assert [run.name for run in read_trajectories(tmp_path)] == ["a", "b"]
 
 
 def test_runs_are_found_by_what_a_person_calls_them(tmp_path: Path) -> None:
