@@ -57,7 +57,7 @@ def import_runs(
     folder = Path(runs)
     left_out: list[str] = []
     named = [paths] if isinstance(paths, str | PathLike) else paths
-    sources = find_sources(find_files(map(Path, named)), left_out)
+    sources = find_sources(find_files(map(Path, named), left_out), left_out)
     found = read_runs(sources, recipe, left_out, track)
     places = _places(found, name)
     for place in places:

@@ -1,7 +1,8 @@
 """Finds the files of an import and their tables, and decides which tables belong to one run."""
 
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from grokscope.imports.sheets import Fragment, Renamed, Sheet, Unimportable
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 """Suffixes of the files that are taken from a folder, also with `.gz`"""
+PRINTED = (".log", ".txt", ".out")
+"""Suffixes of the files that are taken from a folder without any of these"""
 HF_STATE = "trainer_state"
 """Name of the history of a Hugging Face trainer, in its output folder and in each checkpoint"""
 MOST_FILES = 10_000
@@ -94,28 +97,36 @@ def stem_of(file: Path) -> str:
     return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), Path(name).stem)
 
 
-def find_files(paths: Iterable[Path]) -> list[Found]:
-    """The files in `paths`, and all files in the folders in `paths` and below. Raises `Unimportable`."""
+def find_files(paths: Iterable[Path], left_out: list[str]) -> list[Found]:
+    """The files in `paths`, and the files with tables in the folders in `paths` and below; of a folder without any, its
+    text logs. Folders that cannot be listed are named in `left_out`. Raises `Unimportable`."""
     found = []
     for path in paths:
         if not path.is_dir():
             found.append(Found(path))
             continue
-        inside = [Found(file, path) for file in _files_in(path)]
-        if not inside:
-            kinds = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+        files = _files_in(path, left_out)
+        wanted = [file for file in files if _is_wanted(file)] or [file for file in files if file.suffix in PRINTED]
+        if not wanted:
+            kinds = ", ".join(f"*{suffix}" for suffix in (*SUFFIXES, *PRINTED))
             raise Unimportable(f"{path} holds no file that can be imported ({kinds}, or files of a tracker)")
-        found += inside
+        found += [Found(file, path) for file in wanted]
     return found
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    for number, file in enumerate(sorted(folder.rglob("*"))):
-        if number >= MOST_FILES:
-            raise Unimportable(f"{folder} holds more than {MOST_FILES:,} files; name the files to import")
-        own = (file.parent / "events.jsonl").is_file()  # a run of grokscope, which needs no import
-        if not own and not file.name.startswith(".") and file.is_file() and _is_wanted(file):
-            yield file
+def _files_in(folder: Path, left_out: list[str]) -> list[Path]:
+    """The files in a folder and below, by path, but for those of a run of grokscope, which needs no import."""
+
+    def refused(problem: OSError) -> None:
+        left_out.append(f"cannot read {problem.filename}: {problem.strerror}")
+
+    places = (
+        (Path(place), names) for place, _, names in os.walk(folder, onerror=refused) if "events.jsonl" not in names
+    )
+    files = [place / name for place, names in places for name in names if not name.startswith(".")]
+    if len(files) > MOST_FILES:
+        raise Unimportable(f"{folder} holds more than {MOST_FILES:,} files; name the files to import")
+    return sorted(file for file in files if file.is_file())
 
 
 def _is_wanted(file: Path) -> bool:
@@ -123,7 +134,10 @@ def _is_wanted(file: Path) -> bool:
     if tensorboard.is_event_file(file) or file.suffix == OFFLINE or mlruns.kept_run(file):
         return True
     if file.suffix in DATABASES:
-        return is_database(file)
+        try:
+            return is_database(file)
+        except Unimportable:  # which is said when it is read
+            return True
     if not file.name.removesuffix(".gz").endswith(SUFFIXES):
         return False
     return not (is_beside(file) or mlruns.is_artifact(file))

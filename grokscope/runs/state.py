@@ -266,11 +266,10 @@ def _backwards(log: BinaryIO) -> Iterator[bytes]:
 def bytes_in(folder: Path) -> int:
     """Size of everything in `folder`; what vanishes while it is counted counts nothing."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size
-        except OSError:
-            continue
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            with suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size
     return total
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -114,6 +115,34 @@ class TestFolders:
         imports.file("odd/a.csv", "x,y\n1,2\n")
         with pytest.raises(Unimportable, match=r"a\.csv"):
             imports.take(imports.files / "odd")
+
+    def test_text_logs_of_a_folder_without_tables(self, imports: Imports) -> None:
+        text = "".join(f"step {r['step']} train_acc {r['train_acc']} val_acc {r['test_acc']}\n" for r in RECORDS)
+        for name in ("one", "two"):
+            imports.file(f"logs/{name}.log", text)
+        imports.file("logs/requirements.txt", "torch==2.13.0\n")
+        assert all(map(is_usual, imports.take(imports.files / "logs")))
+        assert "requirements.txt holds no table" in imports.remarks
+        imports.file("logs/metrics.csv", PLAIN)
+        assert len(imports.take(imports.files / "logs", name="again")) == 1, (
+            "beside a table, what was printed is no run"
+        )
+
+    def test_a_folder_in_it_that_cannot_be_listed(self, imports: Imports, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As root one may list all of them, so the refusal is played."""
+        imports.file("all/a.csv", PLAIN)
+        imports.file("all/shut/b.csv", PLAIN)
+        real = os.scandir
+
+        def refusing(path: Any) -> Any:
+            if str(path).endswith("shut"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+        [run] = imports.take(imports.files / "all")
+        assert is_usual(run)
+        assert re.search(r"cannot read .*shut: Permission denied", imports.remarks)
 
     def test_runs_of_ours_are_not_imported(self, imports: Imports) -> None:
         imports.take(imports.file("a.csv", PLAIN))
