@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from grokscope.words.numbers import counted
 
 LOOK_SECONDS = 0.5
 """How long a lock is asked for before it counts as another trainer's."""
-BLOCK_BYTES = 1 << 19
+BLOCK_BYTES = 1 << 17
 """Of a log that are read at once: they stay in the processor's cache."""
+_SEQ = attrgetter("seq")
 _LARGEST_BLOCK = 2 * LONGEST_LINE
 """Where a line is longer than that."""
 
@@ -214,7 +216,10 @@ class _Order:
 
     def kept(self, batch: list[LogEvent | OddLine]) -> list[LogEvent]:
         """The events of a batch that were not there before."""
-        seqs = [each["seq"] if isinstance(each, dict) else getattr(each, "seq", None) for each in batch]
+        try:
+            seqs = list(map(_SEQ, batch))
+        except AttributeError:
+            seqs = [each["seq"] if isinstance(each, dict) else getattr(each, "seq", None) for each in batch]
         if seqs == list(range(self.expected, self.expected + len(batch))):
             self.number += len(batch)
             self.expected += len(batch)
