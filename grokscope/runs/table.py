@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokscope.events import RECURRING, event_schema
-from grokscope.runs.lines import LogEvent, as_dictionaries
+from grokscope.runs.lines import LogEvent, as_dictionaries, struct_of
 from grokscope.words.columns import WideColumn, WideTable
 from grokscope.words.table import TableCell
 
@@ -28,6 +28,8 @@ _ARRAYS = {float: np.float64, int: np.int64, bool: np.bool_}
 _CELLS = frozenset({*_ARRAYS, str, NoneType})
 _AT_ONCE = 400
 """Events of a kind that are taken at once"""
+_FORMS = 50
+"""Sets of signals whose events are gathered at a time"""
 _FEW = 20
 """Below so many, events with the same fields are taken one by one"""
 
@@ -39,10 +41,9 @@ def wide_table(batches: Iterable[Sequence[LogEvent]], kinds: Iterable[str] = REC
     """
     parts = sorted(_parts(batches, frozenset(kinds)), key=lambda part: part.places[:1].tolist())
     steps = np.concatenate([each.steps for each in parts] or [_whole([])])
-    rows = np.sort(steps, kind="stable")  # quick where they are in order, as most are
-    rows = rows[np.append(True, rows[1:] != rows[:-1])[: len(rows)]]
-    everywhere = np.ones(len(rows), np.bool_)
-    return WideTable((WideColumn("step", rows, everywhere), *_joined(rows, np.searchsorted(rows, steps), parts)))
+    every = np.sort(steps, kind="stable")  # quick where they are in order, as most are
+    every = every[np.append(True, every[1:] != every[:-1])[: len(every)]]
+    return WideTable((WideColumn("step", np.arange(len(every)), every), *_joined(np.searchsorted(every, steps), parts)))
 
 
 def known_kinds() -> list[str]:
@@ -88,13 +89,13 @@ class _Part(NamedTuple):
     columns: dict[str, _Cells]
 
 
-def _joined(rows: NDArray[np.int64], rows_of_steps: NDArray[np.int64], parts: "list[_Part]") -> Iterator[WideColumn]:
-    """The columns of all parts, which come in the order of the log, over all rows. Where parts have a cell in common,
-    the later one counts.
+def _joined(rows: NDArray[np.int64], parts: "list[_Part]") -> Iterator[WideColumn]:
+    """The columns of all parts, which come in the order of the log. Where parts have a cell in common, the later one
+    counts.
 
-    rows_of_steps: of each part, one after the other, each step's index in `rows`.
+    rows: of each part, one after the other, the row of each step.
     """
-    by_part = np.split(rows_of_steps, np.cumsum([len(part.steps) for part in parts[:-1]]))
+    by_part = np.split(rows, np.cumsum([len(part.steps) for part in parts[:-1]]))
     having: dict[str, list[int]] = defaultdict(list)
     for index, part in enumerate(parts):
         for name in part.columns:
@@ -102,16 +103,21 @@ def _joined(rows: NDArray[np.int64], rows_of_steps: NDArray[np.int64], parts: "l
     for indices, together in groupby(having, having.__getitem__):
         places = np.concatenate([parts[index].places for index in indices])
         where = np.concatenate([by_part[index] for index in indices])
-        order = slice(None) if (places[1:] > places[:-1]).all() else np.argsort(places)
+        newest: NDArray[np.int64] | slice = slice(None)
+        if not (where[1:] > where[:-1]).all():
+            order = np.lexsort((places, where))
+            newest = order[np.append(where[order][1:] != where[order][:-1], True)]
+            where = where[newest]
         for name in together:
             pieces = [parts[index].columns[name] for index in indices]
             types = {each.values.dtype for each in pieces if each.present.any()}
-            values = np.zeros(len(rows), types.pop() if len(types) == 1 else object)
-            present = np.zeros(len(rows), np.bool_)
-            found = np.concatenate([each.values.astype(values.dtype, copy=False) for each in pieces])
-            values[where[order]] = found[order]
-            present[where[order]] = np.concatenate([each.present for each in pieces])[order]
-            yield WideColumn(name, values, present)
+            kind = types.pop() if len(types) == 1 else object
+            values = np.concatenate([each.values.astype(kind, copy=False) for each in pieces])[newest]
+            present = np.concatenate([each.present for each in pieces])[newest]
+            if present.all():
+                yield WideColumn(name, where, values)
+            else:
+                yield WideColumn(name, where[present], values[present])
 
 
 def _packed(cells: Sequence[TableCell], types: set[type]) -> _Cells:
@@ -161,23 +167,25 @@ _Placed = tuple[int, LogEvent]
 
 def _parts(batches: Iterable[Sequence[LogEvent]], kinds: frozenset[str]) -> Iterator[_Part]:
     """The parts of the events of some kinds."""
-    waiting: dict[type, list[_Placed]] = defaultdict(list)
-    places = count()
+    waiting: dict[Any, list[_Placed]] = defaultdict(list)
+    places, observed = count(), struct_of("observed")
     for batch in batches:
         for event, kind, place in zip(batch, map(type, batch), places, strict=False):
-            waiting[kind].append((place, event))
-        for kind in [kind for kind, events in waiting.items() if len(events) >= _AT_ONCE]:
-            yield from _parts_of(kind, waiting.pop(kind), kinds)
-    for kind, events in waiting.items():
-        yield from _parts_of(kind, events, kinds)
+            waiting[kind if kind is not observed else tuple(event.signals)].append((place, event))
+        for form in [form for form, placed in waiting.items() if len(placed) >= _AT_ONCE or len(waiting) > _FORMS]:
+            yield from _parts_of(waiting.pop(form), kinds)
+    for placed in waiting.values():
+        yield from _parts_of(placed, kinds)
 
 
-def _parts_of(kind: type, placed: "list[_Placed]", kinds: frozenset[str]) -> "list[_Part]":
-    """The parts of events of one type, as far as they are of some kinds."""
-    if kind is dict:
+def _parts_of(placed: "list[_Placed]", kinds: frozenset[str]) -> "list[_Part]":
+    """The parts of events of one type, as far as they are of some kinds; of observed events, of the same signals."""
+    if isinstance(placed[0][1], dict):
         return _one_by_one([each for each in placed if each[1]["event"] in kinds])
     if placed[0][1].event not in kinds:
         return []
+    if len(placed) < _FEW:
+        return _one_by_one(placed)
     try:
         return [_alike(placed)]
     except _Unlike:
@@ -220,14 +228,14 @@ def _columns_of(objects: Sequence[Any], above: str, *, is_event: bool = False) -
         elif len(types) > 1:
             raise _Unlike
         elif not types <= {list, msgspec.UnsetType}:
-            yield from _columns_of(values, name if is_event else f"{above}.{name}")
+            yield from _columns_of(values, name if is_event and above in RECURRING else f"{above}.{name}")
 
 
 def _fields_of(objects: Sequence[Any]) -> Iterable[tuple[str, Sequence[Any]]]:
     first = objects[0]
     if isinstance(first, dict):
         names = list(first)
-        if any(list(each) != names for each in objects):
+        if not all(map(names.__eq__, map(list, objects))):
             raise _Unlike
-        return [(name, [each[name] for each in objects]) for name in names]
+        return zip(names, zip(*map(dict.values, objects), strict=True), strict=True)
     return zip(first.__struct_fields__, zip(*map(msgspec.structs.astuple, objects), strict=True), strict=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from grokscope.events import RECURRING
+from grokscope.events import RECURRING, Forecast
 from grokscope.runs.lines import OddLine, event_of
 from grokscope.runs.log import read_batches
 from grokscope.runs.table import ENVELOPE, wide_table
@@ -52,7 +52,7 @@ def event(draw: random.Random, odd: float) -> dict[str, Any]:
     def number() -> Any:
         return draw.choice(NUMBERS) if draw.random() < odd else draw.random()
 
-    kind = draw.choice(["trained"] * 6 + ["evaluated", "measured", "observed", "warned"])
+    kind = draw.choice(["trained"] * 6 + ["evaluated", "measured", "observed", "warned", "checkpoint", "forecast"])
     fields: dict[str, Any] = {
         "trained": {"loss": number(), "lr": 1e-3, "gradient_norm": number(), "clipped": draw.random() < 0.5,
                     "steps_per_second": number(), "tokens_per_second": number()},
@@ -63,6 +63,8 @@ def event(draw: random.Random, odd: float) -> dict[str, Any]:
                      "below_floor": False, "seconds": 0.5},
         "observed": {"signals": {"weight_norm": number(), "é%s": 1.5}},
         "warned": {"reason": draw.choice(WORDS)},
+        "checkpoint": {"path": draw.choice(WORDS), "bytes": 7, "digest": "0", "state_digest": "1"},
+        "forecast": Forecast(rivals={"lr": draw.random()}).model_dump(exclude={*ENVELOPE, "command"}),
     }[kind]  # fmt: skip
     if draw.random() < odd:
         fields |= draw.choice(
@@ -93,7 +95,7 @@ def test_a_table_by_column_is_the_table_by_line(tmp_path: Path, seed: int, odd: 
         line = json.dumps(head | {"event": told.pop("event"), "step": step} | told, separators=(",", ":")).encode()
         lines.append(line[: draw.randint(0, len(line))] if draw.random() < odd / 8 else line)
     (tmp_path / "events.jsonl").write_bytes(b"".join(line + b"\n" for line in lines) + lines[-1][:40])
-    for kinds in (RECURRING, ("trained", "warned"), ("evaluated",), ()):
+    for kinds in (RECURRING, ("trained", "warned", "checkpoint", "forecast"), ("evaluated",), ()):
         expected = slowly(lines, kinds)
         table = wide_table(read_batches(tmp_path / "events.jsonl"), kinds)
         assert [column.name for column in table.columns] == [column.words for column in expected.columns]
@@ -105,12 +107,16 @@ def test_a_table_by_column_is_the_table_by_line(tmp_path: Path, seed: int, odd: 
 
 @pytest.mark.parametrize("value", [*NUMBERS[:-1], -1e-5, 123456789012345680.0])
 def test_numbers_to_the_last_digit(tmp_path: Path, value: float) -> None:
-    """However large or small, and with whatever beside them."""
-    head = {"v": 2, "run": "r", "seq": 0, "time": "2026-01-01T00:00:00Z", "event": "observed", "step": 0}
-    line = json.dumps(head | {"signals": {"a": value, "b": 0.5}}, separators=(",", ":")).encode()
-    (tmp_path / "events.jsonl").write_bytes(line + b"\n")
+    """However large or small, and with whatever beside and below them."""
+    head = {"v": 2, "run": "r", "time": "2026-01-01T00:00:00Z", "event": "observed"}
+    cells = [{"a": value, "b": 0.5}, {"a": 0.5, "b": value}]
+    lines = [
+        json.dumps(head | {"seq": step, "step": step, "signals": each}, separators=(",", ":")).encode()
+        for step, each in enumerate(cells)
+    ]
+    (tmp_path / "events.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
     table = wide_table(read_batches(tmp_path / "events.jsonl"))
-    expected = slowly([line], RECURRING)
+    expected = slowly(lines, RECURRING)
     assert ("".join(table.csv()), "".join(table.json())) == (expected.csv(), expected.json())
     assert float("".join(table.csv()).split("\n")[1].split(",")[1]) == value
 
