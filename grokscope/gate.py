@@ -55,6 +55,21 @@ def writing(file: Path) -> Iterator[None]:
         raise OSError(problem.errno, problem.strerror, str(file)) from problem
 
 
+@contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """A block that writes files into `folder`, which is made where it is not there. Where the block fails, no folder
+    that was made for it stays empty. Raises `OSError`."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # one that holds a file stays, and so do those above it
+            for each in made:
+                each.rmdir()
+        raise
+
+
 def remove_part(file: Path) -> None:
     """Remove a regular file that was not written to its end."""
     with suppress(OSError):

@@ -194,14 +194,14 @@ def spectrum(
     compared = _compared(wanted or [], runs) | (_shipped_spectrum() if shipped else {})
     tables = [spectrum_table(compared), levers_table(compared)]
     if output is not None:
-        from grokscope.gate import write_file
+        from grokscope.gate import filling, write_file
         from grokscope.report.interventions import write_spectrum
 
-        output.mkdir(parents=True, exist_ok=True)
-        for table in tables:
-            write_file(output / f"{table.slug}.md", table.markdown())
-            write_file(output / f"{table.slug}.csv", table.csv())
-        _drawn(lambda: write_spectrum(compared, output))
+        with filling(output):
+            for table in tables:
+                write_file(output / f"{table.slug}.md", table.markdown())
+                write_file(output / f"{table.slug}.csv", table.csv())
+            _drawn(lambda: write_spectrum(compared, output))
     if json:
         say_json({name: analysis.to_dict() for name, analysis in compared.items()})
         return
@@ -381,11 +381,12 @@ def _say_results(folder: Path, output: Path | None, json: bool) -> None:
     claims = judged(design.task, analysis)
     if output is not None:
         from grokscope.experiment.tables import write_tables
+        from grokscope.gate import filling
         from grokscope.report.interventions import write_figures
 
-        output.mkdir(parents=True, exist_ok=True)
-        write_tables(design, analysis, claims, output)
-        _drawn(lambda: write_figures(analysis, output))
+        with filling(output):
+            write_tables(design, analysis, claims, output)
+            _drawn(lambda: write_figures(analysis, output))
     if json:
         from grokscope.cli.output import say_json
 

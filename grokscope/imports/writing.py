@@ -31,6 +31,7 @@ from grokscope.events import (
     Warned,
     to_line,
 )  # fmt: skip
+from grokscope.gate import filling, writing
 from grokscope.geometry.commutator import CLEAR_OF_FLOOR
 from grokscope.imports.choice import NEEDED
 from grokscope.imports.reading import ForeignRun
@@ -107,17 +108,15 @@ def write_run(run: ForeignRun, target: Path, recipe: Recipe) -> ImportedRun:
     """
     directory = RunDirectory(target)
     draft = directory.events.with_name("events.draft")
-    target.mkdir(parents=True, exist_ok=True)
-    try:
-        draft.unlink(missing_ok=True)
-        with draft.open("x", encoding="ascii", newline="\n") as out:
-            result = _write_events(out, run, target.name, recipe)
-        draft.replace(directory.events)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        with suppress(OSError):  # fails if an earlier import stands there
-            target.rmdir()
-        raise
+    with filling(target), writing(draft):
+        try:
+            draft.unlink(missing_ok=True)
+            with draft.open("x", encoding="ascii", newline="\n") as out:
+                result = _write_events(out, run, target.name, recipe)
+            draft.replace(directory.events)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
     return ImportedRun(directory, run, len(run.columns["step"]), result)
 
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from grokscope.gate import write_file
+from grokscope.gate import filling, write_file
 from grokscope.report import answer, backtest, curves, experiments, law, methods, overview, phase, scoreboard
 from grokscope.report.page import Files, page
 from grokscope.report.parts import LeftOut, Listing, Part, Plate, Section, ShortAnswer
@@ -53,16 +53,15 @@ def write_sections(
     sections = _distinct(found)
     if not formats:
         sections = [_undrawn(section) for section in sections]
-    folder.mkdir(parents=True, exist_ok=True)
     drawings: dict[str, str] = {}
     files: Files = {}
-    with style() if formats else nullcontext():
+    with filling(folder), style() if formats else nullcontext():
         for part in track([part for section in sections for part in section.parts], "figures and tables"):
             if isinstance(part, Plate):
                 drawings[part.slug], files["plate", part.slug] = _drawn(part, folder, formats)
             elif isinstance(part, Table | Listing):
                 files["table", part.slug] = _written(part, folder)
-    write_file(folder / PAGE, page(title, sections, drawings, files))
+        write_file(folder / PAGE, page(title, sections, drawings, files))
     left_out = [part for section in sections for part in section.parts if isinstance(part, LeftOut)]
     return WrittenReport(
         folder / PAGE, tuple(folder / name for names in files.values() for name in names), tuple(left_out)

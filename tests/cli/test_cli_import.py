@@ -34,6 +34,17 @@ def assert_refused(outcome: Outcome, *words: str, code: int = 2) -> None:
         assert word in outcome.err
 
 
+def test_nothing_of_an_import_stays_on_a_full_disk(nursery: Nursery, theirs: Path) -> None:
+    """No log that is cut off, and no empty folder of runs; an earlier import stays."""
+    refused = nursery.run("import", "theirs.csv", *MAPPING, folder=theirs, file_bytes=2000)
+    assert (refused.code, refused.err) == (1, "grokscope: runs/theirs/a/events.draft: File too large\n")
+    assert not (theirs / "runs").exists()
+    assert nursery.run("import", "theirs.csv", *MAPPING, folder=theirs).code == 0
+    before = {file: file.read_bytes() for file in theirs.rglob("*") if file.is_file()}
+    assert nursery.run("import", "theirs.csv", *MAPPING, "--force", folder=theirs, file_bytes=2000).code == 1
+    assert {file: file.read_bytes() for file in theirs.rglob("*") if file.is_file()} == before
+
+
 def test_what_was_taken_is_said_and_the_next_command_works(nursery: Nursery, theirs: Path) -> None:
     shown = nursery.run("import", "theirs.csv", *MAPPING, folder=theirs)
     assert (shown.code, shown.err) == (0, "")

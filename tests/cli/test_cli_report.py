@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_process import environment, grokscope
+from cli_process import Nursery, environment, grokscope
 
 
 @pytest.fixture
@@ -86,3 +86,10 @@ def test_wrong_words_are_one_sentence(made_runs: Path, arguments: list[str], cod
     assert (done.code, done.out) == (code, "")
     assert re.fullmatch(r"grokscope: [^\n]+\n", done.err)
     assert said in done.err
+
+
+def test_no_empty_folder_stays_on_a_full_disk(nursery: Nursery, made_runs: Path) -> None:
+    done = nursery.run("report", "made", "-o", "new/out", "--format=none", folder=made_runs, file_bytes=60)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "grokscope: new/out/origin.csv: File too large\n"
+    assert not (made_runs / "new").exists()
