@@ -7,8 +7,9 @@ has no second meaning.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from grokscope.imports.databases import COUNTER
 from grokscope.imports.epochs import InEpochs, epochs_of
-from grokscope.imports.names import is_bare_accuracy, usual_fact, usual_signal
+from grokscope.imports.names import is_bare_accuracy, usual_fact, usual_signal, words_of
 from grokscope.imports.recipe import Recipe
 from grokscope.imports.sheets import Renamed, Sheet, Unimportable, nearest, some
 from grokscope.warning.predictors import LR
@@ -154,6 +155,8 @@ def _step(sheet: Sheet, recipe: Recipe, sheets: Sequence[Sheet]) -> str:
     if "step" in sheet.names:
         return "step"
     usual = [name for name in sheet.names if usual_signal(name) == "step"]
+    if COUNTER in usual:  # Lightning and Hugging Face tell trackers the step, which count their own records
+        usual = [name for name in usual if words_of(name)[-2:] == ["global", "step"]] or usual
     if len(usual) > 1:
         raise Unimportable(_compete("step", usual))
     if not usual:
@@ -172,6 +175,8 @@ def _which(ours: str, names: Sequence[str]) -> str:
         advice = " ".join(f"--column {_quoted(f'{each}={name}')}" for each, name in bare.items())
         hold = "hold" if len(bare) > 1 else "holds"
         return f"no column is known as {ours}; if {' and '.join(bare.values())} {hold} the accuracy, give {advice}"
+    if not names:
+        return "it holds no table"
     hint = nearest(ours, names)
     if ours == "step":
         epochs = epochs_of(names)

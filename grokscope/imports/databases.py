@@ -20,6 +20,9 @@ from grokscope.imports.sheets import Columns, Fragment, Unimportable
 DATABASES = (".db", ".sqlite", ".sqlite3")
 _MARK = b"SQLite format 3\0"
 
+COUNTER = "_step"
+"""How Weights & Biases calls the number of a record, which is a step where nothing else is; trackio calls it `step`"""
+
 _TRACKIO = {"metrics", "configs", "project_metadata"}
 """Tables that a database of trackio has, and one of mlflow has not"""
 _MLFLOW = {"metrics", "params", "runs", "experiments"}
@@ -57,7 +60,7 @@ def _of_mlflow(database: sqlite3.Connection) -> Iterator[Fragment]:
         " WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active' ORDER BY runs.start_time"
     ).fetchall()
     several = len({experiment for _, experiment, _ in runs}) > 1
-    labels = _labels([(key, f"{experiment}/{name}" if several else name) for key, experiment, name in runs])
+    labels = run_labels([(key, f"{experiment}/{name}" if several else name) for key, experiment, name in runs])
     for key, label in labels.items():
         stated = database.execute(
             "SELECT CAST(key AS TEXT), CAST(value AS TEXT) FROM params"
@@ -81,20 +84,25 @@ def _of_trackio(database: sqlite3.Connection, place: str) -> Iterator[Fragment]:
     runs = database.execute(
         "SELECT run_id, COALESCE(CAST(run_name AS TEXT), 'run') FROM metrics GROUP BY run_id ORDER BY min(id)"
     ).fetchall()
-    for key, label in _labels(runs).items():
+    for key, label in run_labels(runs).items():
         stated = database.execute("SELECT config FROM configs WHERE run_id = ?", [key]).fetchone()
         rows = database.execute("SELECT step, metrics FROM metrics WHERE run_id = ? ORDER BY id", [key])
-        records = [{**json_object(logged, f"{place}, {label}, step {step}"), "step": step} for step, logged in rows]
+        records = [{COUNTER: step, **json_object(logged, f"{place}, {label}, step {step}")} for step, logged in rows]
         facts = json_object(stated[0], f"{place}, configuration of {label}") if stated else {}
         yield Fragment(record_sheet(label, records, facts), label)
 
 
-def record_sheet(place: str, records: Sequence[Record], facts: Record) -> Records:
-    """A sheet of records in memory, and the settings beside them."""
-    return Records(place, lambda _: iter(enumerate(records, 1)), facts)
+def record_sheet(place: str, records: Sequence[Record], facts: Record, skipped: Sequence[str] = ()) -> Records:
+    """A sheet of records in memory, the settings beside them, and what of them was not to be read."""
+
+    def stream(left_out: list[str]) -> Iterator[tuple[int, Record]]:
+        left_out += skipped
+        yield from enumerate(records, 1)
+
+    return Records(place, stream, facts)
 
 
-def _labels(runs: Sequence[tuple[Any, str]]) -> dict[Any, str]:
+def run_labels(runs: Sequence[tuple[Any, str]]) -> dict[Any, str]:
     """The runs' names by their keys, with the beginning of the key where two have one name."""
     times = Counter(name for _, name in runs)
     return {key: name if times[name] == 1 else f"{name}-{str(key)[:8]}" for key, name in runs}

@@ -14,7 +14,7 @@ from grokscope.contract.arrays import Floats
 from grokscope.contract.examples import Ints
 from grokscope.imports.choice import NEEDED, Choice, Chosen, Lacking, choose
 from grokscope.imports.epochs import with_steps
-from grokscope.imports.names import usual_fact
+from grokscope.imports.names import usual_fact, usual_signal
 from grokscope.imports.recipe import AccuracyScale, Duplicates, Recipe, fact_value
 from grokscope.imports.sheets import ABSENT, Cells, Unimportable
 from grokscope.imports.sources import Source
@@ -89,17 +89,24 @@ def read_runs(
     """
     raws: list[Raw] = []
     without: list[str] = []
+    known: list[int] = []
+    """Columns with a usual name of the files that are `without` a run"""
     for source in track(sources, "files read"):
         try:
             raws += _raws_of(source, recipe, without)
         except Lacking as problem:
             without.append(f"{source.files[0].name}: {problem}")
-    if not raws:
-        raise Unimportable(without[0] if without else "there is no run in these files")
+        known += [_known_columns(source)] * (len(without) - len(known))
+    if not raws:  # the file that a person has meant is the one that comes closest
+        raise Unimportable(without[known.index(max(known))] if without else "there is no run in these files")
     left_out += [f"skipped, {each}" for each in without]
     scale = scale_of(raws, recipe)
     budget = recipe.budget or max(raw.last_step for raw in raws)
     return [_finished(raw, scale, budget, recipe) for raw in raws]
+
+
+def _known_columns(source: Source) -> int:
+    return sum(usual_signal(name) is not None for each in source.fragments for name in each.sheet.names)
 
 
 def _raws_of(source: Source, recipe: Recipe, without: list[str]) -> Iterator[Raw]:

@@ -11,6 +11,7 @@ from grokscope.imports.databases import DATABASES, database_fragments, is_databa
 from grokscope.imports.delimited import Delimited
 from grokscope.imports.names import SPLITS, usual_fact, usual_signal
 from grokscope.imports.offline import OFFLINE, is_beside, offline_run
+from grokscope.imports.parquet import PARQUET, is_beside_metrics, parquet_fragments
 from grokscope.imports.sheets import Fragment, Renamed, Sheet, Unimportable
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
@@ -138,6 +139,8 @@ def _is_wanted(file: Path) -> bool:
             return is_database(file)
         except Unimportable:  # which is said when it is read
             return True
+    if file.suffix == PARQUET:
+        return not is_beside_metrics(file)
     if not file.name.removesuffix(".gz").endswith(SUFFIXES):
         return False
     return not (is_beside(file) or mlruns.is_artifact(file))
@@ -174,6 +177,8 @@ def _read(found: Found) -> _Read:
     if file.suffix == OFFLINE:
         run = offline_run(file)
         return ("file", file), found.source(*found.below(file.parent, run.project, run.name)), [Fragment(run.sheet)]
+    if file.suffix == PARQUET:
+        return ("file", file), found.source(), parquet_fragments(file)
     if is_database(file):
         return ("file", file), found.source(), database_fragments(file)
     if printed.is_printed(file):

@@ -119,9 +119,9 @@ class TestNames:
         assert "val_acc and eval_acc could all be test_accuracy" in said
         assert "--column test_accuracy=val_acc or --column test_accuracy=eval_acc" in said
         assert is_usual(imports.one("r.csv", text, columns={"test_accuracy": "eval_acc"}))
-        steps = csv("_step,train/global_step,train_acc,test_acc", range(10), STEPS, TRAIN, TEST)
-        assert "--column step=train/global_step" in refused(imports, "s.csv", steps)
-        assert is_usual(imports.one("s.csv", steps, columns={"step": "train/global_step"}))
+        steps = csv("_step,iteration,train_acc,test_acc", range(10), STEPS, TRAIN, TEST)
+        assert "--column step=iteration" in refused(imports, "s.csv", steps)
+        assert is_usual(imports.one("s.csv", steps, columns={"step": "iteration"}))
 
     def test_of_what_is_not_needed_none_is_taken_then_and_that_is_said(self, imports: Imports) -> None:
         text = csv("step,Train Loss,training_loss,test_acc", STEPS, STEPS, STEPS, TEST)

@@ -100,9 +100,12 @@ def test_wandb(tmp_path: Path) -> None:
     write_by("wandb", WANDB, tmp_path)
     check(tmp_path, "wandb", "grok")
     [file, *_] = sorted(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
-    file.write_bytes(file.read_bytes()[:-700])  # a killed process
-    torn = grokscope("import", str(file.parent), "--name", "torn", folder=tmp_path)
-    assert torn.code == 0, torn.err
+    whole = file.read_bytes()
+    for number, lost in enumerate((1, 5, 700)):  # a killed process
+        file.write_bytes(whole[:-lost])
+        torn = grokscope("import", str(file.parent), "--name", f"torn{number}", "--json", folder=tmp_path)
+        assert torn.code == 0, torn.err
+        assert json.loads(torn.out)["remarks"] == [f"{file.name}: 1 record not written to the end, as after a crash"]
 
 
 @pytest.mark.parametrize(

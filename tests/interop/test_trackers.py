@@ -59,7 +59,7 @@ def in_wandb(folder: Path) -> list[Any]:
     from grokscope.imports.offline import offline_records
 
     [file] = folder.glob("wandb/offline-run-*/run-*.wandb")
-    return list(offline_records(file))
+    return list(offline_records(file, []))
 
 
 def wandb_history(records: list[Any]) -> dict[str, Points]:
