@@ -34,7 +34,7 @@ class Missing(Unreadable):
     """There is no such file."""
 
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Problems that leave a file cut off"""
 
 
@@ -48,7 +48,7 @@ def writing(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        if problem.errno in _FULL:
+        if problem.errno in FULL_DISK:
             remove_part(file)
         if problem.errno is None or problem.filename is not None:
             raise

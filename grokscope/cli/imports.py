@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -102,6 +101,7 @@ def import_files(
     A file with one run becomes RUNS/NAME; a file or folder with several runs becomes a folder of runs.
     """
     from grokscope.cli.progress import tracked
+    from grokscope.gate import FULL_DISK
     from grokscope.imports.imported import import_runs
     from grokscope.imports.recipe import IMPORTED, Recipe, fact_value
 
@@ -121,7 +121,7 @@ def import_files(
     try:
         done = import_runs(files, runs, recipe, name=name, replace=force, track=tracked)
     except OSError as problem:
-        if problem.errno in {ENOSPC, EDQUOT}:
+        if problem.errno in FULL_DISK:
             raise
         raise typer.BadParameter(
             f"cannot write to {runs} ({problem.strerror}); choose another folder with --runs", param_hint="--runs"
