@@ -9,7 +9,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -36,6 +36,8 @@ LONGEST_ROW = 1 << 24
 MOST_IMPORTED_ROWS = 10_000_000
 """Lines of a file, or records of an array, that are read"""
 
+_LOOKED_THROUGH = 1 << 20
+"""Bytes at once in which lines are counted"""
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -232,6 +234,16 @@ def check_rows(count: int, file: Path) -> None:
         raise Unimportable(
             f"{file} has more than {MOST_IMPORTED_ROWS:,} rows; split it into smaller files, or leave rows out"
         )
+
+
+def check_lines(file: Path) -> None:
+    """Raises `Unimportable` where a text has more lines than are read, before any is decoded; else as `opened`."""
+    with suppress(OSError):  # which is said where the file is opened
+        if file.suffix != ".gz" and file.stat().st_size <= MOST_IMPORTED_ROWS:  # no more lines than bytes
+            return
+    with opened(file, LARGEST_FILE) as text:
+        while text.buffer.read(_LOOKED_THROUGH):
+            pass
 
 
 @contextmanager

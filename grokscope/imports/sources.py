@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grokscope.imports import documents, mlruns, printed, tensorboard
 from grokscope.imports.databases import DATABASES, database_fragments, is_database
-from grokscope.imports.delimited import Delimited
+from grokscope.imports.delimited import Delimited, check_lines
 from grokscope.imports.names import SPLITS, usual_fact, usual_signal
 from grokscope.imports.offline import OFFLINE, is_beside, offline_run
 from grokscope.imports.parquet import PARQUET, is_beside_metrics, parquet_fragments
@@ -181,6 +181,7 @@ def _read(found: Found) -> _Read:
         return ("file", file), found.source(), parquet_fragments(file)
     if is_database(file):
         return ("file", file), found.source(), database_fragments(file)
+    check_lines(file)
     if printed.is_printed(file):
         return ("file", file), found.source(), [Fragment(printed.sheet_of(file))]
     if documents.first_letter(file) in {"{", "["}:

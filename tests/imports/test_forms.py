@@ -243,6 +243,16 @@ def test_rows_and_cells_are_bounded(
         imports.one(name.removesuffix(".gz"), rows)
 
 
+@pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
+def test_rows_are_counted_before_one_is_decoded(imports: Imports, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Decoding as many as are read takes a minute."""
+    content = jsonl(*RECORDS).encode()
+    monkeypatch.setattr(delimited, "MOST_IMPORTED_ROWS", 7)
+    monkeypatch.setattr(json, "loads", lambda *_: pytest.fail("a row was decoded"))
+    with pytest.raises(Unimportable, match="has more than 7 rows"):
+        imports.one(name, gzip.compress(content) if name.endswith(".gz") else content)
+
+
 def test_a_header_alone_has_no_runs_to_tell_apart(imports: Imports) -> None:
     with pytest.raises(Unimportable, match="has no test accuracy"):
         imports.one("r.csv", "step,test_accuracy,id\n", run_column="id")
