@@ -166,4 +166,5 @@ def _usage(wrong: Any) -> str:
         if ours := option_meant(option, known):
             return f"there is no option {option}; here it is {ours} (see `{context.command_path} --help`)"
     where = f" (see `{context.command_path} --help`)" if context else ""
-    return f"{wrong.format_message().rstrip('.')}{where}"
+    said = wrong.format_message().rstrip(".").replace(": Value error, ", ": ")
+    return f"{said}{where}"

@@ -28,11 +28,10 @@ class LoopDecay:
         else:
             self._time = share * step
 
-    def stepped(self, step: int) -> None:
-        """The optimizer has taken a step: nothing is done where it decays as it did."""
-        if self._optimizer is not None and self._optimizer.changed():
-            self.at(step - 1)
-            self._share = self._read()
+    def changed_at(self, step: int) -> None:
+        """The optimizer has taken this step with another lr or weight decay than the one before."""
+        self.at(step - 1)
+        self._share = self._read()
 
     def at(self, step: int) -> Number:
         """Behind so many steps. None where it is not known, or was not the same for all parameters."""

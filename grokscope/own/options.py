@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OWN_TASK = "own"
 """The task of a loop of which nobody says what it learns"""
 ESTIMATOR = "exact"
+_PAIRS_AT_START = 15
 
 
 class Asked(BaseModel):
@@ -72,7 +73,7 @@ class ProbeOptions(Asked):
     every: int = Field(100, ge=1)
     samples: int = Field(5, ge=1)
     max_overhead: FiniteFloat | None = Field(None, gt=0)
-    baseline_samples: int = Field(15, ge=1)
+    baseline_samples: int | None = Field(None, ge=1)
     signals: list[str] = []
     judged: Judgement = Judgement()
     batch_size: int | None = Field(None, ge=1)
@@ -87,6 +88,11 @@ class ProbeOptions(Asked):
     sinks: list[str] = []
     notify: str | None = None
     on_error: Literal["warn", "raise"] = "warn"
+
+    @property
+    def pairs_at_start(self) -> int:
+        """Pairs of batches of the measurement at step 0"""
+        return self.baseline_samples or (_PAIRS_AT_START if self.max_overhead is None else self.samples)
 
     @model_validator(mode="after")
     def _bank_is_used(self) -> Self:
@@ -143,7 +149,7 @@ class ProbeOptions(Asked):
             "train": {name: value for name, value in train.items() if value is not None},
             "evaluate": {"every": self.every},
             "measure": {
-                "every": self.every, "samples": self.samples, "baseline_samples": self.baseline_samples,
+                "every": self.every, "samples": self.samples, "baseline_samples": self.pairs_at_start,
                 "estimator": ESTIMATOR, "precision": "run", "blocks": self.blocks,
             },
             "observe": {"signals": list(self.signals)},

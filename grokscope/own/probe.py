@@ -37,6 +37,8 @@ from grokscope.training.recorder import Status
 
 _NO_STOP = "nothing in this loop could obey: it would have to call probe.step(), which returns False then"
 _NO_STEPS = "the probe has seen no step: call probe.step() behind each step of the optimizer"
+_PATIENCE = 2.5
+"""Somebody's own loop has less time for the inbox than ours"""
 _NO_LEVERS = "interventions act in grokscope's own trainer alone"
 
 
@@ -67,7 +69,7 @@ class Probe:
         every: int = 100,
         samples: int = 5,
         max_overhead: float | None = None,
-        baseline_samples: int = 15,
+        baseline_samples: int | None = None,
         evaluate: Mapping[str, Any] | None = None,
         signals: Sequence[str] = (),
         metric: str = "accuracy",
@@ -98,8 +100,8 @@ class Probe:
         - `run`: the run directory; a bare name stands in the folder `runs`.
         - `optimizer`: whose steps are counted in the block, and whose lr and weight decay are read. Of a list of them,
           a step is counted when each has taken one.
-        - `every`: steps between records. `samples`, `baseline_samples`: pairs of batches of a measurement, and of the
-          one at step 0.
+        - `every`: steps between records. `samples`: pairs of batches of a measurement. `baseline_samples`: those of the
+          one at step 0; 15, and with `max_overhead` as many as of any other, for there is no loop yet to share with.
         - `max_overhead`: the part of the loop's own time that the probe may take on top, from its constructor on; CPU
           time where the model is on a CPU. The probe's own account (`overhead`) keeps to 0.02 less, or to half of it
           where that is more: no account sees everything. Records come every so many steps times a power of two, as
@@ -143,11 +145,12 @@ class Probe:
         source = batch_source(batches, self._model, options.batch_size)
         self._probed = ProbedRun(
             model=self._model, source=source, seed=options.seed, pairs=options.samples,
-            baseline_pairs=options.baseline_samples, snapshots=self.directory.snapshots,
+            baseline_pairs=options.pairs_at_start, snapshots=self.directory.snapshots,
             snapshot_every=options.snapshot_every, facts=options.facts, start=self._start_parameters,
             decay_time=lambda: self._decay.at(self.steps_taken),
         )  # fmt: skip
         self._decay = LoopDecay(self._optimizer)
+        self._decay_changed = _never if self._optimizer is None else self._optimizer.changed
         self._outcome: StepOutcome | None = None
         self._counted = self.steps_taken
         """Steps that the account of time has seen"""
@@ -178,7 +181,7 @@ class Probe:
         self._recorder.listeners.pop()
         measured, evaluated = seconds.get("measured", 0.0), seconds.get("evaluated", 0.0)
         if measured:
-            later = measured * self._options.samples / self._options.baseline_samples
+            later = measured * self._options.samples / self._options.pairs_at_start
             before = sum(each.seconds for each in known.values())
             self._cadence.begin((later + evaluated) / (measured + evaluated - before))
 
@@ -212,6 +215,7 @@ class Probe:
         run = opened_run(self.directory, started, options.resume_at, followers)
         self._recorder, self._closing, self._process = run.recorder, run.closing, os.getpid()
         self._recorder.control.impossible |= {"stop": _NO_STOP, "intervene": _NO_LEVERS}
+        self._recorder.control.patience = _PATIENCE
         observer = OwnObserver(opened, options.judged.metric, self._probed, blocks=options.blocks)
         for event in self._recorder.earlier():
             observer.see(event)
@@ -316,9 +320,10 @@ class Probe:
     def _stepped(self) -> bool:
         """The loop has taken a step; whether anything is due at it. At most steps nothing is, and they must cost next
         to nothing."""
-        self.steps_taken += 1
-        self._decay.stepped(self.steps_taken)
-        return self.steps_taken >= self._lookout.next and self._lookout.due(self.steps_taken, self._distances)
+        step = self.steps_taken = self.steps_taken + 1
+        if self._decay_changed():
+            self._decay.changed_at(step)
+        return step >= self._lookout.next and self._lookout.due(step, self._distances)
 
     @property
     def _distances(self) -> tuple[int, ...]:
@@ -431,6 +436,10 @@ class Probe:
             if not self._off:
                 self._recorder.warn(self.steps_taken, [reason])
             warnings.warn(f"{reason}; training goes on", ProbeWarning, stacklevel=2)
+
+
+def _never() -> bool:
+    return False
 
 
 def _take_seconds(seconds: dict[str, float], event: Mapping[str, Any]) -> None:

@@ -34,6 +34,8 @@ class Control:
         self.paused = False
         self.impossible: dict[str, str] = {}
         """Actions that this loop cannot obey, and why"""
+        self.patience = 1.0
+        """How many times as seldom as in our own loop the inbox is read"""
         self._inbox = inbox
         self._emit = emit
         self._flush = flush
@@ -48,7 +50,11 @@ class Control:
     @property
     def idle(self) -> bool:
         """Whether `commands` would do nothing now: the inbox was read a moment ago, and no steps are counted."""
-        return not self._steps and not self.paused and time.monotonic() - self._read < INBOX_POLL_SECONDS
+        return not self._steps and not self.paused and self._read_lately
+
+    @property
+    def _read_lately(self) -> bool:
+        return time.monotonic() - self._read < self.patience * INBOX_POLL_SECONDS
 
     def refuse_stale(self, step: int, answered: Collection[str]) -> None:
         """Refuse what was there before this process came, but for the commands `answered` in the log."""
@@ -78,7 +84,7 @@ class Control:
             if not self._steps:
                 self._emit(Paused(step=step, reason="the steps asked for are taken"))
                 self.settle()
-        if not self.paused and time.monotonic() - self._read < INBOX_POLL_SECONDS:
+        if not self.paused and self._read_lately:
             return
         while True:
             self._read = time.monotonic()

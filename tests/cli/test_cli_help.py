@@ -201,6 +201,7 @@ def test_no_command(tmp_path: Path) -> None:
         (["control", "latest", "intervene"], "a kind and a state"),
         (["export", "latest", "--csv", "--json"], "not both"),
         (["export", "latest", "--events", "graduated"], "graduated"),
+        (["export", "latest", "--to", "neptune"], "for '--to': 'neptune' is not one of 'tensorboard', 'wandb'"),
         (["tasks", "export", "dyck"], "no files to export"),
         (["tasks", "export", "scan", "--split", "hard"], "addprim_jump"),
         (["doctor", "somewhere"], "--verify"),

@@ -139,6 +139,19 @@ def test_a_run_says_how_it_is_paced(tmp_path: Path) -> None:
     assert "steps from here on" in event_in_words(paced[0])
 
 
+@pytest.mark.parametrize(("asked", "pairs"), [({}, 15), ({"max_overhead": 0.05}, 2), (
+    {"max_overhead": 0.05, "baseline_samples": 4}, 4)])  # fmt: skip
+def test_where_time_counts_the_first_measurement_is_one_like_any_other(
+    tmp_path: Path, asked: dict[str, Any], pairs: int
+) -> None:
+    kind = KINDS["MLP"]
+    model, data = seeded(kind)
+    grokscope.Probe(model, kind.loss, data, run=tmp_path / "mine", samples=2, batch_size=8, **asked).finish()
+    [first] = events_of(tmp_path / "mine", "measured")
+    assert len(first["defect"]["samples"]) == pairs
+    assert events_of(tmp_path / "mine")[0]["config"]["measure"]["baseline_samples"] == pairs
+
+
 def test_a_share_must_be_one(tmp_path: Path) -> None:
     with pytest.raises(grokscope.CannotProbe, match="max_overhead: input should be greater than 0"):
         grokscope.Probe(torch.nn.Linear(1, 1), lambda m, x: m(x).sum(), torch.ones(3, 1), run=tmp_path, max_overhead=-1)
