@@ -25,7 +25,7 @@ from grokscope.own.options import Judgement
 from grokscope.runs.checkpoints import remove_ahead
 from grokscope.runs.directory import BadRunName, RunDirectory, check_name, new_name, remove_drafts
 from grokscope.runs.heartbeat import Heartbeat
-from grokscope.runs.log import EventLog, RunBusy
+from grokscope.runs.log import EventLog, RunBusy, RunUnwritable
 from grokscope.runs.resumption import events_until
 from grokscope.runs.snapshots import read_snapshot, snapshot_file
 from grokscope.training.recorder import Listener, ListenerFailed, Recorder
@@ -75,8 +75,11 @@ def opened_run(
             log = EventLog(directory.events, directory.lock, directory.name)
             stack.callback(log.close)
             if there:
-                log.keep(events_until(directory.events, resume_at) if resume_at else 0)
+                kept = events_until(directory.events, resume_at or 0)
+                log.keep(kept if resume_at else 0)
                 remove_ahead(directory.snapshots, resume_at or -1)
+        except RunUnwritable as problem:
+            raise CannotProbe(str(problem.strerror)) from None
         except OSError as problem:
             raise CannotProbe(f"cannot write {directory.path}: {problem.strerror}") from None
         except (RunBusy, Unreadable) as problem:

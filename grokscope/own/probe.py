@@ -120,7 +120,7 @@ class Probe:
           shipped for `task`. `facts`: settings of the run by dotted key, such as `model.width`, for the forecast.
         - `snapshot_every`: steps between snapshots of the parameters; 0: none but those asked for.
         - `blocks`: measure shares of the commutator by kind of parameter too.
-        - `resume_at`: the step at which the loop goes on, from a checkpoint of its own; the run's log is cut to it.
+        - `resume_at`: the step at which the loop goes on, from a checkpoint of its own; the loop's log is cut to it.
         - `sinks`: trackers that are told the numbers too (`tensorboard`, `wandb`, `trackio`, `mlflow`). `notify`: a
           command that is run on onset, turned, grokked, regressed, diverged and finished, with the event as JSON on its
           standard input. What fails there is one warning.

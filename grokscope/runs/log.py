@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -58,6 +59,9 @@ class EventLog:
             os.close(self._lock)
             raise RunBusy(f"another trainer is writing {run}; stop it first, or give this run another --name")
         self._out = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        if not stat.S_ISREG(os.fstat(self._out).st_mode):
+            self.close()
+            raise RunUnwritable(errno.EINVAL, f"cannot write {file}: it is not a file")
         self.seq = 0
         self._session: int | None = None
         """`seq` of the newest `started` written here"""

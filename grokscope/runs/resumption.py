@@ -89,10 +89,26 @@ def resumption(directory: RunDirectory, layout: Layout, *, longer: bool = False,
 
 def events_until(file: Path, step: int) -> int:
     """How many events stay where somebody's own loop goes on behind `step` steps, by a checkpoint of its own: those
-    before the first one that is damaged or was recorded later. Raises `Unreadable`."""
-    count = 0
-    for event in _events(file):
-        if event is None or event["seq"] != count or (event.get("step") or 0) > step:
+    before the first one that was recorded later.
+
+    Raises `Unreadable`, also for a log that was no such loop's, and for one whose damage would take more with it.
+    """
+    events = _events(file)
+    first = next(events, None)
+    if first is None or first.get("origin") != "own loop":
+        raise Unreadable(f"{file} is not the log of a loop of your own; choose another run=")
+    count = 1
+    for event in events:
+        if event is None or event["seq"] != count:
+            steps = [each.get("step") for each in events if each is not None]
+            lost = sum(each is not None and each <= step for each in steps)
+            if lost:
+                raise Unreadable(
+                    f"{file} is damaged in line {count + 1:,}, and {_counted(lost)} behind it would be lost; "
+                    "choose another run="
+                )
+            break
+        if (event.get("step") or 0) > step:
             break
         count += 1
     return count

@@ -5,9 +5,11 @@ finished. So a scheduler may kill the command and run it again.
 """
 
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from grokscope.settings.values import read_value
 from grokscope.sweeps.engine import Failure
 from grokscope.sweeps.grid import Cell
 from grokscope.sweeps.standing import OnChange, read_standing
+
+_A_LINE = 4096
+"""Bytes of a disk in which no line has room"""
 
 
 def cell_command(cell: Cell, changes: Mapping[str, Any] = {}, *, python: str = sys.executable) -> list[str]:
@@ -80,8 +85,13 @@ def stderr_file(cell: Cell) -> Path:
 
 def failure_reason(cell: Cell, code: int) -> str:
     """Why a cell's process ended with exit code `code`: the signal, the last line of its stderr, or the code, where it
-    could not write a line because the disk is full."""
+    could not write a line, as on a full disk."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     file = stderr_file(cell)
-    return last_line(file).removeprefix("grokscope: ") or f"exit code {code}, and {file} does not say why"
+    if said := last_line(file).removeprefix("grokscope: "):
+        return said
+    with suppress(OSError):
+        if shutil.disk_usage(file.parent).free < _A_LINE:
+            return f"exit code {code}; its disk is full, so that {file} does not say why"
+    return f"exit code {code}, and {file} does not say why"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from events_made import write_log
 from own_made import KINDS, ROWS, cross_entropy, events_of, perceptron, probing, rows_of, seeded, train, vectors
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
@@ -430,6 +431,23 @@ def test_a_run_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(grokscope.CannotProbe, match=r"no run in .*other that could go on at step 3"):
         probe(tmp_path / "other", resume_at=3)
     assert (tmp_path / "mine" / "events.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("step", [0, 4])
+def test_a_trainer_s_run_is_not_cut(tmp_path: Path, step: int) -> None:
+    log = write_log(tmp_path / "theirs" / "events.jsonl", {"event": "started"}, {"event": "trained", "step": 9})
+    before = log.read_bytes()
+    with pytest.raises(grokscope.CannotProbe, match=r"theirs/events\.jsonl is not the log of a loop of your own"):
+        probe(log.parent, resume_at=step)
+    assert log.read_bytes() == before
+
+
+def test_a_log_that_is_a_pipe(tmp_path: Path) -> None:
+    """Said before training begins."""
+    (tmp_path / "mine").mkdir()
+    os.mkfifo(tmp_path / "mine" / "events.jsonl")
+    with pytest.raises(grokscope.CannotProbe, match=r"^cannot write .*/mine/events\.jsonl: it is not a file$"):
+        probe(tmp_path / "mine")
 
 
 # --- what fails -------------------------------------------------------------------------------------------------------

@@ -262,8 +262,30 @@ def test_no_log_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("step", "count"), [(0, 1), (5, 2), (10, 4), (12, 4), (1000, 8)])
 def test_where_an_own_loop_goes_on(tmp_path: Path, step: int, count: int) -> None:
     """Its own checkpoint decides; a detection is dated back, and stays where it was found."""
-    directory = run_with(tmp_path, recorded(25))
+    started, *others = recorded(25)
+    directory = run_with(tmp_path, [started | {"origin": "own loop"}, *others])
     assert events_until(directory.events, step) == count
+
+
+def test_an_own_loop_goes_on_in_no_other_s_run(tmp_path: Path) -> None:
+    """Its log would be cut: of a trainer of ours, of an import, or one that nobody can read."""
+    started, *others = recorded(25)
+    logs = [[started, *others], [started | {"origin": "import"}], [{"event": 1}, started | {"origin": "own loop"}]]
+    for number, events in enumerate(logs):
+        directory = run_with(tmp_path / str(number), events)
+        with pytest.raises(Unreadable, match="is not the log of a loop of your own"):
+            events_until(directory.events, 10)
+
+
+def test_an_own_loop_s_damaged_log(tmp_path: Path) -> None:
+    """What stands behind the damage is not cut away where the loop's checkpoint is still further."""
+    started, *others = recorded(25)
+    events = [started | {"origin": "own loop"}, *others]
+    directory = run_with(tmp_path, [*events[:3], {"event": 1}, *events[4:]])
+    with pytest.raises(Unreadable, match="is damaged in line 4, and one event behind it would be lost"):
+        events_until(directory.events, 15)
+    assert events_until(directory.events, 10) == 3
+    assert events_until(directory.events, 5) == 2
 
 
 def test_what_was_acknowledged_right_behind_a_checkpoint(tmp_path: Path) -> None:

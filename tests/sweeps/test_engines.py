@@ -3,9 +3,11 @@
 import io
 import json
 import shlex
+import shutil
 from collections.abc import Mapping
 from itertools import pairwise, product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from grokscope.runs.log import EventLog
 from grokscope.runs.state import read_state
 from grokscope.settings.config import read_assignments
 from grokscope.sweeps import CellStanding, plan, read_standing, run_local
-from grokscope.sweeps.commands import PlanEngine, cell_command, stderr_file, toml_of
+from grokscope.sweeps.commands import PlanEngine, cell_command, failure_reason, stderr_file, toml_of
 from grokscope.sweeps.local import LocalEngine, cores
 from grokscope.sweeps.standing import runs_elsewhere
 
@@ -120,6 +122,18 @@ def test_cells_that_another_process_took_meanwhile_are_left_alone(planned: Plann
     assert [failure.cell.slug for failure in failures] == ["abacus"]
     assert seen[2:] == [("quipu", {"completed": "finished"}.get(state, state))]
     assert not stderr_file(cells[1]).exists()
+
+
+@pytest.mark.parametrize(("free", "why"), [(0, "its disk is full"), (1 << 20, "does not say why")])
+def test_a_cell_that_could_not_say_why_it_failed(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch, free: int, why: str
+) -> None:
+    (cell,) = planned({"lr": [1e-3]}).cells
+    cell.directory.path.mkdir(parents=True)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    assert why in failure_reason(cell, 1)
+    stderr_file(cell).write_text("grokscope: no\n")
+    assert failure_reason(cell, 1) == "no"
 
 
 @pytest.mark.slow
