@@ -121,6 +121,10 @@ def test_snapshots_are_named_tensors(tmp_path: Path) -> None:
     assert snapshots[0].tensors()["head.weight"].shape == (7, 8)
 
 
+def test_a_state_that_is_printed_is_a_line(demo: "grokscope.RecordedRun") -> None:
+    assert len(repr(demo.state)) < 300
+
+
 def test_a_notebook_shows_a_run_and_its_figure(demo: "grokscope.RecordedRun", tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     assert "<th>grokked_step</th><td>" in demo._repr_html_()

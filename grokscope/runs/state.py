@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -83,7 +83,7 @@ class RunState:
     """A run at one moment: the newest event of each kind, and signs of life."""
 
     directory: RunDirectory
-    last: Mapping[str, Mapping[str, Any]]
+    last: Mapping[str, Mapping[str, Any]] = field(repr=False)
     """The newest event of each kind; where a list was asked for, of the kinds that a list needs"""
     signs: Signs
     problem: str = ""
