@@ -8,6 +8,7 @@ from grokscope.words.numbers import value_text
 
 FIRST = ("task.operation", "optimizer.lr", "optimizer.wd")
 """Settings that come first in a label"""
+_BETWEEN = " · "
 
 
 def varying(trajectories: Sequence[Trajectory]) -> list[str]:
@@ -23,7 +24,17 @@ def label(trajectory: Trajectory, keys: Sequence[str], most: int = 4) -> str:
     known = [key for key in keys if trajectory.facts.get(key) is not None]
     if not known or len(keys) > most:
         return trajectory.name
-    return " · ".join(one_label(key, trajectory.facts[key]) for key in known)
+    return _BETWEEN.join(one_label(key, trajectory.facts[key]) for key in known)
+
+
+def broken(text: str, most: int) -> str:
+    """A label on as many lines as it takes for lines of `most` characters; no setting is broken."""
+    lines = [""]
+    for part in text.split(_BETWEEN):
+        if lines[-1] and len(lines[-1]) + len(_BETWEEN) + len(part) > most:
+            lines.append("")
+        lines[-1] += (_BETWEEN if lines[-1] else "") + part
+    return "\n".join(lines)
 
 
 def one_label(key: str, value: float | int | str | None) -> str:

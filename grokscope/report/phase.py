@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.report.labels import label, varying
+from grokscope.report.labels import broken, label, varying
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import OUTCOMES, Run, RunOutcome
 from grokscope.report.style import DOUBLE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILLION, Look, log_axis, look, points
@@ -22,6 +22,10 @@ MOST_ROWS = 30
 MOST_LINES = 8
 MOST_LEVEL = 5
 """Largest number of learning rates with horizontal tick labels"""
+LABEL = 30
+"""Characters of a line of settings"""
+CHARACTER = 0.06
+"""Inches of one, at most"""
 
 OUTCOME_LOOKS: Mapping[RunOutcome, Look] = {
     "grokked": Look(GREEN, "-", "*"),
@@ -113,9 +117,14 @@ def draw_diagram(cells: RunsByCell, rows: Sequence[str], rates: Sequence[float])
     from matplotlib.figure import Figure
 
     most = max(len(runs) for runs in cells.values())
-    figure = Figure(figsize=(min(DOUBLE, 2.2 + 0.85 * len(rates)), 0.9 + 0.34 * len(rows)))
-    axes = figure.subplots()
     present = {run.outcome for runs in cells.values() for run in runs}
+    names = [broken(row, LABEL) for row in rows]
+    lines = [line for name in names for line in name.split("\n")]
+    across = 2 if len(rates) > 3 else 1
+    width = max(3.0, 0.5 + CHARACTER * max(map(len, lines)) + 0.85 * len(rates))
+    height = 0.55 + 0.17 * math.ceil(len(present) / across) + 0.2 * len(rows) + 0.14 * len(lines)
+    figure = Figure(figsize=(min(DOUBLE, width), height))
+    axes = figure.subplots()
     for (row, rate), runs in cells.items():
         _draw_cell(axes, rates.index(rate), rows.index(row), runs, min(0.16, 0.8 / max(most, 1)))
     for edge in range(len(rates) + 1):
@@ -125,7 +134,7 @@ def draw_diagram(cells: RunsByCell, rows: Sequence[str], rates: Sequence[float])
     axes.set_xlim(-0.5, len(rates) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_yticks(range(len(rows)), names)
     axes.set_xlabel("learning rate")
     axes.grid(visible=False)
     axes.tick_params(length=0)
@@ -135,7 +144,7 @@ def draw_diagram(cells: RunsByCell, rows: Sequence[str], rates: Sequence[float])
         for outcome in OUTCOMES
         if outcome in present
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=2 if len(rates) > 3 else 1, columnspacing=1.4)
+    figure.legend(handles=handles, loc="outside lower left", ncols=across, columnspacing=1.4)
     return figure
 
 
@@ -191,7 +200,7 @@ def draw_steps(cells: RunsByCell, rows: Sequence[str]) -> "Figure":
         mine = {rate: runs for (name, rate), runs in cells.items() if name == row}
         medians = {rate: median for rate, runs in mine.items() if (median := median_grok_step(runs)) is not None}
         axes.plot(sorted(medians), [medians[rate] for rate in sorted(medians)], color=own.color, linestyle=own.dash,
-                  marker=own.marker, label=row, zorder=3, markersize=4)  # fmt: skip
+                  marker=own.marker, label=broken(row, LABEL), zorder=3, markersize=4)  # fmt: skip
         for rate, runs in mine.items():
             steps = [run.trajectory.grok_step for run in runs if run.trajectory.grok_step]
             late = [run.trajectory.steps for run in runs if run.censored and run.outcome != "diverged"]

@@ -15,11 +15,11 @@ from matplotlib.text import Text
 from report_made import BUDGET, made, sweep
 from report_read import SVG, Page, groups_of_series, labels, root, rows
 
-from grokscope.report import overview
+from grokscope.report import overview, phase
 from grokscope.report.curves import chosen_runs
 from grokscope.report.parts import Plate
 from grokscope.report.sources import find_source, read_source, read_sources, run_command
-from grokscope.report.style import style
+from grokscope.report.style import style, svg
 from grokscope.report.write import WrittenReport, write_report
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.law import lead_time_law
@@ -467,3 +467,26 @@ def test_a_title_that_fits_is_not_cut(tmp_path: Path) -> None:
     assert titles_of(tmp_path, runs) == [f"train_fraction {each}" for each in fractions]
     longer = [replace(run, facts={**run.facts, "task.fraction_of_rows": float(run.name)}) for run in runs]
     assert all("…" not in title for title in titles_of(tmp_path, longer))
+
+
+@pytest.mark.parametrize("rates", [(1e-3,), RATES])
+def test_long_names_of_settings_stay_within_the_phase_diagram(rates: Sequence[float], tmp_path: Path) -> None:
+    names = ("optimizer.correct_bias", "model.feed_forward", "train.batch_size", "task.train_fraction")
+    trajectories = [
+        replace(run, name=f"{run.name}-{digit}", facts={**run.facts, **dict.fromkeys(names, 1234 + digit)})
+        for digit in range(3)
+        for run in sweep(OPERATIONS[:1], rates, (1.0,), seeds=1)
+    ]
+    write_table(tmp_path / "made.jsonl", trajectories)
+    with style():
+        for part in phase.section(read_source(tmp_path / "made.jsonl").runs, "modular").parts:
+            if isinstance(part, Plate):
+                figure = part.draw()
+                svg(figure)
+                renderer = FigureCanvasAgg(figure).get_renderer()
+                texts = [text.get_window_extent(renderer) for text in figure.findobj(Text) if text.get_text().strip()]
+                assert len(texts) > 4
+                assert all(figure.bbox.x0 <= text.x0 and text.x1 <= figure.bbox.x1 for text in texts)
+                assert all(figure.bbox.y0 <= text.y0 and text.y1 <= figure.bbox.y1 for text in texts)
+                (axes,) = figure.axes
+                assert axes.get_window_extent(renderer).width > 60
