@@ -70,10 +70,15 @@ def filling(folder: Path) -> Iterator[None]:
         raise
 
 
+def real_path(path: Path) -> Path:
+    """A path without links, as far as it can be followed: `Path.resolve` fails at links that lead to themselves."""
+    return Path(os.path.realpath(path))
+
+
 def remove_part(file: Path) -> None:
     """Remove a regular file that was not written to its end."""
     with suppress(OSError):
-        real = file.resolve()
+        real = real_path(file)
         if real.is_file():
             real.unlink()
 
@@ -90,7 +95,7 @@ _RECORDS = (".jsonl", ".toml", ".safetensors")
 
 def _is_a_runs(file: Path) -> bool:
     try:
-        real = file.resolve()
+        real = real_path(file)
         folders = (real.parent, real.parent.parent)
         return real.suffix in _RECORDS and real.is_file() and any((each / "events.jsonl").is_file() for each in folders)
     except (OSError, ValueError, RuntimeError):  # what cannot be resolved is refused when it is opened

@@ -214,9 +214,10 @@ def _compared(wanted: "Sequence[str]", runs: Path) -> "dict[str, Analysis]":
     from grokscope.experiment.analysis import analyse
     from grokscope.experiment.conduct import all_outcomes
     from grokscope.experiment.design import find_experiment, read_design
+    from grokscope.gate import real_path
     from grokscope.runs.directory import distinct_names
 
-    folders = list(dict.fromkeys(find_experiment(each, runs).resolve() for each in wanted))
+    folders = list(dict.fromkeys(real_path(find_experiment(each, runs)) for each in wanted))
     return {
         name: analyse(all_outcomes(read_design(folder), folder.parent))
         for name, folder in zip(distinct_names(folders), folders, strict=True)

@@ -258,8 +258,10 @@ def _display(*, quiet: bool) -> AbstractContextManager["Listener"]:
 
 def _for_run(command: str, directory: "RunDirectory") -> str:
     """A command about a run, for the present working directory."""
+    from grokscope.gate import real_path
+
     folder = directory.path.parent
-    where = "" if folder.resolve() == DEFAULT_RUNS.resolve() else f" --runs {shlex.quote(str(folder))}"
+    where = "" if real_path(folder) == real_path(DEFAULT_RUNS) else f" --runs {shlex.quote(str(folder))}"
     return f"grokscope {command} {directory.name}{where}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from grokscope.gate import Unreadable, open_regular
+from grokscope.gate import Unreadable, open_regular, real_path
 from grokscope.imports.documents import Record, Records, json_object
 from grokscope.imports.recipe import fact_value
 from grokscope.imports.sheets import Columns, Fragment, Unimportable
@@ -40,7 +40,7 @@ def is_database(file: Path) -> bool:
 def database_fragments(file: Path) -> list[Fragment]:
     """The tables of all runs of a tracker. Raises `Unimportable`."""
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(file.resolve()))}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(f"file:{quote(str(real_path(file)))}?mode=ro", uri=True)) as database:
             database.text_factory = partial(str, encoding="utf-8", errors="replace")
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if tables >= _MLFLOW:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from grokscope.gate import Unreadable, read_text
+from grokscope.gate import Unreadable, read_text, real_path
 from grokscope.imports.delimited import TORN, opened
 from grokscope.imports.names import usual_fact
 from grokscope.imports.recipe import fact_value
@@ -28,7 +28,7 @@ def is_artifact(file: Path) -> bool:
 
 def _homes(file: Path, part: str) -> Iterator[Path]:
     """The folder of the run that has a file in this part of it."""
-    for folder in file.resolve().parents:
+    for folder in real_path(file).parents:
         if folder.name == part and stated_in(folder.parent).keys() & {"run_id", "run_uuid"}:
             yield folder.parent
 
@@ -51,7 +51,7 @@ def tracked_names(home: Path) -> tuple[str, str]:
 
 def metric_sheet(file: Path, home: Path) -> Columns:
     """A metric by step; lines hold a time, a value and a step. Raises `Unimportable`."""
-    name, steps, values, left_out = file.resolve().relative_to(home / _METRICS).as_posix(), [], [], []
+    name, steps, values, left_out = real_path(file).relative_to(home / _METRICS).as_posix(), [], [], []
     with opened(file) as text:
         for number, line in enumerate(text, 1):
             cells = line.split()

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from grokscope.contract.backends import Unavailable
+from grokscope.gate import real_path
 from grokscope.imports import documents, mlruns, printed, tensorboard
 from grokscope.imports.databases import DATABASES, database_fragments, is_database
 from grokscope.imports.delimited import Delimited, check_lines
@@ -66,7 +68,7 @@ class Found:
 
     def source(self, *parts: str) -> Source:
         """Where the tables of this file belong; `parts`: the name of the run, if not `self.parts`."""
-        return Source(parts or self.parts, self.file.resolve().parent)
+        return Source(parts or self.parts, real_path(self.file).parent)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -82,13 +84,13 @@ class Found:
     def within(self, home: Path, *more: str) -> tuple[str, ...]:
         """The name of a run in the folder `home`: at most two parts, a folder and a run."""
         if self.folder is None or not home.is_relative_to(self.folder):
-            return (home.resolve().name, *more)[-1:]
+            return (real_path(home).name, *more)[-1:]
         rest = (*home.relative_to(self.folder).parts, *more)
-        return (self.folder.resolve().name, *(["-".join(rest)] if rest else []))
+        return (real_path(self.folder).name, *(["-".join(rest)] if rest else []))
 
     def below(self, home: Path, group: str, run: str) -> tuple[str, ...]:
         """The name of a run that a tracker has named: alone where the user named its own folder `home`, or files."""
-        alone = self.folder is None or self.folder.resolve().is_relative_to(home.resolve())
+        alone = self.folder is None or real_path(self.folder).is_relative_to(real_path(home))
         return (run,) if alone or not group else (group, run)
 
 
@@ -149,21 +151,25 @@ def _is_wanted(file: Path) -> bool:
 def find_sources(found: Sequence[Found], left_out: list[str]) -> list[Source]:
     """The tables of the files, by run.
 
-    Files of a folder without a table are named in `left_out`. Raises `Unimportable` if a file that the user named has
-    no table.
+    Files of a folder without a table, or whose reader is not installed, are named in `left_out`. Raises `Unimportable`
+    if a file that the user named has no table, `Unavailable` if no file can be read without a reader.
     """
     sources: dict[tuple[object, ...], Source] = {}
+    lacking: Unavailable | None = None
     for each in _without_earlier_checkpoints(found, left_out):
         try:
             key, begun, fragments = _read(each)
-        except Unimportable as problem:
+        except (Unimportable, Unavailable) as problem:
             if each.folder is None:
                 raise
             left_out.append(str(problem))
+            lacking = problem if isinstance(problem, Unavailable) else lacking
             continue
         source = sources.setdefault(key, begun)
         source.files.append(each.file)
         source.fragments += fragments
+    if lacking is not None and not sources:
+        raise lacking
     return list(sources.values())
 
 
@@ -204,11 +210,11 @@ def _metric(found: Found, home: Path) -> _Read:
 def _events(found: Found) -> _Read:
     """Event files of TensorBoard: one folder is one run. Keras writes each split of a run into a folder of its own."""
     home, prefix = found.file.parent, ""
-    name = home.resolve().name
+    name = real_path(home).name
     if name.lower() in SPLITS:
         home, prefix = home.parent, f"{name}/"
     sheets = tensorboard.sheets_of(found.file, prefix)
-    return ("events", home.resolve()), found.source(*found.within(home)), [Fragment(sheet) for sheet in sheets]
+    return ("events", real_path(home)), found.source(*found.within(home)), [Fragment(sheet) for sheet in sheets]
 
 
 def _scalar(found: Found, sheet: Delimited) -> _Read:
@@ -221,7 +227,7 @@ def _scalar(found: Found, sheet: Delimited) -> _Read:
         run, tag = "", f"{run}/{tag}"
     home = found.file.parent
     begun = found.source(*found.within(home, *([run] if run else [])))
-    return ("scalars", home.resolve(), run), begun, [Fragment(Renamed(sheet, {"Step": "Step", tag: "Value"}))]
+    return ("scalars", real_path(home), run), begun, [Fragment(Renamed(sheet, {"Step": "Step", tag: "Value"}))]
 
 
 def _chart(sheet: Delimited) -> list[Fragment]:

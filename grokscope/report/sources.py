@@ -15,7 +15,7 @@ import numpy as np
 from grokscope import registry
 from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import names_of
-from grokscope.gate import Unreadable, read_text
+from grokscope.gate import Unreadable, read_text, real_path
 from grokscope.runs.directory import RunDirectory, distinct_names, find_run
 from grokscope.runs.log import read
 from grokscope.settings.config import FLAGS, ConfigError, resolve
@@ -146,7 +146,7 @@ def read_source(path: Path, skipped: Skipped = ignore_skipped) -> ReportSource:
     """One run directory, sweep, experiment, folder of runs or trajectory table. Raises `NoSuchRun`."""
     trajectories = [with_recorded(trajectory) for trajectory in read_trajectories(path, skipped)]
     kind, manifest = _kind(path)
-    name = path.name if path.is_file() else path.resolve().name
+    name = path.name if path.is_file() else real_path(path).name
     runs = [Run(trajectory, detections(trajectory), _provenance(trajectory, kind)) for trajectory in trajectories]
     return ReportSource(name, path, kind, manifest, tuple(runs))
 
@@ -166,7 +166,7 @@ def _kind(path: Path) -> tuple[Literal["run", "sweep", "experiment", "folder", "
 
 def _distinct(sources: Sequence[ReportSource]) -> list[ReportSource]:
     trajectories = iter(distinct(run.trajectory for source in sources for run in source.runs))
-    names = distinct_names([source.path.resolve() for source in sources])
+    names = distinct_names([real_path(source.path) for source in sources])
     return [
         replace(source, name=name, runs=tuple(replace(run, trajectory=next(trajectories)) for run in source.runs))
         for source, name in zip(sources, names, strict=True)

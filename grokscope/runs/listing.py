@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from grokscope.gate import real_path
 from grokscope.runs.directory import groups_in, runs_in
 from grokscope.runs.filtering import checked_filter, run_facts
 from grokscope.runs.state import RunState, read_state, summary
@@ -135,7 +136,7 @@ def _row(found: RunState | Group, folder: Path, now: datetime) -> tuple[TableCel
 
 def _name(state: RunState, folder: Path) -> str:
     parent, name = state.directory.path.parent, state.directory.name
-    return name if parent == folder or parent.resolve() == folder.resolve() else f"{parent.name}/{name}"
+    return name if parent == folder or real_path(parent) == real_path(folder) else f"{parent.name}/{name}"
 
 
 def _words(state: RunState) -> str:

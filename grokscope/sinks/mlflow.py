@@ -9,6 +9,7 @@ from pathlib import Path
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
 
+from grokscope.gate import real_path
 from grokscope.sinks.numbers import Told, ToldRun
 from grokscope.sinks.tools import ENDED_WELL
 
@@ -24,7 +25,7 @@ class MlflowSink:
 
     def __init__(self, client: MlflowClient, run: ToldRun, experiment: str) -> None:
         self._client = client
-        tags = {"grokscope.path": str(run.path.resolve())}
+        tags = {"grokscope.path": str(real_path(run.path))}
         self._run = client.create_run(experiment, run_name=run.name, tags=tags).info.run_id
         self.where = f"{client.tracking_uri} run {self._run}"
         params = [Param(_NO_NAME.sub("_", key), str(value)[:500]) for key, value in run.config.items()]

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from grokscope.gate import real_path
 from grokscope.words.clean import clean
 from grokscope.words.events import event_in_words
 
@@ -49,7 +50,7 @@ class Notifier:
     """
 
     def __init__(self, command: list[str], path: Path, limit: float = LIMIT_SECONDS) -> None:
-        self._command, self._path, self._limit = command, path.resolve(), limit
+        self._command, self._path, self._limit = command, real_path(path), limit
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         """Raises `RuntimeError` with a sentence where the command fails or takes too long."""

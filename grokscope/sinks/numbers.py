@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from grokscope.events import RECURRING
+from grokscope.gate import real_path
 from grokscope.runs.table import event_cells
 from grokscope.settings.values import dotted
 from grokscope.words.fields import section
@@ -50,7 +51,7 @@ def told_run(started: Mapping[str, Any], path: Path) -> ToldRun:
     settings = dotted(section(started, "config")) | {key: started.get(key) for key in _HEAD}
     facts = {key: value if isinstance(value, ToldFact) else str(value) for key, value in settings.items()
              if value is not None and value != []}  # fmt: skip
-    return ToldRun(path.resolve().name, path, facts, int(started.get("step") or 0))
+    return ToldRun(real_path(path).name, path, facts, int(started.get("step") or 0))
 
 
 def numbers_of(event: Mapping[str, Any]) -> Told | None:

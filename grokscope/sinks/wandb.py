@@ -6,6 +6,7 @@ from typing import Any
 
 import wandb
 
+from grokscope.gate import real_path
 from grokscope.sinks.numbers import Told, ToldRun
 from grokscope.sinks.tools import ENDED_WELL
 
@@ -23,7 +24,7 @@ class WandbSink:
         self._folder = Path(run.dir).parent
         self.where = run.url or str(self._folder)
         asked = os.environ.get("WANDB_DIR")
-        if asked and not self._folder.resolve().is_relative_to(Path(asked).resolve()):
+        if asked and not real_path(self._folder).is_relative_to(real_path(Path(asked))):
             raise RuntimeError(f"it cannot write WANDB_DIR, {asked}: its files stand in {self._folder}")
         run.define_metric("step", hidden=True)
         run.define_metric("*", step_metric="step")

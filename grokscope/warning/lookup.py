@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from grokscope.gate import real_path
 from grokscope.runs.directory import NoSuchRun, RunDirectory, distinct_names, find_run, runs_within
 from grokscope.warning.recorded import with_recorded
 from grokscope.warning.tables import TABLE_SUFFIXES, read_table
@@ -75,7 +76,7 @@ def read_trajectories(path: Path, skipped: Skipped = ignore_skipped, track: Trac
     if not path.exists():
         raise NoSuchRun(f"there is no {path}")
     if (path / "events.jsonl").is_file():
-        return [trajectory_of(RunDirectory(path.resolve()), skipped)]
+        return [trajectory_of(RunDirectory(real_path(path)), skipped)]
     found = [
         _named(run.path.relative_to(path).as_posix(), run.path, skipped)
         for run in track(runs_within(path), "runs read")
@@ -108,7 +109,7 @@ def _read_file(path: Path) -> list[Trajectory]:
 
 def _named(name: str, folder: Path, skipped: Skipped) -> Trajectory | None:
     try:
-        return replace(trajectory_of(RunDirectory(folder.resolve()), skipped), name=name)
+        return replace(trajectory_of(RunDirectory(real_path(folder)), skipped), name=name)
     except OddLog as problem:
         skipped(f"{problem}; left out")
         return None

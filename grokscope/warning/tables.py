@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from grokscope.contract.signals import read_descriptions
-from grokscope.gate import write_file
+from grokscope.gate import real_path, write_file
 from grokscope.runs.directory import NoSuchRun
 from grokscope.settings.values import problem_in_words
 from grokscope.warning.trajectory import Trajectory
@@ -170,7 +170,7 @@ def _from(line: _Line) -> Trajectory:
 
 def _placed(path: Path, runs: Sequence[Trajectory]) -> list[Trajectory]:
     """Each run with its place: the table, its name there, and where that occurs again how many came before."""
-    table, before = path.resolve(), Counter[str]()
+    table, before = real_path(path), Counter[str]()
     placed = []
     for run in runs:
         again = f":{before[run.name]}" if before[run.name] else ""

@@ -14,7 +14,7 @@ import numpy as np
 
 from grokscope.contract.arrays import Floats
 from grokscope.contract.signals import SignalDescription, read_descriptions
-from grokscope.gate import Unreadable
+from grokscope.gate import Unreadable, real_path
 from grokscope.runs.directory import NoSuchRun, RunDirectory
 from grokscope.runs.log import OddLines, read
 from grokscope.settings.signals import installed_signals
@@ -188,7 +188,7 @@ def trajectory_of(directory: RunDirectory, skipped: Skipped = ignore_skipped) ->
         raise OddLog(f"{directory.events} is no log of a run: {problem}") from None
     if odd.count:
         skipped(odd.sentence(directory.events))
-    return replace(run, place=str(directory.path.resolve()))
+    return replace(run, place=str(real_path(directory.path)))
 
 
 def trajectory_from(events: Iterable[Mapping[str, Any]], name: str) -> Trajectory:

@@ -252,6 +252,22 @@ class TestTensorBoard:
         with pytest.raises(Unavailable, match=r"pip install '\.\[tensorboard\]'"):
             imports.take(file)
 
+    def test_a_folder_is_read_without_what_needs_tensorboard(
+        self, imports: Imports, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "tensorboard.backend.event_processing", None)
+        imports.file("logs/a.csv", csv("step,test_accuracy", STEPS, TEST))
+        imports.file("logs/events.out.tfevents.1.host", b"")
+        imports.take(imports.files / "logs")
+        assert imports.done is not None
+        assert any("tfevents.1.host needs TensorBoard" in remark for remark in imports.done.remarks)
+
+
+def test_a_link_that_leads_to_itself(imports: Imports) -> None:
+    (imports.files / "loop.csv").symlink_to("loop.csv")
+    with pytest.raises(Unimportable, match=r"cannot read .*loop\.csv: Too many levels of symbolic links"):
+        imports.take(imports.files / "loop.csv")
+
 
 class TestTrackersOnThisMachine:
     """How each writes them itself is in tests/interop."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from grokscope.gate import real_path
 from grokscope.runs.directory import NoSuchRun
 from grokscope.warning.configuration import configuration
 from grokscope.warning.forecast.answers import Projection, nothing
@@ -116,7 +117,7 @@ def bank_for(task: str, bank: str | Path = "", facts: Mapping[str, Fact] | None 
     With `facts` for the run of these settings: without its configuration, where the bank has that.
     """
     try:
-        files = tuple((file.resolve(), file.stat().st_mtime_ns) for file in tables_of(bank))
+        files = tuple((real_path(file), file.stat().st_mtime_ns) for file in tables_of(bank))
     except OSError as problem:
         return NoAnswer(Refusal.NO_BANK, f"cannot read the bank {bank}: {problem.strerror}")
     except ValueError:
