@@ -24,3 +24,9 @@ def test_an_example_is_probed(example: str, tmp_path: Path) -> None:
     assert [event["step"] for event in recorded.events("measured")] == [0, 10, 20]
     assert [*recorded.events("evaluated")]
     assert next(recorded.events("finished"))["status"] == "completed"
+    again = subprocess.run(
+        [sys.executable, str(EXAMPLES / f"own_trainer_{example}.py"), "20", str(run)],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert again.returncode == 1
+    assert again.stderr.splitlines()[-1].startswith(f"there is a run in {run}: choose another run=")
