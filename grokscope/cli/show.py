@@ -1,7 +1,9 @@
 """`grokscope show`: one run, with the detections of every known rule."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grokscope.cli.shared import DEFAULT_RUNS, AsJson, RunName, RunsFolder, batches_of
@@ -145,8 +147,11 @@ def _readings(state: "RunState", spent: "TimeSpent", defects: list[float]) -> It
     parts = ", ".join(f"{name} {whole_percent(share)}" for name, share in time_shares(spent).items())
     yield "time", f"{duration(spent.total)}: {parts}"
     files = _files(state.directory)
-    kept = f"{len(files['snapshots'])} snapshots, {len(files['checkpoints'])} checkpoints"
-    yield "files", f"{files['path']}: {count(files['bytes'])} bytes, {kept}"
+    kept = [
+        f"{kind} cannot be listed" if files[kind] is None else f"{len(files[kind])} {kind}"
+        for kind in ("snapshots", "checkpoints")
+    ]
+    yield "files", f"{files['path']}: {count(files['bytes'])} bytes, {', '.join(kept)}"
 
 
 def _files(directory: "RunDirectory") -> dict[str, Any]:
@@ -154,7 +159,17 @@ def _files(directory: "RunDirectory") -> dict[str, Any]:
 
     return {
         "path": str(directory.path),
-        "snapshots": sorted(path.name for path in directory.snapshots.glob("*.safetensors")),
-        "checkpoints": sorted(path.name for path in directory.checkpoints.glob("*.safetensors")),
+        "snapshots": _vectors_in(directory.snapshots),
+        "checkpoints": _vectors_in(directory.checkpoints),
         "bytes": bytes_in(directory.path),
     }
+
+
+def _vectors_in(folder: Path) -> list[str] | None:
+    """Names of files of parameters; None where the folder cannot be listed."""
+    try:
+        return sorted(name for name in os.listdir(folder) if name.endswith(".safetensors"))
+    except FileNotFoundError:
+        return []
+    except OSError:
+        return None

@@ -4,6 +4,8 @@ They open in every backend, and without the task or the model's specification: g
 """
 
 import hashlib
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from grokscope.contract.parameters import Layout
 from grokscope.gate import Unreadable
 from grokscope.runs.sealed import Sealed, read_sealed, read_vector, write_sealed
 from grokscope.runs.upgrade import layout_of
+
+_OF_A_STEP = re.compile(r"step-([0-9]+)\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,13 @@ def snapshot_file(folder: Path, step: int) -> Path:
 
 
 def step_files(folder: Path) -> dict[int, Path]:
-    """The snapshots or checkpoints in a folder by step, ascending; what is called otherwise is none."""
-    found = {}
-    for file in folder.glob("step-*.safetensors"):
-        digits = file.stem.removeprefix("step-")
-        if digits.isascii() and digits.isdigit():
-            found[int(digits)] = file
+    """The snapshots or checkpoints in a folder by step, ascending; what is called otherwise is none. Raises `OSError`
+    for a folder that cannot be listed."""
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    found = {int(named[1]): folder / name for name in names if (named := _OF_A_STEP.fullmatch(name))}
     return dict(sorted(found.items()))
 
 

@@ -129,6 +129,14 @@ def test_show_for_scripts(nursery: Nursery, made_runs: Path) -> None:
     assert shown["files"]["bytes"] > 1000
 
 
+def test_what_cannot_be_listed_is_not_counted(nursery: Nursery, made_runs: Path) -> None:
+    (made_runs / "runs/made/snapshots").write_text("no folder")
+    shown = nursery.run("show", "made", folder=made_runs).out
+    assert shown.endswith("bytes, snapshots cannot be listed, 0 checkpoints\n")
+    files = nursery.run("show", "made", "--json", folder=made_runs).json["files"]
+    assert (files["snapshots"], files["checkpoints"]) == (None, [])
+
+
 def test_show_without_the_plugin(nursery: Nursery, made_runs: Path) -> None:
     """A run of a task that is not installed here is still a run."""
     file = made_runs / "runs/made/events.jsonl"
