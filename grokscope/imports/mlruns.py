@@ -6,11 +6,12 @@ from functools import cache
 from pathlib import Path
 
 from grokscope.gate import Unreadable, read_text, real_path
-from grokscope.imports.delimited import TORN, opened
+from grokscope.imports.delimited import ODD_SHARE, TORN, opened
 from grokscope.imports.names import usual_fact
 from grokscope.imports.recipe import fact_value
-from grokscope.imports.sheets import Columns, Unimportable
+from grokscope.imports.sheets import Columns, Unimportable, some
 from grokscope.warning.trajectory import Fact
+from grokscope.words.numbers import counted
 
 _META, _METRICS, _PARAMETERS, _ARTIFACTS = "meta.yaml", "metrics", "params", "artifacts"
 _STATED = re.compile(r"^(\w+): *(.*?) *$", re.MULTILINE)
@@ -50,18 +51,23 @@ def tracked_names(home: Path) -> tuple[str, str]:
 
 
 def metric_sheet(file: Path, home: Path) -> Columns:
-    """A metric by step; lines hold a time, a value and a step. Raises `Unimportable`."""
+    """A metric by step; lines hold a time, a value and a step. A few other lines are skipped. Raises `Unimportable`."""
     name, steps, values, left_out = real_path(file).relative_to(home / _METRICS).as_posix(), [], [], []
+    odd: list[str] = []
     with opened(file) as text:
         for number, line in enumerate(text, 1):
             cells = line.split()
             if not line.endswith("\n"):
                 left_out.append(f"{name}: {TORN}")
             elif len(cells) < 3:
-                raise Unimportable(f"{file}, line {number} has no time, value and step, as metrics of mlflow have")
+                odd.append(str(number))
             else:
                 values.append(cells[1])
                 steps.append(cells[2])
+    if len(odd) > ODD_SHARE * (len(odd) + len(steps)):
+        raise Unimportable(f"{file}, line {odd[0]} has no time, value and step, as metrics of mlflow have")
+    if odd:
+        left_out.append(f"{name}: {counted(len(odd), 'line')} without time, value and step ({some(odd, 5)})")
     return Columns(name, {"step": steps, name: values}, dict(_settings_of(home)), left_out)
 
 

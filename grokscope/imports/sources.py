@@ -152,24 +152,25 @@ def find_sources(found: Sequence[Found], left_out: list[str]) -> list[Source]:
     """The tables of the files, by run.
 
     Files of a folder without a table, or whose reader is not installed, are named in `left_out`. Raises `Unimportable`
-    if a file that the user named has no table, `Unavailable` if no file can be read without a reader.
+    if a file that the user named, or every file of a folder, has no table, `Unavailable` if none can be read without
+    such a reader.
     """
     sources: dict[tuple[object, ...], Source] = {}
-    lacking: Unavailable | None = None
+    problems: list[Unimportable | Unavailable] = []
     for each in _without_earlier_checkpoints(found, left_out):
         try:
             key, begun, fragments = _read(each)
         except (Unimportable, Unavailable) as problem:
             if each.folder is None:
                 raise
-            left_out.append(str(problem))
-            lacking = problem if isinstance(problem, Unavailable) else lacking
+            problems.append(problem)
             continue
         source = sources.setdefault(key, begun)
         source.files.append(each.file)
         source.fragments += fragments
-    if lacking is not None and not sources:
-        raise lacking
+    if problems and not sources:
+        raise next((each for each in problems if isinstance(each, Unavailable)), problems[0])
+    left_out += map(str, problems)
     return list(sources.values())
 
 

@@ -263,6 +263,13 @@ class TestTensorBoard:
         assert any("tfevents.1.host needs TensorBoard" in remark for remark in imports.done.remarks)
 
 
+def test_a_folder_without_any_run_says_why(imports: Imports) -> None:
+    imports.file("logs/a.csv", b"\xff\xff")
+    imports.file("logs/b.json", "[" * 9999)
+    with pytest.raises(Unimportable, match=r"logs/a\.csv is no text in UTF-8"):
+        imports.take(imports.files / "logs")
+
+
 def test_a_link_that_leads_to_itself(imports: Imports) -> None:
     (imports.files / "loop.csv").symlink_to("loop.csv")
     with pytest.raises(Unimportable, match=r"cannot read .*loop\.csv: Too many levels of symbolic links"):
@@ -302,6 +309,11 @@ class TestTrackersOnThisMachine:
         [run] = imports.take(file)
         assert column(run, "test_accuracy") == TEST[:-1]
         assert "is incomplete" in imports.remarks
+        whole = (self.run_of_mlflow(imports, "bb") / "metrics" / "val" / "acc").read_text()
+        file.write_text(whole + "garbage\n")
+        [run] = imports.take(file, replace=True)
+        assert column(run, "test_accuracy") == TEST
+        assert "1 line without time, value and step (11)" in imports.remarks
         file.write_text("0.5\n")
         with pytest.raises(Unimportable, match="line 1 has no time, value and step"):
             imports.take(file, name="none")
