@@ -111,7 +111,7 @@ def find_files(paths: Iterable[Path], left_out: list[str]) -> list[Found]:
         files = _files_in(path, left_out)
         wanted = [file for file in files if _is_wanted(file)] or [file for file in files if file.suffix in PRINTED]
         if not wanted:
-            kinds = ", ".join(f"*{suffix}" for suffix in (*SUFFIXES, *PRINTED))
+            kinds = ", ".join(f"*{suffix}" for suffix in (*SUFFIXES, PARQUET, *PRINTED))
             raise Unimportable(f"{path} holds no file that can be imported ({kinds}, or files of a tracker)")
         found += [Found(file, path) for file in wanted]
     return found

@@ -85,3 +85,8 @@ def test_the_file_that_comes_closest_is_the_one_that_is_named(imports: Imports) 
 def test_a_document_without_a_table_says_so(imports: Imports) -> None:
     with pytest.raises(Unimportable, match=r"it holds no table$"):
         imports.one("all.json", '{"run/train/acc": [[1795877011.2, 0, 0.1]]}')
+
+
+def test_a_folder_without_a_table_says_what_would_be_one(imports: Imports) -> None:
+    with pytest.raises(Unimportable, match=r"\*\.parquet"):
+        imports.take(imports.files)
