@@ -42,6 +42,7 @@ LAST_SUMMARY = "train_runtime"
 
 Record = Mapping[str, Any]
 Numbered = Iterator[tuple[int, Record]]
+_POINTS = re.compile(r"\s*\[\s*\[")
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -243,6 +244,19 @@ def json_object(text: Any, place: str) -> Record:
     if not isinstance(value, dict):
         raise Unimportable(f"{place} is {shortened(value)}, not an object")
     return value
+
+
+def scalar_points(file: Path) -> Columns | None:
+    """One scalar as TensorBoard gives it in JSON, `[[time, step, value], …]`, by the names of its CSV. None: it is
+    something else. Raises `Unimportable`."""
+    with opened(file, LARGEST_FILE) as text:
+        if not _POINTS.match(text.read(LONGEST_WORD)):
+            return None
+    points = _document(file)
+    if not all(isinstance(point, list) and len(point) == 3 for point in points):
+        return None
+    columns = dict(zip(("Wall time", "Step", "Value"), map(list, zip(*points, strict=True)), strict=True))
+    return Columns(file.name, columns)
 
 
 def _of_document(document: Any, file: Path) -> list[Fragment]:

@@ -192,14 +192,21 @@ def _read(found: Found) -> _Read:
     if printed.is_printed(file):
         return ("file", file), found.source(), [Fragment(printed.sheet_of(file))]
     if documents.first_letter(file) in {"{", "["}:
-        return ("file", file), found.source(), documents.fragments_of(file)
+        return _document(found)
     sheet = Delimited(file)
     if set(sheet.names) == _SCALAR:
+        sheet.whole = True
         return _scalar(found, sheet)
     if chart := _chart(sheet) or _column_a_run(sheet, stem_of(file)):
         sheet.whole = True
         return ("chart", found.folder), found.source(), chart
     return ("file", file), found.source(), [Fragment(sheet)]
+
+
+def _document(found: Found) -> _Read:
+    if points := documents.scalar_points(found.file):
+        return _scalar(found, points)
+    return ("file", found.file), found.source(), documents.fragments_of(found.file)
 
 
 def _metric(found: Found, home: Path) -> _Read:
@@ -218,9 +225,8 @@ def _events(found: Found) -> _Read:
     return ("events", real_path(home)), found.source(*found.within(home)), [Fragment(sheet) for sheet in sheets]
 
 
-def _scalar(found: Found, sheet: Delimited) -> _Read:
+def _scalar(found: Found, sheet: Sheet) -> _Read:
     """One exported scalar of TensorBoard. The column is named after the tag, or after the file."""
-    sheet.whole = True
     stem = stem_of(found.file)
     named = _DOWNLOADED.fullmatch(stem)
     run, tag = (named["run"].strip("."), named["tag"]) if named else ("", stem)

@@ -224,6 +224,16 @@ class TestTensorBoard:
         [alone] = imports.take(files[1], name="alone", columns={"step": "Step", "test_accuracy": "Value"})
         assert column(alone, "test_accuracy") == TEST
 
+    def test_a_file_a_scalar_in_json(self, imports: Imports) -> None:
+        for name, values in (("train", TRAIN), ("test", TEST)):
+            points = [[1.7e9 + step, step, value] for step, value in zip(STEPS, values, strict=True)]
+            imports.file(f"run-exp_7-tag-accuracy_{name}.json", json.dumps(points))
+        [run] = imports.take(imports.files)
+        assert imports.names() == ["files/exp_7"]
+        assert is_usual(run)
+        with pytest.raises(Unimportable, match=r"is \[1, 2\], not an object"):
+            imports.one("pairs.json", "[[1, 2], [3, 4]]")
+
     def test_splits_as_runs(self, imports: Imports) -> None:
         """As Keras writes them: a folder a split, the same tag in each."""
         files = [
