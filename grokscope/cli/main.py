@@ -4,6 +4,7 @@ import codecs
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Annotated, Any
@@ -103,6 +104,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")
             if stream.isatty() and "PYTHONIOENCODING" not in os.environ:
                 _write_ascii_where_asked(stream)
+    if not sys.warnoptions and "--debug" not in sys.argv:  # a result out of range says so itself
+        warnings.filterwarnings("ignore", category=RuntimeWarning)
     sys.exit(exit_code(sys.argv[1:]))
 
 

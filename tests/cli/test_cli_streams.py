@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from cli_made import write_made_run
 
 from grokscope.cli import exits, run
 from grokscope.cli.bench import bench
@@ -104,3 +106,13 @@ def test_an_interrupt_is_said_by_every_command(
     monkeypatch.setattr("grokscope.warning.lookup.gathered", interrupted)
     assert exit_code(["law", "runs"]) == 130
     assert capsys.readouterr().err == "grokscope: interrupted\n"
+
+
+def test_a_number_out_of_range_names_no_line_of_ours(tmp_path: Path) -> None:
+    """NumPy warns of it on stderr, with the path of the module."""
+    log = write_made_run(tmp_path / "runs" / "made") / "events.jsonl"
+    text = log.read_text()
+    [optimizer] = set(re.findall(r'"optimizer": \{.*?\}', text))
+    log.write_text(text.replace(optimizer, '"optimizer": {"lr": 1e308, "wd": 1e308}'))
+    done = grokscope("G law made", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
