@@ -27,7 +27,7 @@ def label(trajectory: Trajectory, keys: Sequence[str], most: int = 4) -> str:
     return _BETWEEN.join(one_label(key, trajectory.facts[key]) for key in known)
 
 
-def broken(text: str, most: int) -> str:
+def on_lines(text: str, most: int) -> str:
     """A label on as many lines as it takes for lines of `most` characters; no setting is broken."""
     lines = [""]
     for part in text.split(_BETWEEN):

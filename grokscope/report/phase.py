@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grokscope.report.labels import broken, label, varying
+from grokscope.report.labels import label, on_lines, varying
 from grokscope.report.parts import LeftOut, Part, Plate, Section
 from grokscope.report.sources import OUTCOMES, Run, RunOutcome
 from grokscope.report.style import DOUBLE, FAINT, GREEN, INK, ORANGE, PURPLE, VERMILLION, Look, log_axis, look, points
@@ -22,7 +22,7 @@ MOST_ROWS = 30
 MOST_LINES = 8
 MOST_LEVEL = 5
 """Largest number of learning rates with horizontal tick labels"""
-LABEL = 30
+_LABEL = 30
 """Characters of a line of settings"""
 CHARACTER = 0.06
 """Inches of one, at most"""
@@ -118,7 +118,7 @@ def draw_diagram(cells: RunsByCell, rows: Sequence[str], rates: Sequence[float])
 
     most = max(len(runs) for runs in cells.values())
     present = {run.outcome for runs in cells.values() for run in runs}
-    names = [broken(row, LABEL) for row in rows]
+    names = [on_lines(row, _LABEL) for row in rows]
     lines = [line for name in names for line in name.split("\n")]
     across = 2 if len(rates) > 3 else 1
     width = max(3.0, 0.5 + CHARACTER * max(map(len, lines)) + 0.85 * len(rates))
@@ -200,7 +200,7 @@ def draw_steps(cells: RunsByCell, rows: Sequence[str]) -> "Figure":
         mine = {rate: runs for (name, rate), runs in cells.items() if name == row}
         medians = {rate: median for rate, runs in mine.items() if (median := median_grok_step(runs)) is not None}
         axes.plot(sorted(medians), [medians[rate] for rate in sorted(medians)], color=own.color, linestyle=own.dash,
-                  marker=own.marker, label=broken(row, LABEL), zorder=3, markersize=4)  # fmt: skip
+                  marker=own.marker, label=on_lines(row, _LABEL), zorder=3, markersize=4)  # fmt: skip
         for rate, runs in mine.items():
             steps = [run.trajectory.grok_step for run in runs if run.trajectory.grok_step]
             late = [run.trajectory.steps for run in runs if run.censored and run.outcome != "diverged"]
