@@ -269,7 +269,7 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, signals:
     from grokscope.warning.forecast.forecaster import FEWEST_GROKKED
     from grokscope.warning.forecast.intervals import fewest_configurations
     from grokscope.warning.lookup import gathered_as_they_are
-    from grokscope.warning.tables import TABLE_SUFFIXES, write_table
+    from grokscope.warning.tables import TABLE_SUFFIXES, unfit_for_table, write_table
 
     if other or not wanted or output is None:
         raise typer.BadParameter(
@@ -280,7 +280,13 @@ def _build_bank(wanted: Sequence[str], runs: Path, output: Path | None, signals:
         raise typer.BadParameter(
             f"a bank is named {' or '.join(f'*{suffix}' for suffix in TABLE_SUFFIXES)}", param_hint="-o"
         )
-    built = build_bank(gathered_as_they_are(wanted, runs, complain, tracked))
+    fit = []
+    for run in gathered_as_they_are(wanted, runs, complain, tracked):
+        if problem := unfit_for_table(run):
+            complain(f"{run.place} is left out: {problem}")
+        else:
+            fit.append(run)
+    built = build_bank(fit)
     if not built.kept:
         raise typer.BadParameter("none of these runs has grokked or used up its budget untreated")
     grokked = sum(trajectory.grok_step is not None for trajectory in built.kept)

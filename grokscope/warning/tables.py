@@ -97,6 +97,17 @@ def write_table(path: Path, trajectories: Iterable[Trajectory]) -> str:
     return digest
 
 
+def unfit_for_table(trajectory: Trajectory) -> str | None:
+    """Why a table with this run could not be read again; None for a run as it should be."""
+    try:
+        _from(_Line.model_validate_json(json.dumps(_to_json(trajectory), allow_nan=False)))
+    except ValidationError as problem:
+        return problem_in_words(problem)
+    except ValueError as problem:
+        return str(problem)
+    return None
+
+
 def table_digest(path: Path) -> str:
     """SHA-256 of a table's lines, by which a forecast names its bank. Raises `NoSuchRun` where it is unreadable."""
     digest = hashlib.sha256()

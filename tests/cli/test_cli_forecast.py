@@ -1,5 +1,6 @@
 """`grokscope forecast` from the outside: a run, a backtest, a bank."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -232,6 +233,21 @@ class TestBank:
         said = forecast_json(folder, "run.jsonl", "--bank=mine.jsonl.gz", "--at=1000")
         assert (said["bank"]["runs"], said["bank"]["of_no_use"]) == (61, 0)
         assert "too few" not in done.err
+
+    def test_a_run_that_no_table_takes_is_left_out(self, folder: Path, made_runs: Path) -> None:
+        """Its bank could not be read again, by any command."""
+        log = made_runs / "runs" / "made" / "events.jsonl"
+        events = [json.loads(line) for line in log.read_text().splitlines()]
+        for event in events:
+            if event["event"] == "evaluated":
+                event["test"]["accuracy"] *= 100
+        odd = folder / "odd"
+        odd.mkdir()
+        (odd / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+        done = forecast(folder, "--build-bank", str(odd), str(log.parent), "-o", "mine.jsonl")
+        assert done.code == ExitCode.FINISHED
+        assert f"{odd} is left out: test_accuracy lies between 0 and 1\n" in done.err
+        assert len(read_trajectories(folder / "mine.jsonl")) == 1
 
     def test_says_what_was_left_out(self, folder: Path) -> None:
         runs = [made("whole", 1), made("open", 2).until(600)]
