@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
+_TOO_LARGE = "it holds a whole number that does not fit into 64 bits"
 LARGEST_TEXT = 1 << 26
 """Bytes of a text file that are read at most: 64 MiB."""
 
@@ -193,6 +194,10 @@ def parse_toml(text: str) -> dict[str, Any]:
         _check_numbers(table, finite=False)
     except RecursionError:
         raise ValueError("it nests too deeply") from None
+    except ValueError as problem:
+        if "set_int_max_str_digits" in str(problem):  # Python's own advice, which helps nobody here
+            raise ValueError(_TOO_LARGE) from None
+        raise
     return table
 
 
@@ -223,6 +228,6 @@ def _check_numbers(value: Any, *, finite: bool) -> None:
         for each in value:
             _check_numbers(each, finite=finite)
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError("it holds a whole number that does not fit into 64 bits")
+        raise ValueError(_TOO_LARGE)
     elif finite and isinstance(value, float) and not math.isfinite(value):
         raise ValueError("it holds a number that is not finite")

@@ -17,6 +17,7 @@ from grokscope.gate import (
     Unreadable,
     json_of,
     open_regular,
+    parse_toml,
     read_bytes,
     read_json,
     read_text,
@@ -126,6 +127,12 @@ def test_whole_numbers_of_64_bits_pass_and_no_larger_ones(whole: int) -> None:
     assert json_of(str(whole)) == whole
     with pytest.raises(ValueError, match="64 bits"):
         json_of(str(whole + (1 if whole > 0 else -1)))
+
+
+@pytest.mark.parametrize("digits", [20, 5000])
+def test_a_whole_number_of_many_digits_is_said_without_python_s_advice(digits: int) -> None:
+    with pytest.raises(ValueError, match=r"^it holds a whole number that does not fit into 64 bits$"):
+        parse_toml(f"steps = {'9' * digits}")
 
 
 @pytest.mark.parametrize("record", ["events.jsonl", "config.toml", "checkpoint/step-00000010.safetensors"])
