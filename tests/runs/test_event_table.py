@@ -64,7 +64,7 @@ def event(draw: random.Random, odd: float) -> dict[str, Any]:
         "observed": {"signals": {"weight_norm": number(), "é%s": 1.5}},
         "warned": {"reason": draw.choice(WORDS)},
         "checkpoint": {"path": draw.choice(WORDS), "bytes": 7, "digest": "0", "state_digest": "1"},
-        "forecast": Forecast(rivals={"lr": draw.random()}).model_dump(exclude={*ENVELOPE, "command"}),
+        "forecast": Forecast(rivals={draw.choice("ab"): draw.random()}).model_dump(exclude={*ENVELOPE, "command"}),
     }[kind]  # fmt: skip
     if draw.random() < odd:
         fields |= draw.choice(

@@ -214,6 +214,14 @@ def test_a_frequent_kind_is_read_quickly(kind: str) -> None:
     assert list(as_dictionaries(batch)) == [event_of(line)]
 
 
+@pytest.mark.parametrize("kind", FREQUENT)
+def test_a_frequent_kind_without_a_field_is_read_as_ever(kind: str) -> None:
+    event = json.loads(as_written(kind))
+    lines = [json.dumps(without(event, name), separators=(",", ":")).encode() for name in event]
+    found = [event for batch in batches_on(lines) for event in as_dictionaries(batch)]
+    assert list(map(outcome, found)) == [outcome(carefully(line)) for line in lines]
+
+
 @pytest.mark.parametrize("version", [1, events.SCHEMA_VERSION])
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - set(events.RECURRING)))
 def test_what_a_line_may_leave_out_is_there(kind: str, version: int) -> None:
