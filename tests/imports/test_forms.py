@@ -246,10 +246,10 @@ def test_rows_and_cells_are_bounded(
 @pytest.mark.parametrize("name", ["r.jsonl", "r.jsonl.gz"])
 def test_rows_are_counted_before_one_is_decoded(imports: Imports, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Decoding as many as are read takes a minute."""
-    content = jsonl(*({"step": step, "test_accuracy": 0.5} for step in range(3000))).encode()
-    monkeypatch.setattr(delimited, "MOST_IMPORTED_ROWS", 1000)
+    content = jsonl(*({"step": step, "test_accuracy": 0.5} for step in range(40_000))).encode()
+    monkeypatch.setattr(delimited, "MOST_IMPORTED_ROWS", 39_000)
     monkeypatch.setattr(json, "loads", lambda *_: pytest.fail("a row was decoded"))
-    with pytest.raises(Unimportable, match="has more than 1,000 rows"):
+    with pytest.raises(Unimportable, match="has more than 39,000 rows"):
         imports.one(name, gzip.compress(content) if name.endswith(".gz") else content)
 
 
