@@ -62,9 +62,11 @@ class Detections:
         self.found: dict[str, Detected] = {}
         self._metric = metric
         self._recorded: set[str] = set()
-        self._by_number: dict[str, list[WatchedRule]] = {}
+        self._open: dict[str, list[WatchedRule]] = {}
+        """By number, the rules that have not answered: each answers once"""
         for each in watched:
-            self._by_number.setdefault(each.number, []).append(each)
+            self._open.setdefault(each.number, []).append(each)
+        self._asked = frozenset({*self._open, *(each.floor for each in watched)})
 
     @property
     def numbers(self) -> frozenset[str]:
@@ -73,9 +75,20 @@ class Detections:
 
     def see(self, event: Mapping[str, Any], clock: "Clock | None" = None) -> list[tuple[WatchedRule, Detected]]:
         """What this event settles, at the time of the `clock` that has seen it."""
-        if event["event"] not in {"evaluated", "measured", "observed"}:
+        if event["event"] == "observed":
+            return self.see_signals(event["step"], event["signals"], clock)
+        if event["event"] not in {"evaluated", "measured"}:
             return []
-        return self.see_row(event["step"], _numbers_of(event, self._metric), None if clock is None else clock.seconds)
+        numbers = _numbers_of(event, self._metric)
+        return self.see_row(event["step"], numbers, None if clock is None else clock.seconds)
+
+    def see_signals(
+        self, step: int, signals: Mapping[str, float | None], clock: "Clock | None" = None
+    ) -> list[tuple[WatchedRule, Detected]]:
+        """The same of an `observed` event."""
+        asked = self._asked
+        numbers = {name: float(value) for name, value in signals.items() if value is not None and name in asked}
+        return self.see_row(step, numbers, None if clock is None else clock.seconds) if numbers else []
 
     def see_row(
         self, step: int, numbers: Mapping[str, float], seconds: float | None = None
@@ -83,22 +96,25 @@ class Detections:
         """What the finite `numbers`, recorded at `step`, settle; a number and its floor come together."""
         news = []
         for name, value in numbers.items():
-            rules = self._by_number.get(name, ())
-            if rules:
-                self._recorded.add(name)
+            rules = self._open.get(name)
+            if rules is None:
+                continue
+            self._recorded.add(name)
             for watched in rules:
                 floor = numbers.get(watched.floor)
                 below = floor is not None and not value >= CLEAR_OF_FLOOR * floor
                 detected = watched.rule.update(SignalRecord(step, value, below, seconds))
                 if detected is not None:
-                    self.found[watched.key] = detected
                     news.append((watched, detected))
+        for watched, detected in news:
+            self.found[watched.key] = detected
+            self._open[watched.number] = [each for each in self._open[watched.number] if each is not watched]
         return sorted(news, key=lambda pair: _rank(pair[0]))
 
     def see_columns(self, columns: Mapping[str, Floats]) -> Iterator[tuple[WatchedRule, Detected]]:
         """What whole columns [n] settle, `step` among them, in the order in which it could be known. A number that a
         record lacks is NaN. Equal to `see_row` of every row, and sooner: a rule is asked until it answers."""
-        self._recorded |= self._by_number.keys() & columns.keys()
+        self._recorded |= self._open.keys() & columns.keys()
         news = [(each, found) for each in self.watched if (found := _first_in(each, columns)) is not None]
         for watched, detected in sorted(news, key=lambda pair: (pair[1].confirmed_at, _rank(pair[0]))):
             self.found[watched.key] = detected

@@ -65,14 +65,19 @@ class Review:
             self.see(event)
 
     def see_batch(self, batch: Sequence[LogEvent]) -> None:
-        """The next events. Of `trained` events, which most are, no dictionaries are made: they take time, and no rule
-        looks at them. Raises as `see`."""
-        begun = self._detections is not None
-        trained = [begun and getattr(each, "event", None) == "trained" for each in batch]
-        others = as_dictionaries([each for each, passed in zip(batch, trained, strict=True) if not passed])
-        for each, passed in zip(batch, trained, strict=True):
-            if passed:
+        """The next events. No dictionaries are made of `trained` and `observed` events, which most are: they take time.
+        Raises as `see`."""
+        detections = self._detections
+        kinds = [None if detections is None else getattr(each, "event", None) for each in batch]
+        others = as_dictionaries(
+            [each for each, kind in zip(batch, kinds, strict=True) if kind not in _READ_AS_THEY_ARE]
+        )
+        for each, kind in zip(batch, kinds, strict=True):
+            if kind == "trained":
                 self.time.see_trained(each.step, each.steps_per_second, each.time)
+            elif kind == "observed" and detections is not None:
+                detections.see_signals(each.step, each.signals)
+                self.time.newest = each.time
             else:
                 self.see(next(others))
 
@@ -103,6 +108,7 @@ class Review:
         return [_finding(each, fold.found.get(each.key), fold.found.get(acted)) for each in told]
 
 
+_READ_AS_THEY_ARE = frozenset({"trained", "observed"})
 _ORDER: tuple[DetectionKind, ...] = ("memorized", "onset", "turned", "grokked", "regressed", "fired")
 
 
