@@ -14,15 +14,17 @@ HOOK = 8e-6
 EASY = 0.8
 """Part of the share that records at half the distance may need before it is halved: costs vary"""
 
-UNSEEN = 0.025
+UNSEEN = 0.03
 """Part of a loop's time that a probe takes where no account of its own sees it: short steps are so much slower between
 records, for caches and a heap that second derivatives have been through. November 2026, loops with a probe beside loops
-without: 0.02 for an MLP and a transformer, 0.026 for an LSTM (median of 5)"""
+without: 0.02 for an MLP and a transformer, 0.027 for an LSTM (medians)"""
+LEAST = 0.4
+"""Part of what was asked for that the account keeps, however little was asked for"""
 
 
 def share_to_keep(asked: float | None) -> float | None:
     """The share that the account keeps, so that the one that was asked for is kept as seen from outside."""
-    return None if asked is None else max(asked - UNSEEN, asked / 2)
+    return None if asked is None else max(asked - UNSEEN, LEAST * asked)
 
 
 class Clocks:

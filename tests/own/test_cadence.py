@@ -159,9 +159,9 @@ def test_a_share_must_be_one(tmp_path: Path) -> None:
 
 def test_the_account_leaves_room_for_what_it_does_not_see() -> None:
     assert share_to_keep(None) is None
-    assert share_to_keep(0.05) == pytest.approx(0.025)
-    assert share_to_keep(0.2) == pytest.approx(0.175)
-    assert share_to_keep(0.01) == pytest.approx(0.005)
+    assert share_to_keep(0.05) == pytest.approx(0.02)
+    assert share_to_keep(0.2) == pytest.approx(0.17)
+    assert share_to_keep(0.01) == pytest.approx(0.004)
 
 
 def test_a_clock_counts_from_before_the_device_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
