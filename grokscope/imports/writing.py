@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
 import numpy as np
 
 from grokscope import __version__
@@ -124,7 +125,7 @@ def _write_events(out: TextIO, run: ForeignRun, name: str, recipe: Recipe) -> Ma
     """Write all events. Returns the result in the last event."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     seq = count()
-    encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+    encode = msgspec.json.Encoder().encode  # of finite numbers and names of ours
 
     def write(event: Event) -> None:
         out.write(to_line(event.model_copy(update={"run": name, "seq": next(seq), "time": now})) + "\n")
@@ -136,13 +137,13 @@ def _write_events(out: TextIO, run: ForeignRun, name: str, recipe: Recipe) -> Ma
     watch = Watch(started.model_dump())
     found = deque(watch.see_columns(run.columns))
     result = watch.result()
-    head, middle = f'{{"v":{SCHEMA_VERSION},"run":{encode(name)},"seq":', f',"time":{encode(now)},'
+    head, middle = f'{{"v":{SCHEMA_VERSION},"run":{json.dumps(name)},"seq":', f',"time":"{now}",'
     for record in records_of(run):
         while (
             found and record["step"] > found[0].confirmed_at
         ):  # a detection follows all records of the step that confirms it
             write(found.popleft())
-        out.write(f"{head}{next(seq)}{middle}{encode(record)[1:]}\n")
+        out.write(f"{head}{next(seq)}{middle}{encode(record).decode()[1:]}\n")
     for detection in found:
         write(detection)
     last = int(run.columns["step"][-1])
