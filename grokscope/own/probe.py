@@ -103,7 +103,7 @@ class Probe:
         - `every`: steps between records. `samples`: pairs of batches of a measurement. `baseline_samples`: those of the
           one at step 0; 15, and with `max_overhead` as many as of any other, for there is no loop yet to share with.
         - `max_overhead`: the part of the loop's own time that the probe may take on top, from its constructor on; CPU
-          time where the model is on a CPU. The probe's own account (`overhead`) keeps to 0.025 less, or to half of it
+          time where the model is on a CPU. The probe's own account (`overhead`) keeps to 0.03 less, or to 0.4 of it
           where that is more: no account sees everything. Records come every so many steps times a power of two, as
           their cost asks for; rules that want several records in a row count the steps that those would take. Without
           it the distance is fixed, and events repeat exactly.
